@@ -1,0 +1,1 @@
+"""The raw ASGI toolkit: standard library only, each module one idea."""

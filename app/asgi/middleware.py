@@ -1,0 +1,182 @@
+"""Middleware is plain ASGI; scope types that are not its own go through first.
+
+A middleware that has nothing to do for a request returns the inner app's awaitable instead of awaiting it, which saves
+a coroutine for each request.
+"""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from random import getrandbits
+from time import perf_counter
+from typing import Any
+
+from .errors import Disconnected, HTTPError
+from .response import Response
+from .types import ASGIApp, Message, Receive, Scope, Send, header
+from .websocket import refuse
+
+log = logging.getLogger("app")
+
+SERVER_FAILED = 1011  # RFC 6455 section 7.4.1
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class Exchange:
+    """What is known of one request while it runs; `scope["exchange"]` holds it."""
+
+    __slots__ = ("request_id", "sent", "started", "status")
+
+    def __init__(self, request_id: str) -> None:
+        self.request_id = request_id
+        self.started = perf_counter()
+        self.status = 0  # 0 until the response has started; 101 for an accepted websocket
+        self.sent = 0  # bytes of body
+
+
+Record = Callable[[Scope, Exchange], None]
+
+
+class Exchanges:
+    """Gives each request an id, the caller's if it is a sane one, and reports each one when it is over.
+
+    The id comes back as `x-request-id`, and is in every error's body and in every record.
+    """
+
+    def __init__(self, app: ASGIApp, record: Record | None) -> None:
+        self.app = app
+        self.record = record
+        self.total = 0
+        self.open = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            return await self.app(scope, receive, send)
+        given = header(scope, b"x-request-id")
+        if given is None or not REQUEST_ID.fullmatch(given):
+            given = b"%032x" % getrandbits(128)
+        exchange = scope["exchange"] = Exchange(given.decode())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                exchange.sent += len(message.get("body", b""))
+            elif message["type"] in STARTS:
+                exchange.status = message.get("status", 101)
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", given)]
+            await send(message)
+
+        self.total += 1
+        self.open += 1
+        try:
+            await self.app(scope, receive, send_with_id)
+        finally:
+            self.open -= 1
+            if self.record is not None:
+                self.record(scope, exchange)
+
+
+STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+
+
+class Errors:
+    """Answers an exception as problem details: an HTTPError as it says, what `known` maps as that, the rest as 500.
+
+    Once the response has started nothing can be answered: it is logged and raised, and the server cuts the connection;
+    an accepted websocket is closed with 1011 first.
+    """
+
+    def __init__(self, app: ASGIApp, known: dict[type[Exception], Callable[[Any], HTTPError]] | None = None) -> None:
+        self.app = app
+        self.known = known or {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except Disconnected:
+            pass  # nobody is left to answer
+        except Exception as error:
+            exchange: Exchange = scope["exchange"]
+            if exchange.status:
+                log.exception("failed after the response had started", extra={"request_id": exchange.request_id})
+                if scope["type"] == "websocket":
+                    await send({"type": "websocket.close", "code": SERVER_FAILED})
+                    return
+                raise
+            response = Response.problem(self._known(error, exchange), exchange.request_id)
+            await (refuse(scope, receive, send, response) if scope["type"] == "websocket" else response(scope, receive, send))
+
+    def _known(self, error: Exception, exchange: Exchange) -> HTTPError:
+        if isinstance(error, HTTPError):
+            return error
+        for kind, translate in self.known.items():
+            if isinstance(error, kind):
+                return translate(error)
+        log.error("request failed", exc_info=error, extra={"request_id": exchange.request_id})
+        return HTTPError(500, "The server failed; the request id finds the reason in its log.")
+
+
+class Origins:
+    """CORS by an allow-list, and no websocket from a foreign page (https://fetch.spec.whatwg.org/#http-cors-protocol).
+
+    A page of the same host is never foreign, and a client that sends no Origin is not a browser.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: frozenset[str]) -> None:
+        self.app = app
+        self.allowed = frozenset(origin.encode() for origin in allowed)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] not in ("http", "websocket") or (origin := header(scope, b"origin")) is None:
+            return self.app(scope, receive, send)
+        if scope["type"] == "websocket":
+            return self._websocket(scope, receive, send, origin)
+        return self._cors(scope, receive, send, origin) if self.allowed else self.app(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send, origin: bytes) -> None:
+        if origin not in self.allowed and origin.partition(b"://")[2] != header(scope, b"host"):
+            raise HTTPError(403, "This origin may not open a websocket here.")
+        await self.app(scope, receive, send)
+
+    async def _cors(self, scope: Scope, receive: Receive, send: Send, origin: bytes) -> None:
+        headers = [(b"vary", b"origin")]
+        if origin in self.allowed:
+            headers.append((b"access-control-allow-origin", origin))
+            if scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method"):
+                headers.append((b"access-control-allow-methods", b"DELETE, GET, HEAD, OPTIONS, POST"))
+                headers.append((b"access-control-allow-headers", b"content-type, last-event-id, x-request-id"))
+                headers.append((b"access-control-max-age", b"600"))
+                await Response(status=204, headers=headers)(scope, receive, send)
+                return
+
+        async def send_with_origin(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *headers]
+            await send(message)
+
+        await self.app(scope, receive, send_with_origin)
+
+
+class Limits:
+    """Refuses with 503 what is over the number of requests or websockets that one worker may have open.
+
+    `exempt` paths (health checks) always pass, or an overloaded worker would be taken for a dead one.
+    """
+
+    def __init__(self, app: ASGIApp, *, requests: int, websockets: int, exempt: frozenset[str] = frozenset()) -> None:
+        self.app = app
+        self.most = {"http": requests, "websocket": websockets}
+        self.open = {"http": 0, "websocket": 0}
+        self.exempt = exempt
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind not in self.most or scope["path"] in self.exempt:
+            return await self.app(scope, receive, send)
+        if self.open[kind] >= self.most[kind]:
+            raise HTTPError(503, "This worker has all that it can serve.", headers=[(b"retry-after", b"1")])
+        self.open[kind] += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.open[kind] -= 1

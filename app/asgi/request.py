@@ -1,0 +1,90 @@
+"""A request: its parts, and its body, capped by the declared length first and then while it arrives."""
+
+import json
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl
+
+from .errors import Disconnected, HTTPError
+from .types import Receive, Scope, header
+
+
+class Request:
+    """One HTTP request as a handler sees it."""
+
+    __slots__ = ("_receive", "max_body_bytes", "params", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive, params: dict[str, str], max_body_bytes: int) -> None:
+        self.scope = scope
+        self.params = params
+        self.max_body_bytes = max_body_bytes
+        self._receive = receive
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the lifespan put in `scope["state"]`: https://asgi.readthedocs.io/en/latest/specs/lifespan.html"""
+        return self.scope["state"]  # type: ignore[no-any-return]
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's fields; of a repeated one the last. Raises HTTPError 400 for more than 100 fields."""
+        return parse_query(self.scope["query_string"])
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header, `name` in lower case, or None."""
+        return header(self.scope, name)
+
+    async def body(self) -> bytes:
+        """The whole body. Raises HTTPError 413 above the cap, Disconnected when the client leaves early."""
+        declared = self.header(b"content-length")
+        if declared is not None and int(declared) > self.max_body_bytes:
+            self._too_large()
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self.max_body_bytes:
+                self._too_large()
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+    async def json(self) -> Any:
+        """The body as JSON. Raises HTTPError 415 for another content type, 400 for what is not JSON."""
+        return parse_json(self.header(b"content-type"), await self.body())
+
+    def _too_large(self) -> NoReturn:
+        raise too_large(self.max_body_bytes)
+
+
+def too_large(max_body_bytes: int) -> HTTPError:
+    """The answer to a body above the cap; the connection ends with it, since the rest is not read."""
+    return HTTPError(413, f"The body is larger than {max_body_bytes} bytes.", headers=[(b"connection", b"close")])
+
+
+def parse_query(query_string: bytes) -> dict[str, str]:
+    """The fields of a query string; raises HTTPError 400 for more than 100 of them or bytes that are not UTF-8."""
+    try:
+        return dict(parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100))
+    except ValueError:
+        raise HTTPError(400, "The query string is not UTF-8 or has more than 100 fields.") from None
+
+
+def parse_json(content_type: bytes | None, body: bytes) -> Any:
+    """A JSON text as RFC 8259 has it: UTF-8, no NaN; raises HTTPError 415 or 400."""
+    kind = (content_type or b"").partition(b";")[0].strip().lower()
+    if kind != b"application/json" and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
+        raise HTTPError(415, "The content type must be application/json.", headers=[(b"accept", b"application/json")])
+    try:
+        return json.loads(body.decode(), parse_constant=_no_constant)
+    except RecursionError:
+        raise HTTPError(400, "The JSON is nested too deeply.") from None
+    except ValueError as error:
+        raise HTTPError(400, f"The body is not JSON: {error}.") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")

@@ -1,0 +1,90 @@
+"""Server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html
+
+Departures: the stream watches `receive` beside its source, since uvicorn drops what is sent to a client that has left
+without saying so (its HTTP spec_version is 2.3); and it ends itself when the worker drains.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from .response import NO_STORE
+from .types import Receive, Scope, Send
+
+HEARTBEAT_SECONDS = 15.0  # below the 60 s after which nginx and most proxies drop a silent stream
+RETRY_MILLISECONDS = 1_000  # how long a client waits before it comes back to another worker
+
+HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    NO_STORE,
+    (b"x-accel-buffering", b"no"),  # nginx then passes each event on at once
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event; a name of None is a plain `message`, an id of None leaves the client's last id as it is."""
+
+    data: str
+    name: str | None = None
+    id: str | None = None
+
+    def encode(self) -> bytes:
+        lines = [f"{key}: {_one_line(value)}" for key, value in (("event", self.name), ("id", self.id)) if value is not None]
+        lines += [f"data: {line}" for line in self.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+        return ("\n".join(lines) + "\n\n").encode()
+
+
+def _one_line(value: str) -> str:
+    return value.replace("\r", "").replace("\n", "").replace("\0", "")
+
+
+class EventStream:
+    """A response that sends events until the source ends, the client leaves or `draining` is set."""
+
+    def __init__(
+        self, events: AsyncGenerator[Event, None], draining: asyncio.Event, *, heartbeat: float = HEARTBEAT_SECONDS
+    ) -> None:
+        self.events = events
+        self.draining = draining
+        self.heartbeat = heartbeat  # seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+        if scope["method"] != "HEAD":
+            gone = asyncio.ensure_future(_disconnected(receive))
+            drain = asyncio.ensure_future(self.draining.wait())
+            try:
+                await self._pump(send, gone, drain)
+            finally:
+                gone.cancel()
+                drain.cancel()
+                await asyncio.gather(gone, drain, return_exceptions=True)
+                await self.events.aclose()
+            await send({"type": "http.response.body", "body": b"retry: %d\n\n" % RETRY_MILLISECONDS, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _pump(self, send: Send, gone: "asyncio.Future[None]", drain: "asyncio.Future[bool]") -> None:
+        clock = asyncio.get_running_loop().time
+        coming = asyncio.ensure_future(anext(self.events, None))
+        beat_at = clock() + self.heartbeat
+        try:
+            while not (gone.done() or drain.done()):
+                timeout = max(0.0, beat_at - clock())
+                await asyncio.wait({coming, gone, drain}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                if coming.done():
+                    if (event := coming.result()) is None:
+                        return
+                    await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
+                    coming = asyncio.ensure_future(anext(self.events, None))
+                if clock() >= beat_at:
+                    await send({"type": "http.response.body", "body": b": heartbeat\n\n", "more_body": True})
+                    beat_at = clock() + self.heartbeat
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

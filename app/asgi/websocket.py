@@ -1,0 +1,116 @@
+"""A websocket connection whose transitions are checked.
+
+https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
+"""
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Any
+
+from .errors import Disconnected
+from .request import parse_query
+from .response import Response
+from .types import Header, Message, Receive, Scope, Send
+
+TOO_BIG = 1009  # RFC 6455 section 7.4.1
+RESTART = 1012  # the IANA registry of close codes, as are the next
+TRY_AGAIN = 1013
+
+
+class State(Enum):
+    """Where a connection stands."""
+
+    CONNECTING = auto()
+    """The client has asked; it is neither accepted nor refused yet."""
+    OPEN = auto()
+    """Accepted: both sides may send."""
+    CLOSED = auto()
+    """Refused, closed by us, or gone."""
+
+
+class WebSocket:
+    """One connection as a handler sees it. A wrong order of calls raises RuntimeError."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_message_bytes: int) -> None:
+        self.scope = scope
+        self.params: dict[str, str] = {}
+        self.state_of_connection = State.CONNECTING
+        self.max_message_bytes = max_message_bytes
+        self._receive = receive
+        self._send = send
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the lifespan put in `scope["state"]`."""
+        return self.scope["state"]  # type: ignore[no-any-return]
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's fields; of a repeated one the last. Raises HTTPError 400 for more than 100 fields."""
+        return parse_query(self.scope["query_string"])
+
+    async def accept(self, headers: Sequence[Header] = ()) -> None:
+        """Accept the connection; raise Disconnected if the client did not wait."""
+        self._expect(State.CONNECTING)
+        message = await self._receive()
+        if message["type"] != "websocket.connect":
+            self._gone(message)
+        await self._send({"type": "websocket.accept", "headers": list(headers)})
+        self.state_of_connection = State.OPEN
+
+    async def receive(self) -> str | bytes:
+        """The next message. Raises Disconnected; closes with 1009 what is over the cap, and raises it too."""
+        self._expect(State.OPEN)
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self._gone(message)
+        text: str | None = message.get("text")
+        data: str | bytes = message["bytes"] if text is None else text
+        size = len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
+        if size > self.max_message_bytes:
+            await self.close(TOO_BIG, f"at most {self.max_message_bytes} bytes a message")
+            raise Disconnected(TOO_BIG)
+        return data
+
+    async def send(self, data: str | bytes) -> None:
+        """Send one message; raise Disconnected if the client is gone, whichever way the server tells it."""
+        self._expect(State.OPEN)
+        key = "text" if isinstance(data, str) else "bytes"
+        try:
+            await self._send({"type": "websocket.send", key: data})
+        except (OSError, RuntimeError):  # OSError by the specification; uvicorn after a 1009 of its own: RuntimeError
+            self.state_of_connection = State.CLOSED
+            raise Disconnected from None
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close an open connection; of one that is closed already nothing is left to do."""
+        if self.state_of_connection is State.CLOSED:
+            return
+        self._expect(State.OPEN)
+        self.state_of_connection = State.CLOSED
+        try:
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        except (OSError, RuntimeError):
+            raise Disconnected from None
+
+    def _expect(self, state: State) -> None:
+        if self.state_of_connection is not state:
+            raise RuntimeError(f"the websocket is {self.state_of_connection.name}, not {state.name}")
+
+    def _gone(self, message: Message) -> None:
+        self.state_of_connection = State.CLOSED
+        raise Disconnected(message.get("code") or 1005)
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
+    """Answer a handshake with an HTTP response; a server without the denial extension makes it 403.
+
+    https://asgi.readthedocs.io/en/latest/extensions.html#websocket-denial-response
+    """
+    await receive()  # websocket.connect
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close"})
+        return
+    headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
+    await send({"type": "websocket.http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": response.body})

@@ -1,0 +1,87 @@
+"""The app's settings. The only module in `app/` that reads the environment; `.env.example` is the manual."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from environment import Environment, SettingError
+
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of the app, checked."""
+
+    data_dir: Path
+    database_url: URL
+    bus_url: str
+    max_body_bytes: int
+    max_requests_in_flight: int
+    max_websockets: int
+    keep_messages: int
+    keep_seconds: int
+    allowed_origins: frozenset[str]
+    log_level: str
+    access_log: bool
+    bench_endpoints: bool
+    migrate: bool
+    worker_slot: int | None
+    commit: str
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] | None = None) -> "Settings":
+        """Read and check every setting; raise SettingError, naming the variable, for a wrong one."""
+        env = Environment(variables)
+        data_dir = Path(env.text("DATA_DIR", ".run/data")).absolute()
+        slot = env.integer("WORKER_SLOT", -1, -1, 4096)
+        return cls(
+            data_dir=data_dir,
+            database_url=_database_url(env.text("DATABASE_URL", f"sqlite:///{data_dir}/slipway.db")),
+            bus_url=_bus_url(env.text("BUS_URL", "embedded"), data_dir),
+            max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),
+            max_requests_in_flight=env.integer("MAX_REQUESTS_IN_FLIGHT", 2_000, 1, 1_000_000),
+            max_websockets=env.integer("MAX_WEBSOCKETS", 10_000, 1, 1_000_000),
+            keep_messages=env.integer("KEEP_MESSAGES", 10_000, 1, 10_000_000),
+            keep_seconds=env.integer("KEEP_SECONDS", 3_600, 1, 31_536_000),
+            allowed_origins=_origins(env.text("ALLOWED_ORIGINS")),
+            log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
+            access_log=env.flag("ACCESS_LOG", True),
+            bench_endpoints=env.flag("BENCH_ENDPOINTS", False),
+            migrate=env.flag("MIGRATE", True),
+            worker_slot=None if slot < 0 else slot,
+            commit=env.text("COMMIT", "unknown"),
+        )
+
+
+def _database_url(text: str) -> URL:
+    allowed = "sqlite:///path/to/file.db or postgresql://user:password@host:5432/name"
+    try:
+        url = make_url(text)
+        driver = DRIVERS[url.get_backend_name()]
+    except (ArgumentError, KeyError):
+        raise SettingError("DATABASE_URL", text.partition("@")[2] or text, allowed) from None
+    return url.set(drivername=driver)
+
+
+def _bus_url(text: str, data_dir: Path) -> str:
+    if text == "embedded":
+        longest = f"{data_dir}/bus-4194304.sock"
+        if len(longest) > MAX_SOCKET_PATH:
+            raise SettingError("DATA_DIR", str(data_dir), f"a path of at most {MAX_SOCKET_PATH - 17} characters")
+    elif not text.startswith(("redis://", "rediss://", "unix://")):
+        raise SettingError("BUS_URL", text, "embedded or redis://host:6379/0")
+    return text
+
+
+def _origins(text: str) -> frozenset[str]:
+    origins = frozenset(origin.strip().rstrip("/") for origin in text.split(",") if origin.strip())
+    for origin in origins:
+        if not origin.startswith(("http://", "https://")):
+            raise SettingError("ALLOWED_ORIGINS", origin, "origins like https://example.com, separated by commas")
+    return origins

@@ -1,0 +1,54 @@
+"""Checks of what came in: each wrong field is a 422 that names the field, the value and what is allowed."""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from app.asgi.errors import HTTPError
+from app.services.errors import BadCursor
+
+CONTROL = {"Cc", "Cs"}  # control characters and lone surrogates: PostgreSQL refuses NUL, UTF-8 has no surrogates
+
+
+def invalid(field: str, value: Any, allowed: str) -> HTTPError:
+    """A 422 for one field."""
+    shown = repr(value)
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    shown = shown.encode(errors="backslashreplace").decode()
+    error = {"field": field, "value": shown, "allowed": allowed}
+    return HTTPError(422, f"{field} is {shown}; it must be {allowed}.", members={"errors": [error]})
+
+
+def json_object(data: Any) -> dict[str, Any]:
+    """The JSON text's top-level object; raises 422 for any other value."""
+    if not isinstance(data, dict):
+        raise invalid("body", data, "a JSON object")
+    return data
+
+
+def text(data: Mapping[str, Any], field: str, most: int) -> str:
+    """A string of 1 to `most` characters, none of them a control character."""
+    value = data.get(field)
+    if not isinstance(value, str) or not 1 <= len(value) <= most or not value.strip():
+        raise invalid(field, value, f"a text of 1 to {most} characters, not all of them blank")
+    if any(unicodedata.category(character) in CONTROL for character in value):
+        raise invalid(field, value, "a text without control characters")
+    return value
+
+
+def integer(query: Mapping[str, str], field: str, default: int, low: int, high: int) -> int:
+    """A whole number from a query string."""
+    value = query.get(field, str(default))
+    if not (value.isascii() and value.isdigit() and len(value) < 20 and low <= int(value) <= high):
+        raise invalid(field, value, f"a whole number from {low} to {high}")
+    return int(value)
+
+
+def message_id(parse: Callable[[str], object], text: str | None) -> str | None:
+    """The id to resume from, None for none; a text that the bus can't have given is a 400."""
+    try:
+        if text:
+            parse(text)
+    except BadCursor:
+        raise HTTPError(400, f"{text[:40] if text else text!r} is not the id of a message.") from None
+    return text or None

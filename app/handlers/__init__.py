@@ -1,0 +1,1 @@
+"""Handlers, one file per topic: each validates, calls a service and answers."""

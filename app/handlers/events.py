@@ -1,0 +1,34 @@
+"""The log as server-sent events, and the workers' beats as named ones."""
+
+from collections.abc import AsyncGenerator
+
+from app import fields
+from app.asgi.request import Request
+from app.asgi.response import encode_json
+from app.asgi.sse import Event, EventStream
+from app.services import Services
+from app.services.bus import Beat, Reset, SlowReader
+from app.services.errors import Unavailable
+
+
+async def events(request: Request) -> EventStream:
+    """Stream what comes; `Last-Event-ID` (or `?after=`) first what was missed since."""
+    services: Services = request.state["services"]
+    last = (request.header(b"last-event-id") or b"").decode("latin-1") or request.query.get("after")
+    after = fields.message_id(services.bus.parse, last)
+    return EventStream(_events(services, after), services.draining)
+
+
+async def _events(services: Services, after: str | None) -> AsyncGenerator[Event, None]:
+    yield Event(encode_json(services.monitor.identity), name="hello")
+    async with services.bus.subscribe(after) as items:
+        try:
+            async for item in items:
+                if isinstance(item, Reset):
+                    yield Event("{}", name="reset")
+                elif isinstance(item, Beat):
+                    yield Event(item.data, name="worker")
+                else:
+                    yield Event(item.json(), id=item.id)
+        except (SlowReader, Unavailable):
+            return  # the client comes back with its last id

@@ -1,0 +1,84 @@
+"""The pages and their files, read once at import, and the small files that every site is asked for."""
+
+import platform
+from hashlib import sha256
+from pathlib import Path
+
+from app import __version__
+from app.asgi.errors import HTTPError
+from app.asgi.request import Request
+from app.asgi.response import Response
+from app.asgi.types import Header
+
+FOLDER = Path(__file__).parent.parent / "pages"
+TYPES = {
+    ".css": b"text/css; charset=utf-8",
+    ".html": b"text/html; charset=utf-8",
+    ".ico": b"image/x-icon",
+    ".js": b"text/javascript; charset=utf-8",
+    ".json": b"application/json",
+    ".svg": b"image/svg+xml",
+    ".txt": b"text/plain; charset=utf-8",
+}
+# Kept, but asked for again each time: a deployed change shows at once, and an unchanged file costs a 304.
+REVALIDATE = (b"cache-control", b"no-cache")
+
+
+class File:
+    """A file of `app/pages`, with its type and an ETag (RFC 9110 section 8.8.3)."""
+
+    def __init__(self, path: Path) -> None:
+        self.body = path.read_bytes()
+        self.etag = b'"%s"' % sha256(self.body).hexdigest()[:16].encode()
+        self.headers: tuple[Header, ...] = (
+            (b"content-type", TYPES[path.suffix]),
+            (b"etag", self.etag),
+            REVALIDATE,
+        )
+
+    def answer(self, request: Request) -> Response:
+        """The file, or 304 for a client that has it."""
+        known = (request.header(b"if-none-match") or b"").replace(b"W/", b"").replace(b" ", b"").split(b",")
+        if self.etag in known or b"*" in known:
+            return Response(status=304, headers=self.headers[1:])
+        return Response(self.body, headers=self.headers)
+
+
+FILES = {path.name: File(path) for path in FOLDER.iterdir() if path.suffix in TYPES}
+
+
+async def home(request: Request) -> Response:
+    return FILES["index.html"].answer(request)
+
+
+async def chat(request: Request) -> Response:
+    return FILES["chat.html"].answer(request)
+
+
+async def live(request: Request) -> Response:
+    return FILES["live.html"].answer(request)
+
+
+async def static(request: Request) -> Response:
+    """A style sheet, script or picture by its name."""
+    file = FILES.get(request.params["name"])
+    if file is None:
+        raise HTTPError(404, "There is no such file.")
+    return file.answer(request)
+
+
+async def favicon(request: Request) -> Response:
+    return FILES["favicon.ico"].answer(request)
+
+
+async def robots(request: Request) -> Response:
+    return FILES["robots.txt"].answer(request)
+
+
+async def openapi(request: Request) -> Response:
+    return FILES["openapi.json"].answer(request)
+
+
+async def version(request: Request) -> Response:
+    body = {"name": "slipway", "version": __version__, "commit": request.state["commit"], "python": platform.python_version()}
+    return Response.json(body, headers=(REVALIDATE,))

@@ -1,0 +1,85 @@
+"""Users over HTTP. `app/wsgi.py` is its twin and calls the same functions."""
+
+from app import fields
+from app.asgi.errors import HTTPError
+from app.asgi.request import Request
+from app.asgi.response import Response
+from app.services import Services, users
+from app.services.errors import Taken
+from app.services.users import MAX_ID, NAME_LENGTH, User
+
+MOST_PER_PAGE = 100
+
+
+async def list_users(request: Request) -> Response:
+    """A page of users in the order of their ids; `next` is the `after` of the next page, null on the last."""
+    limit, after = page_query(request.query)
+    services: Services = request.state["services"]
+    return page_response(await services.users.read(users.page, limit + 1, after), limit)
+
+
+async def create_user(request: Request) -> Response:
+    """201 with the user and its `Location`; 409 if the name is taken."""
+    name = user_name(await request.json())
+    services: Services = request.state["services"]
+    try:
+        return created_response(await services.users.write(users.create, name))
+    except Taken:
+        raise taken(name) from None
+
+
+async def get_user(request: Request) -> Response:
+    """The user, or 404."""
+    services: Services = request.state["services"]
+    return user_response(await services.users.read(users.find, user_id(request.params["id"])))
+
+
+async def delete_user(request: Request) -> Response:
+    """204, or 404 if there is no such user."""
+    services: Services = request.state["services"]
+    return deleted_response(await services.users.write(users.delete, user_id(request.params["id"])))
+
+
+def page_query(query: dict[str, str]) -> tuple[int, int]:
+    return fields.integer(query, "limit", 20, 1, MOST_PER_PAGE), fields.integer(query, "after", 0, 0, MAX_ID)
+
+
+def page_response(found: list[User], limit: int) -> Response:
+    """`found` holds one user more than the limit if there is a next page."""
+    more = len(found) > limit
+    return Response.json({"users": [user.as_json() for user in found[:limit]], "next": found[limit - 1].id if more else None})
+
+
+def user_name(data: object) -> str:
+    return fields.text(fields.json_object(data), "name", NAME_LENGTH)
+
+
+def created_response(user: User) -> Response:
+    return Response.json(user.as_json(), 201, ((b"location", b"/api/users/%d" % user.id),))
+
+
+def taken(name: str) -> HTTPError:
+    return HTTPError(409, f"There is a user named {name!r} already.")
+
+
+def user_id(text: str) -> int:
+    """The id in a path; a text that can't be one names nobody, so it is a 404."""
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= MAX_ID):
+        raise no_such_user()
+    return int(text)
+
+
+def user_response(user: User | None) -> Response:
+    if user is None:
+        raise no_such_user()
+    return Response.json(user.as_json())
+
+
+def deleted_response(deleted: bool) -> Response:
+    if not deleted:
+        raise no_such_user()
+    return Response(status=204)
+
+
+def no_such_user() -> HTTPError:
+    return HTTPError(404, "There is no such user.")

@@ -1,0 +1,95 @@
+"""The app: its settings, what lives as long as a worker, the order of its middleware and its routes.
+
+`application` is what a server runs. `simple_app` is the smallest ASGI app, a starting point for your own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from app.access import HEALTH, AccessRecord
+from app.asgi.errors import HTTPError
+from app.asgi.lifespan import Lifespan
+from app.asgi.middleware import Errors, Exchanges, Limits, Origins
+from app.asgi.routing import Route, Router, websocket
+from app.asgi.types import ASGIApp, Receive, Scope, Send
+from app.config import Settings
+from app.handlers import bench, chat, events, health, pages, users
+from app.services import open_services
+from app.services.errors import Unavailable
+
+ROUTES = [
+    Route("GET", "/", pages.home),
+    Route("GET", "/chat", pages.chat),
+    Route("GET", "/live", pages.live),
+    Route("GET", "/static/{name}", pages.static),
+    Route("GET", "/favicon.ico", pages.favicon),
+    Route("GET", "/robots.txt", pages.robots),
+    Route("GET", "/openapi.json", pages.openapi),
+    Route("GET", "/version", pages.version),
+    Route("GET", "/api/users", users.list_users),
+    Route("POST", "/api/users", users.create_user),
+    Route("GET", "/api/users/{id}", users.get_user),
+    Route("DELETE", "/api/users/{id}", users.delete_user),
+    Route("GET", "/events", events.events),
+    websocket("/ws/echo", chat.echo),
+    websocket("/ws/chat", chat.chat),
+    Route("GET", "/livez", health.livez),
+    Route("GET", "/readyz", health.readyz),
+    Route("GET", "/healthz", health.readyz),
+    Route("GET", "/metrics", health.metrics),
+]
+
+BENCH_ROUTES = [
+    Route("GET", "/plaintext", bench.plaintext),
+    Route("GET", "/json", bench.json),
+    Route("GET", "/wait", bench.wait),
+    Route("GET", "/cpu", bench.cpu),
+    Route("GET", "/db", bench.db),
+    Route("POST", "/echo", bench.echo),
+]
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """Put the app together. A request passes from the bottom of this function to its top."""
+    routes = ROUTES + BENCH_ROUTES if settings.bench_endpoints else ROUTES
+    app: ASGIApp = Router(routes, max_body_bytes=settings.max_body_bytes)
+    app = Limits(app, requests=settings.max_requests_in_flight, websockets=settings.max_websockets, exempt=HEALTH)
+    app = Origins(app, settings.allowed_origins)
+    app = Errors(app, {Unavailable: unavailable})
+    exchanges = Exchanges(app, AccessRecord(settings.worker_slot) if settings.access_log else None)
+    return Lifespan(exchanges, partial(lifespan, settings, exchanges))
+
+
+def unavailable(error: Unavailable) -> HTTPError:
+    return HTTPError(503, f"{error}.".capitalize(), headers=[(b"retry-after", b"1")])
+
+
+@asynccontextmanager
+async def lifespan(settings: Settings, counter: Exchanges, state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+    """Hold what one worker needs for its life. A server that drains sets `state["draining"]`, an asyncio.Event."""
+    draining = state.get("draining") or asyncio.Event()
+    if settings.migrate:
+        from app.migrate import migrate  # Alembic is imported only where it is used: 9 MiB in each worker
+
+        await asyncio.to_thread(migrate, settings.database_url)
+    async with open_services(settings, counter, draining) as services:
+        yield {"services": services, "commit": settings.commit}
+
+
+application = create_app(Settings.from_environment())
+
+
+async def simple_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """The smallest whole ASGI app: `gunicorn -k uvicorn.workers.UvicornWorker app.main:simple_app` serves it."""
+    if scope["type"] == "lifespan":
+        for phase in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{phase}.complete"})
+    elif scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": b"Hello, World!"})
+    else:
+        await send({"type": "websocket.close"})

@@ -1,0 +1,46 @@
+"""Brings the database's schema up to date: `python -m app.migrate`, once before the workers start.
+
+Safe when two machines do it at once: one transaction, which the second waits for and then finds nothing to do.
+"""
+
+import sys
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, text
+
+from app.config import Settings
+from app.services.database import sync_engine, translated
+from app.services.errors import Unavailable
+
+ADVISORY_LOCK = 7_391_446  # any number, the same on every machine
+
+
+def migrate(url: URL) -> None:
+    """Upgrade to the newest revision; raises Unavailable while the database is away."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    engine = sync_engine(url)
+    try:
+        with translated(), engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def main() -> None:
+    """Migrate what the settings name; of a database that is away say where it was looked for."""
+    url = Settings.from_environment().database_url
+    try:
+        migrate(url)
+    except Unavailable as error:
+        reason = str(error.__cause__).splitlines()[0]
+        sys.exit(f"DATABASE_URL: {url.render_as_string()} does not answer ({reason}); start it or correct the address")
+
+
+if __name__ == "__main__":
+    main()

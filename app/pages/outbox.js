@@ -1,0 +1,85 @@
+// @ts-check
+/**
+ * Messages on their way out, in order and one at a time, so that an answer always belongs to the first of them.
+ * A message leaves when it is heard back from the log: sent is not yet kept.
+ */
+import { setField, stamp } from "./dom.js";
+
+// After a lost connection the replay shows whether the message had arrived; only then may it be sent again.
+const REPLAY_MS = 2_000;
+
+/** @typedef {{user: string, message: string}} Message */
+
+export class Outbox {
+  /** @type {(Message & {element: HTMLElement})[]} */
+  #queue = [];
+  #connected = false;
+  #sent = false;
+  #timer = 0;
+
+  /** @param {HTMLElement} list @param {(message: Message) => void} send @param {(message: Message) => void} takeBack */
+  constructor(list, send, takeBack) {
+    this.list = list;
+    this.send = send;
+    this.takeBack = takeBack;
+  }
+
+  get empty() {
+    return this.list.childElementCount === 0;
+  }
+
+  add(/** @type {Message} */ { user, message }) {
+    const element = stamp("pending-entry", { user, message, status: "not sent yet" });
+    this.list.append(element);
+    this.#queue.push({ user, message, element });
+    this.#next();
+  }
+
+  connected() {
+    this.#connected = true;
+    if (!this.#sent) return this.#next();
+    this.#timer = setTimeout(() => {
+      this.#sent = false;
+      this.#next();
+    }, REPLAY_MS);
+  }
+
+  lost() {
+    this.#connected = false;
+    clearTimeout(this.#timer);
+    if (this.#sent) setField(this.#queue[0].element, "status", "not confirmed yet");
+  }
+
+  heard(/** @type {Message} */ { user, message }) {
+    const first = this.#queue[0];
+    if (this.#sent && first.user === user && first.message === message) this.#done().element.remove();
+  }
+
+  /** The server will not have the first message: it stays visible, for the writer to change or drop. */
+  refused(/** @type {string} */ detail) {
+    if (!this.#sent) return;
+    const { element, ...message } = this.#done();
+    element.classList.add("refused");
+    setField(element, "status", `refused: ${detail}`);
+    const [edit, drop] = element.querySelectorAll("button");
+    edit.hidden = drop.hidden = false;
+    edit.addEventListener("click", () => this.takeBack(message));
+    for (const button of [edit, drop]) button.addEventListener("click", () => element.remove());
+  }
+
+  #next() {
+    const first = this.#queue[0];
+    if (!this.#connected || this.#sent || !first) return;
+    this.#sent = true;
+    setField(first.element, "status", "sending…");
+    this.send({ user: first.user, message: first.message });
+  }
+
+  #done() {
+    clearTimeout(this.#timer);
+    this.#sent = false;
+    const first = /** @type {Message & {element: HTMLElement}} */ (this.#queue.shift());
+    queueMicrotask(() => this.#next());
+    return first;
+  }
+}

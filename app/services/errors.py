@@ -1,0 +1,13 @@
+"""What a service can say instead of an answer."""
+
+
+class Unavailable(Exception):
+    """A dependency is away, locked or full; the same call may work in a moment."""
+
+
+class Taken(Exception):
+    """The name belongs to another user."""
+
+
+class BadCursor(ValueError):
+    """The text is not an id that the bus has given."""
