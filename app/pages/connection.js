@@ -19,7 +19,7 @@
 const BASE_MS = 250;
 const CAP_MS = 10_000;
 // A connection that lived this long was a good one; a shorter one must not turn the back-off into a hot loop.
-const STABLE_MS = 5_000;
+const STABLE_MS = 1_000;
 // Heartbeats come every 2 s, so after this silence the network has gone without telling us (a phone that slept).
 const SILENCE_MS = 30_000;
 const REMEMBERED_IDS = 1_000;

@@ -1,0 +1,48 @@
+"""The toolkit of `app/asgi` with all middleware in the order of `app.main`; users in memory, so that no database is weighed."""
+
+from app.access import HEALTH, AccessRecord
+from app.asgi.middleware import Errors, Exchanges, Limits, Origins, Record
+from app.asgi.request import Request
+from app.asgi.response import Response
+from app.asgi.routing import Route, Router
+from app.asgi.types import ASGIApp
+from app.handlers.users import no_such_user, user_id, user_name
+
+from .data import USERS, created, page
+
+
+async def list_users(request: Request) -> Response:
+    return Response.json(page())
+
+
+async def get_user(request: Request) -> Response:
+    user = USERS.get(user_id(request.params["id"]))
+    if user is None:
+        raise no_such_user()
+    return Response.json(user)
+
+
+async def create_user(request: Request) -> Response:
+    return Response.json(created(user_name(await request.json())), 201)
+
+
+ROUTES = [
+    Route("GET", "/api/users", list_users),
+    Route("POST", "/api/users", create_user),
+    Route("GET", "/api/users/{id}", get_user),
+]
+
+
+def duties(app: ASGIApp, record: Record | None = None) -> Exchanges:
+    """All of the app's middleware around any ASGI app."""
+    app = Limits(app, requests=2_000, websockets=10_000, exempt=HEALTH)
+    return Exchanges(Errors(Origins(app, frozenset())), record)
+
+
+def router() -> ASGIApp:
+    return Router(ROUTES, max_body_bytes=1 << 20)
+
+
+routed = router()  # no middleware
+application = duties(router())
+recorded = duties(router(), AccessRecord(0))

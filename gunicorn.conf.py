@@ -1,0 +1,37 @@
+"""The process model: `gunicorn -k uvicorn.workers.UvicornWorker app.main:application` picks this file up.
+
+Every value comes from an environment variable that `.env.example` explains; what gunicorn and uvicorn lack is in serving/.
+"""
+
+import serving
+from serving import hooks
+from serving.config import Settings
+
+settings = Settings.from_environment()
+serving.install(settings)
+
+bind = settings.addresses()  # one per worker with SOCKET_DIR or SLOT_PORT, else one that all workers share
+workers = settings.workers
+worker_class = "uvicorn.workers.UvicornWorker"
+umask = 0o117 if settings.socket_dir else 0  # sockets are for the user and the group: that is, for nginx alone
+
+# The ladder of time-outs, in seconds; its order is checked when the settings are read.
+timeout = settings.timeout  # a worker that has not beaten its heart for so long is killed
+graceful_timeout = settings.graceful_timeout  # a worker that is told to stop has so long
+keepalive = settings.keepalive  # above the proxy's, which must be the one to close an idle connection
+
+max_requests = settings.max_requests
+max_requests_jitter = settings.max_requests_jitter
+
+forwarded_allow_ips = settings.forwarded_allow_ips
+worker_tmp_dir = hooks.tmp_dir()  # heartbeats are file operations, and a busy disk would block the worker in them
+control_socket = str(settings.run_dir / f"{settings.instance}.ctl")  # the default is one for all instances of a user
+loglevel = settings.log_level
+logconfig_dict = hooks.log_config(settings)
+proc_name = f"slipway {settings.instance}"
+
+on_starting = hooks.on_starting
+when_ready = hooks.when_ready
+pre_fork = hooks.pre_fork
+post_fork = hooks.post_fork
+child_exit = hooks.child_exit

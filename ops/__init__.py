@@ -1,0 +1,1 @@
+"""How the stack is started, stopped and reloaded, in both runtimes. `make` verbs are one line each and call these."""

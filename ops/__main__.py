@@ -1,0 +1,40 @@
+"""`python -m ops VERB`; `make help` lists the verbs."""
+
+import sys
+
+from ops.compose import Compose, engine_answers
+from ops.local import Local
+from ops.report import Failure, say
+from ops.settings import Settings
+
+VERBS = ("up", "down", "status", "logs", "reload")
+
+
+def main() -> None:
+    """Run one verb in the runtime that the settings or the machine decide."""
+    if len(sys.argv) != 2 or sys.argv[1] not in VERBS:
+        sys.exit(f"usage: python -m ops {' | '.join(VERBS)}")
+    if sys.version_info < (3, 11):
+        raise Failure(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=…")
+    settings = Settings.load()
+    runtime = choose(settings)
+    verb = sys.argv[1]
+    getattr(runtime, verb)()
+    if verb == "up":
+        say(f"\nSlipway is up: {runtime.name}, {runtime.workers()} workers\n\n  {settings.url}")
+        if settings.baseline:
+            say(f"  {settings.baseline_url}  the WSGI baseline")
+
+
+def choose(settings: Settings) -> Local | Compose:
+    """What runs already; else containers where an engine answers, else local processes."""
+    local = Local(settings)
+    if settings.runtime == "docker":
+        return Compose(settings)
+    if settings.runtime == "local" or local.runs() or not engine_answers():
+        return local
+    return Compose(settings)
+
+
+if __name__ == "__main__":
+    main()

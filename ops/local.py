@@ -1,0 +1,209 @@
+"""The local runtime: gunicorn and nginx as processes under supervisor, everything written below one folder."""
+
+import json
+import os
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ops import nginx, setup, wait
+from ops.report import Failure, say, step
+from ops.settings import ROOT, Settings
+
+READY_SECONDS = 50.0  # so that `up` fails within a minute
+PROGRAMS = {False: ("app", "nginx"), True: ("app", "nginx", "baseline", "baseline-nginx")}
+
+
+class Local:
+    """The verbs of this runtime."""
+
+    name = "local processes"
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.run = settings.run_dir
+        self.venv = self.run / "venv" / "bin"
+        self.sockets = self.run / "app"
+
+    def up(self) -> None:
+        """Start what does not run yet and wait until it is ready; on failure stop it again."""
+        setup.environment(self.run, "requirements-local.txt")
+        setup.system_packages({"nginx": "nginx"})
+        programs = PROGRAMS[self.settings.baseline]
+        missing = [name for name in programs if name not in self._running()]
+        self._check_ports(missing)
+        try:
+            self._start(missing)
+            self._await_ready()
+        except Failure:
+            self.down()
+            raise
+
+    def down(self) -> None:
+        """Stop everything, and see that nothing is left."""
+        pid = _pid(self.run / "supervisord.pid")
+        if pid is None:
+            return
+        with step("stopping"):
+            os.kill(pid, signal.SIGTERM)
+            if not wait.until(lambda: not _alive(pid), self._stop_seconds() + 15):
+                raise Failure(f"supervisor (pid {pid}) does not end; its log is {self.run}/log/supervisord.log")
+        for folder in (self.sockets, self.run / "baseline", self.run / "nginx", self.run / "baseline-nginx"):
+            shutil.rmtree(folder, ignore_errors=True)
+        (self.run / "supervisor.sock").unlink(missing_ok=True)
+
+    def runs(self) -> bool:
+        return _pid(self.run / "supervisord.pid") is not None
+
+    def status(self) -> None:
+        running = self._running()
+        if not running:
+            say("nothing runs; `make up` starts it")
+            return
+        for name, state in running.items():
+            say(f"  {name:15} {state}")
+        code, body = wait.get(f"{self.settings.url}/readyz")
+        say(f"  {self.settings.url}/readyz: {code or body} {json.dumps(body) if code else ''}")
+
+    def logs(self) -> None:
+        """Follow all logs until interrupted."""
+        with suppress(KeyboardInterrupt):
+            subprocess.run(["tail", "-n", "50", "-F", *map(str, sorted((self.run / "log").glob("*.log")))])
+
+    def reload(self) -> None:
+        """New code in service with nothing lost, or a Failure with the reason and the old code still serving."""
+        self._running_or_fail()
+        setup.environment(self.run, "requirements-local.txt")
+        self._serving_ctl("reload")
+
+    def workers(self) -> int:
+        return int(json.loads((self.sockets / "app.json").read_text())["workers"])
+
+    def _start(self, programs: list[str]) -> None:
+        if not programs:
+            return
+        for folder in ("log", "data"):
+            (self.run / folder).mkdir(parents=True, exist_ok=True)
+        if not self.runs():
+            with step("supervisor"):
+                self._start_supervisor()
+        servers = [name for name in programs if not name.endswith("nginx")]
+        proxies = [name for name in programs if name.endswith("nginx")]
+        with step("workers"):
+            self._supervisorctl("start", *servers)
+            for name in servers:
+                slots = self.run / name / f"{name}.conf"
+                if not wait.until(lambda slots=slots, name=name: slots.exists() or self._gave_up(name), READY_SECONDS) or not slots.exists():
+                    raise Failure(f"{name} did not become ready; the end of its log:\n{self._tail(name)}")
+        with step("nginx"):
+            self._supervisorctl("start", *proxies)
+
+    def _start_supervisor(self) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # inherited; a connection is a file
+        command = [str(self.venv / "supervisord"), "-c", str(ROOT / "ops" / "supervisord.conf")]
+        done = subprocess.run(command, env=self._environment(), cwd=ROOT, capture_output=True, text=True)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        socket = self.run / "supervisor.sock"
+        if done.returncode or not wait.until(socket.exists, 10):
+            raise Failure(f"supervisor did not start: {done.stdout}{done.stderr}")
+
+    def _environment(self) -> dict[str, str]:
+        settings = self.settings
+        limit = int(settings.environment.get("MAX_BODY_BYTES") or 1 << 20)
+        front = nginx.prepare(
+            self.run / "nginx", listen=f"{settings.host}:{settings.http_port}", socket_dir=self.sockets, max_body_bytes=limit
+        )
+        baseline = nginx.prepare(
+            self.run / "baseline-nginx",
+            listen=f"{settings.host}:{settings.baseline_port}",
+            socket_dir=self.run / "baseline",
+            max_body_bytes=limit,
+        )
+        ours = {
+            "SLIPWAY_ROOT": str(ROOT),
+            "SLIPWAY_RUN_DIR": str(self.run),
+            "SLIPWAY_VENV": str(self.venv),
+            "SLIPWAY_APP": settings.app,
+            "SLIPWAY_NGINX": shlex.join(front),
+            "SLIPWAY_BASELINE_NGINX": shlex.join(baseline),
+            "SLIPWAY_STOP_SECONDS": str(self._stop_seconds()),
+            "SOCKET_DIR": str(self.sockets),
+            "INSTANCE": "app",
+            "DATA_DIR": settings.environment.get("DATA_DIR") or str(self.run / "data"),
+        }
+        return {**settings.environment, **ours}
+
+    def _await_ready(self) -> None:
+        urls = [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]
+        for url in urls:
+            last: list[Any] = [0, ""]
+
+            def ready(url: str = url, last: list[Any] = last) -> bool:
+                last[:] = wait.get(f"{url}/readyz")
+                return last[0] == 200
+
+            if not wait.until(ready, READY_SECONDS):
+                raise Failure(f"{url}/readyz answers {last[0] or 'nothing'}: {last[1]}\n{self._tail('app')}\n{self._tail('nginx')}")
+
+    def _check_ports(self, missing: list[str]) -> None:
+        ports = {"nginx": ("HTTP_PORT", self.settings.http_port), "baseline-nginx": ("BASELINE_PORT", self.settings.baseline_port)}
+        for program in missing:
+            if program in ports:
+                name, port = ports[program]
+                if not wait.is_free(self.settings.host, port):
+                    raise Failure(f"{name}={port} is in use on {self.settings.host} by another program; stop it or set {name}")
+
+    def _running(self) -> dict[str, str]:
+        """The programs that supervisor keeps alive, with what it says of them."""
+        if not self.runs():
+            return {}
+        lines = [line.split(None, 1) for line in self._supervisorctl("status").splitlines()]
+        return {line[0]: line[1] for line in lines if len(line) == 2 and line[1].startswith(("RUNNING", "STARTING"))}
+
+    def _running_or_fail(self) -> None:
+        if "app" not in self._running():
+            raise Failure("the stack does not run; `make up` starts it")
+
+    def _gave_up(self, name: str) -> bool:
+        return name not in self._running()
+
+    def _supervisorctl(self, *arguments: str) -> str:
+        command = [str(self.venv / "supervisorctl"), "-s", f"unix://{self.run}/supervisor.sock", *arguments]
+        return subprocess.run(command, capture_output=True, text=True).stdout
+
+    def _serving_ctl(self, verb: str) -> None:
+        command = [str(self.venv / "python"), "-m", "serving.ctl", verb]
+        if subprocess.run(command, env=self._environment(), cwd=ROOT).returncode:
+            raise Failure(f"{verb} was refused; what served before still serves")
+
+    def _stop_seconds(self) -> int:
+        return 2 * int(self.settings.environment.get("GRACEFUL_TIMEOUT") or 8) + 4
+
+    def _tail(self, name: str, lines: int = 20) -> str:
+        path = self.run / "log" / f"{name}.log"
+        if not path.exists():
+            return f"(no {path.name})"
+        return "\n".join(f"  {name} | {line}" for line in path.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _pid(path: Path) -> int | None:
+    """The process that a pid file names, if it lives."""
+    with suppress(OSError, ValueError):
+        pid = int(path.read_text())
+        return pid if _alive(pid) else None
+    return None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -1,0 +1,32 @@
+"""nginx outside a container: what the image's entrypoint does there, and the command that starts it."""
+
+import os
+import re
+from pathlib import Path
+
+from ops.settings import ROOT
+from ops.setup import find
+
+NGINX_DIR = ROOT / "nginx"
+
+
+def render(values: dict[str, str]) -> str:
+    """Fill in the template's `${NAME}`s; nginx's own variables are `$name`. A name without a value raises KeyError."""
+    text = (NGINX_DIR / "nginx.conf.template").read_text()
+    return re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], text)
+
+
+def prepare(folder: Path, *, listen: str, socket_dir: Path, max_body_bytes: int) -> list[str]:
+    """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {
+        "NGINX_DIR": str(NGINX_DIR),
+        "SOCKET_DIR": str(socket_dir),
+        "HTTP_LISTEN": listen,
+        "MAX_BODY_BYTES": str(max_body_bytes),
+    }
+    configuration = folder / "nginx.conf"
+    configuration.write_text(render(values))
+    # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
+    directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
+    return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(configuration), "-g", directives]

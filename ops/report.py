@@ -1,0 +1,31 @@
+"""What the verbs print: one line per step, with the seconds that it took."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Failure(SystemExit):
+    """A verb could not do what it promises; its text says why and what to do."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"slipway: {text}")
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+@contextmanager
+def step(text: str) -> Iterator[None]:
+    """Print what is being done, and how long it took."""
+    start = time.monotonic()
+    sys.stdout.write(f"  {text} … ")
+    sys.stdout.flush()
+    try:
+        yield
+    except BaseException:
+        say("failed")
+        raise
+    say(f"{time.monotonic() - start:.1f} s")

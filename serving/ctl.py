@@ -1,0 +1,63 @@
+"""Talks to an instance that runs: `python -m serving.ctl reload | ready`. Same environment as the instance's."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+from serving.config import Settings
+
+POLL_SECONDS = 0.05
+
+
+def main() -> None:
+    """Run one verb; exit 1 with the reason when it does not succeed."""
+    verbs = {"reload": reload, "ready": ready}
+    if len(sys.argv) != 2 or sys.argv[1] not in verbs:
+        sys.exit(f"usage: python -m serving.ctl {' | '.join(verbs)}")
+    verbs[sys.argv[1]](Settings.from_environment())
+
+
+def reload(settings: Settings) -> None:
+    """Have the workers replaced by ones with the code as it is now; wait for the end of it."""
+    before = _status(settings)
+    os.kill(before["pid"], signal.SIGHUP)
+    deadline = time.monotonic() + (settings.timeout + settings.graceful_timeout) * (before["workers"] + 1)
+    while time.monotonic() < deadline:
+        reload = _status(settings)["reload"]
+        if reload["number"] > before["reload"]["number"] and reload["state"] == "done":
+            print(f"reloaded {before['workers']} workers")
+            return
+        if reload["number"] > before["reload"]["number"] and reload["state"] == "refused":
+            sys.exit(f"reload refused: {reload['reason']}")
+        time.sleep(POLL_SECONDS)
+    sys.exit("the reload does not end; see the log")
+
+
+def ready(settings: Settings) -> None:
+    """Whether the instance answers /readyz with 200 on its own listeners: a container's health check."""
+    _status(settings)  # written when all workers are ready
+    address: Any = settings.socket_paths()[0] if settings.socket_dir else (settings.slot_host, settings.slot_port)
+    with socket.socket(socket.AF_UNIX if settings.socket_dir else socket.AF_INET) as connection:
+        connection.settimeout(3)
+        connection.connect(address)
+        connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    if b" 200 " not in answer.partition(b"\r\n")[0]:
+        sys.exit(answer.decode(errors="replace"))
+
+
+def _status(settings: Settings) -> dict[str, Any]:
+    path = settings.run_dir / f"{settings.instance}.json"
+    try:
+        status: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        sys.exit(f"{path} is not there: no instance named {settings.instance} is ready")
+    return status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""gunicorn's hooks, in the order in which they are called."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+
+from serving.config import Settings
+from serving.reload import prestart_command
+
+
+def tmp_dir() -> str | None:
+    """A folder in memory for the heartbeat files, or the system's default where there is none."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def log_config(settings: Settings) -> dict[str, Any]:
+    """One JSON line for each record of gunicorn, uvicorn and the app, on stdout."""
+    level = settings.log_level.upper()
+    return {
+        "root": {"level": level, "handlers": ["console"]},
+        "loggers": {"gunicorn.error": {"level": level, "handlers": ["console"], "propagate": False}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+        "formatters": {
+            "json": {
+                "()": "pythonjsonlogger.json.JsonFormatter",
+                "fmt": "%(levelname)s %(name)s %(process)d %(message)s",
+                "rename_fields": {"levelname": "level", "name": "logger", "process": "pid"},
+                "timestamp": "time",
+                "reserved_attrs": [*RESERVED_ATTRS, "color_message"],  # uvicorn's, with escape codes
+            }
+        },
+    }
+
+
+def on_starting(arbiter: Any) -> None:
+    """Before anything is bound: refuse a second start, and run what must run once."""
+    settings = arbiter.settings
+    if not arbiter.master_pid:  # after SIGUSR2 the old arbiter holds the lock, and the new one shares it
+        arbiter.status.lock()
+    command = prestart_command(settings)
+    if command and subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
+        sys.exit(f"PRESTART={' '.join(settings.prestart)!r} failed; nothing was started")
+    os.environ["MIGRATE"] = "0"  # done: the workers need not look
+
+
+def when_ready(arbiter: Any) -> None:
+    settings = arbiter.settings
+    slots = "one listener each" if settings.has_slots else "one listener for all"
+    arbiter.log.info("%d workers (%s), %s", settings.workers, settings.workers_reason, slots)
+
+
+def pre_fork(arbiter: Any, worker: Any) -> None:
+    arbiter.prepare(worker)
+
+
+def post_fork(arbiter: Any, worker: Any) -> None:
+    arbiter.status.unlock()
+    if worker.slot is not None:
+        os.environ["WORKER_SLOT"] = str(worker.slot)
+
+
+def child_exit(arbiter: Any, worker: Any) -> None:
+    arbiter.buried(worker)
