@@ -1,5 +1,6 @@
 """The Docker runtime: the same verbs over docker compose."""
 
+import json
 import os
 import secrets
 import subprocess
@@ -40,9 +41,10 @@ class Compose:
             started = self._try("up", "--detach", "--wait", "--wait-timeout", str(READY_SECONDS), "--remove-orphans")
         urls = [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]
         if started.returncode or not all(wait.until(lambda url=url: wait.get(f"{url}/readyz")[0] == 200, 10) for url in urls):
-            reason = f"{started.stderr[-2_000:]}\n{self._try('logs', '--tail', '20', '--no-color').stdout}"
+            reason = started.stderr.strip().rpartition("\n")[2] or "/readyz does not answer"
+            log = self._try("logs", "--tail", "20", "--no-color", *self._not_healthy()).stdout
             self._try("down", "--remove-orphans")
-            raise Failure(f"the containers did not become ready:\n{reason}")
+            raise Failure(f"the containers did not become ready: {reason}\n{log}")
 
     def down(self) -> None:
         """Remove the containers and their networks; the named volumes, which hold the data, stay."""
@@ -50,7 +52,14 @@ class Compose:
             self._compose("down", "--remove-orphans")
 
     def status(self) -> None:
-        say(self._compose("ps", "--format", "table {{.Service}}\t{{.Status}}\t{{.Ports}}"))
+        rows = self._compose("ps", "--format", "{{.Service}}\t{{.Status}}").splitlines()
+        if not rows:
+            say("nothing runs; `make up` starts it")
+            return
+        for row in rows:
+            say("  {:15} {}".format(*row.split("\t")))
+        code, body = wait.get(f"{self.settings.url}/readyz")
+        say(f"  {self.settings.url}/readyz: {code or body} {json.dumps(body) if code else ''}")
 
     def logs(self) -> None:
         """Follow all logs until interrupted."""
@@ -67,6 +76,10 @@ class Compose:
     def workers(self) -> int:
         code = "import glob, json; print(json.load(open(glob.glob('/run/slipway/*.json')[0]))['workers'])"
         return int(self._compose("exec", "-T", "app", "python", "-c", code))
+
+    def _not_healthy(self) -> list[str]:
+        rows = self._try("ps", "--all", "--format", "{{.Service}}\t{{.Status}}").stdout.splitlines()
+        return [row.split("\t")[0] for row in rows if "(healthy)" not in row]
 
     def _check_ports(self) -> None:
         running = self._try("ps", "--services", "--status", "running").stdout.split()

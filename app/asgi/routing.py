@@ -17,7 +17,7 @@ from .websocket import WebSocket
 Handler = Callable[[Request], Awaitable[ASGIApp | Response | StreamResponse]]
 SocketHandler = Callable[[WebSocket], Awaitable[None]]
 
-WEBSOCKET = "WEBSOCKET"
+WEBSOCKET = "(websocket)"  # not a token of RFC 9110, so no request has it as its method
 TEMPLATE = re.compile(r"(/([^/{}]*|\{[a-z_]+\}))+")
 
 
@@ -89,7 +89,8 @@ class Routes:
 
     def _walk(self, path: str) -> tuple[_Node, list[str]]:
         values: list[str] = []
-        node = self._find(self._root, path.split("/")[1:], 0, values)
+        before, *segments = path.split("/")
+        node = None if before else self._find(self._root, segments, 0, values)
         if node is None:
             raise HTTPError(404, "There is nothing at this path.")
         return node, values

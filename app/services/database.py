@@ -56,7 +56,7 @@ def _options(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
         return {**POOL, "pool_pre_ping": False, "connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
-    return {**POOL, "connect_args": {"connect_timeout": 2}}
+    return {**POOL, "connect_args": {"connect_timeout": 2, "client_encoding": "utf8"}}
 
 
 def _prepare(engine: Engine) -> None:
