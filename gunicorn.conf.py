@@ -1,6 +1,7 @@
 """The process model: `gunicorn -k uvicorn.workers.UvicornWorker app.main:application` picks this file up.
 
-Every value comes from an environment variable that `.env.example` explains; what gunicorn and uvicorn lack is in serving/.
+Every value comes from an environment variable that `.env.example` explains; what gunicorn and uvicorn lack is in
+serving/.
 """
 
 import serving

@@ -14,7 +14,7 @@ HEALTH = frozenset({"/livez", "/readyz", "/healthz"})  # asked every few seconds
 
 
 class AccessRecord:
-    """Writes records with `write`, by default to stdout, one write each, so that lines of several workers stay whole."""
+    """Writes each record at once and whole, by default to stdout, where the lines of several workers meet."""
 
     def __init__(self, slot: int | None, write: Callable[[bytes], object] | None = None) -> None:
         self._tail = f',"pid":{os.getpid()},"slot":{"null" if slot is None else slot}}}\n'

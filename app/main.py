@@ -57,8 +57,8 @@ def create_app(settings: Settings) -> ASGIApp:
     routes = ROUTES + BENCH_ROUTES if settings.bench_endpoints else ROUTES
     app: ASGIApp = Router(routes, max_body_bytes=settings.max_body_bytes)
     app = Limits(app, requests=settings.max_requests_in_flight, websockets=settings.max_websockets, exempt=HEALTH)
-    app = Origins(app, settings.allowed_origins)
     app = Errors(app, {Unavailable: unavailable})
+    app = Origins(app, settings.allowed_origins)  # around Errors, so that a page of an allowed origin can read those too
     exchanges = Exchanges(app, AccessRecord(settings.worker_slot) if settings.access_log else None)
     return Lifespan(exchanges, partial(lifespan, settings, exchanges))
 

@@ -1,6 +1,6 @@
 """The WSGI baseline: the same users and the same bench work, byte for byte, for the benchmark. No framework.
 
-    gunicorn -k gthread app.wsgi:application
+gunicorn -k gthread app.wsgi:application
 """
 
 import time
@@ -82,7 +82,9 @@ class Application:
             response = Response.problem(error, request_id)
         except Unavailable as error:
             response = Response.problem(unavailable(error), request_id)
-        headers = [(name.decode(), value.decode("latin-1")) for name, value in response.headers if name != b"connection"]
+        headers = [
+            (name.decode(), value.decode("latin-1")) for name, value in response.headers if name != b"connection"
+        ]
         if response.status not in (204, 304):
             headers.append(("content-length", str(len(response.body))))
         headers.append(("x-request-id", request_id))

@@ -6,6 +6,7 @@ from ops.compose import Compose, engine_answers
 from ops.local import Local
 from ops.report import Failure, say
 from ops.settings import Settings
+from serving.config import Settings as ServingSettings
 
 VERBS = ("up", "down", "status", "logs", "reload")
 
@@ -14,9 +15,13 @@ def main() -> None:
     """Run one verb in the runtime that the settings or the machine decide."""
     if len(sys.argv) != 2 or sys.argv[1] not in VERBS:
         sys.exit(f"usage: python -m ops {' | '.join(VERBS)}")
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (a user's python3 may be older)
         raise Failure(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=…")
     settings = Settings.load()
+    # What the server would refuse is refused here, before anything is built or started.
+    ServingSettings.from_environment(
+        {**settings.environment, "SOCKET_DIR": str(settings.run_dir / "app"), "INSTANCE": "app"}
+    )
     runtime = choose(settings)
     verb = sys.argv[1]
     getattr(runtime, verb)()

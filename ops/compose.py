@@ -40,7 +40,7 @@ class Compose:
         with step("containers"):
             started = self._try("up", "--detach", "--wait", "--wait-timeout", str(READY_SECONDS), "--remove-orphans")
         urls = [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]
-        if started.returncode or not all(wait.until(lambda url=url: wait.get(f"{url}/readyz")[0] == 200, 10) for url in urls):
+        if started.returncode or not all(wait.until_ready(url, 10) for url in urls):
             reason = started.stderr.strip().rpartition("\n")[2] or "/readyz does not answer"
             log = self._try("logs", "--tail", "20", "--no-color", *self._not_healthy()).stdout
             self._try("down", "--remove-orphans")
@@ -88,7 +88,9 @@ class Compose:
             ports["baseline-nginx"] = ("BASELINE_PORT", self.settings.baseline_port)
         for service, (name, port) in ports.items():
             if service not in running and not wait.is_free(self.settings.host, port):
-                raise Failure(f"{name}={port} is in use on {self.settings.host} by another program; stop it or set {name}")
+                raise Failure(
+                    f"{name}={port} is in use on {self.settings.host} by another program; stop it or set {name}"
+                )
 
     def _compose(self, *arguments: str) -> str:
         done = self._try(*arguments)
@@ -98,7 +100,9 @@ class Compose:
 
     def _try(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         command = self._command(*arguments)
-        return subprocess.run(command, env=self._environment(), cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        return subprocess.run(
+            command, env=self._environment(), cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
 
     def _command(self, *arguments: str) -> list[str]:
         profiles = ["--profile", "baseline"] if self.settings.baseline or arguments[0] == "down" else []

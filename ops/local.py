@@ -9,10 +9,9 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ops import nginx, setup, wait
-from ops.report import Failure, say, step
+from ops.report import Failure, readable, say, step
 from ops.settings import ROOT, Settings
 
 READY_SECONDS = 50.0  # so that `up` fails within a minute
@@ -39,7 +38,6 @@ class Local:
         self._check_ports(missing)
         try:
             self._start(missing)
-            self._await_ready()
         except Failure:
             self.down()
             raise
@@ -97,11 +95,16 @@ class Local:
         with step("workers"):
             self._supervisorctl("start", *servers)
             for name in servers:
-                slots = self.run / name / f"{name}.conf"
-                if not wait.until(lambda slots=slots, name=name: slots.exists() or self._gave_up(name), READY_SECONDS) or not slots.exists():
-                    raise Failure(f"{name} did not become ready; the end of its log:\n{self._tail(name)}")
+                self._await_slots(name)
         with step("nginx"):
-            self._supervisorctl("start", *proxies)
+            self._supervisorctl("start", *proxies, wait=False)
+            self._await_ready()
+
+    def _await_slots(self, name: str) -> None:
+        slots = self.run / name / f"{name}.conf"
+        wait.until(lambda: slots.exists() or name not in self._running(), READY_SECONDS)
+        if not slots.exists():
+            raise Failure(f"{name} did not become ready; the end of its log:\n{self._tail(name)}")
 
     def _start_supervisor(self) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -117,7 +120,10 @@ class Local:
         settings = self.settings
         limit = int(settings.environment.get("MAX_BODY_BYTES") or 1 << 20)
         front = nginx.prepare(
-            self.run / "nginx", listen=f"{settings.host}:{settings.http_port}", socket_dir=self.sockets, max_body_bytes=limit
+            self.run / "nginx",
+            listen=f"{settings.host}:{settings.http_port}",
+            socket_dir=self.sockets,
+            max_body_bytes=limit,
         )
         baseline = nginx.prepare(
             self.run / "baseline-nginx",
@@ -142,22 +148,23 @@ class Local:
     def _await_ready(self) -> None:
         urls = [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]
         for url in urls:
-            last: list[Any] = [0, ""]
-
-            def ready(url: str = url, last: list[Any] = last) -> bool:
-                last[:] = wait.get(f"{url}/readyz")
-                return last[0] == 200
-
-            if not wait.until(ready, READY_SECONDS):
-                raise Failure(f"{url}/readyz answers {last[0] or 'nothing'}: {last[1]}\n{self._tail('app')}\n{self._tail('nginx')}")
+            if not wait.until_ready(url, READY_SECONDS):
+                status, body = wait.get(f"{url}/readyz")
+                tails = f"{self._tail('app')}\n{self._tail('nginx')}"
+                raise Failure(f"{url}/readyz answers {status or 'nothing'}: {body}\n{tails}")
 
     def _check_ports(self, missing: list[str]) -> None:
-        ports = {"nginx": ("HTTP_PORT", self.settings.http_port), "baseline-nginx": ("BASELINE_PORT", self.settings.baseline_port)}
+        ports = {
+            "nginx": ("HTTP_PORT", self.settings.http_port),
+            "baseline-nginx": ("BASELINE_PORT", self.settings.baseline_port),
+        }
         for program in missing:
             if program in ports:
                 name, port = ports[program]
                 if not wait.is_free(self.settings.host, port):
-                    raise Failure(f"{name}={port} is in use on {self.settings.host} by another program; stop it or set {name}")
+                    raise Failure(
+                        f"{name}={port} is in use on {self.settings.host} by another program; stop it or set {name}"
+                    )
 
     def _running(self) -> dict[str, str]:
         """The programs that supervisor keeps alive, with what it says of them."""
@@ -170,11 +177,12 @@ class Local:
         if "app" not in self._running():
             raise Failure("the stack does not run; `make up` starts it")
 
-    def _gave_up(self, name: str) -> bool:
-        return name not in self._running()
-
-    def _supervisorctl(self, *arguments: str) -> str:
+    def _supervisorctl(self, *arguments: str, wait: bool = True) -> str:
+        """`start` waits for a second before supervisor believes that the program has started."""
         command = [str(self.venv / "supervisorctl"), "-s", f"unix://{self.run}/supervisor.sock", *arguments]
+        if not wait:
+            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            return ""
         return subprocess.run(command, capture_output=True, text=True).stdout
 
     def _serving_ctl(self, verb: str) -> None:
@@ -189,7 +197,9 @@ class Local:
         path = self.run / "log" / f"{name}.log"
         if not path.exists():
             return f"(no {path.name})"
-        return "\n".join(f"  {name} | {line}" for line in path.read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(
+            f"  {name} | {readable(line)}" for line in path.read_text(errors="replace").splitlines()[-lines:]
+        )
 
 
 def _pid(path: Path) -> int | None:

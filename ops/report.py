@@ -1,5 +1,6 @@
 """What the verbs print: one line per step, with the seconds that it took."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -29,3 +30,13 @@ def step(text: str) -> Iterator[None]:
         say("failed")
         raise
     say(f"{time.monotonic() - start:.1f} s")
+
+
+def readable(line: str) -> str:
+    """A JSON log line as level and message, with the last line of its traceback; any other line as it is."""
+    try:
+        record = json.loads(line)
+        reason = record.get("exc_info", "").rpartition("\n")[2]
+        return f"{record['level']:8} {record['message']}{': ' if reason else ''}{reason}"
+    except (ValueError, KeyError, AttributeError):
+        return line

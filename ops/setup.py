@@ -1,4 +1,4 @@
-"""Gets what is missing: the virtual environment from the locked requirements, and programs from the system's packages."""
+"""Gets what is missing: the virtual environment from locked requirements, programs from the system's packages."""
 
 import hashlib
 import os
@@ -12,8 +12,10 @@ from ops.settings import ROOT
 
 # Services start themselves when Debian installs them; in runlevel 1 invoke-rc.d leaves them alone.
 MANAGERS = {
-    "apt-get": (["apt-get", "install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"], {
-        "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}),
+    "apt-get": (
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"],
+        {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"},
+    ),
     "dnf": (["dnf", "install", "-y", "-q"], {}),
     "apk": (["apk", "add", "-q"], {}),
 }
@@ -31,8 +33,17 @@ def environment(run_dir: Path, requirements: str) -> Path:
         with step(f"Python {sys.version_info.major}.{sys.version_info.minor} environment in {_shown(venv)}"):
             _create(venv)
     with step(f"packages of {requirements}"):
-        command = [venv / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check",
-                   "--require-hashes", "-r", lock]
+        command = [
+            venv / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "-r",
+            lock,
+        ]
         done = subprocess.run([*map(str, command)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode:
             raise Failure(f"pip could not install {requirements}:\n{done.stderr[-2_000:]}")
@@ -69,7 +80,9 @@ def system_packages(packages: dict[str, str | None]) -> None:
         done = subprocess.run([*command, *missing], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode and manager == "apt-get":  # a new machine has no list of packages yet
             subprocess.run(["apt-get", "update", "-qq"], env=env, stdin=subprocess.DEVNULL, capture_output=True)
-            done = subprocess.run([*command, *missing], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            done = subprocess.run(
+                [*command, *missing], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
+            )
         if done.returncode:
             raise Failure(f"{manager} could not install {' '.join(missing)}:\n{done.stderr[-2_000:]}")
 

@@ -21,6 +21,11 @@ def until(true: Callable[[], object], seconds: float) -> bool:
     return True
 
 
+def until_ready(url: str, seconds: float) -> bool:
+    """Poll /readyz until it answers 200."""
+    return until(lambda: get(f"{url}/readyz")[0] == 200, seconds)
+
+
 def get(url: str, timeout: float = 2.0) -> tuple[int, Any]:
     """The status and the JSON body of a GET; (0, the reason) when nothing answers."""
     parts = urlsplit(url)

@@ -24,6 +24,6 @@ def install(settings: "Settings") -> None:
     from serving.arbiter import Arbiter
 
     Worker.settings = Arbiter.settings = settings
-    # -k on the command line names a class by its path and beats the configuration file, so the path has to lead to ours.
+    # -k on the command line names a class by its path and beats the configuration file, so the path must lead to ours.
     uvicorn.workers.UvicornWorker = Worker  # type: ignore[misc]
     gunicorn.app.base.Arbiter = Arbiter

@@ -34,6 +34,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         self.failures = 0
         self.spawn_after = 0.0
         self.reloading: Reload | None = None
+        self.reloads = 0
         self.status = Status(self.settings)
         self.loans = Loans(self.settings.workers) if self.settings.has_slots else None
         super().__init__(app)
@@ -68,7 +69,9 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         self._end_the_late()
         if self.reloading is not None:
             self.reloading.step()
-        serving = [worker for worker in self.WORKERS.values() if worker.retired_at is None and worker.successor_of is None]
+        serving = [
+            worker for worker in self.WORKERS.values() if worker.retired_at is None and worker.successor_of is None
+        ]
         for worker in serving[: self.num_workers]:
             if asks_for_successor(worker) and not self._has_successor(worker):
                 self.log.info("Worker (pid:%s) has done its share and is replaced", worker.pid)
@@ -79,7 +82,9 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         for worker in self._surplus(serving):
             self.retire(worker)
         if self.loans is not None:
-            lend_orphans(self.loans, len(self.LISTENERS), [(worker.slot, worker.pid) for worker in serving if worker.ready])
+            lend_orphans(
+                self.loans, len(self.LISTENERS), [(worker.slot, worker.pid) for worker in serving if worker.ready]
+            )
 
     def start_successor(self, worker: Any) -> int | None:
         """Start a worker that takes over from another; return its pid, None while starts are held back."""
@@ -124,7 +129,9 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         """Kill what drains for longer than it may."""
         for worker in list(self.WORKERS.values()):
             if worker.retired_at is not None and time.monotonic() - worker.retired_at > self.cfg.graceful_timeout:
-                self.log.error("Worker (pid:%s) is still there after %s s; killed", worker.pid, self.cfg.graceful_timeout)
+                self.log.error(
+                    "Worker (pid:%s) is still there after %s s; killed", worker.pid, self.cfg.graceful_timeout
+                )
                 self.kill_worker(worker.pid, signal.SIGKILL)
 
     def murder_workers(self) -> None:
@@ -162,7 +169,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         if self.reloading is not None:
             self.log.warning("A reload is under way; this one is ignored")
             return
-        self._stats["reloads"] += 1
+        self.reloads += 1
         self.reloading = Reload(self)
 
     def stop(self, graceful: bool = True) -> None:

@@ -5,6 +5,7 @@ import shlex
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from environment import Environment, SettingError
@@ -87,15 +88,19 @@ class Settings:
             ("GRACEFUL_TIMEOUT", self.graceful_timeout),
             ("TIMEOUT", self.timeout),
         ]
-        pairs = [*zip(ladder, ladder[1:], strict=False)]
+        pairs = [*pairwise(ladder)]
         pairs.append((("nginx's upstream keepalive_timeout", NGINX_UPSTREAM_KEEPALIVE), ("KEEPALIVE", self.keepalive)))
-        pairs.append((("2 x GRACEFUL_TIMEOUT + 2", 2 * self.graceful_timeout + 2), ("STOP_GRACE_PERIOD", self.stop_grace_period)))
+        pairs.append(
+            (("2 x GRACEFUL_TIMEOUT + 2", 2 * self.graceful_timeout + 2), ("STOP_GRACE_PERIOD", self.stop_grace_period))
+        )
         for (lower_name, lower), (upper_name, upper) in pairs:
             if lower >= upper:
                 raise SettingError(upper_name, f"{upper:g}", f"more than {lower_name}, which is {lower:g}")
         for path in [self.run_dir / f"{self.instance}.ctl", *map(Path, self.socket_paths())]:
             if len(os.fsencode(path)) > MAX_SOCKET_PATH:
-                raise SettingError("SOCKET_DIR", str(path), f"a path of at most {MAX_SOCKET_PATH} bytes, sockets' names included")
+                raise SettingError(
+                    "SOCKET_DIR", str(path), f"a path of at most {MAX_SOCKET_PATH} bytes, sockets' names included"
+                )
 
     @property
     def has_slots(self) -> bool:

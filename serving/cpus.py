@@ -22,8 +22,13 @@ class WorkerCount:
 
 
 def worker_count(root: Path = Path("/")) -> WorkerCount:
-    """The smallest of CPU quota, affinity mask and what the memory limit holds, at least 1. `root` holds proc and sys."""
-    limits = [WorkerCount(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, "CPUs")]
+    """The smallest of CPU quota, affinity mask and what the memory limit holds, at least 1.
+
+    `root` is where proc and sys are mounted.
+    """
+    limits = [
+        WorkerCount(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, "CPUs")
+    ]
     for folder in _cgroup_folders(root):
         quota = _v2_quota(folder) or _v1_quota(folder)
         if quota is not None:
@@ -45,7 +50,11 @@ def _cgroup_folders(root: Path) -> list[Path]:
     for line in lines:
         _, _, controllers_and_path = line.partition(":")
         controllers, _, path = controllers_and_path.partition(":")
-        for base in [mount] if not controllers else [mount / name for name in ("cpu", "memory") if name in controllers.split(",")]:
+        for base in (
+            [mount]
+            if not controllers
+            else [mount / name for name in ("cpu", "memory") if name in controllers.split(",")]
+        ):
             folder = base / path.lstrip("/")
             folders += [folder, *(parent for parent in folder.parents if base in parent.parents)]
     return folders

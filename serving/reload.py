@@ -23,18 +23,19 @@ class Reload:
 
     def __init__(self, arbiter: "Arbiter") -> None:
         self._arbiter = arbiter
-        self.number: int = arbiter._stats["reloads"]
+        self.number = arbiter.reloads
         self._checks = [[*arbiter.START_CTX["args"], "--check-config"], prestart_command(arbiter.settings)]
         self._checking: subprocess.Popen[bytes] | None = None
-        self._output = tempfile.TemporaryFile()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the reload)
         self._deadline = time.monotonic() + arbiter.timeout if arbiter.timeout else float("inf")
-        self._waiting: list[Any] | None = None  # old workers that are still to be replaced; None before the checks passed
+        self._checked = False
+        self._waiting: list[Any] = []  # old workers that are still to be replaced
         self._successor: Any = None
         arbiter.status.reloaded(self.number, "running")
 
     def step(self) -> None:
         """Go as far as possible without waiting."""
-        if self._waiting is None:
+        if not self._checked:
             self._check()
         elif self._successor is not None:
             self._watch_successor()
@@ -50,7 +51,9 @@ class Reload:
                 return
             command = self._checks.pop(0)
             if command:
-                self._checking = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output)
+                self._checking = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output
+                )
             return
         code = self._checking.poll()
         if code is None and time.monotonic() < self._deadline:
@@ -75,11 +78,11 @@ class Reload:
         arbiter.num_workers = workers
         arbiter.log.reopen_files()
         arbiter.cfg.on_reload(arbiter)
+        self._checked = True
         self._waiting = [worker for worker in arbiter.WORKERS.values() if worker.retired_at is None]
         self._waiting.sort(key=lambda worker: worker.age)
 
     def _replace(self, worker: Any) -> None:
-        assert self._waiting is not None
         if worker.pid not in self._arbiter.WORKERS or worker.retired_at is not None:
             self._waiting.pop(0)  # it has ended meanwhile, and what took its place runs the new code
             return
@@ -87,7 +90,6 @@ class Reload:
         self._successor = self._arbiter.WORKERS.get(pid)
 
     def _watch_successor(self) -> None:
-        assert self._waiting is not None
         if self._successor.ready:
             self._waiting.pop(0)
             self._successor = None

@@ -40,25 +40,33 @@ class Server(uvicorn.Server):
 
     lifespan: Lifespan
 
-    def __init__(self, config: uvicorn.Config, *, drain: float, graceful: float, tick: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, drain: float, graceful: float, tick: Callable[[], Awaitable[None]]
+    ) -> None:
         super().__init__(config)
         self._drain = drain  # seconds for idle connections to be closed by the proxy, which must do so sooner
         self._graceful = graceful  # seconds for all of the shutdown but lifespan.shutdown
         self._tick = tick
         self._quick = False
+        self.ready = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle signals, and do not raise them again at the end as uvicorn does.
 
-        The worker would die of its own SIGTERM before gunicorn's worker_exit hook and the exit handlers have run; for the
-        same reason the handlers stay when the loop is closed.
+        The worker would die of its own SIGTERM before gunicorn's worker_exit hook and the exit handlers have run; for
+        the same reason the handlers stay when the loop is closed.
         """
         signal.signal(signal.SIGTERM, lambda number, frame: self.stop())
         for number in (signal.SIGINT, signal.SIGQUIT):
             # https://github.com/Kludex/uvicorn-worker/issues/2: the stock worker takes no notice of SIGQUIT
             signal.signal(number, lambda number, frame: self.stop(quick=True))
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run lifespan.startup, then listen."""
+        await super().startup(sockets)
+        self.ready.set()
 
     def stop(self, quick: bool = False) -> None:
         """Begin to drain, or to leave within about two seconds."""
@@ -70,14 +78,16 @@ class Server(uvicorn.Server):
         await self._tick()
         return await super().on_tick(counter)
 
-    async def listen(self, listener: socket.socket) -> asyncio.AbstractServer:
+    async def listen(self, listener: socket.socket) -> asyncio.Server:
         """Serve one more listener."""
         loop = asyncio.get_running_loop()
         config = self.config
 
         def protocol() -> asyncio.Protocol:
             factory: Any = config.http_protocol_class
-            made: asyncio.Protocol = factory(config=config, server_state=self.server_state, app_state=self.lifespan.state)
+            made: asyncio.Protocol = factory(
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
             return made
 
         return await loop.create_server(protocol, sock=duplicate(listener), ssl=config.ssl, backlog=config.backlog)

@@ -1,9 +1,9 @@
 """Which worker serves which listener.
 
-The arbiter holds one listener per slot for its whole life and gives each worker one. With a listener that all share, 200
-websockets fell on 4 workers as 97/43/30/30, and with one each as 50/50/50/50; and what waits in a dead worker's queue is
-served by its successor instead of being refused. A slot that has lost its worker for a while (after SIGTTOU, or while a
-crashing worker is held back) is lent to another one through a small shared table.
+The arbiter holds one listener per slot for its whole life and gives each worker one. With a listener that all share,
+200 websockets fell on 4 workers as 97/43/30/30, and with one each as 50/50/50/50; and what waits in a dead worker's
+queue is served by its successor instead of being refused. A slot that has lost its worker for a while (after SIGTTOU,
+or while a crashing worker is held back) is lent to another one through a small shared table.
 """
 
 import mmap

@@ -27,8 +27,10 @@ class Status:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            sys.exit(f"{path} is held by process {os.read(self._lock, 20).decode() or '?'}: that instance runs already; "
-                     "stop it, or set INSTANCE or SOCKET_DIR")
+            sys.exit(
+                f"{path} is held by process {os.read(self._lock, 20).decode() or '?'}: that instance runs already; "
+                "stop it, or set INSTANCE or SOCKET_DIR"
+            )
         os.truncate(self._lock, 0)
         os.write(self._lock, str(os.getpid()).encode())
         for suffix in ("conf", "json"):

@@ -22,7 +22,7 @@ class Worker(UvicornWorker):
     """One process: serves its slot and what is lent to it, beats its heart, and drains when told."""
 
     settings: Settings  # set on the class by gunicorn.conf.py
-    CONFIG_KWARGS: dict[str, Any] = {
+    CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 (the base class has it so)
         "loop": "uvloop",
         "http": "httptools",
         "ws": "websockets-sansio",
@@ -52,7 +52,7 @@ class Worker(UvicornWorker):
         self.server = Server(
             self.config, drain=settings.drain, graceful=settings.graceful_shutdown, tick=self._look_around
         )
-        self._lent: dict[int, asyncio.AbstractServer] = {}
+        self._lent: dict[int, asyncio.Server] = {}
         beating = asyncio.create_task(self._beat())
         try:
             await self.server.serve(sockets=[duplicate(listener) for listener in self.sockets])
@@ -62,11 +62,10 @@ class Worker(UvicornWorker):
     async def _beat(self) -> None:
         """Tell the arbiter that the loop turns.
 
-        The first beat comes at the end of startup, which is how the arbiter knows that we are ready; the last at the end
-        of the process, so that draining may take longer than `timeout`.
+        The first beat comes at the end of startup, which is how the arbiter knows that we are ready; the last at the
+        end of the process, so that draining may take longer than `timeout`.
         """
-        while not self.server.started:
-            await asyncio.sleep(0.01)
+        await self.server.ready.wait()
         while True:
             self.notify()
             await asyncio.sleep(BEAT_SECONDS)

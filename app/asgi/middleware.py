@@ -104,7 +104,11 @@ class Errors:
                     return
                 raise
             response = Response.problem(self._known(error, exchange), exchange.request_id)
-            await (refuse(scope, receive, send, response) if scope["type"] == "websocket" else response(scope, receive, send))
+            await (
+                refuse(scope, receive, send, response)
+                if scope["type"] == "websocket"
+                else response(scope, receive, send)
+            )
 
     def _known(self, error: Exception, exchange: Exchange) -> HTTPError:
         if isinstance(error, HTTPError):
@@ -127,20 +131,21 @@ class Origins:
         self.allowed = frozenset(origin.encode() for origin in allowed)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] not in ("http", "websocket") or (origin := header(scope, b"origin")) is None:
-            return self.app(scope, receive, send)
-        if scope["type"] == "websocket":
-            return self._websocket(scope, receive, send, origin)
-        return self._cors(scope, receive, send, origin) if self.allowed else self.app(scope, receive, send)
+        if scope["type"] == "http" and self.allowed:
+            return self._cors(scope, receive, send)
+        if scope["type"] == "websocket" and self._foreign(scope):
+            error = HTTPError(403, "This origin may not open a websocket here.")
+            return refuse(scope, receive, send, Response.problem(error, scope["exchange"].request_id))
+        return self.app(scope, receive, send)
 
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send, origin: bytes) -> None:
-        if origin not in self.allowed and origin.partition(b"://")[2] != header(scope, b"host"):
-            raise HTTPError(403, "This origin may not open a websocket here.")
-        await self.app(scope, receive, send)
+    def _foreign(self, scope: Scope) -> bool:
+        origin = header(scope, b"origin")
+        return not (origin is None or origin in self.allowed or origin.partition(b"://")[2] == header(scope, b"host"))
 
-    async def _cors(self, scope: Scope, receive: Receive, send: Send, origin: bytes) -> None:
+    async def _cors(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Every answer varies, also one that was asked for without Origin: a cache would give it to a page that has one.
         headers = [(b"vary", b"origin")]
-        if origin in self.allowed:
+        if (origin := header(scope, b"origin")) in self.allowed and origin is not None:
             headers.append((b"access-control-allow-origin", origin))
             if scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method"):
                 headers.append((b"access-control-allow-methods", b"DELETE, GET, HEAD, OPTIONS, POST"))

@@ -68,7 +68,9 @@ def too_large(max_body_bytes: int) -> HTTPError:
 def parse_query(query_string: bytes) -> dict[str, str]:
     """The fields of a query string; raises HTTPError 400 for more than 100 of them or bytes that are not UTF-8."""
     try:
-        return dict(parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100))
+        return dict(
+            parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+        )
     except ValueError:
         raise HTTPError(400, "The query string is not UTF-8 or has more than 100 fields.") from None
 

@@ -72,7 +72,9 @@ class StreamResponse:
         await send({"type": "http.response.body", "body": b""})
 
 
-def problem_details(status: int, detail: str, request_id: str, members: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def problem_details(
+    status: int, detail: str, request_id: str, members: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The members of RFC 9457 section 3.1 and our `request_id`; `title` is the status's own phrase."""
     return {
         "type": "about:blank",

@@ -1,6 +1,7 @@
 """Routes: an immutable table of static and parameter paths, and the app that walks it.
 
-A path is matched segment by segment; a segment is literal or `{name}`, and literal wins. A trailing slash is another path.
+A path is matched segment by segment; a segment is literal or `{name}`, and literal wins. A trailing slash makes it
+another path.
 """
 
 import re

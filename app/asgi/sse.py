@@ -7,6 +7,7 @@ without saying so (its HTTP spec_version is 2.3); and it ends itself when the wo
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from .response import NO_STORE
 from .types import Receive, Scope, Send
@@ -30,7 +31,9 @@ class Event:
     id: str | None = None
 
     def encode(self) -> bytes:
-        lines = [f"{key}: {_one_line(value)}" for key, value in (("event", self.name), ("id", self.id)) if value is not None]
+        lines = [
+            f"{key}: {_one_line(value)}" for key, value in (("event", self.name), ("id", self.id)) if value is not None
+        ]
         lines += [f"data: {line}" for line in self.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
         return ("\n".join(lines) + "\n\n").encode()
 
@@ -64,14 +67,15 @@ class EventStream:
             await send({"type": "http.response.body", "body": b"retry: %d\n\n" % RETRY_MILLISECONDS, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    async def _pump(self, send: Send, gone: "asyncio.Future[None]", drain: "asyncio.Future[bool]") -> None:
+    async def _pump(self, send: Send, gone: "asyncio.Future[None]", drain: "asyncio.Future[Literal[True]]") -> None:
         clock = asyncio.get_running_loop().time
         coming = asyncio.ensure_future(anext(self.events, None))
         beat_at = clock() + self.heartbeat
         try:
             while not (gone.done() or drain.done()):
                 timeout = max(0.0, beat_at - clock())
-                await asyncio.wait({coming, gone, drain}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+                waiting: set[asyncio.Future[Any]] = {coming, gone, drain}
+                await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                 if coming.done():
                     if (event := coming.result()) is None:
                         return

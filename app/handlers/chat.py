@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from app import fields
-from app.asgi.errors import Disconnected, HTTPError
+from app.asgi.errors import HTTPError
 from app.asgi.response import encode_json
 from app.asgi.websocket import RESTART, TRY_AGAIN, WebSocket
 from app.services import Services

@@ -80,5 +80,10 @@ async def openapi(request: Request) -> Response:
 
 
 async def version(request: Request) -> Response:
-    body = {"name": "slipway", "version": __version__, "commit": request.state["commit"], "python": platform.python_version()}
+    body = {
+        "name": "slipway",
+        "version": __version__,
+        "commit": request.state["commit"],
+        "python": platform.python_version(),
+    }
     return Response.json(body, headers=(REVALIDATE,))

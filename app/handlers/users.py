@@ -47,7 +47,9 @@ def page_query(query: dict[str, str]) -> tuple[int, int]:
 def page_response(found: list[User], limit: int) -> Response:
     """`found` holds one user more than the limit if there is a next page."""
     more = len(found) > limit
-    return Response.json({"users": [user.as_json() for user in found[:limit]], "next": found[limit - 1].id if more else None})
+    return Response.json(
+        {"users": [user.as_json() for user in found[:limit]], "next": found[limit - 1].id if more else None}
+    )
 
 
 def user_name(data: object) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, BigInteger, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError, TimeoutError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
@@ -84,7 +85,7 @@ def translated() -> Iterator[None]:
     """Turn what says that the database is away, locked or full into Unavailable."""
     try:
         yield
-    except (OperationalError, TimeoutError) as error:
+    except (OperationalError, PoolTimeoutError) as error:
         raise Unavailable("the database is not available") from error
     except DBAPIError as error:
         if not error.connection_invalidated:

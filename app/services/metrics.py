@@ -14,7 +14,12 @@ FAMILIES = (
     ("requests", CounterMetricFamily, "slipway_worker_requests", "Requests and websockets that the worker has taken."),
     ("connections", GaugeMetricFamily, "slipway_worker_active", "Requests, streams and websockets under way."),
     ("memory", GaugeMetricFamily, "slipway_worker_resident_memory_bytes", "Memory that the worker has in RAM."),
-    ("lag", GaugeMetricFamily, "slipway_worker_event_loop_lag_seconds", "How late the event loop was at its last beat."),
+    (
+        "lag",
+        GaugeMetricFamily,
+        "slipway_worker_event_loop_lag_seconds",
+        "How late the event loop was at its last beat.",
+    ),
 )
 
 

@@ -38,7 +38,9 @@ class RedisBus(Bus):
 
     async def publish(self, data: str) -> str:
         async with _translated():
-            number: str = await self._publisher.xadd(LOG, {"data": data}, maxlen=self._keep.messages, approximate=True)
+            number: str = await _answer(
+                self._publisher.xadd(LOG, {"data": data}, maxlen=self._keep.messages, approximate=True)
+            )
             self._published += 1
             if self._published % TRIM_EVERY == 0:
                 oldest = round((time.time() - self._keep.seconds) * 1_000)
@@ -53,7 +55,7 @@ class RedisBus(Bus):
         async with _translated():
             if not await self._publisher.exists(LOG):
                 return (0, 0), (0, 0)
-            stream = await _typed(self._publisher.xinfo_stream(LOG))
+            stream = await _answer(self._publisher.xinfo_stream(LOG))
         newest = self.parse(stream["last-generated-id"])
         if stream["entries-added"] == stream["length"]:
             return (0, 0), newest
@@ -63,13 +65,13 @@ class RedisBus(Bus):
 
     async def _read(self, after: Position, limit: int) -> list[Message]:
         async with _translated():
-            entries = await self._publisher.xrange(LOG, min=f"({_text(after)}", count=limit)
+            entries = await _answer(self._publisher.xrange(LOG, min=f"({_text(after)}", count=limit))
         return [_message(self, entry) for entry in entries]
 
     async def _news(self, after: Position) -> list[Message | Beat]:
         streams: dict[Any, Any] = {LOG: _text(after), BEATS: self._last_beat}
         async with _translated():
-            answer = await _typed(self._listener.xread(streams, block=BLOCK_MILLISECONDS))
+            answer = await _answer(self._listener.xread(streams, block=BLOCK_MILLISECONDS))
         news: list[Message | Beat] = []
         for name, entries in answer.items() if isinstance(answer, dict) else answer:
             if name == BEATS:
@@ -96,8 +98,8 @@ def _text(position: Position) -> str:
     return "-".join(map(str, position))
 
 
-async def _typed(answer: Awaitable[Any] | Any) -> Any:
-    """redis-py types its commands as maybe awaitable; of an asyncio client they are."""
+async def _answer(answer: Awaitable[Any] | Any) -> Any:
+    """redis-py types its answers as anything that any client may give."""
     return await answer
 
 

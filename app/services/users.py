@@ -52,7 +52,7 @@ def create(connection: Connection, name: str) -> User:
 
 def find(connection: Connection, user_id: int) -> User | None:
     row = connection.execute(table.select().where(table.c.id == user_id)).first()
-    return row and _user(row)
+    return None if row is None else _user(row)
 
 
 def page(connection: Connection, limit: int, after: int) -> list[User]:
