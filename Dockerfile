@@ -1,4 +1,5 @@
 FROM python:3.13-slim AS build
+WORKDIR /build
 COPY requirements.txt .
 # Wheels only: nothing is compiled, so nothing is needed to compile. Without pip the environment is smaller by 12 MiB.
 RUN python -m venv --without-pip /venv \

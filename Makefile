@@ -23,6 +23,28 @@ logs: ## follow all logs
 reload: ## new code in service with nothing lost; refused when it does not start
 	@$(PYTHON) -m ops reload
 
+.PHONY: migrate
+migrate: ## bring the database's schema up to date (a start does it by itself)
+	@$(PYTHON) -m ops migrate
+
+.PHONY: test
+test: ## all checkers and tests, and what they need (PYTEST="-k name" for some)
+	@$(PYTHON) -m ops.checks test $(PYTEST)
+
+.PHONY: lint
+lint: ## the checkers alone
+	@$(PYTHON) -m ops.checks lint
+
+.PHONY: test-docker
+test-docker: ## the tests of the containers; needs a Docker engine
+	@$(PYTHON) -m ops.checks test-docker $(PYTEST)
+
+.PHONY: lock
+lock: ## compile the locked requirements anew from pyproject.toml; needs uv
+	@for extra in '' local test bench; do \
+		uv pip compile -q pyproject.toml $${extra:+--extra $$extra} --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-header $${extra:+-c requirements.txt} -o requirements$${extra:+-$$extra}.txt; done
+
 .PHONY: help
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'

@@ -415,7 +415,10 @@ async def test_limit_of_websockets() -> None:
     held = Held()
     limits = Limits(held, requests=1, websockets=1)
 
-    async with Conversation(limits, websocket_scope("/")) as first, Conversation(limits, http_scope("GET", "/")) as second:
+    async with (
+        Conversation(limits, websocket_scope("/")) as first,
+        Conversation(limits, http_scope("GET", "/")) as second,
+    ):
         await first.nothing()
         await second.nothing()
         assert await handshake(with_errors(limits)) == 503

@@ -79,14 +79,27 @@ async def test_body_messages_may_leave_everything_out() -> None:
 
 async def test_json_of_a_request() -> None:
     """The content type's parameters and case do not matter."""
-    request = request_of([{"type": "http.request", "body": b'{"a":1}'}], [(b"content-type", b"Application/JSON; charset=utf-8")])
+    request = request_of(
+        [{"type": "http.request", "body": b'{"a":1}'}], [(b"content-type", b"Application/JSON; charset=utf-8")]
+    )
 
     assert await request.json() == {"a": 1}
 
 
 @pytest.mark.parametrize(
     "body",
-    [b'{"a": 1}', b"null", b"0", b'"x"', b" [1]\n", '"ü"'.encode(), b'"\\ud83d\\ude00"', b"1e400", b"-0.0", b"[" * 50 + b"]" * 50],
+    [
+        b'{"a": 1}',
+        b"null",
+        b"0",
+        b'"x"',
+        b" [1]\n",
+        '"ü"'.encode(),
+        b'"\\ud83d\\ude00"',
+        b"1e400",
+        b"-0.0",
+        b"[" * 50 + b"]" * 50,
+    ],
     ids=lambda body: body[:12],
 )
 def test_json_that_is_accepted(body: bytes) -> None:
@@ -163,7 +176,9 @@ def test_query(query: bytes, fields: dict[str, str]) -> None:
     assert parse_query(query) == fields
 
 
-@pytest.mark.parametrize("query", [b"a=%ff", b"\xc3\xbc=1", b"&".join([b"a=1"] * 101)], ids=["UTF-8", "ASCII", "101 fields"])
+@pytest.mark.parametrize(
+    "query", [b"a=%ff", b"\xc3\xbc=1", b"&".join([b"a=1"] * 101)], ids=["UTF-8", "ASCII", "101 fields"]
+)
 def test_query_that_is_refused(query: bytes) -> None:
     """Bytes that are no UTF-8 and more than 100 fields are a 400."""
     with pytest.raises(HTTPError) as caught:

@@ -67,7 +67,20 @@ def test_match(method: str, path: str, template: str, params: dict[str, str]) ->
 
 @pytest.mark.parametrize(
     "path",
-    ["", "*", "users", "x/users", "//", "//users", "/users/", "/users//", "/users/7/", "/users//posts/1", "/Users", "/slash"],
+    [
+        "",
+        "*",
+        "users",
+        "x/users",
+        "//",
+        "//users",
+        "/users/",
+        "/users//",
+        "/users/7/",
+        "/users//posts/1",
+        "/Users",
+        "/slash",
+    ],
 )
 def test_no_such_path(path: str) -> None:
     """Anything else is a 404: a trailing slash, an empty segment and other case make another path."""

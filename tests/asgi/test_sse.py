@@ -63,7 +63,11 @@ async def test_each_event_goes_out_at_once() -> None:
         await talk.nothing()
         for text in ("one", "two"):
             source.queue.put_nowait(Event(text))
-            assert await talk.take() == {"type": "http.response.body", "body": b"data: %s\n\n" % text.encode(), "more_body": True}
+            assert await talk.take() == {
+                "type": "http.response.body",
+                "body": b"data: %s\n\n" % text.encode(),
+                "more_body": True,
+            }
         await talk.nothing()
 
 

@@ -1,0 +1,86 @@
+"""`make lint` and `make test`: everything that they need is set up first."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ops import nginx, setup
+from ops.report import Failure, say
+from ops.settings import ROOT, Settings
+
+PYTHON = ["app", "bench", "loadtest", "ops", "serving", "soak", "tests", "environment.py", "gunicorn.conf.py"]
+# What the tests start for real. Debian's names; on another system the last one to be missing is named.
+PROGRAMS: dict[str, str | None] = {
+    "nginx": "nginx",
+    "postgresql": "/usr/lib/postgresql",
+    "redis-server": "redis-server",
+    "chromium": "chromium",
+    "faketime": "faketime",
+}
+
+# The app needs the client's own Host, port included, to tell its own pages from foreign ones (the docker runtime maps
+# ports, so $host:$server_port is another one); and the limit of open files is set by who starts nginx, since a
+# container and a user may have less than any number that the file could name.
+GIXY_SKIPS = ("host_spoofing", "worker_rlimit_nofile_vs_connections")
+
+
+def main() -> None:
+    """Run `lint`, `test` or `test-docker`; anything after the verb goes to pytest."""
+    verb, *arguments = sys.argv[1:]
+    settings = Settings.load()
+    venv = setup.environment(settings.run_dir, "requirements-test.txt")
+    os.environ["PATH"] = f"{venv}{os.pathsep}{os.environ['PATH']}{os.pathsep}/usr/sbin"
+    if verb in ("lint", "test"):
+        setup.system_packages({"nginx": "nginx"})
+        lint()
+    if verb == "test":
+        setup.system_packages(PROGRAMS)
+        pytest(["--ignore=tests/docker", *arguments])
+    if verb == "test-docker":
+        pytest(["tests/docker", *arguments])
+
+
+def lint() -> None:
+    """Every checker over every file that it knows, all of them before the first failure ends it."""
+    python = [name for name in PYTHON if (ROOT / name).exists()]
+    with tempfile.TemporaryDirectory() as folder:
+        rendered = Path(folder) / "nginx.conf"
+        command = nginx.prepare(Path(folder), listen="8080", socket_dir=Path(folder, "sockets"), max_body_bytes=1 << 20)
+        checks = [
+            ["ruff", "check", "--quiet"],
+            ["ruff", "format", "--check", "--quiet"],
+            ["mypy", *(name for name in python if name != "gunicorn.conf.py"), "gunicorn.conf.py"],
+            ["shellcheck", ".ci/run"],
+            ["hadolint", "Dockerfile"],
+            [*command, "-t", "-q"],
+            ["gixy", "--skips", ",".join(GIXY_SKIPS), str(rendered)],
+            ["zizmor", "--offline", "--quiet", ".github/workflows"],
+            ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml"],
+            ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"],
+        ]
+        failed = [check[0] for check in checks if not _passes(check)]
+    if failed:
+        raise Failure(f"lint: {', '.join(failed)} found something")
+
+
+def pytest(arguments: list[str]) -> None:
+    """Run the tests; their exit code is ours."""
+    done = subprocess.run(["python", "-m", "pytest", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def _passes(command: list[str]) -> bool:
+    start = time.monotonic()
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    say(f"  {'ok  ' if done.returncode == 0 else 'FAIL'} {Path(command[0]).name:18} {time.monotonic() - start:4.1f} s")
+    if done.returncode:
+        say(done.stdout + done.stderr)
+    return done.returncode == 0
+
+
+if __name__ == "__main__":
+    main()
