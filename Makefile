@@ -23,6 +23,14 @@ logs: ## follow all logs
 reload: ## new code in service with nothing lost; refused when it does not start
 	@$(PYTHON) -m ops reload
 
+.PHONY: deploy
+deploy: ## a new image in service with nothing lost; when it is not healthy the old one stays
+	@$(PYTHON) -m ops deploy
+
+.PHONY: prove
+prove: ## load, then a reload, a killed worker and a stop: what was promised and what was seen
+	@$(PYTHON) -m ops prove
+
 .PHONY: migrate
 migrate: ## bring the database's schema up to date (a start does it by itself)
 	@$(PYTHON) -m ops migrate

@@ -4,11 +4,12 @@ import sys
 
 from ops.compose import Compose, engine_answers
 from ops.local import Local
+from ops.prove import prove
 from ops.report import Failure, say
 from ops.settings import Settings
 from serving.config import Settings as ServingSettings
 
-VERBS = ("up", "down", "status", "logs", "reload")
+VERBS = ("up", "down", "status", "logs", "reload", "deploy", "migrate", "prove")
 
 
 def main() -> None:
@@ -24,7 +25,10 @@ def main() -> None:
     )
     runtime = choose(settings)
     verb = sys.argv[1]
-    getattr(runtime, verb)()
+    if verb == "prove":
+        prove(settings, runtime)
+    else:
+        getattr(runtime, verb)()
     if verb == "up":
         say(f"\nSlipway is up: {runtime.name}, {runtime.workers()} workers\n\n  {settings.url}")
         if settings.baseline:

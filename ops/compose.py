@@ -5,9 +5,10 @@ import os
 import secrets
 import subprocess
 from contextlib import suppress
+from typing import Any, NoReturn
 
 from ops import wait
-from ops.report import Failure, say, step
+from ops.report import Failure, readable, say, step
 from ops.settings import ROOT, Settings
 
 READY_SECONDS = 55  # so that `up` fails within a minute of the images being there
@@ -73,9 +74,87 @@ class Compose:
         if done.returncode:
             raise Failure(f"{done.stderr.strip()}; what served before still serves")
 
+    def deploy(self) -> None:
+        """Take a new image into service: the new container is healthy before the old one drains, else it is removed."""
+        old = self._containers()
+        if len(old) != 1:
+            raise Failure(f"one app container must run, not {len(old)}; `make up` starts it")
+        with step("image"):
+            self._compose("build", "--quiet", "app")
+        with step("new container"):
+            self._try("up", "--detach", "--no-deps", "--no-recreate", "--scale", "app=2", "app")
+            new = [container for container in self._containers() if container not in old]
+            if not new or not wait.until(lambda: self._health(new[0]) in ("healthy", "exited"), READY_SECONDS):
+                self._give_up(new, "did not become healthy")
+            if self._health(new[0]) != "healthy":
+                self._give_up(new, "ended")
+        with step("old container drains"):
+            # nginx has both while the new one takes over; then it forgets the old one, which may end.
+            self._reload_nginx()
+            self._docker("exec", old[0], "sh", "-c", "rm /run/slipway/$HOSTNAME.conf")
+            self._reload_nginx()
+            self._docker("stop", "--time", str(self._stop_grace()), old[0])
+            self._docker("rm", old[0])
+
+    def migrate(self) -> None:
+        say(self._compose("run", "--rm", "-T", "app", "python", "-m", "app.migrate").strip())
+
     def workers(self) -> int:
-        code = "import glob, json; print(json.load(open(glob.glob('/run/slipway/*.json')[0]))['workers'])"
-        return int(self._compose("exec", "-T", "app", "python", "-c", code))
+        return int(self._instance()["workers"])
+
+    # For `make prove`
+
+    def serving(self) -> list[int]:
+        return [int(pid) for pid in self._instance()["serving"]]
+
+    def kill_worker(self) -> int:
+        return int(self._compose("exec", "-T", "app", "python", "-m", "serving.ctl", "kill"))
+
+    def stop_app(self) -> int:
+        container = self._containers()[0]
+        self._compose("stop", "app")
+        return int(self._docker("inspect", "--format", "{{.State.ExitCode}}", container))
+
+    def start_app(self) -> None:
+        self._compose("start", "app")
+
+    def stop_seconds(self) -> float:
+        return self._stop_grace()
+
+    def _instance(self) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads(self._compose("exec", "-T", "app", "python", "-m", "serving.ctl", "status"))
+        return values
+
+    def _containers(self) -> list[str]:
+        return self._compose("ps", "--quiet", "app").split()
+
+    def _health(self, container: str) -> str:
+        """What the health check says; "exited" of a container that does not run or starts again and again."""
+        text = self._docker(
+            "inspect", "--format", "{{.State.Status}} {{.RestartCount}} {{.State.Health.Status}}", container
+        )
+        state, restarts, health = text.split()
+        return health if state == "running" and restarts == "0" else "exited"
+
+    def _give_up(self, new: list[str], reason: str) -> NoReturn:
+        log = "".join(self._docker("logs", "--tail", "20", container) for container in new)
+        for container in new:
+            self._docker("rm", "--force", container)
+        lines = "\n".join(f"  app | {readable(line)}" for line in log.splitlines())
+        raise Failure(f"the new container {reason}; the old one still serves. The end of the new one's log:\n{lines}")
+
+    def _reload_nginx(self) -> None:
+        """Have nginx read its configuration anew, and wait until its new workers serve."""
+        arguments = ("-p", "/tmp/nginx/", "-c", "/tmp/nginx/nginx.conf")
+        self._compose("exec", "-T", "nginx", "nginx", *arguments, "-t", "-q")
+        self._compose("exec", "-T", "nginx", "nginx", *arguments, "-s", "reload")
+
+    def _stop_grace(self) -> int:
+        return int(float(self.settings.environment.get("STOP_GRACE_PERIOD") or 20))
+
+    def _docker(self, *arguments: str) -> str:
+        done = subprocess.run(["docker", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        return done.stdout + (done.stderr if arguments[0] == "logs" else "")
 
     def _not_healthy(self) -> list[str]:
         rows = self._try("ps", "--all", "--format", "{{.Service}}\t{{.Status}}").stdout.splitlines()

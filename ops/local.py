@@ -9,6 +9,7 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from ops import nginx, setup, wait
 from ops.report import Failure, readable, say, step
@@ -79,8 +80,47 @@ class Local:
         setup.environment(self.run, "requirements-local.txt")
         self._serving_ctl("reload")
 
+    def deploy(self) -> None:
+        """Without images, new code is taken into service by a reload."""
+        self.reload()
+
+    def migrate(self) -> None:
+        setup.environment(self.run, "requirements-local.txt")
+        command = [str(self.venv / "python"), "-m", "app.migrate"]
+        if subprocess.run(command, env=self._environment(), cwd=ROOT).returncode:
+            raise Failure("the migration failed")
+
     def workers(self) -> int:
-        return int(json.loads((self.sockets / "app.json").read_text())["workers"])
+        return int(self._instance()["workers"])
+
+    # For `make prove`
+
+    def serving(self) -> list[int]:
+        return [int(pid) for pid in self._instance()["serving"]]
+
+    def kill_worker(self) -> int:
+        pid = self.serving()[0]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def stop_app(self) -> int:
+        self._supervisorctl("stop", "app")
+        # supervisor knows the exit code, and says it in its log only
+        lines = [
+            line for line in (self.run / "log" / "supervisord.log").read_text().splitlines() if "stopped: app" in line
+        ]
+        return 0 if lines and "exit status 0" in lines[-1] else 1
+
+    def start_app(self) -> None:
+        self._supervisorctl("start", "app")
+        self._await_slots("app")
+
+    def stop_seconds(self) -> float:
+        return self._stop_seconds()
+
+    def _instance(self) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads((self.sockets / "app.json").read_text())
+        return values
 
     def _start(self, programs: list[str]) -> None:
         if not programs:

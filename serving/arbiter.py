@@ -81,10 +81,10 @@ class Arbiter(gunicorn.arbiter.Arbiter):
                 self._spawn(None)
         for worker in self._surplus(serving):
             self.retire(worker)
+        ready = [(worker.slot, worker.pid) for worker in serving if worker.ready]
         if self.loans is not None:
-            lend_orphans(
-                self.loans, len(self.LISTENERS), [(worker.slot, worker.pid) for worker in serving if worker.ready]
-            )
+            lend_orphans(self.loans, len(self.LISTENERS), ready)
+        self.status.serving([pid for _, pid in ready])
 
     def start_successor(self, worker: Any) -> int | None:
         """Start a worker that takes over from another; return its pid, None while starts are held back."""

@@ -74,7 +74,9 @@ class Settings:
             # who may connect, and nginx overwrites what a client sent. On TCP only this machine is trusted.
             forwarded_allow_ips=env.text("FORWARDED_ALLOW_IPS", "*" if socket_dir else "127.0.0.1,::1"),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
-            prestart=[] if env.text("PRESTART") == "none" else shlex.split(env.text("PRESTART", "python -m app.migrate")),
+            prestart=[]
+            if env.text("PRESTART") == "none"
+            else shlex.split(env.text("PRESTART", "python -m app.migrate")),
         )
         settings.check()
         return settings

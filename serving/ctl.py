@@ -1,4 +1,4 @@
-"""Talks to an instance that runs: `python -m serving.ctl reload | ready`. Same environment as the instance's."""
+"""Talks to an instance that runs: `python -m serving.ctl VERB`, in the environment that the instance has."""
 
 import json
 import os
@@ -15,7 +15,7 @@ POLL_SECONDS = 0.05
 
 def main() -> None:
     """Run one verb; exit 1 with the reason when it does not succeed."""
-    verbs = {"reload": reload, "ready": ready}
+    verbs = {"reload": reload, "ready": ready, "status": status, "kill": kill}
     if len(sys.argv) != 2 or sys.argv[1] not in verbs:
         sys.exit(f"usage: python -m serving.ctl {' | '.join(verbs)}")
     verbs[sys.argv[1]](Settings.from_environment())
@@ -35,6 +35,20 @@ def reload(settings: Settings) -> None:
             sys.exit(f"reload refused: {reload['reason']}")
         time.sleep(POLL_SECONDS)
     sys.exit("the reload does not end; see the log")
+
+
+def status(settings: Settings) -> None:
+    """Print what the instance says of itself, as JSON."""
+    print(json.dumps(_status(settings)))
+
+
+def kill(settings: Settings) -> None:
+    """Kill a worker with SIGKILL, to see what happens: `make prove` does."""
+    serving = _status(settings)["serving"]
+    if not serving:
+        sys.exit("no worker is ready")
+    os.kill(serving[0], signal.SIGKILL)
+    print(serving[0])
 
 
 def ready(settings: Settings) -> None:

@@ -51,6 +51,11 @@ class Status:
             _replace(self._path("conf"), "".join(lines))
         self._write(pid=pid, workers=workers, reason=settings.workers_reason)
 
+    def serving(self, pids: list[int]) -> None:
+        """The workers that are ready and do not drain."""
+        if self._values.get("pid") and self._values.get("serving") != pids:
+            self._write(serving=pids)
+
     def reloaded(self, number: int, state: str, reason: str = "") -> None:
         """How far a reload is: running, done or refused."""
         self._write(reload={"number": number, "state": state, "reason": reason})

@@ -182,14 +182,22 @@ class Bus(ABC):
     async def _items(self, queue: Queue, after: Position | None, horizon: Position) -> AsyncIterator[Item]:
         # The queue gets all that lies beyond the horizon, so the log is read up to it and no further.
         if after is not None:
+            if not horizon:
+                raise Unavailable("the bus is not available: it has not been reached yet")
             forgotten, newest = await self._kept()
-            if after > newest or (after < forgotten and after != self.parse(BEGINNING)):
+            if after > newest:
                 yield Reset()
-                after = max(forgotten, min(after, newest))
+                after = horizon
+            elif after < forgotten and after != self.parse(BEGINNING):
+                yield Reset()
+                after = forgotten
             while after < horizon:
                 batch = [message for message in await self._read(after, REPLAY_BATCH) if message.position <= horizon]
                 for message in batch:
                     yield message
                 after = batch[-1].position if batch else horizon
         while True:
-            yield await queue.get()
+            item = await queue.get()
+            # Another worker may have shown the client more than this one's listener has read when it subscribed.
+            if after is None or not isinstance(item, Message) or item.position > after:
+                yield item

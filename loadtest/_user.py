@@ -1,0 +1,89 @@
+"""The base of all users: each keeps a schedule, and a request's latency counts from its intended start."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from locust import FastHttpUser
+
+from loadtest import _setup
+from loadtest._record import record
+from loadtest._schedule import Schedule
+
+Check = Callable[[Any], str | None]  # given an answer, what is wrong with it
+
+
+class ScheduledUser(FastHttpUser):
+    """Starts its task `rate` times a second, however long the answers take; what it is late with it makes up for."""
+
+    abstract = True
+    host = _setup.HOST
+    rate = 10.0  # tasks per second of each user; `--rate` changes it
+    in_mix = True  # part of `locust -f loadtest` with no class named
+    probe = "/livez"  # what must answer 200 before the load begins
+    default_headers = {"Accept-Encoding": "identity"}  # or the compression would be measured too
+
+    def on_start(self) -> None:
+        options = self.environment.parsed_options
+        self.schedule = Schedule((options and options.rate) or self.rate, time.perf_counter())
+        self.intended: float | None = None
+        gevent.sleep(self.schedule.delay(time.perf_counter()))
+
+    def on_stop(self) -> None:
+        record.missed += self.schedule.missed(time.perf_counter())
+
+    def wait_time(self) -> float:
+        self.schedule.advance()
+        return self.schedule.delay(time.perf_counter())
+
+    def ask(self, method: str, path: str, check: Check, *, name: str | None = None, follows: bool = False, **more: Any) -> Any:
+        """Send a request and check its answer; a request that `follows` another starts when that one's answer is there."""
+        sent = time.perf_counter()
+        intended = sent if follows else self.schedule.due
+        with self.client.request(method, path, name=name, catch_response=True, **more) as response:
+            ended = time.perf_counter()
+            response.request_meta["response_time"] = (ended - intended) * 1_000
+            error = response.request_meta["exception"]
+            failure = str(error) if error else check(response)
+            if failure:
+                response.failure(failure)
+            record.add(f"{method} {name or path}", intended, sent, ended, failure)
+        return None if failure else response
+
+    def fired(self, kind: str, name: str, intended: float, sent: float, length: int, failure: str | None = None) -> None:
+        """Report an exchange of another protocol."""
+        ended = time.perf_counter()
+        record.add(f"{kind} {name}", intended, sent, ended, failure)
+        self.environment.events.request.fire(
+            request_type=kind, name=name, response_time=(ended - intended) * 1_000, response_length=length,
+            exception=AssertionError(failure) if failure else None, context={},
+        )  # fmt: skip
+
+
+def body_is(expected: bytes, status: int = 200) -> Check:
+    """The answer has this status and exactly these bytes."""
+
+    def check(response: Any) -> str | None:
+        if response.status_code != status:
+            return f"status {response.status_code}, not {status}"
+        content = response.content or b""
+        return None if content == expected else f"wrong body {content[:60]!r}, not {expected[:60]!r}"
+
+    return check
+
+
+def json_has(status: int, **members: Any) -> Check:
+    """The answer is a JSON object with this status and these members."""
+
+    def check(response: Any) -> str | None:
+        if response.status_code != status:
+            return f"status {response.status_code}, not {status}"
+        try:
+            data = response.json()
+        except ValueError:
+            return f"not JSON: {(response.content or b'')[:60]!r}"
+        wrong = [f"{key} is {data.get(key)!r}, not {value!r}" for key, value in members.items() if data.get(key) != value]
+        return ", ".join(wrong) or None
+
+    return check

@@ -1,0 +1,16 @@
+"""A small JSON answer."""
+
+from locust import task
+
+from loadtest._user import ScheduledUser, body_is
+
+ANSWER = body_is(b'{"message":"Hello, World!"}')
+
+
+class JsonUser(ScheduledUser):
+    in_mix = False
+    probe = "/json"
+
+    @task
+    def json(self) -> None:
+        self.ask("GET", "/json", ANSWER)

@@ -1,0 +1,17 @@
+"""A handler that waits 100 ms for something else, as most do: for a database, for another service."""
+
+from locust import task
+
+from loadtest._user import ScheduledUser, body_is
+
+ANSWER = body_is(b'{"ms":100}')
+
+
+class WaitUser(ScheduledUser):
+    in_mix = False
+    rate = 5.0
+    probe = "/wait?ms=0"
+
+    @task
+    def wait_100_ms(self) -> None:
+        self.ask("GET", "/wait?ms=100", ANSWER)
