@@ -1,5 +1,6 @@
 """The app's settings. The only module in `app/` that reads the environment; `.env.example` is the manual."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from environment import Environment, SettingError
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # as browsers write it: no path
 MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
 
 
@@ -60,20 +62,26 @@ class Settings:
 
 
 def _database_url(text: str) -> URL:
-    allowed = "sqlite:///path/to/file.db or postgresql://user:password@host:5432/name"
+    error = SettingError(
+        "DATABASE_URL",
+        text.rpartition("@")[2],  # without the password
+        "sqlite:///path/to/file.db or postgresql://user:password@host:5432/name",
+    )
     try:
         url = make_url(text)
         driver = DRIVERS[url.get_backend_name()]
-    except (ArgumentError, KeyError):
-        raise SettingError("DATABASE_URL", text.partition("@")[2] or text, allowed) from None
+    except (ArgumentError, KeyError, ValueError):  # ValueError: a port that is no number
+        raise error from None
+    if driver == "sqlite" and url.database in (None, "", ":memory:"):  # each connection would have its own
+        raise error
     return url.set(drivername=driver)
 
 
 def _bus_url(text: str, data_dir: Path) -> str:
     if text == "embedded":
         longest = f"{data_dir}/bus-4194304.sock"
-        if len(longest) > MAX_SOCKET_PATH:
-            raise SettingError("DATA_DIR", str(data_dir), f"a path of at most {MAX_SOCKET_PATH - 17} characters")
+        if len(longest.encode()) > MAX_SOCKET_PATH:
+            raise SettingError("DATA_DIR", str(data_dir), f"a path of at most {MAX_SOCKET_PATH - 17} bytes")
     elif not text.startswith(("redis://", "rediss://", "unix://")):
         raise SettingError("BUS_URL", text, "embedded or redis://host:6379/0")
     return text
@@ -82,6 +90,6 @@ def _bus_url(text: str, data_dir: Path) -> str:
 def _origins(text: str) -> frozenset[str]:
     origins = frozenset(origin.strip().rstrip("/") for origin in text.split(",") if origin.strip())
     for origin in origins:
-        if not origin.startswith(("http://", "https://")):
+        if not ORIGIN.fullmatch(origin):
             raise SettingError("ALLOWED_ORIGINS", origin, "origins like https://example.com, separated by commas")
     return origins

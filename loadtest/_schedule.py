@@ -25,4 +25,4 @@ class Schedule:
 
     def missed(self, now: float) -> int:
         """How many starts are overdue and not made up for: what a test leaves behind when it ends."""
-        return max(0, int((now - self.due) / self.interval) + 1)
+        return int((now - self.due) / self.interval) + 1 if now > self.due else 0

@@ -26,7 +26,7 @@ class CrudUser(ScheduledUser):
         page = f"/api/users?limit=1&after={user['id'] - 1}"
         self.ask("GET", page, json_has(200, users=[user]), name="/api/users?after", follows=True)
         self.ask("DELETE", path, body_is(b"", 204), name="/api/users/{id}", follows=True)
-        self.ask("GET", path, json_has(404, status=404), name="/api/users/{id} gone", follows=True)
+        self.ask("GET", path, json_has(404, title="Not Found"), name="/api/users/{id} gone", follows=True)
 
 
 class BrowseUser(ScheduledUser):

@@ -79,20 +79,21 @@ class Compose:
         old = self._containers()
         if len(old) != 1:
             raise Failure(f"one app container must run, not {len(old)}; `make up` starts it")
+        slots = self._slots()
         with step("image"):
             self._compose("build", "--quiet", "app")
         with step("new container"):
             self._try("up", "--detach", "--no-deps", "--no-recreate", "--scale", "app=2", "app")
             new = [container for container in self._containers() if container not in old]
             if not new or not wait.until(lambda: self._health(new[0]) in ("healthy", "exited"), READY_SECONDS):
-                self._give_up(new, "did not become healthy")
+                self._give_up(old[0], new, "did not become healthy")
             if self._health(new[0]) != "healthy":
-                self._give_up(new, "ended")
+                self._give_up(old[0], new, "ended")
+        # The new container has turned nginx's links to itself when it was ready; nginx needs to know only of another
+        # number of workers.
+        if self._slots() != slots:
+            self._reload_nginx()
         with step("old container drains"):
-            # nginx has both while the new one takes over; then it forgets the old one, which may end.
-            self._reload_nginx()
-            self._docker("exec", old[0], "sh", "-c", "rm /run/slipway/$HOSTNAME.conf")
-            self._reload_nginx()
             self._docker("stop", "--time", str(self._stop_grace()), old[0])
             self._docker("rm", old[0])
 
@@ -136,18 +137,22 @@ class Compose:
         state, restarts, health = text.split()
         return health if state == "running" and restarts == "0" else "exited"
 
-    def _give_up(self, new: list[str], reason: str) -> NoReturn:
+    def _give_up(self, old: str, new: list[str], reason: str) -> NoReturn:
         log = "".join(self._docker("logs", "--tail", "20", container) for container in new)
         for container in new:
             self._docker("rm", "--force", container)
+        self._docker("exec", old, "python", "-m", "serving.ctl", "publish")
         lines = "\n".join(f"  app | {readable(line)}" for line in log.splitlines())
         raise Failure(f"the new container {reason}; the old one still serves. The end of the new one's log:\n{lines}")
 
     def _reload_nginx(self) -> None:
-        """Have nginx read its configuration anew, and wait until its new workers serve."""
+        """Have nginx read its configuration anew; what it has open goes on."""
         arguments = ("-p", "/tmp/nginx/", "-c", "/tmp/nginx/nginx.conf")
         self._compose("exec", "-T", "nginx", "nginx", *arguments, "-t", "-q")
         self._compose("exec", "-T", "nginx", "nginx", *arguments, "-s", "reload")
+
+    def _slots(self) -> str:
+        return self._compose("exec", "-T", "nginx", "cat", "/run/slipway/slots.conf")
 
     def _stop_grace(self) -> int:
         return int(float(self.settings.environment.get("STOP_GRACE_PERIOD") or 20))

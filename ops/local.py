@@ -141,7 +141,7 @@ class Local:
             self._await_ready()
 
     def _await_slots(self, name: str) -> None:
-        slots = self.run / name / f"{name}.conf"
+        slots = self.run / name / "slots.conf"
         wait.until(lambda: slots.exists() or name not in self._running(), READY_SECONDS)
         if not slots.exists():
             raise Failure(f"{name} did not become ready; the end of its log:\n{self._tail(name)}")

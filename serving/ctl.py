@@ -9,13 +9,14 @@ import time
 from typing import Any
 
 from serving.config import Settings
+from serving.status import publish
 
 POLL_SECONDS = 0.05
 
 
 def main() -> None:
     """Run one verb; exit 1 with the reason when it does not succeed."""
-    verbs = {"reload": reload, "ready": ready, "status": status, "kill": kill}
+    verbs = {"reload": reload, "ready": ready, "status": status, "kill": kill, "publish": put_into_service}
     if len(sys.argv) != 2 or sys.argv[1] not in verbs:
         sys.exit(f"usage: python -m serving.ctl {' | '.join(verbs)}")
     verbs[sys.argv[1]](Settings.from_environment())
@@ -49,6 +50,12 @@ def kill(settings: Settings) -> None:
         sys.exit("no worker is ready")
     os.kill(serving[0], signal.SIGKILL)
     print(serving[0])
+
+
+def put_into_service(settings: Settings) -> None:
+    """Turn nginx's links to this instance, as it did itself when it was ready."""
+    _status(settings)
+    publish(settings)
 
 
 def ready(settings: Settings) -> None:

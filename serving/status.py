@@ -1,4 +1,9 @@
-"""The files beside the sockets: who runs here, where nginx finds its slots, how the last reload went."""
+"""The files beside the sockets: who runs here, where nginx finds the slots, how the last reload went.
+
+nginx knows the slots by links, `slot-0.sock` and so on, that lead to the sockets of the instance that is in service. An
+instance turns them to itself when all its workers are ready, so a new container takes over from the old one without a
+word to nginx: a reload of nginx would cut idle connections, and with them a request that is just on its way.
+"""
 
 import fcntl
 import json
@@ -33,8 +38,7 @@ class Status:
             )
         os.truncate(self._lock, 0)
         os.write(self._lock, str(os.getpid()).encode())
-        for suffix in ("conf", "json"):
-            self._path(suffix).unlink(missing_ok=True)
+        self._path("json").unlink(missing_ok=True)
 
     def unlock(self) -> None:
         """Called in a worker, which must not hold the lock when its arbiter has died."""
@@ -43,13 +47,10 @@ class Status:
             self._lock = None
 
     def ready(self, pid: int, workers: int) -> None:
-        """All workers are ready: tell nginx's configuration where they are."""
-        settings = self._settings
-        if settings.has_slots and not self._path("conf").exists():
-            # max_fails=0: a slot whose worker is being replaced only queues; marked as failed, 84 % of requests got 502
-            lines = [f"server {address} max_fails=0;\n" for address in settings.addresses()]
-            _replace(self._path("conf"), "".join(lines))
-        self._write(pid=pid, workers=workers, reason=settings.workers_reason)
+        """All workers are ready."""
+        if "pid" not in self._values:
+            publish(self._settings)
+        self._write(pid=pid, workers=workers, reason=self._settings.workers_reason)
 
     def serving(self, pids: list[int]) -> None:
         """The workers that are ready and do not drain."""
@@ -62,8 +63,8 @@ class Status:
 
     def stopping(self) -> None:
         """Nothing is to be found here from now on."""
-        for suffix in ("conf", "json"):
-            self._path(suffix).unlink(missing_ok=True)
+        withdraw(self._settings)
+        self._path("json").unlink(missing_ok=True)
 
     def _write(self, **values: Any) -> None:
         self._values.update(values)
@@ -71,6 +72,40 @@ class Status:
 
     def _path(self, suffix: str) -> Path:
         return self._folder / f"{self._settings.instance}.{suffix}"
+
+
+def publish(settings: Settings) -> None:
+    """Put the instance into service: turn the links to its sockets, each in one step."""
+    if not settings.has_slots:
+        return
+    addresses = settings.addresses()
+    for number, path in enumerate(settings.socket_paths()):
+        link = _link(settings, number)
+        new = link.with_name(f"{settings.instance}.new")
+        new.unlink(missing_ok=True)
+        new.symlink_to(Path(path).name)
+        new.replace(link)
+        addresses[number] = f"unix:{link}"
+    # max_fails=0: a slot whose worker is being replaced only queues; marked as failed, 84 % of requests got 502
+    _replace(settings.run_dir / "slots.conf", "".join(f"server {address} max_fails=0;\n" for address in addresses))
+
+
+def withdraw(settings: Settings) -> None:
+    """Remove the links that lead to this instance; those that another has turned to itself stay."""
+    links = [_link(settings, number) for number in range(settings.workers)]
+    ours = [link for link, path in zip(links, settings.socket_paths(), strict=False) if _leads_to(link, path)]
+    for link in ours:
+        link.unlink()
+    if ours or settings.slot_port:
+        (settings.run_dir / "slots.conf").unlink(missing_ok=True)
+
+
+def _link(settings: Settings, number: int) -> Path:
+    return settings.run_dir / f"slot-{number}.sock"
+
+
+def _leads_to(link: Path, path: str) -> bool:
+    return link.is_symlink() and link.readlink().name == Path(path).name
 
 
 def _replace(path: Path, text: str) -> None:

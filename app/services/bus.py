@@ -1,142 +1,75 @@
-"""The bus: an ordered log that every worker reads, and bounded queues that its connections read from.
+"""The bus: an ordered log that all workers share, and each worker's one listener, which feeds its connections.
 
-A message gets its id and its place in the log when it is published. Each worker has one listener, which follows the log
-and fills the queues; whoever was away reads the log from its last id on. Beats are not kept: they tell of the workers.
+A message gets its number and its place in the log when it is published. A connection first reads the log from its last
+id on until it has caught up with the listener, and is fed from then on. A log that has lost what clients have seen gets
+a new epoch, which is part of every id, so that a gap is always an explicit reset and never silence.
 """
 
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from random import uniform
 
 from .errors import Unavailable
+from .items import Availability, Beat, Extract, Item, Keep, Message, Reset, parse_id
+from .subscription import BATCH, SlowReader, Subscription
+
+__all__ = ["Availability", "Beat", "Bus", "Extract", "Item", "Keep", "Message", "Reset", "SlowReader", "Subscription"]
 
 log = logging.getLogger("app.bus")
 
-QUEUE_MESSAGES = 256  # what a connection may lag behind, whichever comes first; then it is closed, and resumes
-QUEUE_BYTES = 256 * 1024
-REPLAY_BATCH = 256  # messages that a resuming connection reads from the log at a time
-RETRY_SECONDS = 2.0  # longest pause of the listener between two tries to reach a log that is away
-
-Position = tuple[int, ...]  # what an id means; ids themselves are opaque to everyone but the back end
-BEGINNING = "0"  # the id before all others: whoever resumes from it takes what is kept and has missed nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """How much of the log is kept: at most so many messages, and none older than so many seconds."""
-
-    messages: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A published JSON object; `position` orders it, `id` names it to clients."""
-
-    id: str
-    position: Position
-    data: str
-
-    def json(self) -> str:
-        """The message's JSON object with its id in front."""
-        return f'{{"id":"{self.id}",{self.data[1:]}'
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """What a worker says of itself every few seconds; not part of the log."""
-
-    data: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """Messages after the id that was asked for are no longer kept."""
-
-
-class SlowReader(Exception):
-    """The connection lags behind by more than its queue holds."""
-
-
-Item = Message | Beat | Reset
-
-
-class Queue:
-    """What one connection has not read yet, bounded by count and size."""
-
-    def __init__(self) -> None:
-        self._items: deque[Message | Beat] = deque()
-        self._bytes = 0
-        self._overflowed = False
-        self._filled = asyncio.Event()
-
-    def put(self, item: Message | Beat) -> None:
-        self._bytes += len(item.data)
-        if len(self._items) >= QUEUE_MESSAGES or self._bytes > QUEUE_BYTES:
-            self._overflowed = True
-            self._items.clear()
-        if not self._overflowed:
-            self._items.append(item)
-        self._filled.set()
-
-    async def get(self) -> Message | Beat:
-        """The next item; raises SlowReader when the queue has overflowed."""
-        while not self._items:
-            if self._overflowed:
-                raise SlowReader
-            self._filled.clear()
-            await self._filled.wait()
-        item = self._items.popleft()
-        self._bytes -= len(item.data)
-        return item
+ANSWER_SECONDS = 1.8  # whoever publishes has an answer within two seconds, also when the bus is away
+RETRY_SECONDS = (0.05, 1.0)  # first and longest pause of the listener between two tries to reach a log that is away
 
 
 class Bus(ABC):
-    """What both back ends share: the listener, the queues, replay and reset."""
+    """What both back ends share: the listener, the connections, and what is said while the log is away."""
+
+    parse = staticmethod(parse_id)
 
     def __init__(self) -> None:
-        self._queues: set[Queue] = set()
+        self._subscriptions: set[Subscription] = set()
         self._listening: asyncio.Task[None] | None = None
-        self._last: Position = ()
-        self.available = False
+        self._reads = self._writes = False  # whether the last read and the last write succeeded
+        self.epoch = ""  # empty until the log has been reached for the first time
+        self.last = 0  # the number of the last message that the listener has passed on
 
     @abstractmethod
-    def parse(self, text: str) -> Position:
-        """What an id means; raises BadCursor for a text that is none."""
+    async def append(self, data: str) -> tuple[str, int]:
+        """Put a JSON object at the end of the log and wake all workers; return its epoch and number."""
 
     @abstractmethod
-    async def publish(self, data: str) -> str:
-        """Append to the log and wake all workers; return the id. Raises Unavailable."""
+    async def tell(self, data: str) -> None:
+        """Pass a beat on to all workers, and try a write, so that a log that takes none is noticed when nobody talks."""
 
     @abstractmethod
-    async def beat(self, data: str) -> None:
-        """Tell all workers; lost while the bus is away."""
+    async def read(self, after: int, limit: int) -> Extract:
+        """Messages after a number, oldest first."""
 
     @abstractmethod
-    async def _kept(self) -> tuple[Position, Position]:
-        """The positions of the newest message that is no longer kept and of the newest of all."""
+    async def news(self, after: int, limit: int) -> tuple[Extract, Sequence[Beat]]:
+        """The same, but wait a second for something new; and the beats that came meanwhile."""
 
     @abstractmethod
-    async def _read(self, after: Position, limit: int) -> list[Message]:
-        """Messages after a position, oldest first."""
+    async def renew(self, epoch: str) -> None:
+        """Begin a new epoch, unless the log has another one than `epoch` by now."""
 
     @abstractmethod
-    async def _news(self, after: Position) -> list[Message | Beat]:
-        """Wait until there is something after the position, and return it in order."""
+    async def close(self) -> None:
+        """Let go of files and connections."""
 
-    @abstractmethod
-    async def _close(self) -> None: ...
+    @property
+    def available(self) -> bool:
+        """Whether the log can be read and written."""
+        return self._reads and self._writes
 
     async def start(self) -> None:
         """Begin to listen; a log that is away is no reason to fail, only not to be ready."""
         with suppress(Unavailable):
-            self._last = (await self._kept())[1]
-            self.available = True
+            self._take(await self.read(0, 0))
+            self._reads = self._writes = True
         self._listening = asyncio.create_task(self._listen())
 
     async def stop(self) -> None:
@@ -144,60 +77,114 @@ class Bus(ABC):
             self._listening.cancel()
             with suppress(asyncio.CancelledError):
                 await self._listening
-        await self._close()
+        await self.close()
 
-    async def _listen(self) -> None:
-        pause = 0.05
-        while True:
-            try:
-                if not self._last:
-                    self._last = (await self._kept())[1]
-                for item in await self._news(self._last):
-                    if isinstance(item, Message):
-                        self._last = item.position
-                    for queue in self._queues:
-                        queue.put(item)
-                self.available, pause = True, 0.05
-            except Unavailable as error:
-                if self.available:
-                    log.warning("the bus is away: %s", error)
-                self.available = False
-                await asyncio.sleep(uniform(pause / 2, pause))
-                pause = min(pause * 2, RETRY_SECONDS)
+    async def publish(self, data: str) -> str:
+        """Append to the log and wake all workers; return the id. Raises Unavailable, within two seconds."""
+        async with self._writing():
+            epoch, number = await self.append(data)
+        return f"{epoch}-{number}"
+
+    async def beat(self, data: str) -> None:
+        """Tell all workers; not part of the log, and lost while the bus is away."""
+        async with self._writing():
+            await self.tell(data)
+
+    def attach(self, after: str | None, wake: Callable[[], None], *, beats: bool = False) -> Subscription:
+        """A connection's place: from `after` on, or new messages only; `wake` is called when there is something to take.
+
+        Raises BadCursor for an id that is none. `detach` it in the end.
+        """
+        subscription = Subscription(self, None if after is None else parse_id(after), wake, beats=beats)
+        self._subscriptions.add(subscription)
+        if not self.available:
+            subscription.put(Availability(False))
+        elif not subscription.live:
+            wake()
+        return subscription
+
+    def detach(self, subscription: Subscription) -> None:
+        self._subscriptions.discard(subscription)
 
     @asynccontextmanager
-    async def subscribe(self, after: str | None = None) -> AsyncIterator[AsyncIterator[Item]]:
+    async def subscribe(self, after: str | None = None, *, beats: bool = True) -> AsyncIterator[AsyncIterator[Item]]:
         """Yield what comes, in order, without gap or double; first what was missed since the id `after`, or a Reset.
 
         Raises BadCursor for an id that is none, and SlowReader while iterating when the queue has overflowed.
         """
-        position = None if after is None else self.parse(after)
-        queue = Queue()
-        self._queues.add(queue)
+        filled = asyncio.Event()
+        subscription = self.attach(after, filled.set, beats=beats)
         try:
-            yield self._items(queue, position, self._last)
+            yield _items(subscription, filled)
         finally:
-            self._queues.discard(queue)
+            self.detach(subscription)
 
-    async def _items(self, queue: Queue, after: Position | None, horizon: Position) -> AsyncIterator[Item]:
-        # The queue gets all that lies beyond the horizon, so the log is read up to it and no further.
-        if after is not None:
-            if not horizon:
-                raise Unavailable("the bus is not available: it has not been reached yet")
-            forgotten, newest = await self._kept()
-            if after > newest:
-                yield Reset()
-                after = horizon
-            elif after < forgotten and after != self.parse(BEGINNING):
-                yield Reset()
-                after = forgotten
-            while after < horizon:
-                batch = [message for message in await self._read(after, REPLAY_BATCH) if message.position <= horizon]
-                for message in batch:
-                    yield message
-                after = batch[-1].position if batch else horizon
+    async def _listen(self) -> None:
+        pause, longest = RETRY_SECONDS
         while True:
-            item = await queue.get()
-            # Another worker may have shown the client more than this one's listener has read when it subscribed.
-            if after is None or not isinstance(item, Message) or item.position > after:
-                yield item
+            try:
+                extract, beats = await self.news(self.last, BATCH)
+                if extract.epoch == self.epoch and extract.newest < self.last:
+                    await self.renew(self.epoch)  # the log's store came back without its end
+                    continue
+                self._take(extract)
+                for beat in beats:
+                    self._put(beat)
+                self._note(reads=True)
+                pause = RETRY_SECONDS[0]
+                await asyncio.sleep(0)  # the connections write before the next batch comes
+                continue
+            except Unavailable as error:
+                self._note(reads=False, reason=error)
+            except Exception:
+                log.exception("the listener failed and goes on")
+            await asyncio.sleep(uniform(pause / 2, pause))
+            pause = min(pause * 2, longest)
+
+    def _take(self, extract: Extract) -> None:
+        """Pass the next messages on; a gap before them, or a new epoch, is said first."""
+        if extract.epoch != self.epoch:
+            known, self.epoch = bool(self.epoch), extract.epoch
+            # Of a new log everything is news; whoever has just started begins at its end.
+            self.last = extract.start - 1 if known else extract.newest
+            if known:
+                log.warning("the log has begun a new epoch")
+                self._put(Reset())
+            return
+        if extract.has_gap(self.last):
+            self._put(Reset())
+            self.last = extract.messages[0].number - 1 if extract.messages else extract.newest
+        for message in extract.messages:
+            self.last = message.number
+            self._put(message)
+
+    def _put(self, item: Item) -> None:
+        for subscription in list(self._subscriptions):
+            subscription.put(item)
+
+    def _note(self, *, reads: bool | None = None, writes: bool | None = None, reason: object = "") -> None:
+        """Tell the connections when the bus goes away or is back."""
+        before = self.available
+        self._reads = self._reads if reads is None else reads
+        self._writes = self._writes if writes is None else writes
+        if self.available != before:
+            log.warning("the bus is back" if self.available else f"the bus is away: {reason}")
+            self._put(Availability(self.available))
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                yield
+        except (Unavailable, TimeoutError) as error:
+            self._note(writes=False, reason=error or "no answer in time")
+            raise error if isinstance(error, Unavailable) else Unavailable("the bus does not answer") from None
+        self._note(writes=True)
+
+
+async def _items(subscription: Subscription, filled: asyncio.Event) -> AsyncIterator[Item]:
+    while True:
+        filled.clear()
+        async for item in subscription.take():
+            yield item
+        await filled.wait()

@@ -38,7 +38,8 @@ class User:
     created_at: datetime
 
     def as_json(self) -> dict[str, Any]:
-        return {"id": self.id, "name": self.name, "created_at": self.created_at.isoformat().replace("+00:00", "Z")}
+        created_at = self.created_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return {"id": self.id, "name": self.name, "created_at": created_at}
 
 
 def create(connection: Connection, name: str) -> User:

@@ -1,0 +1,189 @@
+"""The open load: requests start when their schedule says so, whether or not earlier ones are answered.
+
+Latency counts from the intended start. It runs as a process of its own, on the generator's processor:
+`python -m bench.openload` reads a Job as JSON from stdin and writes a Result to stdout.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bench import schedule
+from bench.connection import Connection, request_bytes
+from bench.histogram import Histogram
+
+DRAIN_SECONDS = 5.0  # how long answers are waited for after the last start
+LATE_SECONDS = 0.005  # a start that is later than this was the generator's fault
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One sort of request of a mix; `share` is its part of all."""
+
+    name: str
+    path: str
+    expected: str
+    method: str = "GET"
+    body: str = ""
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to send, where, and how fast."""
+
+    port: int
+    kinds: Sequence[Kind]
+    rate: float
+    seconds: float
+    warmup: float = 0.0
+    seed: int = 1
+    most_connections: int = 1_000
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of it. Requests of the warm-up are counted in `sent` alone."""
+
+    offered: int = 0
+    sent: int = 0
+    completed: int = 0
+    late: int = 0
+    seconds: float = 0.0
+    connections: int = 0
+    busy: float = 0.0  # the generator's CPU time by the time that it ran
+    failures: Counter[str] = field(default_factory=Counter)
+    corrected: dict[str, Histogram] = field(default_factory=dict)
+    uncorrected: dict[str, Histogram] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        for name in ("corrected", "uncorrected"):
+            plain[name] = {kind: histogram.as_dict() for kind, histogram in plain[name].items()}
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Result":
+        kept = {name: {k: Histogram(h) for k, h in data[name].items()} for name in ("corrected", "uncorrected")}
+        return cls(**{**data, **kept, "failures": Counter(data["failures"])})
+
+
+class OpenLoad:
+    """Runs one job."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.result = Result()
+        self._idle: list[Connection] = []
+        self._open = 0
+        self._under_way = 0
+        self._kinds: dict[Connection, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> Result:
+        """Make all starts, wait for the answers, and return what was seen."""
+        begun, used = time.perf_counter(), time.process_time()
+        for offset, kind in self._plan():
+            delay = begun + offset - time.perf_counter()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            elif self.result.sent % 16 == 0:
+                await asyncio.sleep(0)  # late: answers must be taken nevertheless
+            self._start(kind, begun + offset, schedule.measured(offset, self.job.warmup), -delay)
+        end = time.perf_counter() + DRAIN_SECONDS
+        while self._under_way and time.perf_counter() < end:
+            await asyncio.sleep(0.01)
+        self.result.busy = (time.process_time() - used) / (time.perf_counter() - begun)
+        self.result.seconds = self.job.seconds - self.job.warmup
+        if self._under_way:
+            self.result.failures[f"no answer within {DRAIN_SECONDS:g} s"] += self._under_way
+        for connection in [*self._idle, *self._kinds]:
+            if connection.transport is not None:
+                connection.done = None
+                connection.transport.abort()
+        return self.result
+
+    def _plan(self) -> Iterator[tuple[float, Kind]]:
+        chance = random.Random(self.job.seed)
+        shares = [kind.share for kind in self.job.kinds]
+        for offset in schedule.poisson(self.job.rate, self.job.seconds, self.job.seed):
+            yield offset, chance.choices(self.job.kinds, shares)[0]
+
+    def _start(self, kind: Kind, intended: float, counts: bool, late: float) -> None:
+        self.result.sent += 1
+        if counts:
+            self.result.offered += 1
+            self.result.late += late > LATE_SECONDS
+        self._under_way += 1
+        if self._idle:
+            self._ask(self._idle.pop(), kind, intended, counts)
+        elif self._open < self.job.most_connections:
+            self._open += 1
+            task = asyncio.ensure_future(self._connect(kind, intended, counts))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            self._under_way -= 1
+            self.result.failures["no connection left"] += 1
+
+    async def _connect(self, kind: Kind, intended: float, counts: bool) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+            _, connection = await loop.create_connection(Connection, "127.0.0.1", self.job.port)
+        except OSError as error:
+            self._open -= 1
+            self._under_way -= 1
+            self.result.failures[f"connect: {type(error).__name__}"] += 1
+            return
+        self.result.connections += 1
+        self._ask(connection, kind, intended, counts)
+
+    def _ask(self, connection: Connection, kind: Kind, intended: float, counts: bool) -> None:
+        connection.intended, connection.sent = intended, time.perf_counter()
+        self._kinds[connection] = kind.name if counts else ""
+        body = kind.body.encode()
+        connection.ask(request_bytes(kind.path, method=kind.method, body=body), kind.expected.encode(), self._done)
+
+    def _done(self, connection: Connection, failure: str | None) -> None:
+        ended = time.perf_counter()
+        self._under_way -= 1
+        name = self._kinds.pop(connection)
+        if connection.transport is None or connection.transport.is_closing() or failure:
+            self._open -= 1
+            if connection.transport is not None:
+                connection.transport.close()
+        else:
+            self._idle.append(connection)
+        if failure:
+            self.result.failures[failure] += 1
+        elif name:
+            self.result.completed += 1
+            self.result.corrected.setdefault(name, Histogram()).add((ended - connection.intended) * 1_000)
+            self.result.uncorrected.setdefault(name, Histogram()).add((ended - connection.sent) * 1_000)
+
+
+def main() -> None:
+    """Run the job that stands on stdin."""
+    data = json.load(sys.stdin)
+    job = Job(**{**data, "kinds": [Kind(**kind) for kind in data["kinds"]]})
+    try:
+        import uvloop
+
+        result = uvloop.run(OpenLoad(job).run())
+    except ImportError:
+        result = asyncio.run(OpenLoad(job).run())
+    json.dump(result.as_dict(), sys.stdout)
+
+
+def job_json(job: Job) -> str:
+    return json.dumps(asdict(job))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""One arm under the shipped nginx configuration. The only module here that knows how the stack is started."""
+
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import machine, processes
+from bench.arms import Arm, program
+from bench.processes import NotStarted, Process
+from ops import nginx, wait
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_SECONDS = 20.0
+MOST_BODY = 1 << 20  # bytes
+
+FLOOR = """daemon off; pid nginx.pid; error_log stderr warn; worker_processes 1;
+events { worker_connections 16384; }
+http {
+    access_log off; keepalive_requests 1000000; default_type text/plain;
+    server { listen 127.0.0.1:%d backlog=4096; location / { return 200 "Hello, World!"; } }
+}
+"""
+
+
+@dataclass
+class Stack:
+    """What serves an arm now."""
+
+    arm: Arm
+    port: int
+    folder: Path
+    app: Process
+    proxy: Process
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def sockets(self) -> Path:
+        return self.folder / "app"
+
+    def worker_pids(self) -> list[int]:
+        """The processes below the master, or the only one."""
+        return machine.tree(self.app.pid)[1:] or [self.app.pid]
+
+    def served(self) -> int:
+        """After the end: what the workers counted themselves."""
+        return sum(int(path.read_text()) for path in (self.folder / "counts").iterdir())
+
+
+@contextmanager
+def serving(arm: Arm, *, workers: int, cpus: machine.Cpus, logs: Path, environment: dict[str, str]) -> Iterator[Stack]:
+    """Start the app server, then nginx; stop both in reverse order."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    for name in ("app", "counts"):
+        (folder / name).mkdir()
+    env = {
+        "BENCH_ENDPOINTS": "1", "ACCESS_LOG": "0", "MIGRATE": "1", "WEB_CONCURRENCY": str(workers), "INSTANCE": "app",
+        "LOG_LEVEL": "warning", "PYTHONWARNINGS": "ignore", "MAX_BODY_BYTES": str(MOST_BODY),
+        "BENCH_COUNTS": str(folder / "counts"), "SOCKET_DIR": str(folder / "app"), "DATA_DIR": str(folder / "data"),
+        **environment,
+    }  # fmt: skip
+    app = _start_app(arm, folder, workers, cpus, logs / "app.log", env)
+    try:
+        port = processes.free_port()
+        proxy = _start_nginx(folder, port, cpus, logs / "nginx.log")
+        try:
+            if not wait.until_ready(f"http://127.0.0.1:{port}", READY_SECONDS):
+                raise NotStarted(f"{arm.name} is not ready:\n{app.tail()}\n{proxy.tail()}")
+            yield Stack(arm, port, folder, app, proxy)
+        finally:
+            proxy.stop(signal.SIGQUIT)
+    finally:
+        app.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def floor(cpus: machine.Cpus, logs: Path) -> Iterator[int]:
+    """nginx alone, with a fixed answer: the generator's own latency and ceiling."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        port, folder = processes.free_port(), Path(name)
+        configuration = folder / "nginx.conf"
+        configuration.write_text(FLOOR % port)
+        command = ["nginx", "-p", f"{folder}/", "-c", str(configuration)]
+        proxy = processes.start("nginx alone", command, log=logs / "floor.log", cpus=cpus.servers)
+        try:
+            proxy.wait_for(("127.0.0.1", port))
+            yield port
+        finally:
+            proxy.stop(signal.SIGQUIT)
+
+
+def _start_app(arm: Arm, folder: Path, workers: int, cpus: machine.Cpus, log: Path, env: dict[str, str]) -> Process:
+    socket, slots = folder / "app" / "shared.sock", folder / "app" / "slots.conf"
+    first, *rest = [part.format(socket=socket, workers=workers) for part in arm.command]
+    app = processes.start(arm.name, [program(first), *rest], log=log, cpus=cpus.servers, env=env, cwd=ROOT)
+    if arm.slots:
+        # the app server writes nginx's list of slots when all workers are ready
+        wait.until(lambda: any(slots.parent.glob("*.conf")) or app.popen.poll() is not None, READY_SECONDS)
+        if not any(slots.parent.glob("*.conf")):
+            app.stop()
+            raise NotStarted(f"{arm.name} did not become ready:\n{app.tail()}")
+    else:
+        app.wait_for(socket)
+        slots.write_text(f"server unix:{socket} max_fails=0;\n")
+    return app
+
+
+def _start_nginx(folder: Path, port: int, cpus: machine.Cpus, log: Path) -> Process:
+    command = nginx.prepare(
+        folder / "nginx", listen=f"127.0.0.1:{port}", socket_dir=folder / "app", max_body_bytes=MOST_BODY
+    )
+    return processes.start("nginx", command, log=log, cpus=cpus.servers)
+
+
+
+
+def configuration() -> str:
+    """The nginx configuration as it runs, for the report; paths of this machine left out."""
+    return nginx.render({"NGINX_DIR": "nginx", "SOCKET_DIR": "app", "HTTP_LISTEN": "PORT", "MAX_BODY_BYTES": str(MOST_BODY)})
+
+
+def now() -> str:
+    return time.strftime("%Y-%m-%d-%H%M%S", time.gmtime())

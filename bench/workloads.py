@@ -1,0 +1,77 @@
+"""The work that is compared, and what was expected of it before anything was measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.openload import Kind
+
+HELLO = "Hello, World!"
+UPLOAD = "x" * 65_536
+IDLE = 500  # websockets that only wait
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One sort of work. `figure` names the kind of request whose latency counts."""
+
+    name: str
+    title: str
+    kinds: Sequence[Kind]
+    figure: str
+    user: str  # the locust class that does the same
+    prediction: str  # "asgi", "wsgi" or "tie"
+    reason: str
+    peak_connections: int = 32
+    asgi_only: bool = False
+    lowest: float = 2.0  # requests per second at which the search starts
+
+
+def _one(name: str, path: str, expected: str, method: str = "GET", body: str = "") -> tuple[Kind, ...]:
+    return (Kind(name, path, expected, method, body),)
+
+
+HTTP = (
+    Workload(
+        "plaintext", "plain text", _one("plaintext", "/plaintext", HELLO), "plaintext", "PlaintextUser", "asgi",
+        "a parser in C and an event loop against a parser in Python; the paradigm has little to do with it",
+    ),
+    Workload(
+        "json", "small JSON", _one("json", "/json", '{"message":"Hello, World!"}'), "json", "JsonUser", "asgi",
+        "as plain text",
+    ),
+    Workload(
+        "database", "one row", _one("database", "/db", '{"user":null}'), "database", "DatabaseUser", "wsgi",
+        "each await across a thread costs more than the blocking call itself",
+    ),
+    Workload(
+        "wait", "waiting 100 ms", _one("wait", "/wait?ms=100", '{"ms":100}'), "wait", "WaitUser", "asgi",
+        "threads are used up at workers x threads / 0.1 s, an event loop is not", 200,
+    ),
+    Workload(
+        "cpu", "computing 5 ms", _one("cpu", "/cpu?ms=5", '{"ms":5}'), "cpu", "CpuUser", "tie",
+        "the processors are the limit, whoever schedules them", 8,
+    ),
+    Workload(
+        "mixed", "99 % fast, 1 % blocking 50 ms",
+        (Kind("fast", "/cpu?ms=0", '{"ms":0}', share=0.99), Kind("slow", "/cpu?ms=50", '{"ms":50}', share=0.01)),
+        "fast", "SlowBesideFastUser", "wsgi",
+        "a blocking handler stops everything else that its event loop has, and one thread of many", 16,
+    ),
+    Workload(
+        "upload", "64 KiB up and down", _one("upload", "/echo", UPLOAD, "POST", UPLOAD), "upload", "UploadUser", "asgi",
+        "nginx takes the body in before either sees it",
+    ),
+)  # fmt: skip
+SOCKETS = (
+    Workload("echo", "websocket echo", (), "WS /ws/echo", "EchoUser", "asgi", "WSGI has none", asgi_only=True),
+    Workload("events", "server-sent events", (), "SSE /events", "EventsUser", "asgi", "WSGI would hold a thread for each",
+             asgi_only=True),
+)  # fmt: skip
+ALL = HTTP + SOCKETS
+BY_NAME = {workload.name: workload for workload in ALL}
+
+
+def marked(kind: Kind, run: int) -> Kind:
+    """The same request with the number of its run in the query, so that nginx's log tells the runs apart."""
+    mark = f"{'&' if '?' in kind.path else '?'}run={run}"
+    return Kind(kind.name, kind.path + mark, kind.expected, kind.method, kind.body, kind.share)
