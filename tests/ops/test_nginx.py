@@ -1,0 +1,33 @@
+"""The nginx configuration as it is filled in for the local runtime."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ops import nginx
+
+
+def test_a_missing_value_is_an_error() -> None:
+    """A placeholder that nothing fills would end up in the configuration."""
+    with pytest.raises(KeyError):
+        nginx.render({})
+
+
+def test_no_placeholder_is_left_and_nginx_variables_stay(tmp_path: Path) -> None:
+    """Only `${NAME}` is filled in."""
+    nginx.prepare(tmp_path, listen="127.0.0.1:1", socket_dir=tmp_path / "s", max_body_bytes=7)
+    text = (tmp_path / "nginx.conf").read_text()
+
+    assert not re.search(r"^[^#]*\$\{", text, re.MULTILINE)
+    assert "$http_upgrade" in text
+    assert "client_max_body_size 7;" in text
+
+
+def test_every_location_that_proxies_includes_all_headers() -> None:
+    """A location with a proxy_set_header of its own would inherit none, and believe the client's."""
+    template = (nginx.NGINX_DIR / "nginx.conf.template").read_text()
+
+    assert "proxy_set_header" not in template
+    assert "proxy_pass" not in template
+    assert template.count("/proxy.conf;") == 1

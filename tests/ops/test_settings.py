@@ -1,0 +1,77 @@
+"""The stack's settings, its `.env` file and the manual of knobs."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from environment import SettingError
+from ops.settings import ROOT, read_env_file
+
+READERS = ("app/config.py", "serving/config.py", "ops/settings.py")
+
+
+def documented() -> set[str]:
+    """The names in `.env.example`."""
+    return set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+
+def read() -> set[str]:
+    """The names that the code asks the environment for."""
+    calls = (node for name in READERS for node in ast.walk(ast.parse((ROOT / name).read_text())))
+    return {
+        str(node.args[0].value)
+        for node in calls
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "env"
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+
+def test_the_manual_lists_every_setting_and_no_other() -> None:
+    """`.env.example` names what the code and the compose file read, and nothing that neither does."""
+    compose = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
+
+    assert documented() == read() | compose
+
+
+def test_every_setting_reaches_the_containers() -> None:
+    """The compose file passes on each setting of the app and the process model, or says why its own value holds."""
+    compose = (ROOT / "docker-compose.yml").read_text()
+    passed = set(re.findall(r"^  ([A-Z_]+):", compose, re.MULTILINE))
+    own = {
+        "DATA_DIR",  # set in the image: nothing is kept in the container
+        "COMMIT",  # built into the image
+        "MIGRATE",  # set by the arbiter for its workers
+        "WORKER_SLOT",  # the same
+        "INSTANCE",  # the container's own name
+        "SLOT_HOST",  # unix sockets instead
+        "SLOT_PORT",
+        "FORWARDED_ALLOW_IPS",
+        "RUN_DIR",
+    }
+    wanted = {
+        name for reader in READERS[:2] for name in re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / reader).read_text())
+    }
+
+    assert wanted - passed == own
+
+
+def test_env_file_is_read_as_compose_reads_it(tmp_path: Path) -> None:
+    """Comments and blank lines are skipped, quotes taken off."""
+    path = tmp_path / ".env"
+    path.write_text("# a comment\n\nHTTP_PORT=8090\nALLOWED_ORIGINS='https://a.example'\n")
+
+    assert read_env_file(path) == {"HTTP_PORT": "8090", "ALLOWED_ORIGINS": "https://a.example"}
+
+
+def test_a_line_that_is_no_setting_is_refused(tmp_path: Path) -> None:
+    """The message names the line."""
+    path = tmp_path / ".env"
+    path.write_text("HTTP_PORT=8090\nHTTP PORT 8090\n")
+
+    with pytest.raises(SettingError, match=r"\.env line 2"):
+        read_env_file(path)

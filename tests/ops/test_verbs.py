@@ -1,0 +1,152 @@
+"""`make` as a user types it, in a folder of its own beside a stack that may run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops import wait
+from tests.stack import ROOT, Process, alive, free_port, short_folder
+
+VERB_SECONDS = 90
+
+
+class Verbs:
+    """Runs `make VERB` with the settings of this test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.settings = {
+            "RUNTIME": "local",
+            "RUN_DIR": str(folder),
+            "HTTP_PORT": str(self.port),
+            "WEB_CONCURRENCY": "2",
+        }
+        (folder / "venv").symlink_to(Path(sys.executable).parent.parent)
+
+    def __call__(self, verb: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+        env = {**os.environ, **self.settings, **settings}
+        command = ["make", f"PYTHON={sys.executable}", verb]
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=VERB_SECONDS)
+
+    def pids(self) -> list[int]:
+        """Every process that has something of this test's folder on its command line."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                command = path.read_bytes()
+            except OSError:
+                continue
+            if f"{self.folder}/".encode() in command and int(path.parent.name) != os.getpid():
+                found.append(int(path.parent.name))
+        return [pid for pid in found if alive(pid)]
+
+
+@pytest.fixture
+def make() -> Iterator[Verbs]:
+    """The verbs, and whatever they started stopped at the end."""
+    with short_folder() as folder:
+        verbs = Verbs(folder)
+        yield verbs
+        verbs("down")
+
+
+@pytest.mark.timeout(180)
+def test_up_twice_reload_status_and_down(make: Verbs) -> None:
+    """Up prints the address, the runtime and the workers; a second up changes nothing; down leaves nothing behind."""
+    first = make("up")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert f"local processes, 2 workers\n\n  {make.url}" in first.stdout
+    workers = json.loads((make.folder / "app" / "app.json").read_text())["serving"]
+
+    second = make("up")
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert json.loads((make.folder / "app" / "app.json").read_text())["serving"] == workers
+
+    status = make("status")
+    assert "app " in status.stdout
+    assert "/readyz: 200" in status.stdout
+
+    assert make("reload").returncode == 0
+    assert not set(json.loads((make.folder / "app" / "app.json").read_text())["serving"]) & set(workers)
+
+    down = make("down")
+    assert down.returncode == 0, down.stdout + down.stderr
+    assert make.pids() == []
+    assert [path for path in make.folder.rglob("*") if path.is_socket()] == []
+    assert wait.is_free("127.0.0.1", make.port)
+
+
+@pytest.mark.timeout(120)
+def test_the_baseline_comes_with_it(make: Verbs) -> None:
+    """BASELINE=1 starts the WSGI app under an nginx of its own on the other port."""
+    port = free_port()
+    up = make("up", BASELINE="1", BASELINE_PORT=str(port), BENCH_ENDPOINTS="1")
+
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert (
+        wait.get(f"http://127.0.0.1:{port}/json") == wait.get(f"{make.url}/json") == (200, {"message": "Hello, World!"})
+    )
+
+
+def test_an_occupied_port_is_named(make: Verbs, tmp_path: Path) -> None:
+    """Nothing is started when the port belongs to another program."""
+    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(make.port)]
+    other = Process(command, tmp_path / "other.log", cwd=tmp_path)
+    try:
+        other.until(lambda: not wait.is_free("127.0.0.1", make.port))
+        up = make("up")
+    finally:
+        other.stop(signal.SIGKILL)
+
+    assert up.returncode != 0
+    assert f"HTTP_PORT={make.port} is in use" in up.stderr
+    assert make.pids() == []
+
+
+def test_an_app_that_does_not_import_fails_with_its_reason(make: Verbs) -> None:
+    """Up ends within a minute, shows the end of the log, and leaves nothing running."""
+    start = time.monotonic()
+    up = make("up", APP="no_such_module:app")
+
+    assert up.returncode != 0
+    assert time.monotonic() - start < 60
+    assert "No module named 'no_such_module'" in up.stderr
+    assert make.pids() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("WEB_CONCURRENCY", "many", "a whole number from 1 to 1024"),
+        ("HTTP_PORT", "0", "a whole number from 1 to 65535"),
+        ("RUNTIME", "podman", "one of auto, docker, local"),
+        ("GRACEFUL_TIMEOUT", "40", "TIMEOUT='30' is not allowed: more than GRACEFUL_TIMEOUT, which is 40"),
+    ],
+)
+def test_a_wrong_setting_stops_up_with_one_line(make: Verbs, name: str, value: str, allowed: str) -> None:
+    """The line names the variable, the value and what is allowed."""
+    up = make("up", **{name: value})
+    lines = [line for line in up.stderr.splitlines() if not line.startswith("make")]
+
+    assert up.returncode != 0
+    assert len(lines) == 1
+    assert name in lines[0]
+    assert value in lines[0]
+    assert allowed in lines[0]
+
+
+def test_help_lists_every_verb(make: Verbs) -> None:
+    """`make` alone and `make help` show each target with its text."""
+    listed = make("help").stdout
+
+    for verb in ("up", "down", "status", "logs", "reload", "deploy", "prove", "migrate", "test", "lint", "help"):
+        assert f"  make {verb} " in listed
