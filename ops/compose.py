@@ -11,6 +11,7 @@ from ops import wait
 from ops.report import Failure, readable, say, step
 from ops.settings import ROOT, Settings
 
+ERASE_LINE = "\x1b[2K"  # compose begins each line of its logs with it, terminal or not
 READY_SECONDS = 55  # so that `up` fails within a minute of the images being there
 
 
@@ -43,7 +44,7 @@ class Compose:
         urls = [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]
         if started.returncode or not all(wait.until_ready(url, 10) for url in urls):
             reason = started.stderr.strip().rpartition("\n")[2] or "/readyz does not answer"
-            log = self._try("logs", "--tail", "20", "--no-color", *self._not_healthy()).stdout
+            log = self._try("logs", "--tail", "20", "--no-color", *self._not_healthy()).stdout.replace(ERASE_LINE, "")
             self._try("down", "--remove-orphans")
             raise Failure(f"the containers did not become ready: {reason}\n{log}")
 

@@ -1,0 +1,49 @@
+"""Takes the README's pictures from the stack that runs: `make screenshots`."""
+
+import sys
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from ops import wait
+from ops.prove import load
+from ops.report import Failure
+from ops.settings import ROOT, Settings
+from ops.setup import find
+
+FOLDER = ROOT / "docs"
+CHROMIUM = [  # as root it has no sandbox; without the rest it calls its maker at every start
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+LIVE_SECONDS = 7.0  # until every worker has been heard of a few times
+
+
+def main() -> None:
+    """Write home.png, in which the workers are busy."""
+    settings = Settings.load()
+    if not wait.until_ready(settings.url, 1):
+        raise Failure(f"{settings.url} does not answer; `make up` starts the stack")
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    folder.mkdir(exist_ok=True)
+    with sync_playwright() as playwright, load(settings, "/version"):
+        browser = playwright.chromium.launch(executable_path=find("chromium"), args=CHROMIUM)
+        page = browser.new_page(viewport={"width": 1100, "height": 1000}, color_scheme="light")
+        page.goto(settings.url)
+        _busy(page)
+        page.screenshot(path=folder / "home.png")
+        browser.close()
+
+
+def _busy(page: Page) -> None:
+    page.wait_for_selector("[data-testid=worker-row]")
+    time.sleep(LIVE_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

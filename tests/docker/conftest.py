@@ -1,0 +1,69 @@
+"""The stack in containers, started once by `make up` in a project of its own, and removed with its volumes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stack import ROOT, free_port, short_folder
+
+VERB_SECONDS = 300  # the first build fetches the packages
+
+
+class Containers:
+    """`make` and `docker compose` for this project."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.project = f"slipway-test-{self.port}"
+        self.env = {
+            **os.environ,
+            "RUNTIME": "docker",
+            "RUN_DIR": str(folder),
+            "HTTP_PORT": str(self.port),
+            "COMPOSE_PROJECT_NAME": self.project,
+            "SLIPWAY_IMAGE": "slipway-test",
+            "WEB_CONCURRENCY": "2",
+            "BENCH_ENDPOINTS": "1",
+            "POSTGRES_PASSWORD": "only-for-this-test",
+        }
+
+    def make(self, verb: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+        return self._run(["make", f"PYTHON={sys.executable}", verb], settings)
+
+    def up(self) -> None:
+        done = self.make("up")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def compose(self, *arguments: str) -> str:
+        done = self._run(["docker", "compose", *arguments], {})
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def container(self, service: str = "app") -> str:
+        return self.compose("ps", "--quiet", service).strip()
+
+    def inspect(self, template: str, service: str = "app") -> str:
+        return self._run(["docker", "inspect", "--format", template, self.container(service)], {}).stdout.strip()
+
+    def log(self, service: str) -> list[str]:
+        done = self._run(["docker", "logs", self.container(service)], {})
+        return (done.stdout + done.stderr).splitlines()
+
+    def _run(self, command: list[str], settings: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+        env = {**self.env, **settings}
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=VERB_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def containers() -> Iterator[Containers]:
+    """The stack that runs; what a test stops it starts again."""
+    with short_folder() as folder:
+        stack = Containers(folder)
+        stack.up()
+        yield stack
+        stack.compose("--profile", "baseline", "down", "--volumes", "--remove-orphans")

@@ -1,0 +1,158 @@
+"""What the containers promise beyond the contract, which tests/contract walks through their published port."""
+
+import json
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ops import wait
+from ops.prove import Load, load
+from ops.settings import Settings
+from tests.docker.conftest import Containers
+from tests.stack import ROOT
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def settings(containers: Containers) -> Settings:
+    """The settings of a client that puts load on the stack."""
+    return replace(Settings.load(), host="127.0.0.1", http_port=containers.port)
+
+
+def lost(seen: Load) -> str:
+    return f"{len(seen.failures)} of {len(seen.latencies)} lost: {seen.failures[:3]}"
+
+
+def test_every_service_is_up_and_postgres_and_redis_are_in_use(containers: Containers) -> None:
+    """All four run, and the app says that its database and bus answer."""
+    services = containers.compose("ps", "--services", "--status", "running").split()
+    status, body = wait.get(f"{containers.url}/readyz")
+
+    assert sorted(services) == ["app", "db", "nginx", "redis"]
+    assert (status, body["checks"]) == (200, {"database": "pass", "bus": "pass", "draining": "pass"})
+    assert "postgresql" in containers.compose("exec", "-T", "app", "env")
+
+
+def test_users_survive_down_and_up(containers: Containers) -> None:
+    """They lie in PostgreSQL's named volume."""
+    name = f"kept {time.monotonic_ns()}"
+    created = httpx.post(f"{containers.url}/api/users", json={"name": name})
+    assert created.status_code == 201
+
+    assert containers.make("down").returncode == 0
+    assert containers.compose("ps", "--all", "--quiet") == ""
+    containers.up()
+
+    assert httpx.get(f"{containers.url}{created.headers['location']}").json() == created.json()
+
+
+def test_the_app_runs_hardened(containers: Containers) -> None:
+    """Not root, nothing to write but memory, no capabilities, limits, restarted when it dies."""
+    template = (
+        "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} "
+        "{{.HostConfig.RestartPolicy.Name}} {{.Config.StopSignal}} {{gt .HostConfig.Memory 0}} "
+        "{{.HostConfig.PidsLimit}}"
+    )
+
+    assert containers.inspect(template) == (
+        "10001:10001 true [ALL] [no-new-privileges:true] unless-stopped SIGTERM true 256"
+    )
+    assert containers.inspect("{{.HostConfig.ReadonlyRootfs}}", "nginx") == "true"
+
+
+def test_gunicorn_is_the_first_process(containers: Containers) -> None:
+    """No shell stands between Docker's SIGTERM and the arbiter."""
+    assert "gunicorn" in Path(f"/proc/{containers.inspect('{{.State.Pid}}')}/cmdline").read_text()
+
+
+def test_the_image_has_no_build_tools(containers: Containers) -> None:
+    """The final stage has the app and its environment: no compiler, and no pip in the environment."""
+    found = containers.compose("exec", "-T", "app", "sh", "-c", "command -v gcc cc make; ls /venv/bin")
+
+    assert "gunicorn" in found
+    assert not re.search(r"^(/\S*/)?(gcc|cc|make|pip3?)$", found, re.MULTILINE)
+
+
+def test_logs_are_json_and_carry_the_request_id(containers: Containers) -> None:
+    """nginx's line and the app's record of one request have the id that the client got."""
+    answer = httpx.get(f"{containers.url}/version")
+    request_id = answer.headers["x-request-id"]
+
+    def lines() -> list[str]:
+        return [line for service in ("app", "nginx") for line in containers.log(service) if request_id in line]
+
+    assert wait.until(lambda: len(lines()) == 2, 10), lines()
+    assert sorted(json.loads(line)["logger"] for line in lines()) == ["access", "nginx"]
+
+
+def test_stop_with_an_open_stream_is_graceful(containers: Containers) -> None:
+    """An event stream that nobody ends does not hold the stop: exit code 0, well within the grace period."""
+    with httpx.stream("GET", f"{containers.url}/events", timeout=30) as stream:
+        chunks = stream.iter_text()
+        assert "hello" in next(chunks)
+        start = time.monotonic()
+        containers.compose("stop", "app")
+        seconds = time.monotonic() - start
+        rest = "".join(chunks)
+
+    assert "retry: " in rest
+    assert containers.compose("ps", "--all", "--format", "{{.ExitCode}}", "app").strip() == "0"
+    assert seconds < 12
+    status, body = wait.get(f"{containers.url}/")
+    assert (status, body["title"]) == (502, "Bad Gateway")
+    containers.up()
+
+
+def test_reload_under_load_loses_nothing(containers: Containers, settings: Settings) -> None:
+    """New workers in the running container."""
+    with load(settings, "/version") as seen:
+        done = containers.make("reload")
+
+    assert done.returncode == 0, done.stderr
+    assert not seen.failures, lost(seen)
+
+
+def test_deploy_under_load_loses_nothing(containers: Containers, settings: Settings) -> None:
+    """The new container takes over while the old one drains."""
+    before = containers.container()
+    with load(settings, "/version") as seen:
+        done = containers.make("deploy")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert containers.container() != before
+    assert not seen.failures, lost(seen)
+
+
+def test_deploy_of_what_does_not_start_leaves_the_old_one(containers: Containers, settings: Settings) -> None:
+    """A new container that does not become healthy is removed; the old one serves on, and the command fails."""
+    before = containers.container()
+    with load(settings, "/version") as seen:
+        done = containers.make("deploy", APP="no_such_module:app")
+
+    assert done.returncode != 0
+    assert "No module named 'no_such_module'" in done.stdout + done.stderr
+    assert containers.container() == before
+    assert not seen.failures, lost(seen)
+
+
+def test_prove_keeps_every_promise(containers: Containers) -> None:
+    """`make prove` on the containers."""
+    done = containers.make("prove")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("kept  ") >= 7
+
+
+def test_nothing_in_the_dockerfile_needs_more_than_the_registries() -> None:
+    """No syntax image is pulled, and the command is in exec form."""
+    text = (ROOT / "Dockerfile").read_text()
+
+    assert "syntax=" not in text
+    assert re.search(
+        r'^CMD \["gunicorn", "-k", "uvicorn.workers.UvicornWorker", "app.main:application"\]$', text, re.MULTILINE
+    )
