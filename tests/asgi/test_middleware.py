@@ -140,13 +140,13 @@ async def test_counts() -> None:
     app = Exchanges(waiting, None)
     async with Conversation(app, http_scope("GET", "/")) as first, Conversation(app, http_scope("GET", "/")) as second:
         await first.nothing()
-        assert (app.open, app.total) == (2, 2)
+        assert (app.open, app.total) == ({"http": 2, "websocket": 0}, 2)
         go.set()
         for talk in (first, second):
             with pytest.raises(LookupError):
                 await talk.end()
 
-    assert (app.open, app.total) == (0, 2)
+    assert (app.open, app.total) == ({"http": 0, "websocket": 0}, 2)
 
 
 # Errors
@@ -413,25 +413,28 @@ async def test_limit_of_requests() -> None:
 async def test_limit_of_websockets() -> None:
     """Websockets have a limit of their own, and one that fails makes room too."""
     held = Held()
-    limits = Limits(held, requests=1, websockets=1)
+    app = Exchanges(Limits(held, requests=1, websockets=1), None)
+    failing = Exchanges(Errors(app.app), None)
+    failing.open = app.open
 
     async with (
-        Conversation(limits, websocket_scope("/")) as first,
-        Conversation(limits, http_scope("GET", "/")) as second,
+        Conversation(app, websocket_scope("/")) as first,
+        Conversation(app, http_scope("GET", "/")) as second,
     ):
         await first.nothing()
         await second.nothing()
-        assert await handshake(with_errors(limits)) == 503
+        assert await handshake(failing) == 503
         held.go.set()
         with pytest.raises(LookupError):
             await first.end()
+        await second.take("http.response.start")
 
-    assert limits.open == {"http": 0, "websocket": 0}
+    assert app.open == {"http": 0, "websocket": 0}
 
 
 async def test_health_checks_are_exempt() -> None:
-    """An exempt path is answered however full the worker is, and takes no place."""
-    limits = Limits(ok, requests=0, websockets=0, exempt=frozenset({"/livez"}))
+    """An exempt path is answered however full the worker is."""
+    app = with_errors(Limits(ok, requests=0, websockets=0, exempt=frozenset({"/livez"})))
 
-    assert (await request(limits, "GET", "/livez")).status == 200
-    assert limits.open == {"http": 0, "websocket": 0}
+    assert (await request(app, "GET", "/livez")).status == 200
+    assert (await request(app, "GET", "/")).status == 503

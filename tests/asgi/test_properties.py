@@ -45,11 +45,11 @@ def literalness(template: str) -> list[bool]:
 
 @given(st.lists(st.tuples(METHODS, TEMPLATES), max_size=8), st.sampled_from(["GET", "HEAD", "POST", "PUT"]), PATHS)
 def test_router_finds_what_the_rule_says(table: list[tuple[str, str]], method: str, path: str) -> None:
-    """The tree finds what a search through all templates finds, and nothing but 404, 405 and 426 comes out of it."""
+    """The table finds what a search through all templates finds, and nothing but 404, 405 and 426 comes out of it."""
     try:
         routes = Routes(Route(kind, template, handler) for kind, template in table)
     except ValueError as error:
-        assert "already taken" in str(error)
+        assert "already taken" in str(error) or "each name once" in str(error)
         return  # a table that contradicts itself has no answers to check
     fitting = sorted({template for _, template in table if fits(template, path)}, key=literalness)
     methods = {kind for kind, template in table if fitting and template == fitting[0]}

@@ -116,7 +116,7 @@ def test_get_of_a_websocket() -> None:
     error = refused("GET", "/ws")
 
     assert error.status == 426
-    assert error.headers == [(b"upgrade", b"websocket")]
+    assert error.headers == [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
 
 
 async def test_no_http_method_reaches_a_websocket_handler() -> None:
