@@ -1,7 +1,7 @@
 """Middleware is plain ASGI; scope types that are not its own go through first.
 
-A middleware that has nothing to do for a request returns the inner app's awaitable instead of awaiting it, which saves
-a coroutine for each request.
+A middleware with nothing to do afterwards returns the inner app's awaitable instead of awaiting it, and so does a `send`:
+each saves a coroutine, of which a request would otherwise pass six.
 """
 
 import logging
@@ -61,13 +61,13 @@ class Exchanges:
             given = b"%032x" % getrandbits(128)
         exchange = scope["exchange"] = Exchange(given.decode(), self.open)
 
-        async def send_with_id(message: Message) -> None:
+        def send_with_id(message: Message) -> Awaitable[None]:
             if message["type"] in STARTS:
                 exchange.status = message.get("status", 101)
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", given)]
             elif message["type"] == "http.response.body":
                 exchange.sent += len(message.get("body", b""))
-            await send(message)
+            return send(message)
 
         self.total += 1
         self.open[kind] += 1
@@ -154,10 +154,10 @@ class Origins:
                 await Response(status=204, headers=headers)(scope, receive, send)
                 return
 
-        async def send_with_origin(message: Message) -> None:
+        def send_with_origin(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), *headers]
-            await send(message)
+            return send(message)
 
         await self.app(scope, receive, send_with_origin)
 
