@@ -47,9 +47,29 @@ lint: ## the checkers alone
 test-docker: ## the tests of the containers; needs a Docker engine
 	@$(PYTHON) -m ops.checks test-docker $(PYTEST)
 
+.PHONY: bench
+bench: ## the ASGI app against the WSGI baseline under the same nginx (QUICK=1, FULL=1, SERVERS=…)
+	@$(PYTHON) -m ops.checks bench run
+
+.PHONY: bench-layers
+bench-layers: ## CPU time per request of each layer, beside other frameworks (QUICK=1, FULL=1)
+	@$(PYTHON) -m ops.checks bench-layers
+
+.PHONY: bench-compare
+bench-compare: ## two results side by side: A=folder B=folder
+	@$(PYTHON) -m ops.checks bench compare $(A) $(B)
+
+.PHONY: soak
+soak: ## the guarantees at full size (PARTS="reload kill …" for some)
+	@$(PYTHON) -m ops.checks soak $(PARTS)
+
+.PHONY: screenshots
+screenshots: ## the README's pictures, from the stack that runs
+	@$(PYTHON) -m ops.checks screenshots
+
 .PHONY: lock
 lock: ## compile the locked requirements anew from pyproject.toml; needs uv
-	@for extra in '' local test bench; do \
+	@for extra in '' local test bench peers; do \
 		uv pip compile -q pyproject.toml $${extra:+--extra $$extra} --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-header $${extra:+-c requirements.txt} -o requirements$${extra:+-$$extra}.txt; done
 

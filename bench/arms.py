@@ -31,11 +31,18 @@ GTHREAD = Arm("wsgi-gthread", ("gunicorn", "-c", COUNTED, "-k", "gthread", "--th
 
 # gunicorn's own worker gets slots too; the others share one socket, as they are meant to.
 MORE = (
-    Arm("uvicorn", ("uvicorn", "--uds", "{socket}", "--workers", "{workers}", "--no-access-log", ASGI_APP), True, False),
+    Arm(
+        "uvicorn", ("uvicorn", "--uds", "{socket}", "--workers", "{workers}", "--no-access-log", ASGI_APP), True, False
+    ),
     Arm("gunicorn-asgi", ("gunicorn", "-c", COUNTED, "-k", "asgi", ASGI_APP), True),
     Arm("hypercorn", ("hypercorn", "-k", "uvloop", "-b", "unix:{socket}", "-w", "{workers}", ASGI_APP), True, False),
     Arm("daphne", ("daphne", "-u", "{socket}", "-v", "0", ASGI_APP), True, False),
-    Arm("granian", ("granian", "--interface", "asgi", "--uds", "{socket}", "--workers", "{workers}", ASGI_APP), True, False),
+    Arm(
+        "granian",
+        ("granian", "--interface", "asgi", "--uds", "{socket}", "--workers", "{workers}", ASGI_APP),
+        True,
+        False,
+    ),
 )
 BY_NAME = {arm.name: arm for arm in (ASGI, SYNC, GTHREAD, *MORE)}
 
@@ -46,4 +53,9 @@ def chosen(servers: str) -> list[Arm]:
     unknown = [name for name in names if name not in BY_NAME]
     if unknown:
         raise ValueError(f"SERVERS={servers!r}: {unknown[0]!r} is unknown; there are {', '.join(BY_NAME)}")
-    return [ASGI, SYNC, GTHREAD, *(BY_NAME[name] for name in names if name not in ("asgi", "wsgi-sync", "wsgi-gthread"))]
+    return [
+        ASGI,
+        SYNC,
+        GTHREAD,
+        *(BY_NAME[name] for name in names if name not in ("asgi", "wsgi-sync", "wsgi-gthread")),
+    ]

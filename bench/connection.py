@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 Done = Callable[["Connection", str | None], None]  # the connection and what was wrong with the answer
 
@@ -17,8 +18,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
 
     def ask(self, request: bytes, expected: bytes, done: Done) -> None:
         """Send a request whose answer must be 200 with exactly these bytes of body."""

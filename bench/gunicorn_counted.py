@@ -1,4 +1,4 @@
-"""The shipped gunicorn.conf.py, and at the end of each worker the number of requests that gunicorn says it has served."""
+"""The shipped gunicorn.conf.py; at its end each worker also leaves the number of requests that it has served."""
 
 import os
 from pathlib import Path
@@ -9,5 +9,6 @@ exec(compile(_shipped.read_text(), str(_shipped), "exec"))  # the arms run with 
 
 
 def worker_exit(arbiter: Any, worker: Any) -> None:
-    """WSGI workers count in `nr`; the ASGI app counts by itself."""
-    (Path(os.environ["BENCH_COUNTS"]) / str(worker.pid)).write_text(str(getattr(worker, "nr", 0)))
+    """The ASGI app counts in its outermost middleware, gunicorn's WSGI workers in `nr`."""
+    count = getattr(getattr(worker.wsgi, "app", None), "total", worker.nr)
+    (Path(os.environ["BENCH_COUNTS"]) / str(worker.pid)).write_text(str(count))

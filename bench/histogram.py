@@ -21,7 +21,7 @@ class Histogram:
         self.buckets[three_digits(milliseconds)] += count
 
     def percentile(self, percent: float) -> float:
-        """The smallest bucket that at least so many percent of the values do not exceed (nearest rank); NaN for none."""
+        """The smallest bucket that so many percent of the values do not exceed (nearest rank); NaN for none."""
         rank = percent / 100 * len(self)
         seen = 0
         for value in sorted(self.buckets):

@@ -59,7 +59,9 @@ def cpu_times() -> dict[int, tuple[int, int, int]]:
     return times
 
 
-def shares(before: dict[int, tuple[int, int, int]], after: dict[int, tuple[int, int, int]]) -> dict[int, tuple[float, float]]:
+def shares(
+    before: dict[int, tuple[int, int, int]], after: dict[int, tuple[int, int, int]]
+) -> dict[int, tuple[float, float]]:
     """For each processor the busy and the stolen share between two readings."""
     result = {}
     for cpu, (total, idle, stolen) in after.items():

@@ -49,7 +49,7 @@ class Job:
 
 @dataclass(slots=True)
 class Result:
-    """What came of it. Requests of the warm-up are counted in `sent` alone."""
+    """What came of it. Requests of the warm-up are counted in `sent` alone, and there only if they could be sent."""
 
     offered: int = 0
     sent: int = 0
@@ -83,6 +83,7 @@ class OpenLoad:
         self._idle: list[Connection] = []
         self._open = 0
         self._under_way = 0
+        self._started = 0
         self._kinds: dict[Connection, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -93,13 +94,13 @@ class OpenLoad:
             delay = begun + offset - time.perf_counter()
             if delay > 0:
                 await asyncio.sleep(delay)
-            elif self.result.sent % 16 == 0:
+            elif self._started % 16 == 0:
                 await asyncio.sleep(0)  # late: answers must be taken nevertheless
             self._start(kind, begun + offset, schedule.measured(offset, self.job.warmup), -delay)
         end = time.perf_counter() + DRAIN_SECONDS
-        while self._under_way and time.perf_counter() < end:
+        while self._under_way and time.perf_counter() < end:  # noqa: ASYNC110 (nothing is measured any more)
             await asyncio.sleep(0.01)
-        self.result.busy = (time.process_time() - used) / (time.perf_counter() - begun)
+        self.result.busy = (time.process_time() - used) / max(self.job.seconds, time.perf_counter() - begun)
         self.result.seconds = self.job.seconds - self.job.warmup
         if self._under_way:
             self.result.failures[f"no answer within {DRAIN_SECONDS:g} s"] += self._under_way
@@ -116,7 +117,7 @@ class OpenLoad:
             yield offset, chance.choices(self.job.kinds, shares)[0]
 
     def _start(self, kind: Kind, intended: float, counts: bool, late: float) -> None:
-        self.result.sent += 1
+        self._started += 1
         if counts:
             self.result.offered += 1
             self.result.late += late > LATE_SECONDS
@@ -147,6 +148,7 @@ class OpenLoad:
     def _ask(self, connection: Connection, kind: Kind, intended: float, counts: bool) -> None:
         connection.intended, connection.sent = intended, time.perf_counter()
         self._kinds[connection] = kind.name if counts else ""
+        self.result.sent += 1
         body = kind.body.encode()
         connection.ask(request_bytes(kind.path, method=kind.method, body=body), kind.expected.encode(), self._done)
 

@@ -54,7 +54,12 @@ class Process:
 
 
 def start(
-    name: str, command: Sequence[str], *, log: Path, cpus: Sequence[int] = (), env: Mapping[str, str] | None = None,
+    name: str,
+    command: Sequence[str],
+    *,
+    log: Path,
+    cpus: Sequence[int] = (),
+    env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Process:
     """Start a program, on `cpus` alone if any are given."""

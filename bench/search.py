@@ -30,7 +30,7 @@ class Sustainable:
 
 
 def search(probe: Callable[[float], Probe], *, low: float, high: float, objective: float, probes: int) -> Sustainable:
-    """Try `high` (a closed load's peak), then halve the interval on a logarithmic scale until the probes are used up."""
+    """Try `high` (a closed load's peak), then halve the interval on a logarithmic scale as long as probes are left."""
     tried: list[Probe] = []
     best, rate = 0.0, high
     for _ in range(probes):

@@ -1,6 +1,5 @@
 """One arm under the shipped nginx configuration. The only module here that knows how the stack is started."""
 
-import shutil
 import signal
 import tempfile
 import time
@@ -36,6 +35,7 @@ class Stack:
     folder: Path
     app: Process
     proxy: Process
+    counted: int | None = None  # after the end: requests by the workers' own count, None where they do not count
 
     @property
     def origin(self) -> str:
@@ -49,36 +49,37 @@ class Stack:
         """The processes below the master, or the only one."""
         return machine.tree(self.app.pid)[1:] or [self.app.pid]
 
-    def served(self) -> int:
-        """After the end: what the workers counted themselves."""
-        return sum(int(path.read_text()) for path in (self.folder / "counts").iterdir())
-
 
 @contextmanager
 def serving(arm: Arm, *, workers: int, cpus: machine.Cpus, logs: Path, environment: dict[str, str]) -> Iterator[Stack]:
     """Start the app server, then nginx; stop both in reverse order."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-"))
-    for name in ("app", "counts"):
-        (folder / name).mkdir()
-    env = {
-        "BENCH_ENDPOINTS": "1", "ACCESS_LOG": "0", "MIGRATE": "1", "WEB_CONCURRENCY": str(workers), "INSTANCE": "app",
-        "LOG_LEVEL": "warning", "PYTHONWARNINGS": "ignore", "MAX_BODY_BYTES": str(MOST_BODY),
-        "BENCH_COUNTS": str(folder / "counts"), "SOCKET_DIR": str(folder / "app"), "DATA_DIR": str(folder / "data"),
-        **environment,
-    }  # fmt: skip
-    app = _start_app(arm, folder, workers, cpus, logs / "app.log", env)
-    try:
-        port = processes.free_port()
-        proxy = _start_nginx(folder, port, cpus, logs / "nginx.log")
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        for part in ("app", "counts"):
+            (folder / part).mkdir()
+        env = {
+            "BENCH_ENDPOINTS": "1", "ACCESS_LOG": "0", "MIGRATE": "1", "INSTANCE": "app",
+            "WEB_CONCURRENCY": str(workers), "LOG_LEVEL": "warning", "PYTHONWARNINGS": "ignore",
+            "MAX_BODY_BYTES": str(MOST_BODY),
+            "BENCH_COUNTS": str(folder / "counts"), "SOCKET_DIR": str(folder / "app"), "DATA_DIR": str(folder / "data"),
+            **environment,
+        }  # fmt: skip
+        app = _start_app(arm, folder, workers, cpus, logs / "app.log", env)
         try:
-            if not wait.until_ready(f"http://127.0.0.1:{port}", READY_SECONDS):
-                raise NotStarted(f"{arm.name} is not ready:\n{app.tail()}\n{proxy.tail()}")
-            yield Stack(arm, port, folder, app, proxy)
+            port = processes.free_port()
+            proxy = _start_nginx(folder, port, cpus, logs / "nginx.log")
+            try:
+                if not wait.until_ready(f"http://127.0.0.1:{port}", READY_SECONDS):
+                    raise NotStarted(f"{arm.name} is not ready:\n{app.tail()}\n{proxy.tail()}")
+                up = Stack(arm, port, folder, app, proxy)
+                yield up
+            finally:
+                proxy.stop(signal.SIGQUIT)
+            app.stop()
+            counts = [int(path.read_text()) for path in (folder / "counts").iterdir()]
+            up.counted = sum(counts) if len(counts) == workers else None
         finally:
-            proxy.stop(signal.SIGQUIT)
-    finally:
-        app.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+            app.stop()
 
 
 @contextmanager
@@ -120,11 +121,11 @@ def _start_nginx(folder: Path, port: int, cpus: machine.Cpus, log: Path) -> Proc
     return processes.start("nginx", command, log=log, cpus=cpus.servers)
 
 
-
-
 def configuration() -> str:
     """The nginx configuration as it runs, for the report; paths of this machine left out."""
-    return nginx.render({"NGINX_DIR": "nginx", "SOCKET_DIR": "app", "HTTP_LISTEN": "PORT", "MAX_BODY_BYTES": str(MOST_BODY)})
+    return nginx.render(
+        {"NGINX_DIR": "nginx", "SOCKET_DIR": "app", "HTTP_LISTEN": "PORT", "MAX_BODY_BYTES": str(MOST_BODY)}
+    )
 
 
 def now() -> str:

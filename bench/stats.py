@@ -22,7 +22,7 @@ class Interval:
 
 
 def paired_ratio(a: Sequence[float], b: Sequence[float], seed: int = 1) -> Interval:
-    """The median of a/b over rounds, and a bootstrap interval over rounds: both figures of a pair saw the same machine."""
+    """The median of a/b over rounds with a bootstrap interval: both figures of a pair saw the same machine."""
     ratios = [x / y for x, y in zip(a, b, strict=True) if y > 0]
     if not ratios:
         return Interval(float("nan"), float("nan"), float("nan"))

@@ -1,7 +1,8 @@
 """The work that is compared, and what was expected of it before anything was measured."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bench.openload import Kind
 
@@ -23,13 +24,15 @@ class Workload:
     reason: str
     peak_connections: int = 32
     asgi_only: bool = False
-    lowest: float = 2.0  # requests per second at which the search starts
+    own: float = 0.0  # milliseconds that the work itself takes; the objective comes on top
+    most: float = math.inf  # requests per second that no arm can reach; the search begins no higher
 
 
 def _one(name: str, path: str, expected: str, method: str = "GET", body: str = "") -> tuple[Kind, ...]:
     return (Kind(name, path, expected, method, body),)
 
 
+# Waiting comes last: what a closed load leaves behind in a listen queue is served after its clients have gone.
 HTTP = (
     Workload(
         "plaintext", "plain text", _one("plaintext", "/plaintext", HELLO), "plaintext", "PlaintextUser", "asgi",
@@ -44,34 +47,42 @@ HTTP = (
         "each await across a thread costs more than the blocking call itself",
     ),
     Workload(
-        "wait", "waiting 100 ms", _one("wait", "/wait?ms=100", '{"ms":100}'), "wait", "WaitUser", "asgi",
-        "threads are used up at workers x threads / 0.1 s, an event loop is not", 200,
-    ),
-    Workload(
         "cpu", "computing 5 ms", _one("cpu", "/cpu?ms=5", '{"ms":5}'), "cpu", "CpuUser", "tie",
-        "the processors are the limit, whoever schedules them", 8,
+        "the processors are the limit, whoever schedules them", 8, own=5,
     ),
     Workload(
         "mixed", "99 % fast, 1 % blocking 50 ms",
         (Kind("fast", "/cpu?ms=0", '{"ms":0}', share=0.99), Kind("slow", "/cpu?ms=50", '{"ms":50}', share=0.01)),
         "fast", "SlowBesideFastUser", "wsgi",
-        "a blocking handler stops everything else that its event loop has, and one thread of many", 16,
+        "a blocking handler stops everything else that its event loop has, and one thread of many", most=1_000,
     ),
     Workload(
         "upload", "64 KiB up and down", _one("upload", "/echo", UPLOAD, "POST", UPLOAD), "upload", "UploadUser", "asgi",
         "nginx takes the body in before either sees it",
     ),
+    Workload(
+        "wait", "waiting 100 ms", _one("wait", "/wait?ms=100", '{"ms":100}'), "wait", "WaitUser", "asgi",
+        "threads are used up at workers x threads / 0.1 s, an event loop is not", 64, own=100,
+    ),
 )  # fmt: skip
 SOCKETS = (
     Workload("echo", "websocket echo", (), "WS /ws/echo", "EchoUser", "asgi", "WSGI has none", asgi_only=True),
-    Workload("events", "server-sent events", (), "SSE /events", "EventsUser", "asgi", "WSGI would hold a thread for each",
-             asgi_only=True),
+    Workload(
+        "events", "server-sent events", (), "SSE /events", "EventsUser", "asgi", "WSGI would hold a thread for each",
+        asgi_only=True,
+    ),
 )  # fmt: skip
 ALL = HTTP + SOCKETS
 BY_NAME = {workload.name: workload for workload in ALL}
 
 
-def marked(kind: Kind, run: int) -> Kind:
-    """The same request with the number of its run in the query, so that nginx's log tells the runs apart."""
+LOWEST = 5.0  # requests per second of an open load
+
+
+def marked(kind: Kind, run: int, answers: Mapping[str, str] | None = None) -> Kind:
+    """The same request with the number of its run in the query, so that nginx's log tells the runs apart.
+
+    `answers` are those that are known only when the stack is up.
+    """
     mark = f"{'&' if '?' in kind.path else '?'}run={run}"
-    return Kind(kind.name, kind.path + mark, kind.expected, kind.method, kind.body, kind.share)
+    return replace(kind, path=kind.path + mark, expected=(answers or {}).get(kind.name, kind.expected))

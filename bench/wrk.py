@@ -48,7 +48,17 @@ def run(
     origin: str, call: Call, *, seconds: int, connections: int = 32, cpus: Sequence[int] = (), host: str = "127.0.0.1"
 ) -> Peak:
     """Keep `connections` requests under way for so many seconds."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), "-H", f"Host: {host}", origin + call.path]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "-s",
+        str(SCRIPT),
+        "-H",
+        f"Host: {host}",
+        origin + call.path,
+    ]
     if cpus:
         command = ["taskset", "-c", ",".join(map(str, cpus)), *command]
     if shutil.which("wrk") is None:
@@ -56,7 +66,9 @@ def run(
     env = {"BENCH_METHOD": call.method, "BENCH_CONTENT_TYPE": call.content_type}
     if call.body:
         env["BENCH_BODY"] = call.body
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS, env={**os.environ, **env})
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS, env={**os.environ, **env}
+    )
     return parse(done.stdout + done.stderr)
 
 

@@ -77,10 +77,14 @@ class Record:
         """Both figures side by side."""
         lines = [f"{'latency in ms':<28}{'n':>9}  from the intended start: p50 / p90 / p99   from the real start"]
         for name, histogram in sorted(self.corrected.items()):
-            both = [" / ".join(f"{percentile(h, p):g}" for p in PERCENTILES) for h in (histogram, self.uncorrected[name])]
+            both = [
+                " / ".join(f"{percentile(h, p):g}" for p in PERCENTILES) for h in (histogram, self.uncorrected[name])
+            ]
             lines.append(f"{name:<28}{histogram.total():>9}  {both[0]:<43}{both[1]}")
         if self.missed:
-            lines.append(f"{self.missed} starts were due and never made: the users could not keep up with their schedule.")
+            lines.append(
+                f"{self.missed} starts were due and never made: the users could not keep up with their schedule."
+            )
         return "\n".join(lines)
 
     def save(self, path: Path) -> None:

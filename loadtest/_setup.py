@@ -12,7 +12,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from locust import events, runners, stats
 from locust.env import Environment
 
@@ -23,13 +23,13 @@ PROBE_SECONDS = 5.0
 NOT_READY = 3  # exit code
 TOO_SLOW = 4  # exit code
 
-stats.bucket_response_time = three_digits  # made to be replaced: https://github.com/locustio/locust/pull/3373
+# made to be replaced: https://github.com/locustio/locust/pull/3373
+stats.bucket_response_time = three_digits  # type: ignore[assignment]
 runners.CPU_MONITOR_INTERVAL = 1.0  # seconds; by default 10, and a short run would never be checked
 
 log = logging.getLogger("loadtest")
 
 
-@events.init_command_line_parser.add_listener
 def add_options(parser: ArgumentParser, **_: Any) -> None:
     parser.add_argument("--rate", type=float, default=0.0, help="requests per second of each user; 0: each class's own")
     parser.add_argument("--warmup", type=float, default=0.0, help="seconds whose requests are not in the latency table")
@@ -37,7 +37,6 @@ def add_options(parser: ArgumentParser, **_: Any) -> None:
     parser.add_argument("--strict", action="store_true", help=f"end with {TOO_SLOW} when the generator was overloaded")
 
 
-@events.init.add_listener
 def on_init(environment: Environment, **_: Any) -> None:
     options = environment.parsed_options
     if options is None or getattr(options, "worker", False):
@@ -48,26 +47,28 @@ def on_init(environment: Environment, **_: Any) -> None:
         sys.exit(_say(problem))
 
 
-@events.test_start.add_listener
 def on_test_start(environment: Environment, **_: Any) -> None:
     options = environment.parsed_options
     record.clear(time.perf_counter() + (options.warmup if options else 0.0))
-    if options and not options.headless and not options.worker and environment.runner and (problem := obstacle(environment)):
+    if (
+        options
+        and not options.headless
+        and not options.worker
+        and environment.runner
+        and (problem := obstacle(environment))
+    ):
         log.error("%s", problem)
         gevent.spawn_later(0, environment.runner.stop)
 
 
-@events.report_to_master.add_listener
 def on_report(data: dict[str, Any], **_: Any) -> None:
     data["record"] = record.take()
 
 
-@events.worker_report.add_listener
 def on_worker_report(data: dict[str, Any], **_: Any) -> None:
     record.merge(data["record"])
 
 
-@events.quitting.add_listener
 def on_quitting(environment: Environment, **_: Any) -> None:
     options, runner = environment.parsed_options, environment.runner
     if options is None or options.worker or runner is None:
@@ -109,3 +110,14 @@ def _probe(url: str) -> str | None:
 def _say(problem: str) -> int:
     log.error("%s", problem)
     return NOT_READY
+
+
+for hook, listener in (
+    (events.init_command_line_parser, add_options),
+    (events.init, on_init),
+    (events.test_start, on_test_start),
+    (events.report_to_master, on_report),
+    (events.worker_report, on_worker_report),
+    (events.quitting, on_quitting),
+):
+    hook.add_listener(listener)  # type: ignore[no-untyped-call]

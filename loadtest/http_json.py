@@ -12,5 +12,5 @@ class JsonUser(ScheduledUser):
     probe = "/json"
 
     @task
-    def json(self) -> None:
+    def small(self) -> None:
         self.ask("GET", "/json", ANSWER)

@@ -4,7 +4,7 @@ import json
 import time
 from random import getrandbits
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from locust import task
 from websocket import WebSocket, WebSocketException
 

@@ -1,4 +1,4 @@
-"""`make lint` and `make test`: everything that they need is set up first."""
+"""The verbs that check and measure, `make test` among them: everything that they need is set up first."""
 
 import os
 import subprocess
@@ -28,23 +28,62 @@ GIXY_SKIPS = ("host_spoofing", "worker_rlimit_nofile_vs_connections")
 
 
 def main() -> None:
-    """Run `lint`, `test` or `test-docker`; anything after the verb goes to pytest."""
+    """Run a verb; what comes after it goes to the program that it starts."""
     verb, *arguments = sys.argv[1:]
-    settings = Settings.load()
-    venv = setup.environment(settings.run_dir, "requirements-test.txt")
+    VERBS[verb](arguments)
+
+
+def test(arguments: list[str]) -> None:
+    """The checkers, then every test that needs no container."""
+    lint([])
+    setup.system_packages(PROGRAMS)
+    run("pytest", "--ignore=tests/docker", *arguments)
+
+
+def test_docker(arguments: list[str]) -> None:
+    """The tests of the containers."""
+    prepare("requirements-test.txt")
+    run("pytest", "tests/docker", *arguments)
+
+
+def bench(arguments: list[str]) -> None:
+    """The benchmark and its report."""
+    prepare("requirements-bench.txt")
+    setup.system_packages({"nginx": "nginx", "wrk": "wrk"})
+    run("bench", *arguments)
+
+
+def bench_layers(arguments: list[str]) -> None:
+    """The layers, with the frameworks to compare with."""
+    prepare("requirements-peers.txt")
+    setup.system_packages({"nginx": "nginx", "wrk": "wrk"})
+    run("bench.layers", *arguments)
+
+
+def soak(arguments: list[str]) -> None:
+    """The guarantees at full size."""
+    prepare("requirements-test.txt")
+    setup.system_packages(PROGRAMS)
+    run("soak", *arguments)
+
+
+def screenshots(arguments: list[str]) -> None:
+    """The README's pictures."""
+    prepare("requirements-test.txt")
+    setup.system_packages({"chromium": "chromium"})
+    run("ops.screenshot", *arguments)
+
+
+def prepare(requirements: str) -> None:
+    """The environment that a lock file names, first on the path."""
+    venv = setup.environment(Settings.load().run_dir, requirements)
     os.environ["PATH"] = f"{venv}{os.pathsep}{os.environ['PATH']}{os.pathsep}/usr/sbin"
-    if verb in ("lint", "test"):
-        setup.system_packages({"nginx": "nginx"})
-        lint()
-    if verb == "test":
-        setup.system_packages(PROGRAMS)
-        pytest(["--ignore=tests/docker", *arguments])
-    if verb == "test-docker":
-        pytest(["tests/docker", *arguments])
 
 
-def lint() -> None:
+def lint(arguments: list[str]) -> None:
     """Every checker over every file that it knows, all of them before the first failure ends it."""
+    prepare("requirements-test.txt")
+    setup.system_packages({"nginx": "nginx"})
     python = [name for name in PYTHON if (ROOT / name).exists()]
     with tempfile.TemporaryDirectory() as folder:
         rendered = Path(folder) / "nginx.conf"
@@ -66,9 +105,9 @@ def lint() -> None:
         raise Failure(f"lint: {', '.join(failed)} found something")
 
 
-def pytest(arguments: list[str]) -> None:
-    """Run the tests; their exit code is ours."""
-    done = subprocess.run(["python", "-m", "pytest", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL)
+def run(module: str, *arguments: str) -> None:
+    """Run a module of the environment; its exit code is ours."""
+    done = subprocess.run(["python", "-m", module, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL)
     if done.returncode:
         sys.exit(done.returncode)
 
@@ -80,6 +119,17 @@ def _passes(command: list[str]) -> bool:
     if done.returncode:
         say(done.stdout + done.stderr)
     return done.returncode == 0
+
+
+VERBS = {
+    "bench": bench,
+    "bench-layers": bench_layers,
+    "lint": lint,
+    "screenshots": screenshots,
+    "soak": soak,
+    "test": test,
+    "test-docker": test_docker,
+}
 
 
 if __name__ == "__main__":

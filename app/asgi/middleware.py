@@ -1,7 +1,7 @@
 """Middleware is plain ASGI; scope types that are not its own go through first.
 
-A middleware with nothing to do afterwards returns the inner app's awaitable instead of awaiting it, and so does a `send`:
-each saves a coroutine, of which a request would otherwise pass six.
+A middleware with nothing to do afterwards returns the inner app's awaitable instead of awaiting it, and so does a
+`send`: each saves a coroutine, of which a request would otherwise pass six.
 """
 
 import logging
@@ -28,14 +28,19 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 class Exchange:
     """What is known of one request while it runs; `scope["exchange"]` holds it."""
 
-    __slots__ = ("open", "request_id", "sent", "started", "status")
+    __slots__ = ("_id", "open", "sent", "started", "status")
 
-    def __init__(self, request_id: str, open_now: dict[str, int]) -> None:
-        self.request_id = request_id
+    def __init__(self, request_id: bytes, open_now: dict[str, int]) -> None:
+        self._id = request_id
         self.open = open_now  # how many of each kind the worker has under way, this one included
         self.started = perf_counter()
         self.status = 0  # 0 until the response has started; 101 for an accepted websocket
         self.sent = 0  # bytes of body
+
+    @property
+    def request_id(self) -> str:
+        """As it stands in the header `x-request-id`."""
+        return self._id.decode()
 
 
 Record = Callable[[Scope, Exchange], None]
@@ -56,15 +61,15 @@ class Exchanges:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (kind := scope["type"]) not in KINDS:
             return await self.app(scope, receive, send)
-        given = header(scope, b"x-request-id")
-        if given is None or not REQUEST_ID.fullmatch(given):
-            given = b"%032x" % getrandbits(128)
-        exchange = scope["exchange"] = Exchange(given.decode(), self.open)
+        request_id = header(scope, b"x-request-id")
+        if request_id is None or not REQUEST_ID.fullmatch(request_id):
+            request_id = b"%032x" % getrandbits(128)
+        exchange = scope["exchange"] = Exchange(request_id, self.open)
 
         def send_with_id(message: Message) -> Awaitable[None]:
             if message["type"] in STARTS:
                 exchange.status = message.get("status", 101)
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", given)]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
             elif message["type"] == "http.response.body":
                 exchange.sent += len(message.get("body", b""))
             return send(message)
@@ -96,70 +101,29 @@ class Errors:
         except Disconnected:
             pass  # nobody is left to answer
         except Exception as error:
-            exchange: Exchange = scope["exchange"]
-            if exchange.status:
-                log.exception("failed after the response had started", extra={"request_id": exchange.request_id})
-                if scope["type"] == "websocket":
-                    await send({"type": "websocket.close", "code": SERVER_FAILED})
-                    return
-                raise
-            response = Response.problem(self._known(error, exchange), exchange.request_id)
-            await (
-                refuse(scope, receive, send, response)
-                if scope["type"] == "websocket"
-                else response(scope, receive, send)
-            )
+            await self._answer(error, scope, receive, send)
 
-    def _known(self, error: Exception, exchange: Exchange) -> HTTPError:
+    async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = scope["exchange"].request_id
+        if scope["exchange"].status:
+            log.error("failed after the response had started", exc_info=error, extra={"request_id": request_id})
+            if scope["type"] == "http":
+                raise error
+            await send({"type": "websocket.close", "code": SERVER_FAILED})
+            return
+        response = Response.problem(self._problem(error, request_id), request_id)
+        await (
+            refuse(scope, receive, send, response) if scope["type"] == "websocket" else response(scope, receive, send)
+        )
+
+    def _problem(self, error: Exception, request_id: str) -> HTTPError:
         if isinstance(error, HTTPError):
             return error
         for kind, translate in self.known.items():
             if isinstance(error, kind):
                 return translate(error)
-        log.error("request failed", exc_info=error, extra={"request_id": exchange.request_id})
+        log.error("request failed", exc_info=error, extra={"request_id": request_id})
         return HTTPError(500, "The server failed; the request id finds the reason in its log.")
-
-
-class Origins:
-    """CORS by an allow-list, and no websocket from a foreign page (https://fetch.spec.whatwg.org/#http-cors-protocol).
-
-    A page of the same host is never foreign, and a client that sends no Origin is not a browser.
-    """
-
-    def __init__(self, app: ASGIApp, allowed: frozenset[str]) -> None:
-        self.app = app
-        self.allowed = frozenset(origin.encode() for origin in allowed)
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] == "http" and self.allowed:
-            return self._cors(scope, receive, send)
-        if scope["type"] == "websocket" and self._foreign(scope):
-            error = HTTPError(403, "This origin may not open a websocket here.")
-            return refuse(scope, receive, send, Response.problem(error, scope["exchange"].request_id))
-        return self.app(scope, receive, send)
-
-    def _foreign(self, scope: Scope) -> bool:
-        origin = header(scope, b"origin")
-        return not (origin is None or origin in self.allowed or origin.partition(b"://")[2] == header(scope, b"host"))
-
-    async def _cors(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Every answer varies, also one that was asked for without Origin: a cache would give it to a page that has one.
-        headers = [(b"vary", b"origin")]
-        if (origin := header(scope, b"origin")) in self.allowed and origin is not None:
-            headers.append((b"access-control-allow-origin", origin))
-            if scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method"):
-                headers.append((b"access-control-allow-methods", b"DELETE, GET, HEAD, OPTIONS, POST"))
-                headers.append((b"access-control-allow-headers", b"content-type, last-event-id, x-request-id"))
-                headers.append((b"access-control-max-age", b"600"))
-                await Response(status=204, headers=headers)(scope, receive, send)
-                return
-
-        def send_with_origin(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *headers]
-            return send(message)
-
-        await self.app(scope, receive, send_with_origin)
 
 
 class Limits:

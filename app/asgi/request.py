@@ -92,5 +92,5 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-# Kept, since json.loads with an option makes a new decoder for each call: 2 instead of 4 microseconds for a small object.
+# Kept, since json.loads with an option makes a new decoder for each call: 2 instead of 4 microseconds.
 _decode = JSONDecoder(parse_constant=_no_constant).decode

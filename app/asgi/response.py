@@ -13,6 +13,7 @@ JSON = (b"content-type", b"application/json")
 PROBLEM = (b"content-type", b"application/problem+json")
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
 HTML = (b"content-type", b"text/html; charset=utf-8")
+NO_LENGTH = (204, 304)  # neither has a body, so no length of one: RFC 9110 section 8.6
 NO_STORE = (b"cache-control", b"no-store")
 
 
@@ -24,7 +25,9 @@ class Response:
     def __init__(self, body: bytes = b"", status: int = 200, headers: Sequence[Header] = ()) -> None:
         self.body = body
         self.status = status
-        self.headers = headers
+        self.headers = [*headers]
+        if status not in NO_LENGTH:
+            self.headers.append((b"content-length", b"%d" % len(body)))
 
     @classmethod
     def json(cls, data: Any, status: int = 200, headers: Sequence[Header] = ()) -> "Response":
@@ -46,10 +49,7 @@ class Response:
         return cls(encode_json(body).encode(), error.status, (PROBLEM, NO_STORE, *error.headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = list(self.headers)
-        if self.status not in (204, 304):  # neither has a body, so no length of one: RFC 9110 section 8.6
-            headers.append((b"content-length", b"%d" % len(self.body)))
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         body = b"" if scope["method"] == "HEAD" else self.body
         await send({"type": "http.response.body", "body": body})
 

@@ -111,6 +111,5 @@ async def refuse(scope: Scope, receive: Receive, send: Send, response: Response)
     if "websocket.http.response" not in (scope.get("extensions") or {}):
         await send({"type": "websocket.close"})
         return
-    headers = [*response.headers, (b"content-length", b"%d" % len(response.body))]
-    await send({"type": "websocket.http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "websocket.http.response.start", "status": response.status, "headers": response.headers})
     await send({"type": "websocket.http.response.body", "body": response.body})

@@ -1,4 +1,4 @@
-"""The rows of the table: what is served, and the three calls."""
+"""The rows of the table: what is served, the three calls, and the goals of the design's section 6."""
 
 from dataclasses import dataclass
 
@@ -6,38 +6,30 @@ from bench.wrk import Call
 
 APPS = "bench.layers.apps"
 BASE = "bare app"
+AGAIN = "bare app again (noise)"
 
 CALLS = {
-    "GET /api/users": Call("/api/users"),
-    "GET /api/users/2": Call("/api/users/2"),
-    "POST /api/users": Call("/api/users", "POST", '{"name":"Edsger"}'),
+    "GET /api/users": (Call("/api/users"), "list_users"),
+    "GET /api/users/2": (Call("/api/users/2"), "get_user"),
+    "POST /api/users": (Call("/api/users", "POST", '{"name":"Edsger"}'), "create_user"),
 }
-ATTRIBUTES = dict(zip(CALLS, ("list_users", "get_user", "create_user"), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One server under test; `app` is empty for nginx alone."""
+    """One app under test."""
 
     name: str
     app: str
-    goals: tuple[float | None, float | None, float | None] = (None, None, None)  # one for each call
-    nginx: str = ""  # which of the proxy's ways leads to it
 
 
-def bare(call: str) -> Row:
-    """The base row of a call: the fixed bytes of that call's answer."""
-    return Row(BASE, f"{APPS}.bare:{ATTRIBUTES[call]}", (1.0, 1.0, 1.0))
-
-
-# Goals: section 6 of the design.
 TOOLKIT = (
-    Row("toolkit, no middleware", f"{APPS}.toolkit:routed"),
-    Row("toolkit, all middleware", f"{APPS}.toolkit:application", (None, 0.85, 0.78)),
-    Row("toolkit, all middleware and record", f"{APPS}.toolkit:recorded", (None, 0.70, None)),
+    Row("our router and JSON", f"{APPS}.toolkit:routed"),
+    Row("+ all middleware", f"{APPS}.toolkit:application"),
+    Row("+ access record and request id written", f"{APPS}.toolkit:recorded"),
 )
 PEERS = tuple(
-    Row(f"{name}, same middleware", f"{APPS}.{module}:application")
+    Row(f"{name}, the same middleware", f"{APPS}.{module}:application")
     for name, module in (
         ("Starlette", "starlette_app"),
         ("FastAPI", "fastapi_app"),
@@ -46,4 +38,17 @@ PEERS = tuple(
         ("Litestar", "litestar_app"),
     )
 )
-PEERS_PLAIN = tuple(Row(row.name.replace("same", "no"), row.app.replace(":application", ":plain")) for row in PEERS)
+PLAIN_PEERS = tuple(Row(row.name.replace("the same", "no"), row.app.replace(":application", ":plain")) for row in PEERS)
+
+GOALS: dict[str, dict[str, float | None]] = {
+    "GET /api/users": {},
+    "GET /api/users/2": {TOOLKIT[1].name: 0.85, TOOLKIT[2].name: 0.70},
+    "POST /api/users": {TOOLKIT[1].name: 0.78},
+    "nginx": {"unix, keep-alive": 0.80},
+}
+
+
+def rows(call: str, *, plain: bool) -> list[Row]:
+    """All rows of one call; the base sends the very bytes of that call's answer."""
+    bare = f"{APPS}.bare:{CALLS[call][1]}"
+    return [Row(BASE, bare), *TOOLKIT, *PEERS, *(PLAIN_PEERS if plain else ()), Row(AGAIN, bare)]

@@ -1,6 +1,6 @@
 """BlackSheep."""
 
-from blacksheep import Application, FromJSON, Request, Response, get, json, post
+from blacksheep import Application, Request, Response, get, json, post
 
 from .data import USERS, created, page
 from .toolkit import duties
@@ -13,9 +13,9 @@ async def list_users() -> Response:
     return json(page())
 
 
-@get("/api/users/{id}")
-async def get_user(id: int) -> Response:
-    user = USERS.get(id)
+@get("/api/users/{user_id}")
+async def get_user(user_id: int) -> Response:
+    user = USERS.get(user_id)
     return json(user) if user else json({"detail": "not found"}, 404)
 
 

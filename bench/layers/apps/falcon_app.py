@@ -20,8 +20,8 @@ class Users:
 
 
 class OneUser:
-    async def on_get(self, request: Request, response: Response, id: int) -> None:
-        user = USERS.get(id)
+    async def on_get(self, request: Request, response: Response, user_id: int) -> None:
+        user = USERS.get(user_id)
         if user is None:
             raise HTTPNotFound
         response.media = user
@@ -29,5 +29,5 @@ class OneUser:
 
 plain = App()
 plain.add_route("/api/users", Users())
-plain.add_route("/api/users/{id:int}", OneUser())
-application = duties(plain)
+plain.add_route("/api/users/{user_id:int}", OneUser())
+application = duties(plain)  # type: ignore[arg-type]

@@ -30,11 +30,11 @@ async def list_users() -> Page:
     return Page.model_validate(page())
 
 
-@plain.get("/api/users/{id}")
-async def get_user(id: int) -> User:
-    if id not in USERS:
+@plain.get("/api/users/{user_id}")
+async def get_user(user_id: int) -> User:
+    if user_id not in USERS:
         raise HTTPException(404)
-    return User.model_validate(USERS[id])
+    return User.model_validate(USERS[user_id])
 
 
 @plain.post("/api/users", status_code=201)

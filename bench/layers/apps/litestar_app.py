@@ -20,11 +20,11 @@ async def list_users() -> dict[str, Any]:
     return page()
 
 
-@get("/api/users/{id:int}")
-async def get_user(id: int) -> dict[str, Any]:
-    if id not in USERS:
+@get("/api/users/{user_id:int}")
+async def get_user(user_id: int) -> dict[str, Any]:
+    if user_id not in USERS:
         raise NotFoundException
-    return USERS[id]
+    return USERS[user_id]
 
 
 @post("/api/users")
@@ -33,4 +33,4 @@ async def create_user(data: NewUser) -> dict[str, Any]:
 
 
 plain = Litestar([list_users, get_user, create_user], openapi_config=None)
-application = duties(plain)
+application = duties(plain)  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
-"""The toolkit of `app/asgi` with all middleware in the order of `app.main`; users in memory, so that no database is weighed."""
+"""The toolkit of `app/asgi` with all middleware, in the order of `app.main`; users in memory, no database."""
 
 from app.access import HEALTH, AccessRecord
-from app.asgi.middleware import Errors, Exchanges, Limits, Origins, Record
+from app.asgi.middleware import Errors, Exchanges, Limits, Record
+from app.asgi.origins import Origins
 from app.asgi.request import Request
 from app.asgi.response import Response
 from app.asgi.routing import Route, Router
@@ -36,7 +37,7 @@ ROUTES = [
 def duties(app: ASGIApp, record: Record | None = None) -> Exchanges:
     """All of the app's middleware around any ASGI app."""
     app = Limits(app, requests=2_000, websockets=10_000, exempt=HEALTH)
-    return Exchanges(Errors(Origins(app, frozenset())), record)
+    return Exchanges(Origins(Errors(app), frozenset()), record)
 
 
 def router() -> ASGIApp:

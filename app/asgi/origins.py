@@ -1,0 +1,50 @@
+"""Which pages of other sites may use the app."""
+
+from collections.abc import Awaitable
+
+from .errors import HTTPError
+from .response import Response
+from .types import ASGIApp, Message, Receive, Scope, Send, header
+from .websocket import refuse
+
+
+class Origins:
+    """CORS by an allow-list, and no websocket from a foreign page (https://fetch.spec.whatwg.org/#http-cors-protocol).
+
+    A page of the same host is never foreign, and a client that sends no Origin is not a browser.
+    """
+
+    def __init__(self, app: ASGIApp, allowed: frozenset[str]) -> None:
+        self.app = app
+        self.allowed = frozenset(origin.encode() for origin in allowed)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "http" and self.allowed:
+            return self._cors(scope, receive, send)
+        if scope["type"] == "websocket" and self._foreign(scope):
+            error = HTTPError(403, "This origin may not open a websocket here.")
+            return refuse(scope, receive, send, Response.problem(error, scope["exchange"].request_id))
+        return self.app(scope, receive, send)
+
+    def _foreign(self, scope: Scope) -> bool:
+        origin = header(scope, b"origin")
+        return not (origin is None or origin in self.allowed or origin.partition(b"://")[2] == header(scope, b"host"))
+
+    async def _cors(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Every answer varies, also one that was asked for without Origin: a cache would give it to a page that has one.
+        headers = [(b"vary", b"origin")]
+        if (origin := header(scope, b"origin")) in self.allowed and origin is not None:
+            headers.append((b"access-control-allow-origin", origin))
+            if scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method"):
+                headers.append((b"access-control-allow-methods", b"DELETE, GET, HEAD, OPTIONS, POST"))
+                headers.append((b"access-control-allow-headers", b"content-type, last-event-id, x-request-id"))
+                headers.append((b"access-control-max-age", b"600"))
+                await Response(status=204, headers=headers)(scope, receive, send)
+                return
+
+        def send_with_origin(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *headers]
+            return send(message)
+
+        await self.app(scope, receive, send_with_origin)

@@ -1,0 +1,85 @@
+"""Runs one load and says in one dictionary what came of it: who drove it, what it used, whether it is void."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bench import machine, openload, wrk
+from bench.arms import program
+from bench.openload import Job, Result
+from bench.stack import ROOT, Stack
+from bench.workloads import Workload, marked
+
+LATE_SHARE = 0.01  # of starts; above it the generator was the bottleneck
+BUSY = 0.9  # of one processor
+STOLEN = 0.05  # of the machine's time, by its neighbours
+LOCUST_RATE = 200  # requests per second, which one locust can be trusted with
+LOCUST_USERS = 20
+GRACE_SECONDS = 30.0
+
+
+class Meter:
+    """CPU time of app and nginx, and of each processor, over one run."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._trees = {"app": machine.tree(stack.app.pid), "nginx": machine.tree(stack.proxy.pid)}
+        self._used = {name: machine.cpu_seconds(pids) for name, pids in self._trees.items()}
+        self._times = machine.cpu_times()
+
+    def read(self) -> dict[str, Any]:
+        cpu = {name: machine.cpu_seconds(pids) - self._used[name] for name, pids in self._trees.items()}
+        shares = machine.shares(self._times, machine.cpu_times())
+        return {"cpu": cpu, "stolen": max(stolen for _, stolen in shares.values())}
+
+
+def open_load(port: int, workload: Workload, *, rate: float, seconds: float, warmup: float, number: int,
+              cpus: Sequence[int], seed: int, answers: Mapping[str, str]) -> Result:  # fmt: skip
+    """A run of our own generator, in a process of its own."""
+    kinds = [marked(kind, number, answers) for kind in workload.kinds]
+    job = Job(port, kinds, rate, warmup + seconds, warmup, seed)
+    command = ["taskset", "-c", ",".join(map(str, cpus)), sys.executable, "-m", "bench.openload"]
+    done = subprocess.run(
+        command, input=openload.job_json(job), capture_output=True, text=True, cwd=ROOT,
+        timeout=warmup + seconds + GRACE_SECONDS,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"the generator failed:\n{done.stderr[-2_000:]}")
+    return Result.from_dict(json.loads(done.stdout))
+
+
+def overloaded(result: Result) -> str | None:
+    """Why a run says more of the generator than of the server."""
+    if result.late > LATE_SHARE * max(1, result.offered):
+        return f"the generator started {result.late} of {result.offered} requests late"
+    return f"the generator was {result.busy:.0%} busy" if result.busy > BUSY else None
+
+
+def peak(stack: Stack, workload: Workload, *, seconds: int, number: int, cpus: Sequence[int]) -> wrk.Peak:
+    """A run of wrk: closed load, for the most that is served."""
+    kind = marked(workload.kinds[0], number)
+    call = wrk.Call(kind.path, kind.method, kind.body, "application/octet-stream")
+    return wrk.run(stack.origin, call, seconds=seconds, connections=workload.peak_connections, cpus=cpus)
+
+
+def locust(stack: Stack, workload: Workload, *, seconds: float, folder: Path, cpus: Sequence[int]) -> dict[str, Any]:
+    """A run of locust, at a rate that it can be trusted with."""
+    record = folder / f"locust-{workload.name}-{stack.arm.name}.json"
+    rate = {"events": 0.5}.get(workload.name, LOCUST_RATE / LOCUST_USERS)
+    command = [
+        program("locust"), "-f", "loadtest", "--headless", "--only-summary", "--strict", "-H", stack.origin,
+        "-u", str(LOCUST_USERS), "-r", "100", "-t", f"{seconds + 1:.0f}s", "--rate", str(rate), "--warmup", "1",
+        "--record", str(record), workload.user,
+    ]  # fmt: skip
+    command = ["taskset", "-c", ",".join(map(str, cpus)), *command]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 3 * GRACE_SECONDS)
+    with (folder / "locust.log").open("a") as log:
+        log.write(done.stdout + done.stderr)
+    found: dict[str, Any] = {}
+    with suppress(OSError):
+        found = json.loads(record.read_text())
+        record.unlink()
+    return {**found, "exit": done.returncode, "rate": rate * LOCUST_USERS}

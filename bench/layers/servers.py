@@ -1,0 +1,88 @@
+"""Starts what the rows need: a worker for each app, an nginx for all ways to it, all on the servers' processor."""
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import machine, processes
+from bench.arms import program
+from bench.processes import Address, Process
+from bench.stack import ROOT
+
+# One nginx with every way to the bare app, so that they are compared within one process. The first is the shipped way.
+NGINX = """daemon off; pid nginx.pid; error_log stderr warn; worker_processes 1;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off; default_type text/plain; keepalive_requests 100000000;
+    upstream unix {{
+        zone unix 64k; least_conn; server unix:{socket} max_fails=0; keepalive 64; keepalive_requests 100000000;
+    }}
+    upstream tcp {{
+        zone tcp 64k; least_conn; server 127.0.0.1:{tcp} max_fails=0; keepalive 64; keepalive_requests 100000000;
+    }}
+    upstream once {{ server 127.0.0.1:{tcp} max_fails=0; }}
+    proxy_http_version 1.1;
+    server {{ listen 127.0.0.1:{ports[0]}; location / {{ proxy_set_header Connection ""; proxy_pass http://unix; }} }}
+    server {{ listen 127.0.0.1:{ports[1]}; location / {{ proxy_set_header Connection ""; proxy_pass http://tcp; }} }}
+    server {{ listen 127.0.0.1:{ports[2]}; location / {{ proxy_http_version 1.0; proxy_pass http://once; }} }}
+    server {{ listen 127.0.0.1:{ports[3]}; location / {{ return 200 "Hello, World!"; }} }}
+}}
+"""
+WAYS = ("unix, keep-alive", "TCP, keep-alive", "TCP, no keep-alive", "nginx alone")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where to ask, and whose CPU time counts."""
+
+    origin: str
+    processes: Sequence[Process]
+
+
+@contextmanager
+def app(name: str, cpus: machine.Cpus, logs: Path, sockets: Sequence[Path] = ()) -> Iterator[Server]:
+    """One gunicorn with one UvicornWorker, configured by nothing but this line, for every row."""
+    port = processes.free_port()
+    binds: list[Address] = [("127.0.0.1", port), *sockets]
+    command = [
+        program("gunicorn"), "-c", "/dev/null", "-w", "1", "-k", "uvicorn.workers.UvicornWorker", "--no-control-socket",
+        "--keep-alive", "75", "--log-level", "warning",
+    ]  # fmt: skip
+    for bind in binds:
+        command += ["-b", f"unix:{bind}" if isinstance(bind, Path) else f"{bind[0]}:{bind[1]}"]
+    env = {"PYTHONWARNINGS": "ignore"}
+    process = processes.start(
+        name, [*command, name], log=logs / f"{name}.log", cpus=cpus.servers[:1], env=env, cwd=ROOT
+    )
+    try:
+        for bind in binds:
+            process.wait_for(bind)
+        yield Server(f"http://127.0.0.1:{port}", [process])
+    finally:
+        process.stop()
+
+
+@contextmanager
+def proxied(name: str, cpus: machine.Cpus, logs: Path) -> Iterator[dict[str, Server]]:
+    """The app behind nginx, each way; "direct" is the way without."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        direct = stack.enter_context(app(name, cpus, logs, [folder / "app.sock"]))
+        ports = [processes.free_port() for _ in WAYS]
+        tcp = direct.origin.rpartition(":")[2]
+        (folder / "nginx.conf").write_text(NGINX.format(socket=folder / "app.sock", tcp=tcp, ports=ports))
+        # started by root, its workers would be `nobody`, who can't enter the folder
+        user = ["-g", "user root;"] if os.geteuid() == 0 else []
+        command = ["nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), *user]
+        proxy = processes.start("nginx", command, log=logs / "nginx.log", cpus=cpus.servers[:1])
+        stack.callback(proxy.stop, signal.SIGQUIT)
+        servers = {"direct": direct}
+        for way, port in zip(WAYS, ports, strict=True):
+            proxy.wait_for(("127.0.0.1", port))
+            both = [proxy] if way == WAYS[-1] else [*direct.processes, proxy]
+            servers[way] = Server(f"http://127.0.0.1:{port}", both)
+        yield servers

@@ -1,0 +1,42 @@
+"""What client and nginx have counted is compared run by run."""
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+
+from bench.counters import imbalance, mismatch, nginx_counts
+
+
+def test_requests_are_counted_by_the_number_of_their_run_and_by_worker(tmp_path: Path):
+    lines = [
+        {"uri": "/wait?ms=5&run=7", "status": 200, "upstream": "unix:/run/app/slot-0.sock"},
+        {"uri": "/plaintext?run=7", "status": 502, "upstream": "unix:/run/app/slot-1.sock"},
+        {"uri": "/plaintext?run=8", "status": 200, "upstream": "unix:/run/app/slot-1.sock"},
+        {"uri": "/plaintext", "status": 404, "upstream": ""},
+    ]
+    log = tmp_path / "nginx.log"
+    log.write_text("not a record\n" + "".join(json.dumps(line) + "\n" for line in lines) + '{"uri": "/torn')
+
+    runs, passed = nginx_counts(log)
+
+    assert passed == 3
+    assert runs[7].statuses == {200: 1, 502: 1}
+    assert runs[7].workers == {"slot-0": 1, "slot-1": 1}
+    assert runs[8].requests == 1
+
+
+def test_an_open_load_must_agree_to_the_request():
+    assert mismatch(100, 100, open_at_end=0) is None
+    assert mismatch(100, 101, open_at_end=0)
+    assert mismatch(100, 99, open_at_end=0)
+
+
+def test_a_closed_load_may_leave_as_many_as_it_has_connections():
+    assert mismatch(100, 132, open_at_end=32) is None
+    assert mismatch(100, 133, open_at_end=32)
+
+
+def test_imbalance_is_the_busiest_worker_against_the_mean():
+    assert imbalance(Counter({"a": 60, "b": 40}), 2) == 1.2
+    assert math.isnan(imbalance(Counter({"shared": 100}), 2))

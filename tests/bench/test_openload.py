@@ -1,0 +1,79 @@
+"""The open load sees what a closed one hides, and checks what it gets."""
+
+import json
+import subprocess
+import sys
+
+from bench.generators import overloaded
+from bench.openload import Job, Kind, Result, job_json
+from tests.bench.servers import ANSWER, freezing, serving, wrong_each
+
+HELLO = Kind("hello", "/", "Hello, World!")
+
+
+def run(job: Job) -> Result:
+    command = [sys.executable, "-m", "bench.openload"]
+    done = subprocess.run(command, input=job_json(job), capture_output=True, text=True, timeout=40, check=True)
+    return Result.from_dict(json.loads(done.stdout))
+
+
+def test_a_server_that_freezes_a_fifth_of_the_time_is_seen_in_the_corrected_p90():
+    """Frozen 0.4 s in every 2 s: a fifth of the arrivals wait up to 400 ms, so half of those at least 200 ms."""
+    with serving(freezing(period=2.0, frozen=0.4)) as port:
+        result = run(Job(port, [HELLO], rate=200, seconds=4, most_connections=10))
+
+    histogram = result.corrected["hello"]
+    assert result.failures["no connection left"] or histogram.percentile(90) >= 150
+
+
+def test_all_starts_are_made_and_all_answers_are_counted():
+    with serving(lambda request, now: (0.02, ANSWER)) as port:
+        result = run(Job(port, [HELLO], rate=300, seconds=1.5, warmup=0.5))
+
+    assert result.offered == result.completed > 200
+    assert result.sent > result.offered  # the warm-up's
+    assert 19 <= result.uncorrected["hello"].percentile(50) <= 40
+    assert not result.failures
+
+
+def test_a_wrong_body_is_a_failure_and_no_latency():
+    with serving(wrong_each(10)) as port:
+        result = run(Job(port, [HELLO], rate=200, seconds=1))
+
+    assert result.failures["wrong body"] == result.sent // 10
+    assert result.completed == result.offered - result.failures["wrong body"]
+
+
+def test_a_server_that_is_not_there_is_a_failure_of_each_request():
+    with serving(lambda request, now: (0, ANSWER)) as port:
+        pass
+    result = run(Job(port, [HELLO], rate=100, seconds=0.5))
+
+    assert result.completed == 0
+    assert result.failures.total() == result.offered
+
+
+def test_a_generator_that_is_too_slow_voids_its_run():
+    with serving(lambda request, now: (0, ANSWER)) as port:
+        result = run(Job(port, [HELLO], rate=100_000, seconds=0.3))
+
+    assert overloaded(result)
+
+
+def test_a_mix_keeps_its_shares_and_its_latencies_apart():
+    def behave(request: bytes, now: float) -> tuple[float, bytes]:
+        return (0.05 if b"/slow" in request else 0.0), ANSWER
+
+    kinds = [Kind("fast", "/", "Hello, World!", share=0.9), Kind("slow", "/slow", "Hello, World!", share=0.1)]
+    with serving(behave) as port:
+        result = run(Job(port, kinds, rate=400, seconds=1.5))
+
+    assert 0.05 < len(result.corrected["slow"]) / result.completed < 0.16
+    assert result.corrected["slow"].percentile(50) >= 50 > result.corrected["fast"].percentile(50)
+
+
+def test_a_result_survives_json():
+    result = Result(offered=3, completed=2)
+    result.failures["wrong body"] = 1
+
+    assert Result.from_dict(json.loads(json.dumps(result.as_dict()))) == result

@@ -1,0 +1,21 @@
+"""wrk's summary is read as our script writes it."""
+
+import pytest
+
+from bench.wrk import WrkFailed, parse
+
+LINE = (
+    'BENCH {"requests":2000,"microseconds":1000000,"bytes":9,"connect":1,"read":2,"write":0,"timeout":3,"status":4,'
+    '"mean":700.0,"p50":650,"p90":900,"p99":1500,"max":9000}'
+)
+
+
+def test_times_become_milliseconds_and_errors_a_sum():
+    peak = parse(f"Running 1s test\n{LINE}\n")
+
+    assert (peak.rate, peak.errors, peak.p50, peak.p99, peak.worst) == (2_000, 10, 0.65, 1.5, 9)
+
+
+def test_no_summary_is_an_error_with_what_was_said():
+    with pytest.raises(WrkFailed, match="unable to connect"):
+        parse("unable to connect to 127.0.0.1:1\n")

@@ -1,0 +1,167 @@
+"""Every user runs against the real app, and notices what is wrong.
+
+Rules: loopback only, a few seconds each, and only what was started here is ended.
+"""
+
+import json
+import re
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from bench import processes
+from tests.bench.servers import freezing, serving, wrong_each
+from tests.loadtest.conftest import PROGRAMS, ROOT, Locust
+
+USERS = {
+    "PlaintextUser": "GET /plaintext",
+    "JsonUser": "GET /json",
+    "DatabaseUser": "GET /db",
+    "WaitUser": "GET /wait?ms=100",
+    "CpuUser": "GET /cpu?ms=5",
+    "SlowBesideFastUser": "GET fast",
+    "UploadUser": "POST /echo",
+    "CrudUser": "DELETE /api/users/{id}",
+    "BrowseUser": "GET /api/users?limit=20",
+    "EchoUser": "WS /ws/echo",
+    "ChatUser": "WS /ws/chat",
+    "EventsUser": "SSE /events",
+}
+
+
+@pytest.mark.parametrize(("user", "name"), USERS.items())
+def test_a_user_runs_alone_without_failure(app: str, locust: Locust, tmp_path: Path, user: str, name: str):
+    record = tmp_path / "record.json"
+
+    outcome = locust("-u", "3", "--rate", "4", "--record", str(record), user, host=app)
+
+    assert outcome.code == 0, outcome.output
+    found = json.loads(record.read_text())
+    assert sum(found["corrected"][name].values()) >= 3
+    assert sum(found["uncorrected"][name].values()) == sum(found["corrected"][name].values())
+    assert found["failures"] == {}
+
+
+def test_without_a_name_it_is_a_mix_of_what_every_stack_offers(app: str, locust: Locust):
+    outcome = locust("-u", "20", host=app, seconds=3)
+
+    assert outcome.code == 0, outcome.output
+    assert "/api/users" in outcome.output and "/ws/echo" in outcome.output
+    assert "/cpu" not in outcome.output
+
+
+def test_several_processes_add_up(app: str, locust: Locust, tmp_path: Path):
+    record = tmp_path / "record.json"
+
+    outcome = locust(
+        "--processes", "2", "-u", "4", "--rate", "10", "--record", str(record), "PlaintextUser", host=app, seconds=4
+    )
+
+    assert outcome.code == 0, outcome.output
+    count = sum(json.loads(record.read_text())["corrected"]["GET /plaintext"].values())
+    total = int(re.findall(r"Aggregated\s+(\d+)", outcome.output)[0])
+    assert count == total > 60
+
+
+def test_master_and_worker_share_the_work(app: str, locust: Locust, tmp_path: Path):
+    port = str(processes.free_port())
+    worker = processes.start(
+        "worker", [str(PROGRAMS / "locust"), "-f", "loadtest", "--worker", "--master-port", port],
+        log=tmp_path / "worker.log", cwd=ROOT,
+    )  # fmt: skip
+    try:
+        outcome = locust(
+            "--master", "--master-bind-port", port, "--expect-workers", "1", "-u", "2", "EchoUser", host=app, seconds=4
+        )
+        assert outcome.code == 0, outcome.output
+        assert "WS /ws/echo" in outcome.output
+        assert worker.popen.wait(10) == 0
+    finally:
+        worker.stop()
+
+
+def test_a_stack_that_is_down_ends_with_a_message_and_no_load(locust: Locust):
+    outcome = locust("PlaintextUser", host=f"http://127.0.0.1:{processes.free_port()}")
+
+    assert outcome.code == 3
+    assert "Is the stack up? `make up` starts it." in outcome.output
+
+
+def test_an_empty_host_ends_with_a_message(locust: Locust):
+    outcome = locust("PlaintextUser", host="nonsense")
+
+    assert outcome.code == 3
+    assert "nonsense/plaintext does not answer" in outcome.output
+
+
+def test_an_app_without_the_endpoint_ends_with_a_hint(locust: Locust):
+    with serving(lambda request, now: (0, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")) as port:
+        outcome = locust("PlaintextUser", host=f"http://127.0.0.1:{port}")
+
+    assert outcome.code == 3
+    assert "BENCH_ENDPOINTS=1" in outcome.output
+
+
+def test_a_wrong_answer_is_a_failure_with_what_was_wrong(locust: Locust):
+    with serving(wrong_each(5)) as port:
+        outcome = locust("-u", "2", "PlaintextUser", host=f"http://127.0.0.1:{port}")
+
+    assert outcome.code == 1
+    assert "wrong body b'Hello, Wirld!'" in outcome.output
+
+
+def test_a_server_that_freezes_is_seen_from_the_intended_start_alone(locust: Locust, tmp_path: Path):
+    """Frozen 1 s in every 5: a fifth of all starts wait half a second on average, though few requests are under way."""
+    record = tmp_path / "record.json"
+
+    with serving(freezing(period=5.0, frozen=1.0)) as port:
+        locust(
+            "-u",
+            "10",
+            "--rate",
+            "10",
+            "--record",
+            str(record),
+            "PlaintextUser",
+            host=f"http://127.0.0.1:{port}",
+            seconds=12,
+        )
+
+    found = json.loads(record.read_text())
+    corrected, uncorrected = (percentile(found[key]["GET /plaintext"], 0.9) for key in ("corrected", "uncorrected"))
+    assert corrected > 300
+    assert uncorrected < 50
+
+
+def test_the_page_opens_with_the_host_filled_in(app: str, tmp_path: Path):
+    port = processes.free_port()
+    command = [str(PROGRAMS / "locust"), "-f", "loadtest", "--web-host", "127.0.0.1", "--web-port", str(port)]
+    page = processes.start("locust", command, log=tmp_path / "log", cwd=ROOT)
+    try:
+        page.wait_for(("127.0.0.1", port))
+        time.sleep(0.2)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
+            text = response.read().decode()
+        assert "http://127.0.0.1:8080" in text.replace("\\/", "/")
+    finally:
+        page.stop()
+
+
+def test_no_file_is_loaded_that_is_not_meant_to_be():
+    done = subprocess.run(
+        [str(PROGRAMS / "locust"), "-f", "loadtest", "--list"], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+
+    assert set(re.findall(r"\w+User\b", done.stdout)) == set(USERS)
+
+
+def percentile(buckets: dict[str, int], share: float) -> float:
+    seen, total = 0, sum(buckets.values())
+    for value in sorted(map(float, buckets)):
+        seen += buckets[str(value)]
+        if seen >= share * total:
+            return value
+    return 0.0
