@@ -9,7 +9,7 @@ ENOUGH = 100  # samples beyond a percentile, below which it is chance
 class Histogram:
     """How often each latency, in milliseconds, was seen."""
 
-    def __init__(self, buckets: Mapping[str | float, int] | None = None) -> None:
+    def __init__(self, buckets: Mapping[str, int] | Mapping[float, int] | None = None) -> None:
         self.buckets: Counter[float] = Counter()
         for value, count in (buckets or {}).items():
             self.buckets[float(value)] += count

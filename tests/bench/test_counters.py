@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.counters import imbalance, mismatch, nginx_counts
 
 
-def test_requests_are_counted_by_the_number_of_their_run_and_by_worker(tmp_path: Path):
+def test_requests_are_counted_by_the_number_of_their_run_and_by_worker(tmp_path: Path) -> None:
     lines = [
         {"uri": "/wait?ms=5&run=7", "status": 200, "upstream": "unix:/run/app/slot-0.sock"},
         {"uri": "/plaintext?run=7", "status": 502, "upstream": "unix:/run/app/slot-1.sock"},
@@ -26,17 +26,17 @@ def test_requests_are_counted_by_the_number_of_their_run_and_by_worker(tmp_path:
     assert runs[8].requests == 1
 
 
-def test_an_open_load_must_agree_to_the_request():
+def test_an_open_load_must_agree_to_the_request() -> None:
     assert mismatch(100, 100, open_at_end=0) is None
     assert mismatch(100, 101, open_at_end=0)
     assert mismatch(100, 99, open_at_end=0)
 
 
-def test_a_closed_load_may_leave_as_many_as_it_has_connections():
+def test_a_closed_load_may_leave_as_many_as_it_has_connections() -> None:
     assert mismatch(100, 132, open_at_end=32) is None
     assert mismatch(100, 133, open_at_end=32)
 
 
-def test_imbalance_is_the_busiest_worker_against_the_mean():
+def test_imbalance_is_the_busiest_worker_against_the_mean() -> None:
     assert imbalance(Counter({"a": 60, "b": 40}), 2) == 1.2
     assert math.isnan(imbalance(Counter({"shared": 100}), 2))

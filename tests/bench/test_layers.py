@@ -18,13 +18,13 @@ def middleware(app: object) -> list[str]:
     return [*names, type(app).__name__]
 
 
-def test_the_toolkit_row_has_the_middleware_of_the_app_in_its_order(tmp_path: Path):
+def test_the_toolkit_row_has_the_middleware_of_the_app_in_its_order(tmp_path: Path) -> None:
     shipped = create_app(Settings.from_environment({"DATA_DIR": str(tmp_path)}))
 
     assert middleware(toolkit.application) == [name for name in middleware(shipped) if name != "Lifespan"]
 
 
-def test_a_ratio_is_taken_within_its_round():
+def test_a_ratio_is_taken_within_its_round() -> None:
     def weighed(microseconds: float) -> Weighed:
         return Weighed(Peak(1_000, 1, 0, 1, 1, 1, 1, 1), microseconds, (microseconds,), 0.5, 0.0)
 

@@ -17,7 +17,7 @@ def run(job: Job) -> Result:
     return Result.from_dict(json.loads(done.stdout))
 
 
-def test_a_server_that_freezes_a_fifth_of_the_time_is_seen_in_the_corrected_p90():
+def test_a_server_that_freezes_a_fifth_of_the_time_is_seen_in_the_corrected_p90() -> None:
     """Frozen 0.4 s in every 2 s: a fifth of the arrivals wait up to 400 ms, so half of those at least 200 ms."""
     with serving(freezing(period=2.0, frozen=0.4)) as port:
         result = run(Job(port, [HELLO], rate=200, seconds=4, most_connections=10))
@@ -26,7 +26,7 @@ def test_a_server_that_freezes_a_fifth_of_the_time_is_seen_in_the_corrected_p90(
     assert result.failures["no connection left"] or histogram.percentile(90) >= 150
 
 
-def test_all_starts_are_made_and_all_answers_are_counted():
+def test_all_starts_are_made_and_all_answers_are_counted() -> None:
     with serving(lambda request, now: (0.02, ANSWER)) as port:
         result = run(Job(port, [HELLO], rate=300, seconds=1.5, warmup=0.5))
 
@@ -36,7 +36,7 @@ def test_all_starts_are_made_and_all_answers_are_counted():
     assert not result.failures
 
 
-def test_a_wrong_body_is_a_failure_and_no_latency():
+def test_a_wrong_body_is_a_failure_and_no_latency() -> None:
     with serving(wrong_each(10)) as port:
         result = run(Job(port, [HELLO], rate=200, seconds=1))
 
@@ -44,7 +44,7 @@ def test_a_wrong_body_is_a_failure_and_no_latency():
     assert result.completed == result.offered - result.failures["wrong body"]
 
 
-def test_a_server_that_is_not_there_is_a_failure_of_each_request():
+def test_a_server_that_is_not_there_is_a_failure_of_each_request() -> None:
     with serving(lambda request, now: (0, ANSWER)) as port:
         pass
     result = run(Job(port, [HELLO], rate=100, seconds=0.5))
@@ -53,14 +53,14 @@ def test_a_server_that_is_not_there_is_a_failure_of_each_request():
     assert result.failures.total() == result.offered
 
 
-def test_a_generator_that_is_too_slow_voids_its_run():
+def test_a_generator_that_is_too_slow_voids_its_run() -> None:
     with serving(lambda request, now: (0, ANSWER)) as port:
         result = run(Job(port, [HELLO], rate=100_000, seconds=0.3))
 
     assert overloaded(result)
 
 
-def test_a_mix_keeps_its_shares_and_its_latencies_apart():
+def test_a_mix_keeps_its_shares_and_its_latencies_apart() -> None:
     def behave(request: bytes, now: float) -> tuple[float, bytes]:
         return (0.05 if b"/slow" in request else 0.0), ANSWER
 
@@ -72,7 +72,7 @@ def test_a_mix_keeps_its_shares_and_its_latencies_apart():
     assert result.corrected["slow"].percentile(50) >= 50 > result.corrected["fast"].percentile(50)
 
 
-def test_a_result_survives_json():
+def test_a_result_survives_json() -> None:
     result = Result(offered=3, completed=2)
     result.failures["wrong body"] = 1
 

@@ -56,7 +56,7 @@ def printed(results: Results) -> str:
     return out.getvalue()
 
 
-def test_the_verdict_has_ratio_interval_and_words(results: Results):
+def test_the_verdict_has_ratio_interval_and_words(results: Results) -> None:
     row = Figures(results).rows()[0]
 
     assert row.latency.ratio == pytest.approx(0.5, rel=0.02)
@@ -64,7 +64,7 @@ def test_the_verdict_has_ratio_interval_and_words(results: Results):
     assert row.floor == pytest.approx(0.02, abs=0.01)
 
 
-def test_void_runs_are_named_and_left_out(results: Results):
+def test_void_runs_are_named_and_left_out(results: Results) -> None:
     text = printed(results)
 
     assert "1 of 13 runs void" in text
@@ -72,7 +72,7 @@ def test_void_runs_are_named_and_left_out(results: Results):
     assert "500" not in Figures(results).latencies("plaintext", "asgi", 100.0).as_dict()
 
 
-def test_the_page_is_whole_in_itself_and_escapes_what_it_shows(results: Results):
+def test_the_page_is_whole_in_itself_and_escapes_what_it_shows(results: Results) -> None:
     printed(results)
     page = (results.folder / "report.html").read_text()
 
@@ -82,7 +82,7 @@ def test_the_page_is_whole_in_itself_and_escapes_what_it_shows(results: Results)
     assert "<script" not in page and 'src="http' not in page
 
 
-def test_the_same_results_give_the_same_pictures(results: Results):
+def test_the_same_results_give_the_same_pictures(results: Results) -> None:
     printed(results)
     first = (results.folder / "forest.svg").read_bytes()
     printed(results)
@@ -90,7 +90,7 @@ def test_the_same_results_give_the_same_pictures(results: Results):
     assert (results.folder / "forest.svg").read_bytes() == first
 
 
-def test_a_result_against_itself_shows_no_difference(results: Results):
+def test_a_result_against_itself_shows_no_difference(results: Results) -> None:
     out = io.StringIO()
     report.compare(results.folder, results.folder, Console(file=out, width=160))
 
@@ -98,7 +98,7 @@ def test_a_result_against_itself_shows_no_difference(results: Results):
     assert "worse" not in out.getvalue()
 
 
-def test_a_step_that_was_cut_off_leaves_no_file(results: Results):
+def test_a_step_that_was_cut_off_leaves_no_file(results: Results) -> None:
     (results.raw / "00100.new").write_text('{"torn')
 
     assert not results.has(100)

@@ -7,7 +7,7 @@ import pytest
 from bench.stats import Interval, drift, noise_floor, paired_ratio, verdict
 
 
-def test_pairing_removes_what_both_figures_of_a_round_saw():
+def test_pairing_removes_what_both_figures_of_a_round_saw() -> None:
     machine = [1.0, 3.0, 1.5, 2.0, 0.7]
 
     interval = paired_ratio([2 * speed for speed in machine], machine)
@@ -15,7 +15,7 @@ def test_pairing_removes_what_both_figures_of_a_round_saw():
     assert (interval.ratio, interval.low, interval.high) == (2, 2, 2)
 
 
-def test_the_interval_holds_the_true_ratio_in_most_experiments():
+def test_the_interval_holds_the_true_ratio_in_most_experiments() -> None:
     chance = random.Random(3)
 
     def experiment() -> bool:
@@ -27,7 +27,7 @@ def test_the_interval_holds_the_true_ratio_in_most_experiments():
     assert sum(experiment() for _ in range(60)) >= 48
 
 
-def test_the_noise_floor_is_the_worst_that_an_arm_differs_from_itself():
+def test_the_noise_floor_is_the_worst_that_an_arm_differs_from_itself() -> None:
     assert noise_floor([10, 11, 10], [10, 10, 12]) == pytest.approx(1 / 6)
 
 
@@ -40,14 +40,14 @@ def test_the_noise_floor_is_the_worst_that_an_arm_differs_from_itself():
         (Interval(0.5, 0.4, 1.3), "no measurable difference"),
     ],
 )
-def test_what_is_inside_the_noise_is_no_difference(interval: Interval, words: str):
+def test_what_is_inside_the_noise_is_no_difference(interval: Interval, words: str) -> None:
     assert verdict(interval, 0.1, rounds=5, higher_is_better=False) == words
 
 
-def test_two_rounds_say_nothing():
+def test_two_rounds_say_nothing() -> None:
     assert verdict(Interval(0.1, 0.1, 0.1), 0.0, rounds=2) == "too few rounds to tell"
 
 
-def test_a_machine_that_grows_slower_is_seen():
+def test_a_machine_that_grows_slower_is_seen() -> None:
     assert drift([1, 2, 3, 4, 5]) == 1
     assert abs(drift([3, 1, 4, 1.5, 3.5, 2])) < 0.5

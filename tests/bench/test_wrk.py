@@ -10,12 +10,12 @@ LINE = (
 )
 
 
-def test_times_become_milliseconds_and_errors_a_sum():
+def test_times_become_milliseconds_and_errors_a_sum() -> None:
     peak = parse(f"Running 1s test\n{LINE}\n")
 
     assert (peak.rate, peak.errors, peak.p50, peak.p99, peak.worst) == (2_000, 10, 0.65, 1.5, 9)
 
 
-def test_no_summary_is_an_error_with_what_was_said():
+def test_no_summary_is_an_error_with_what_was_said() -> None:
     with pytest.raises(WrkFailed, match="unable to connect"):
         parse("unable to connect to 127.0.0.1:1\n")

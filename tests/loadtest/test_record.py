@@ -3,16 +3,17 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 
-def in_a_process(code: str) -> dict:
+def in_a_process(code: str) -> Any:
     """locust patches the standard library when it is imported, so its helpers are tried in a process of their own."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_latency_counts_from_the_intended_start_and_the_real_one_is_kept_beside_it():
+def test_latency_counts_from_the_intended_start_and_the_real_one_is_kept_beside_it() -> None:
     from loadtest._record import Record
 
     record = Record()
@@ -22,7 +23,7 @@ def test_latency_counts_from_the_intended_start_and_the_real_one_is_kept_beside_
     assert record.as_dict()["uncorrected"] == {"GET /": {"100.0": 1}}
 
 
-def test_warm_up_is_decided_by_the_intended_start():
+def test_warm_up_is_decided_by_the_intended_start() -> None:
     from loadtest._record import Record
 
     record = Record()
@@ -33,7 +34,7 @@ def test_warm_up_is_decided_by_the_intended_start():
     assert record.corrected["GET /"].total() == 1
 
 
-def test_failures_are_no_latency():
+def test_failures_are_no_latency() -> None:
     from loadtest._record import Record
 
     record = Record()
@@ -43,7 +44,7 @@ def test_failures_are_no_latency():
     assert not record.corrected
 
 
-def test_what_workers_ship_adds_up_and_is_shipped_once():
+def test_what_workers_ship_adds_up_and_is_shipped_once() -> None:
     from loadtest._record import Record
 
     master, worker = Record(), Record()
@@ -54,7 +55,7 @@ def test_what_workers_ship_adds_up_and_is_shipped_once():
     assert dict(master.corrected["GET /"]) == {1.0: 1, 2.0: 1, 3.0: 1}
 
 
-def test_a_schedule_makes_up_for_late_starts_and_knows_what_it_owes():
+def test_a_schedule_makes_up_for_late_starts_and_knows_what_it_owes() -> None:
     from loadtest._schedule import Schedule
 
     schedule = Schedule(rate=10, now=100.0, phase=0.5)
@@ -67,7 +68,7 @@ def test_a_schedule_makes_up_for_late_starts_and_knows_what_it_owes():
     assert schedule.missed(100.36) == 3
 
 
-def test_locust_itself_counts_with_three_digits():
+def test_locust_itself_counts_with_three_digits() -> None:
     code = (
         "import loadtest._setup, locust.stats as s, json;"
         "print(json.dumps({'a': s.bucket_response_time(0.7349), 'b': s.bucket_response_time(1234.5)}))"

@@ -33,7 +33,7 @@ USERS = {
 
 
 @pytest.mark.parametrize(("user", "name"), USERS.items())
-def test_a_user_runs_alone_without_failure(app: str, locust: Locust, tmp_path: Path, user: str, name: str):
+def test_a_user_runs_alone_without_failure(app: str, locust: Locust, tmp_path: Path, user: str, name: str) -> None:
     record = tmp_path / "record.json"
 
     outcome = locust("-u", "3", "--rate", "4", "--record", str(record), user, host=app)
@@ -45,7 +45,7 @@ def test_a_user_runs_alone_without_failure(app: str, locust: Locust, tmp_path: P
     assert found["failures"] == {}
 
 
-def test_without_a_name_it_is_a_mix_of_what_every_stack_offers(app: str, locust: Locust):
+def test_without_a_name_it_is_a_mix_of_what_every_stack_offers(app: str, locust: Locust) -> None:
     outcome = locust("-u", "20", host=app, seconds=3)
 
     assert outcome.code == 0, outcome.output
@@ -53,7 +53,7 @@ def test_without_a_name_it_is_a_mix_of_what_every_stack_offers(app: str, locust:
     assert "/cpu" not in outcome.output
 
 
-def test_several_processes_add_up(app: str, locust: Locust, tmp_path: Path):
+def test_several_processes_add_up(app: str, locust: Locust, tmp_path: Path) -> None:
     record = tmp_path / "record.json"
 
     outcome = locust(
@@ -66,7 +66,7 @@ def test_several_processes_add_up(app: str, locust: Locust, tmp_path: Path):
     assert count == total > 60
 
 
-def test_master_and_worker_share_the_work(app: str, locust: Locust, tmp_path: Path):
+def test_master_and_worker_share_the_work(app: str, locust: Locust, tmp_path: Path) -> None:
     port = str(processes.free_port())
     worker = processes.start(
         "worker", [str(PROGRAMS / "locust"), "-f", "loadtest", "--worker", "--master-port", port],
@@ -83,21 +83,21 @@ def test_master_and_worker_share_the_work(app: str, locust: Locust, tmp_path: Pa
         worker.stop()
 
 
-def test_a_stack_that_is_down_ends_with_a_message_and_no_load(locust: Locust):
+def test_a_stack_that_is_down_ends_with_a_message_and_no_load(locust: Locust) -> None:
     outcome = locust("PlaintextUser", host=f"http://127.0.0.1:{processes.free_port()}")
 
     assert outcome.code == 3
     assert "Is the stack up? `make up` starts it." in outcome.output
 
 
-def test_an_empty_host_ends_with_a_message(locust: Locust):
+def test_an_empty_host_ends_with_a_message(locust: Locust) -> None:
     outcome = locust("PlaintextUser", host="nonsense")
 
     assert outcome.code == 3
     assert "nonsense/plaintext does not answer" in outcome.output
 
 
-def test_an_app_without_the_endpoint_ends_with_a_hint(locust: Locust):
+def test_an_app_without_the_endpoint_ends_with_a_hint(locust: Locust) -> None:
     with serving(lambda request, now: (0, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")) as port:
         outcome = locust("PlaintextUser", host=f"http://127.0.0.1:{port}")
 
@@ -105,7 +105,7 @@ def test_an_app_without_the_endpoint_ends_with_a_hint(locust: Locust):
     assert "BENCH_ENDPOINTS=1" in outcome.output
 
 
-def test_a_wrong_answer_is_a_failure_with_what_was_wrong(locust: Locust):
+def test_a_wrong_answer_is_a_failure_with_what_was_wrong(locust: Locust) -> None:
     with serving(wrong_each(5)) as port:
         outcome = locust("-u", "2", "PlaintextUser", host=f"http://127.0.0.1:{port}")
 
@@ -113,7 +113,7 @@ def test_a_wrong_answer_is_a_failure_with_what_was_wrong(locust: Locust):
     assert "wrong body b'Hello, Wirld!'" in outcome.output
 
 
-def test_a_server_that_freezes_is_seen_from_the_intended_start_alone(locust: Locust, tmp_path: Path):
+def test_a_server_that_freezes_is_seen_from_the_intended_start_alone(locust: Locust, tmp_path: Path) -> None:
     """Frozen 1 s in every 5: a fifth of all starts wait half a second on average, though few requests are under way."""
     record = tmp_path / "record.json"
 
@@ -136,7 +136,7 @@ def test_a_server_that_freezes_is_seen_from_the_intended_start_alone(locust: Loc
     assert uncorrected < 50
 
 
-def test_the_page_opens_with_the_host_filled_in(app: str, tmp_path: Path):
+def test_the_page_opens_with_the_host_filled_in(app: str, tmp_path: Path) -> None:
     port = processes.free_port()
     command = [str(PROGRAMS / "locust"), "-f", "loadtest", "--web-host", "127.0.0.1", "--web-port", str(port)]
     page = processes.start("locust", command, log=tmp_path / "log", cwd=ROOT)
@@ -150,7 +150,7 @@ def test_the_page_opens_with_the_host_filled_in(app: str, tmp_path: Path):
         page.stop()
 
 
-def test_no_file_is_loaded_that_is_not_meant_to_be():
+def test_no_file_is_loaded_that_is_not_meant_to_be() -> None:
     done = subprocess.run(
         [str(PROGRAMS / "locust"), "-f", "loadtest", "--list"], cwd=ROOT, capture_output=True, text=True, timeout=30
     )
