@@ -4,9 +4,10 @@ import os
 import shlex
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from environment import Environment, SettingError
 from serving.cpus import worker_count
@@ -77,6 +78,20 @@ class Settings:
             prestart=[]
             if env.text("PRESTART") == "none"
             else shlex.split(env.text("PRESTART", "python -m app.migrate")),
+        )
+        settings.check()
+        return settings
+
+    def with_options(self, cfg: Any) -> "Settings":
+        """What gunicorn has made of it: options on the command line beat these settings, and are checked the same."""
+        if self.has_slots and cfg.settings["bind"].value != self.addresses():
+            raise SettingError("--bind", ",".join(cfg.settings["bind"].value), "nothing, with SOCKET_DIR or SLOT_PORT")
+        settings = replace(
+            self,
+            timeout=cfg.timeout,
+            graceful_timeout=cfg.graceful_timeout,
+            graceful_shutdown=cfg.graceful_timeout - 2,
+            keepalive=cfg.keepalive,
         )
         settings.check()
         return settings

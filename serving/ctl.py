@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from serving.config import Settings
-from serving.status import publish
+from serving.status import publish, runs
 
 POLL_SECONDS = 0.05
 
@@ -73,6 +73,8 @@ def ready(settings: Settings) -> None:
 
 def _status(settings: Settings) -> dict[str, Any]:
     path = settings.run_dir / f"{settings.instance}.json"
+    if not runs(settings):
+        sys.exit(f"no instance named {settings.instance} runs in {settings.run_dir}")
     try:
         status: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:

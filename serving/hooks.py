@@ -1,12 +1,16 @@
 """gunicorn's hooks, in the order in which they are called."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from serving.arbiter import STOP_SIGNALS
 from serving.config import Settings
 from serving.reload import prestart_command
 
@@ -37,13 +41,24 @@ def log_config(settings: Settings) -> dict[str, Any]:
 
 def on_starting(arbiter: Any) -> None:
     """Before anything is bound: refuse a second start, and run what must run once."""
+    arbiter.adopt(arbiter.settings.with_options(arbiter.cfg))
     settings = arbiter.settings
-    if not arbiter.master_pid:  # after SIGUSR2 the old arbiter holds the lock, and the new one shares it
+    if not arbiter.master_pid:  # after SIGUSR2 the old arbiter has lock and addresses, and the new one shares them
         arbiter.status.lock()
+        _refuse_taken(arbiter.cfg.address)
     command = prestart_command(settings)
     if command and subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
         sys.exit(f"PRESTART={' '.join(settings.prestart)!r} failed; nothing was started")
     os.environ["MIGRATE"] = "0"  # done: the workers need not look
+
+
+def _refuse_taken(addresses: list[Any]) -> None:
+    """gunicorn removes a socket file before it binds, whoever may listen there."""
+    for address in addresses:
+        if isinstance(address, str):
+            with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+                probe.connect(address)
+                sys.exit(f"{address} belongs to a server that runs; stop it, or bind another path")
 
 
 def when_ready(arbiter: Any) -> None:
@@ -57,7 +72,12 @@ def pre_fork(arbiter: Any, worker: Any) -> None:
 
 
 def post_fork(arbiter: Any, worker: Any) -> None:
+    for number in STOP_SIGNALS:  # the arbiter's handlers came with the fork; gunicorn sets the worker's own a bit later
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     arbiter.status.unlock()
+    for sibling in arbiter.WORKERS.values():
+        sibling.note.close()
     if worker.slot is not None:
         os.environ["WORKER_SLOT"] = str(worker.slot)
 

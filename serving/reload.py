@@ -1,17 +1,16 @@
 """A reload in steps: check the new code in a process of its own, then replace the workers one at a time.
 
-At the first failure the workers that serve go on serving. `Reload.step` is called by the arbiter's loop, many times a
-second, and never waits.
+At the first failure the workers that serve go on serving, with the configuration that they have. `Reload.step` is
+called by the arbiter's loop, many times a second, and never waits.
 """
 
-import subprocess
 import sys
-import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.config import Config
 
+from serving.check import Check
 from serving.config import Settings
 
 if TYPE_CHECKING:
@@ -23,20 +22,25 @@ class Reload:
 
     def __init__(self, arbiter: "Arbiter") -> None:
         self._arbiter = arbiter
+        self._old = (arbiter.cfg, arbiter.settings)
+        self._started_at = time.monotonic()
         self.number = arbiter.reloads
-        self._checks = [[*arbiter.START_CTX["args"], "--check-config"], prestart_command(arbiter.settings)]
-        self._checking: subprocess.Popen[bytes] | None = None
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the reload)
-        self._deadline = time.monotonic() + arbiter.timeout if arbiter.timeout else float("inf")
-        self._checked = False
+        context = arbiter.START_CTX
+        self._checks = [
+            Check([*context["args"], "--check-config"], context["cwd"], arbiter.timeout),
+            Check(prestart_command(arbiter.settings), None, arbiter.timeout),
+        ]
+        self._taken = False
         self._waiting: list[Any] = []  # old workers that are still to be replaced
         self._successor: Any = None
         arbiter.status.reloaded(self.number, "running")
 
     def step(self) -> None:
         """Go as far as possible without waiting."""
-        if not self._checked:
-            self._check()
+        if self._checks:
+            self._check(self._checks[0])
+        elif not self._taken:
+            self._take_configuration()
         elif self._successor is not None:
             self._watch_successor()
         elif self._waiting:
@@ -44,72 +48,73 @@ class Reload:
         elif not any(worker.retired_at for worker in self._arbiter.WORKERS.values()):
             self._end("done")
 
-    def _check(self) -> None:
-        if self._checking is None:
-            if not self._checks:
-                self._take_configuration()
-                return
-            command = self._checks.pop(0)
-            if command:
-                self._checking = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output
-                )
-            return
-        code = self._checking.poll()
-        if code is None and time.monotonic() < self._deadline:
-            return
-        if code != 0:
-            self._checking.kill()
-            self._checking.wait()
-            self._refuse(f"{self._last_line()} (exit code {code})" if code else "the check of the new code hangs")
-        self._checking = None
+    def abandon(self) -> None:
+        """The arbiter stops."""
+        for check in self._checks:
+            check.kill()
+
+    def _check(self, check: Check) -> None:
+        failure = check.failure()
+        if failure:
+            self._refuse(failure)
+        elif failure is not None:
+            self._checks.pop(0)
 
     def _take_configuration(self) -> None:
         """Read the configuration anew. What the listeners depend on can't change under them."""
         arbiter = self._arbiter
-        app, old = arbiter.app, arbiter.cfg
-        app.reload()
-        if app.cfg.address != old.address:
-            app.cfg = old
-            self._refuse(f"the addresses differ from those in use ({_addresses(app.cfg)}); this needs a restart")
+        try:
+            arbiter.app.reload()
+            settings = arbiter.settings.with_options(arbiter.app.cfg)
+        except (Exception, SystemExit) as error:  # it was right a moment ago; the file has changed since
+            self._refuse(f"the configuration can't be read: {error}")
             return
-        workers = arbiter.num_workers  # what SIGTTIN and SIGTTOU have made of it stays
-        arbiter.setup(app)
-        arbiter.num_workers = workers
+        if arbiter.app.cfg.address != arbiter.cfg.address:
+            new = _addresses(arbiter.app.cfg)
+            self._refuse(f"the addresses differ from those in use ({new}); this needs a restart")
+            return
+        self._set_up()
+        arbiter.adopt(settings)
         arbiter.log.reopen_files()
         arbiter.cfg.on_reload(arbiter)
-        self._checked = True
+        self._taken = True
         self._waiting = [worker for worker in arbiter.WORKERS.values() if worker.retired_at is None]
         self._waiting.sort(key=lambda worker: worker.age)
+
+    def _set_up(self) -> None:
+        workers = self._arbiter.num_workers  # what SIGTTIN and SIGTTOU have made of it stays
+        self._arbiter.setup(self._arbiter.app)
+        self._arbiter.num_workers = workers
 
     def _replace(self, worker: Any) -> None:
         if worker.pid not in self._arbiter.WORKERS or worker.retired_at is not None:
             self._waiting.pop(0)  # it has ended meanwhile, and what took its place runs the new code
-            return
-        pid = self._arbiter.start_successor(worker)
-        self._successor = self._arbiter.WORKERS.get(pid)
+        elif not self._arbiter.has_successor(worker):
+            pid = self._arbiter.start_successor(worker)
+            self._successor = self._arbiter.WORKERS.get(pid)
 
     def _watch_successor(self) -> None:
-        if self._successor.ready:
+        successor = self._successor
+        if successor.ready_at is not None:
             self._waiting.pop(0)
             self._successor = None
-        elif self._successor.pid not in self._arbiter.WORKERS:
-            self._refuse("a worker with the new code did not become ready; its own lines in the log say why")
+        elif successor.pid not in self._arbiter.WORKERS:
+            hung = f"not ready after {self._arbiter.timeout} s"
+            self._refuse(successor.reason or (hung if successor.aborted_at else "the new worker died in its startup"))
 
     def _refuse(self, reason: str) -> None:
         self._arbiter.log.error("Reload refused: %s", reason)
+        self.abandon()
+        self._arbiter.app.cfg, settings = self._old
+        self._set_up()
+        self._arbiter.adopt(settings)
         self._end("refused", reason)
 
     def _end(self, state: str, reason: str = "") -> None:
-        if state == "done":
-            self._arbiter.log.info("Reload %d done", self.number)
+        seconds = time.monotonic() - self._started_at
+        self._arbiter.log.info("Reload %d %s after %.1f s", self.number, state, seconds)
         self._arbiter.status.reloaded(self.number, state, reason)
-        self._arbiter.reloading = None
-
-    def _last_line(self) -> str:
-        self._output.seek(0)
-        lines = [line for line in self._output.read().decode(errors="replace").splitlines() if line.strip()]
-        return lines[-1].strip() if lines else "the check of the new code says nothing"
+        self._arbiter.reload_ended()
 
 
 def prestart_command(settings: Settings) -> list[str]:

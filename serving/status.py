@@ -36,6 +36,7 @@ class Status:
                 f"{path} is held by process {os.read(self._lock, 20).decode() or '?'}: that instance runs already; "
                 "stop it, or set INSTANCE or SOCKET_DIR"
             )
+        os.set_inheritable(self._lock, True)  # by the arbiter that SIGUSR2 starts; every other child closes it
         os.truncate(self._lock, 0)
         os.write(self._lock, str(os.getpid()).encode())
         self._path("json").unlink(missing_ok=True)
@@ -74,6 +75,18 @@ class Status:
         return self._folder / f"{self._settings.instance}.{suffix}"
 
 
+def runs(settings: Settings) -> bool:
+    """Whether an arbiter holds the instance's lock; what is in its files says little after a SIGKILL."""
+    try:
+        with (settings.run_dir / f"{settings.instance}.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def publish(settings: Settings) -> None:
     """Put the instance into service: turn the links to its sockets, each in one step."""
     if not settings.has_slots:
@@ -86,8 +99,15 @@ def publish(settings: Settings) -> None:
         new.symlink_to(Path(path).name)
         new.replace(link)
         addresses[number] = f"unix:{link}"
-    # max_fails=0: a slot whose worker is being replaced only queues; marked as failed, 84 % of requests got 502
-    _replace(settings.run_dir / "slots.conf", "".join(f"server {address} max_fails=0;\n" for address in addresses))
+    # max_fails=0: a slot whose worker is being replaced only queues; marked as failed, 84 % of requests got 502.
+    lines = [f"server {address} max_fails=0;\n" for address in addresses]
+    # When all workers that nginx knows have just died, a GET is tried once more, on a new connection: by another name
+    # of a slot, since under its own there may be more kept connections that are dead.
+    lines += [
+        f"server unix:{settings.run_dir}/./slot-{number}.sock max_fails=0 backup;\n"
+        for number in range(len(settings.socket_paths()))
+    ]
+    _replace(settings.run_dir / "slots.conf", "".join(lines))
 
 
 def withdraw(settings: Settings) -> None:

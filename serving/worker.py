@@ -2,11 +2,14 @@
 
 import asyncio
 import faulthandler
+import logging
 import os
 import resource
+import signal
 import socket
+import threading
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from uvicorn.workers import UvicornWorker
 
@@ -14,7 +17,8 @@ from serving.config import Settings
 from serving.server import Lifespan, Server, duplicate
 from serving.slots import Loans
 
-BEAT_SECONDS = 1.0
+BEAT_SECONDS = 0.5
+ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone has so long, since nobody would kill it
 STATM = Path("/proc/self/statm")
 
 
@@ -36,11 +40,24 @@ class Worker(UvicornWorker):
     # Set by the arbiter before the fork.
     loans: Loans | None = None
     listeners: list[socket.socket]
+    note: IO[bytes]
+    is_ready = False
 
-    def init_process(self) -> None:
+    def init_signals(self) -> None:
+        super().init_signals()
         # A worker whose loop is blocked is ended with SIGABRT; this writes where it stands first.
         faulthandler.enable()
-        super().init_process()
+
+    def run(self) -> None:
+        failure = FirstError()
+        loggers = [logging.getLogger(name) for name in ("uvicorn.error", "gunicorn.error")]
+        for logger in loggers:
+            logger.addHandler(failure)
+        try:
+            super().run()
+        finally:
+            if not self.is_ready:
+                self.note.write(failure.text.encode())
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
@@ -50,35 +67,51 @@ class Worker(UvicornWorker):
         self.config.lifespan_class = Lifespan
         settings = self.settings
         self.server = Server(
-            self.config, drain=settings.drain, graceful=settings.graceful_shutdown, tick=self._look_around
+            self.config,
+            drain=settings.drain,
+            graceful=settings.graceful_shutdown,
+            tick=self._look_around,
+            on_ready=self._ready,
+            on_drain=self._close_listeners,
         )
         self._lent: dict[int, asyncio.Server] = {}
+        self._asked = False
         beating = asyncio.create_task(self._beat())
         try:
             await self.server.serve(sockets=[duplicate(listener) for listener in self.sockets])
         finally:
             beating.cancel()
 
-    async def _beat(self) -> None:
-        """Tell the arbiter that the loop turns.
+    def _ready(self) -> None:
+        """The first heartbeat, by which the arbiter knows."""
+        self.is_ready = True
+        self.notify()
 
-        The first beat comes at the end of startup, which is how the arbiter knows that we are ready; the last at the
-        end of the process, so that draining may take longer than `timeout`.
-        """
-        await self.server.ready.wait()
-        while True:
-            self.notify()
+    async def _beat(self) -> None:
+        """Tell the arbiter that the loop turns, from the end of startup to that of the drain; see that it lives."""
+        while os.getppid() == self.ppid:
+            if self.is_ready:
+                self.notify()
             await asyncio.sleep(BEAT_SECONDS)
+        self.log.error("The arbiter is gone; stopping")
+        self.server.stop(quick=True)
+        end = threading.Timer(ORPHAN_SECONDS, os._exit, [1])
+        end.daemon = True
+        end.start()
 
     async def _look_around(self) -> None:
-        """Ten times a second: is the arbiter alive, is it time to be replaced, is a slot lent to us?"""
-        if os.getppid() != self.ppid:
-            self.log.error("The arbiter is gone; stopping")
-            self.server.stop(quick=True)
-        if self._is_spent():
-            ask_for_successor(self)
+        """Ten times a second: is it time to be replaced, is a slot lent to us?"""
+        if not self._asked and self._is_spent():
+            self._asked = True
+            self.note.write(b"replace me")  # and serve on, until the arbiter says that another has taken the place
+            os.kill(self.ppid, signal.SIGCHLD)  # wakes it
         if self.loans is not None:
             await self._serve_lent(set(self.loans.of(os.getpid())))
+
+    def _close_listeners(self) -> None:
+        """What came with the fork; while any worker has it, a client of an arbiter that is gone would wait in vain."""
+        for listener in self.listeners:
+            listener.close()
 
     def _is_spent(self) -> bool:
         most = self.settings.max_worker_memory
@@ -94,18 +127,16 @@ class Worker(UvicornWorker):
             self.server.servers.append(self._lent[slot])
 
 
-def ask_for_successor(worker: Any) -> None:
-    """Called in a worker: serve on, and be retired when another has taken the place.
+class FirstError(logging.Handler):
+    """Keeps the first error of a startup; the arbiter passes it on to whoever asked for a reload."""
 
-    The heartbeat file, which the arbiter reads anyway, carries the wish as its size.
-    """
-    os.pwrite(worker.tmp.fileno(), b"1", 0)
-    worker.notify()
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
 
-
-def asks_for_successor(worker: Any) -> bool:
-    """Called in the arbiter."""
-    return os.fstat(worker.tmp.fileno()).st_size > 0
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info and record.exc_info[1]
+        self.text = self.text or (f"{type(error).__name__}: {error}" if error else record.getMessage())
 
 
 def _resident_bytes() -> int:

@@ -1,0 +1,63 @@
+"""A command that must succeed before a reload goes on, run beside the arbiter's loop."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+# The arbiter reaps every child, so the exit code of a check would be lost to it; this runs the command as a child of
+# its own and writes the code as the last line. With the lowest priority, since workers serve meanwhile.
+RUN = "import os, subprocess, sys; os.nice(19); print('', subprocess.run(sys.argv[1:]).returncode, sep='\\n')"
+
+
+class Check:
+    """One command; an empty one succeeds."""
+
+    def __init__(self, command: Sequence[str], folder: str | None, seconds: float) -> None:
+        self._command = command
+        self._folder = folder  # to run it in; None is the one that we are in
+        self._seconds = seconds or float("inf")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def failure(self) -> str | None:
+        """Start it if it was not; None while it runs, then the reason of its failure, empty if it has succeeded."""
+        if not self._command:
+            return ""
+        if self._process is None:
+            self._start()
+        elif self._process.poll() is not None:
+            return self._result()
+        elif time.monotonic() > self._deadline:
+            self.kill()
+            return f"the check of the new code hangs: {' '.join(self._command)}"
+        return None
+
+    def kill(self) -> None:
+        """End it and all that it has started."""
+        if self._process is not None and self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _start(self) -> None:
+        self._deadline = time.monotonic() + self._seconds
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the check)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", RUN, *self._command],
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            start_new_session=True,
+        )
+
+    def _result(self) -> str:
+        self._output.seek(0)
+        *lines, code = ["", *self._output.read().decode(errors="replace").split("\n")[:-1]]
+        if code == "0":
+            return ""
+        said = [line.strip() for line in lines if line.strip()]
+        return f"{said[-1] if said else 'the check of the new code says nothing'} (exit code {code})"

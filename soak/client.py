@@ -1,0 +1,158 @@
+"""Raw HTTP/1.1, event streams and websockets over TCP or unix sockets; nothing is retried, nothing is hidden."""
+
+import asyncio
+import os
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+
+Address = tuple[str, int] | str
+"""Host and port, or the path of a unix socket."""
+
+SECONDS = 30.0  # for an answer that must come
+OPCODE_CLOSE = 8  # RFC 6455 section 5.2
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole HTTP response; header names are lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Connection:
+    """One connection, for one request after another until an answer says `connection: close`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.reusable = True
+
+    @classmethod
+    async def open(cls, address: Address) -> "Connection":
+        if isinstance(address, str):
+            return cls(*await asyncio.open_unix_connection(address))
+        return cls(*await asyncio.open_connection(*address))
+
+    async def __aenter__(self) -> "Connection":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        self.writer.close()
+        with suppress(OSError):
+            await self.writer.wait_closed()
+
+    async def request(self, method: str, target: str, body: bytes = b"", *headers: str) -> Answer:
+        """Send a request and read the whole answer. Raises OSError or EOFError when the connection ends early."""
+        self.send(method, target, body, *headers)
+        status, fields = await self.head()
+        if fields.get("transfer-encoding") == "chunked":
+            content = b"".join([chunk async for chunk in self.chunks()])
+        else:
+            content = await self.reader.readexactly(int(fields.get("content-length", 0)))
+        self.reusable = "close" not in fields.get("connection", "")
+        return Answer(status, fields, content)
+
+    def send(self, method: str, target: str, body: bytes = b"", *headers: str) -> None:
+        lines = [f"{method} {target} HTTP/1.1", "Host: localhost", *headers]
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        self.writer.write("\r\n".join([*lines, "\r\n"]).encode() + body)
+
+    async def head(self) -> tuple[int, dict[str, str]]:
+        """The status and the headers of the answer."""
+        start, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip().split("\r\n")
+        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        return int(start.split()[1]), fields
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The pieces of a chunked body, to its end."""
+        while size := int(await self.reader.readline(), 16):
+            yield await self.reader.readexactly(size)
+            await self.reader.readline()
+        await self.reader.readline()
+
+
+async def request(address: Address, method: str, target: str, body: bytes = b"", *headers: str) -> Answer:
+    """One request on a connection of its own, within a time-out."""
+    async with asyncio.timeout(SECONDS), await Connection.open(address) as connection:
+        return await connection.request(method, target, body, *headers)
+
+
+class WebSocket:
+    """A client that opens and waits for the end."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, address: Address, target: str = "/ws/echo") -> "WebSocket":
+        """Raises ConnectionError when the answer is not 101."""
+        async with asyncio.timeout(SECONDS):
+            connection = await Connection.open(address)
+            key = f"Sec-WebSocket-Key: {b64encode(os.urandom(16)).decode()}"
+            connection.send(
+                "GET", target, b"", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key
+            )
+            status, _ = await connection.head()
+        if status != 101:
+            await connection.close()
+            raise ConnectionError(f"the handshake was answered with {status}")
+        return cls(connection)
+
+    async def frame(self) -> tuple[int, bytes]:
+        """Opcode and payload of the next frame."""
+        reader = self._connection.reader
+        first, size = await reader.readexactly(2)
+        length = int.from_bytes(await reader.readexactly(2)) if size == 126 else size
+        return first & 15, await reader.readexactly(length)
+
+    async def close_code(self) -> int:
+        """Read until the server closes; its code, or 1006 when the connection just ends."""
+        try:
+            while True:
+                opcode, payload = await self.frame()
+                if opcode == OPCODE_CLOSE:
+                    return int.from_bytes(payload[:2])
+        except (EOFError, OSError):
+            return 1006
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+
+class EventStream:
+    """An open event stream."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, address: Address, target: str = "/events") -> "EventStream":
+        async with asyncio.timeout(SECONDS):
+            connection = await Connection.open(address)
+            connection.send("GET", target)
+            status, fields = await connection.head()
+        assert (status, fields["content-type"]) == (200, "text/event-stream; charset=utf-8"), (status, fields)
+        return cls(connection)
+
+    async def rest(self) -> str:
+        """Everything until the stream ends. Raises EOFError when it is cut instead of ended."""
+        try:
+            return b"".join([chunk async for chunk in self._connection.chunks()]).decode()
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        await self._connection.close()

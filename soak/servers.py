@@ -1,0 +1,180 @@
+"""A real PostgreSQL and a real Redis from the system's packages, on free ports, in folders of their own, as a user.
+
+Only loopback; what is started here is ended here, by its pid.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from ops import setup, wait
+from soak.stack import free_ports, make_folder
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+DATABASE_FOLDERS = "/usr/lib/postgresql"  # Debian keeps each version's programs in a folder of its own
+
+
+class Daemon:
+    """A server that can be killed, stopped, continued and started again on the same port and files."""
+
+    def __init__(self, folder: Path, command: Sequence[str], port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self._command = command
+        self._log = folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=user()
+            )
+        process = self._process
+        assert wait.until(lambda: self.answers() or process.poll() is not None, START_SECONDS), self._log.read_text()
+        assert process.poll() is None, self._log.read_text()
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End it and wait for its end."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+            self._process.send_signal(signal.SIGCONT)
+            self._process.wait(STOP_SECONDS)
+
+    def answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+class Postgres(Daemon):
+    """PostgreSQL; SIGQUIT is its immediate shutdown, without a checkpoint."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        programs = newest_programs()
+        data = folder / "data"
+        initialise = [f"{programs}/initdb", "-D", str(data), "-U", "slipway", "-A", "trust", "--no-sync", "-E", "UTF8"]
+        done = subprocess.run(
+            [*initialise, "--locale=C.UTF-8"], cwd=folder, capture_output=True, text=True, user=user()
+        )
+        assert done.returncode == 0, done.stderr
+        port = free_ports()
+        chosen = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", **settings}
+        options = [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
+        super().__init__(folder, [f"{programs}/postgres", "-D", str(data), "-p", str(port), *options], port)
+        self._names = count()
+
+    def answers(self) -> bool:
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def url(self, name: str) -> str:
+        return f"postgresql://slipway@127.0.0.1:{self.port}/{name}"
+
+    def new_database(self) -> str:
+        """The address of an empty database."""
+        name = f"test{next(self._names)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def connect(self, url: str) -> "psycopg.Connection[Any]":
+        """A session of a test's own."""
+        return psycopg.connect(url)
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(statement)
+
+
+class Redis(Daemon):
+    """Redis, with an append-only file or without any persistence."""
+
+    def __init__(self, folder: Path, *, persistent: bool = True, **settings: str) -> None:
+        port = free_ports()
+        chosen = {"bind": "127.0.0.1", "save": "", "appendonly": "yes" if persistent else "no", **settings}
+        options = [word for name, value in chosen.items() for word in (f"--{name}", value)]
+        program = setup.find("redis-server") or "redis-server"
+        super().__init__(folder, [program, "--port", str(port), "--dir", str(folder), *options], port)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def answers(self) -> bool:
+        return self.command("PING") == "+PONG"
+
+    def command(self, *words: str) -> str:
+        """One command; the first line of the answer, empty if there is none."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+                connection.sendall(" ".join(words).encode() + b"\r\n")
+                return connection.recv(4_096).decode().partition("\r\n")[0]
+        except OSError:
+            return ""
+
+
+@contextmanager
+def postgres(**settings: str) -> Iterator[Postgres]:
+    """A PostgreSQL that runs."""
+    with _folder() as folder:
+        server = Postgres(folder, **settings)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill(signal.SIGQUIT)
+
+
+@contextmanager
+def redis(*, persistent: bool = True, **settings: str) -> Iterator[Redis]:
+    """A Redis that runs."""
+    with _folder() as folder:
+        server = Redis(folder, persistent=persistent, **settings)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
+
+
+def newest_programs() -> str:
+    """The folder of the newest PostgreSQL's programs."""
+    found = sorted(Path(DATABASE_FOLDERS).glob("*/bin"), key=lambda path: float(path.parent.name))
+    program = shutil.which("postgres")
+    assert found or program, "PostgreSQL is not installed"
+    return str(found[-1] if found else Path(program or "").resolve().parent)
+
+
+def user() -> str | None:
+    """PostgreSQL refuses to run as root, so nothing here does; None for whoever we are."""
+    if os.geteuid() != 0:
+        return None
+    return "postgres" if any(entry.pw_name == "postgres" for entry in pwd.getpwall()) else "nobody"
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = make_folder()
+    if owner := user():
+        shutil.chown(folder, owner)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

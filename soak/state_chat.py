@@ -1,0 +1,122 @@
+"""Chat through faults: every client sees every message once and in order, or is told by a reset that it has not."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from soak.chat import Client, Seen
+from soak.servers import Redis
+from soak.stack import Nginx, Server, is_alive, until
+
+CATCH_UP_SECONDS = 60.0  # for the last messages to reach every client
+
+
+@dataclass
+class Result:
+    """What all clients have seen together."""
+
+    seen: list[Seen] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)  # as the first client has seen them
+    seconds: float = 0.0
+    slowest: float = 0.0  # seconds from sending a message to hearing it, the longest
+
+    @property
+    def lost(self) -> int:
+        return sum(seen.lost for seen in self.seen)
+
+    @property
+    def doubled(self) -> int:
+        return sum(seen.doubled for seen in self.seen)
+
+    @property
+    def resets(self) -> int:
+        return sum(seen.resets for seen in self.seen)
+
+
+Fault = Callable[[], Awaitable[None]]
+
+
+async def talk(address: object, clients: int, messages: int, faults: Sequence[Fault], seconds: float) -> Result:
+    """Have so many clients say so many numbered messages together, with the faults spread over the time that takes."""
+    each = messages // clients
+    people = [
+        Client(address, f"c{number}", [f"{number}.{said}" for said in range(each)], keep_texts=number == 0)  # type: ignore[arg-type]
+        for number in range(clients)
+    ]
+    total = each * clients
+    start = time.monotonic()
+    running = [asyncio.create_task(person.run()) for person in people]
+    try:
+        async with asyncio.timeout(seconds):
+            for number, fault in enumerate(faults, 1):
+                await until(lambda due=number: _said(people) >= total * due // (len(faults) + 1), seconds)  # type: ignore[misc]
+                await fault()
+            await until(lambda: all(person.done for person in people), seconds)
+            newest = max((person.after or "" for person in people), key=lambda after: int(after.partition("-")[2]))
+            await until(lambda: all(person.after == newest for person in people), CATCH_UP_SECONDS)
+    finally:
+        for person in people:
+            person.close()
+        await asyncio.gather(*running)
+    return Result(
+        [person.seen for person in people],
+        people[0].seen.texts,
+        time.monotonic() - start,
+        max(max(person.delays, default=0.0) for person in people),
+    )
+
+
+def _said(people: Sequence[Client]) -> int:
+    return sum(len(person.delays) for person in people)
+
+
+def worker_killed(server: Server, slot: int = 0) -> Fault:
+    """SIGKILL to the oldest worker; done when it has a successor."""
+
+    async def fault() -> None:
+        pid = server.pids()[slot]
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: not is_alive(pid) and len(server.pids()) == server.workers, 20)
+
+    return fault
+
+
+def reloaded(server: Server) -> Fault:
+    async def fault() -> None:
+        code, output = await server.reload()
+        assert code == 0, output
+
+    return fault
+
+
+def nginx_reloaded(nginx: Nginx) -> Fault:
+    async def fault() -> None:
+        nginx.process.send_signal(signal.SIGHUP)
+
+    return fault
+
+
+def redis_killed(redis: Redis) -> Fault:
+    """SIGKILL, and a new start at once."""
+
+    async def fault() -> None:
+        await asyncio.to_thread(redis.kill)
+        await asyncio.to_thread(redis.start)
+
+    return fault
+
+
+def redis_stopped(redis: Redis, seconds: float) -> Fault:
+    """SIGSTOP for some seconds: it accepts connections and answers nothing."""
+
+    async def fault() -> None:
+        redis.send(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            redis.send(signal.SIGCONT)
+
+    return fault

@@ -1,0 +1,33 @@
+"""Fixtures of the tests that run the real servers.
+
+Rules: traffic stays on 127.0.0.1 and unix sockets; every wait has an end; nothing is ended but what was started here;
+faults are real signals and real processes. The full-size forms are in soak/.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from soak.stack import Nginx, Server, behind_nginx, serving
+from tests.live.sites import Site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A small app that the test may break."""
+    return Site(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """Our app with four workers in slots of unix sockets, one for all tests of a module."""
+    with serving(workers=4) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def proxy(server: Server) -> Iterator[Nginx]:
+    """The nginx before it."""
+    with behind_nginx(server) as started:
+        yield started

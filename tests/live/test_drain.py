@@ -1,0 +1,139 @@
+"""How a worker ends: it answers what it has, tells everybody, cleans up, and is gone in time."""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from soak.client import Connection, EventStream, WebSocket, request
+from soak.scenarios import stop_with_everything_open
+from soak.stack import ROOT, Server, Slots, behind_nginx, is_alive, serving, until
+from tests.live.sites import Site, source
+
+WEBSOCKETS = 200
+STREAMS = 20
+SECONDS = 8.0  # for a stop with all of that open
+
+
+async def test_stop_with_everything_open() -> None:
+    """SIGTERM with idle websockets, event streams and a slow request: all end properly, exit code 0 in 8 seconds."""
+    with serving(workers=2) as server, behind_nginx(server) as proxy:
+        pids = server.pids()
+        seen = await stop_with_everything_open(server, proxy.address, WEBSOCKETS, STREAMS, 3_000)
+
+        print(seen)
+        assert (seen.exit_code, seen.slow_status) == (0, 200)
+        assert seen.websocket_codes == {1012: WEBSOCKETS}
+        assert seen.streams_with_hint == STREAMS
+        assert seen.seconds < SECONDS
+        assert server.logged("Application shutdown complete.") == 2
+        assert not server.logged("killed")
+        assert not [pid for pid in pids if is_alive(pid)]
+        assert not [path.name for path in server.folder.iterdir() if path.suffix in (".sock", ".json", ".ctl")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+async def test_quick_stop(number: signal.Signals) -> None:
+    """SIGINT and SIGQUIT end a server in four seconds, whatever is open, and every worker's shutdown has run."""
+    with serving(workers=2) as server:
+        sockets = await asyncio.gather(*(WebSocket.open(server.address(slot % 2)) for slot in range(20)))
+        stream = await EventStream.open(server.address())
+        slow = asyncio.create_task(request(server.address(), "GET", "/wait?ms=10000"))
+        await asyncio.sleep(0.3)  # until it is under way
+
+        server.signal(number)
+        codes = await asyncio.gather(*(each.close_code() for each in sockets))
+
+        assert await server.exit_code(5) == 0
+        assert set(codes) == {1012}
+        assert (await stream.rest()).endswith("retry: 1000\n\n")
+        assert server.logged("Application shutdown complete.") == 2
+        with suppress(OSError, EOFError):
+            assert (await slow).status == 500
+
+
+async def test_draining_worker_says_so_and_beats() -> None:
+    """While a request holds the drain, /readyz says 503, answers say `connection: close`, and the heart beats."""
+    with serving(workers=1) as server:
+        async with await Connection.open(server.address()) as kept, await Connection.open(server.address()) as slow:
+            assert (await kept.request("GET", "/readyz")).status == 200
+            slow.send("GET", "/wait?ms=3500")
+            await asyncio.sleep(0.3)  # until it is under way
+            beats = [_beat(server)]
+
+            server.signal(signal.SIGTERM)
+            await until(lambda: server.logged("Draining"), 5)
+            answer = await kept.request("GET", "/readyz")
+            for _ in range(3):
+                await until(lambda: _beat(server) != beats[-1], 3, "the next heartbeat")
+                beats.append(_beat(server))
+
+            assert answer.status == 503
+            assert b'"draining":"fail"' in answer.body
+            assert answer.headers["connection"] == "close"
+            status, headers = await slow.head()
+            assert (status, headers["connection"]) == (200, "close")
+        assert await server.exit_code(6) == 0
+
+
+def _beat(server: Server) -> float:
+    """When the only worker last beat its heart: the time of a file that has no name any more."""
+    (pid,) = server.pids()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            if "wgunicorn-" in str(link.readlink()):
+                return link.stat().st_mtime
+    raise AssertionError("there is no heartbeat file")
+
+
+@pytest.mark.parametrize("slots", ["unix", "tcp", "shared"])
+async def test_who_waits_in_a_queue_is_answered(slots: Slots) -> None:
+    """Requests on connections that no worker has accepted yet when the stop begins are answered all the same."""
+    with serving(workers=2, slots=slots) as server:
+        pids = server.pids()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        connections = [await Connection.open(server.address(number % 2)) for number in range(40)]
+        for connection in connections:
+            connection.send("GET", "/plaintext")
+
+        server.signal(signal.SIGTERM)
+        await until(lambda: server.logged("Handling signal: term"), 5)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        heads = await asyncio.gather(*(connection.head() for connection in connections))
+
+        assert [status for status, _ in heads] == [200] * 40
+        assert await server.exit_code(6) == 0
+        for connection in connections:
+            await connection.close()
+
+
+async def test_hooks_and_exit_handlers_run(site: Site, tmp_path: Path) -> None:
+    """At the end come lifespan.shutdown, gunicorn's worker_exit hook and the exit handlers, in this order."""
+    configuration = tmp_path / "gunicorn.conf.py"
+    hook = "\ndef worker_exit(arbiter, worker):\n    print('worker_exit has run', flush=True)\n"
+    configuration.write_text((ROOT / "gunicorn.conf.py").read_text() + hook)
+    site.write(source(startup="import atexit; atexit.register(print, 'exit handlers have run', flush=True)"))
+    options = {**site.options, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+
+    with serving(site.name, workers=1, arguments=["-c", str(configuration)], **options) as server:
+        server.signal(signal.SIGTERM)
+        assert await server.exit_code(6) == 0
+
+        said = [line for line in server.log().splitlines() if "has run" in line or "have run" in line]
+        assert said == ["shutdown has run", "worker_exit has run", "exit handlers have run"]
+
+
+async def test_shutdown_that_hangs_is_left_alone(site: Site) -> None:
+    """A lifespan.shutdown that never ends does not keep the server from ending in time with code 0."""
+    hangs = source().replace('print("shutdown has run", flush=True)', "await __import__('asyncio').sleep(3600)")
+    site.write(hangs)
+    with serving(site.name, workers=1, **site.options) as server:
+        server.signal(signal.SIGTERM)
+
+        assert await server.exit_code(6) == 0
+        assert server.logged("lifespan.shutdown does not end")

@@ -1,0 +1,183 @@
+"""A reload loses nothing, and is refused when the new code does not start."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from soak.client import request
+from soak.load import Load
+from soak.scenarios import reloads
+from soak.stack import ROOT, Server, Slots, behind_nginx, is_alive, serving, until
+from tests.live import sites
+from tests.live.sites import GET_OLD, Site, source
+
+REQUESTS = 10_000
+RELOADS = 5
+
+
+async def test_reloads_under_load_lose_nothing() -> None:
+    """Five reloads under 10,000 requests, half GET, half POST, kept-alive and fresh: each one is answered right."""
+    with serving(workers=2) as server, behind_nginx(server) as proxy:
+        first = server.pids()
+
+        report, seconds = await reloads(server, proxy.address, RELOADS, REQUESTS, rate=800)
+
+        print(f"{report.total} requests, {RELOADS} reloads of {max(seconds):.1f} s, lost: {dict(report.lost)}")
+        assert not report.lost
+        assert not set(first) & set(server.pids())
+
+
+@pytest.mark.parametrize("slots", ["shared", "tcp"])
+async def test_reload_loses_nothing_with_other_listeners(slots: Slots) -> None:
+    """The same for the address that all workers share, asked directly, and for TCP slots behind nginx."""
+    with serving(workers=2, slots=slots) as server, behind_nginx(server) as proxy:
+        address = server.address() if slots == "shared" else proxy.address
+
+        async with Load(address, kept=8, fresh=8, rate=500) as load:
+            assert (await server.reload())[0] == 0
+            await load.until(1_000)
+
+        assert not load.report.lost
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Site]]:
+    """A server whose code each test breaks and repairs."""
+    site = Site(tmp_path_factory.mktemp("site"))
+    with serving(site.name, **site.options) as server:
+        yield server, site
+
+
+async def _by_command(server: Server) -> str:
+    code, output = await server.reload()
+    assert code == 1, output
+    return output
+
+
+async def _by_signal(server: Server) -> str:
+    number = server.status()["reload"]["number"]
+    server.signal(signal.SIGHUP)
+    await until(lambda: server.status()["reload"]["number"] > number, 5, "the reload")
+    await until(lambda: server.status()["reload"]["state"] != "running", 30, "its end")
+    return str(server.status()["reload"]["reason"])
+
+
+Ask = Callable[[Server], Awaitable[str]]
+
+
+@pytest.mark.parametrize("ask", [_by_command, _by_signal])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise RuntimeError('broken on import')", "broken on import"),
+        ("application = (", "SyntaxError"),
+        (source(startup=sites.FAILS_IN_STARTUP), "failed on purpose"),
+        (source(startup=sites.RAISES_IN_STARTUP), "RuntimeError: raised on purpose"),
+        (source(startup=sites.HANGS_IN_STARTUP), "not ready after 5 s"),
+    ],
+    ids=["does-not-import", "is-no-python", "fails-in-startup", "raises-in-startup", "hangs-in-startup"],
+)
+async def test_code_that_does_not_start_is_refused(
+    broken: tuple[Server, Site], code: str, reason: str, ask: Ask
+) -> None:
+    """The old workers go on serving, and the reason is told; with correct code the next reload succeeds."""
+    server, site = broken
+    site.write(source())
+    assert (await server.reload())[0] == 0
+    before = server.pids()
+
+    async with Load(server.address(), [GET_OLD], kept=2, rate=50) as load:
+        site.write(code)
+        told = await ask(server)
+
+    assert reason in told
+    assert load.report.total and not load.report.lost
+    assert server.pids() == before
+
+    site.write(source(answer="new"))
+    assert (await server.reload())[0] == 0
+    assert (await request(server.address(), "GET", "/")).body == b"new"
+
+
+@pytest.mark.parametrize("ask", [_by_command, _by_signal])
+async def test_broken_configuration_is_refused(site: Site, tmp_path: Path, ask: Ask) -> None:
+    """A gunicorn.conf.py that raises, one that is no Python and wrong values leave the old workers serving."""
+    configuration = tmp_path / "gunicorn.conf.py"
+    right = (ROOT / "gunicorn.conf.py").read_text()
+    configuration.write_text(right)
+    options = {**site.options, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+
+    with serving(site.name, arguments=["-c", str(configuration)], **options) as server:
+        before = server.pids()
+        for wrong, reason in [
+            (f"{right}\nraise RuntimeError('broken on purpose')", "broken on purpose"),
+            ("workers = (", "SyntaxError"),
+            (f"{right}\ntimeout = 'soon'", "soon"),
+            (f"{right}\nbind = '127.0.0.1:1'", "127.0.0.1"),
+            (f"{right}\ngraceful_timeout = 50", "50"),
+        ]:
+            configuration.write_text(wrong)
+            assert reason in await ask(server)
+
+            assert server.pids() == before
+            assert (await request(server.address(), "GET", "/")).body == b"old"
+
+
+async def test_two_hangups_end_with_the_newest_code(site: Site) -> None:
+    """A SIGHUP that comes during a reload is not forgotten: the code that it stands for is taken afterwards."""
+    with serving(site.name, **site.options) as server:
+        site.write(source(answer="new"))
+        server.signal(signal.SIGHUP)
+        await until(lambda: len(server.pids()) > server.workers, 20, "the first successor")
+        site.write(source(answer="end"))
+        server.signal(signal.SIGHUP)
+        await until(lambda: server.status()["reload"]["number"] == 2, 30, "the second reload")
+        await until(lambda: server.status()["reload"]["state"] == "done", 30, "its end")
+
+        for slot in range(server.workers):
+            assert (await request(server.address(slot), "GET", "/")).body == b"end"
+        assert len(server.pids()) == server.workers
+
+
+async def test_stop_during_a_reload(site: Site) -> None:
+    """SIGTERM during a reload whose new worker hangs in startup ends everything within the graceful time-out."""
+    with serving(site.name, **site.options) as server:
+        site.write(source(startup=sites.HANGS_IN_STARTUP))
+        server.signal(signal.SIGHUP)
+        await until(lambda: len(server.pids()) > server.workers, 20, "the first successor")
+        pids = server.pids()
+        server.signal(signal.SIGTERM)
+
+        assert await server.exit_code(6) == 0
+        assert not [pid for pid in pids if is_alive(pid)]
+
+
+async def test_worker_killed_during_a_reload() -> None:
+    """A worker that is killed while others are replaced is replaced, too, and the reload ends well."""
+    with serving(workers=3) as server:
+        reloading = asyncio.create_task(server.reload())
+        await until(lambda: len(server.pids()) > server.workers, 20, "the first successor")
+        os.kill(server.pids()[1], signal.SIGKILL)
+
+        assert (await reloading)[0] == 0
+        await until(lambda: len(server.pids()) == server.workers, 10, "all workers")
+
+
+async def test_more_workers_during_a_reload(site: Site) -> None:
+    """A SIGTTIN during a reload is obeyed; afterwards there are three workers, all with the new code."""
+    with serving(site.name, **site.options) as server:
+        old = set(server.pids())
+        site.write(source(answer="new"))
+        reloading = asyncio.create_task(server.reload())
+        await until(lambda: len(server.pids()) > server.workers, 20, "the first successor")
+        server.signal(signal.SIGTTIN)
+
+        assert (await reloading)[0] == 0
+        await until(lambda: len(server.status()["serving"]) == 3 == len(server.pids()), 10, "three workers")
+        assert not old & set(server.pids())
+        for slot in range(2):
+            assert (await request(server.address(slot), "GET", "/")).body == b"new"

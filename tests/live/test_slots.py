@@ -1,0 +1,104 @@
+"""One listener per worker: load is even, slots outlive their workers, and nobody's slot is left alone."""
+
+import asyncio
+import json
+import os
+import signal
+
+import pytest
+
+from soak.client import request
+from soak.load import GET, Load
+from soak.scenarios import open_chats, spread, unevenness
+from soak.stack import Nginx, Server, serving, until
+
+EVEN = 1.05  # the most loaded worker against the mean
+REQUESTS = 10_000
+RATE = 1_500  # per second; at full load the machine's scheduler decides who gets how much, and evens out later
+WEBSOCKETS = 400
+
+
+async def test_websockets_of_a_burst_are_even(server: Server, proxy: Nginx) -> None:
+    """400 websockets opened at once fall on four workers evenly."""
+    sockets, by_slot = await open_chats(proxy.address, WEBSOCKETS)
+    await asyncio.gather(*(socket.close() for socket in sockets))
+
+    print(f"websockets by slot: {dict(by_slot)}")
+    assert unevenness(by_slot, 4) <= EVEN
+
+
+@pytest.mark.parametrize("connections", [16, 64])
+async def test_requests_of_kept_connections_are_even(server: Server, proxy: Nginx, connections: int) -> None:
+    """10,000 requests over kept-alive connections fall on four workers evenly."""
+    report, by_slot = await spread(proxy, [GET], connections, REQUESTS, RATE)
+
+    print(f"requests by slot over {connections} connections: {dict(by_slot)}")
+    assert not report.lost
+    assert unevenness(by_slot, 4) <= EVEN
+
+
+async def test_respawned_worker_takes_its_slot_over(server: Server) -> None:
+    """The successor of a killed worker has its slot, and clients that wait there are served."""
+    slot, pid = await _who(server, 2)
+    os.kill(pid, signal.SIGKILL)
+    answer = await request(server.address(2), "GET", "/plaintext")
+    await until(lambda: pid not in server.pids() and len(server.status()["serving"]) == 4, 10)
+
+    assert slot == 2
+    assert answer.status == 200
+    assert await _comes_to_own(server, 2) != pid
+
+
+async def test_more_and_fewer_workers(server: Server, proxy: Nginx) -> None:
+    """SIGTTOU and SIGTTIN under load lose nothing, and the slots of those that left are served by the others."""
+    async with Load(proxy.address, kept=8, fresh=8, rate=300) as load:
+        for count, number in [(3, signal.SIGTTOU), (2, signal.SIGTTOU), (3, signal.SIGTTIN), (4, signal.SIGTTIN)]:
+            server.signal(number)
+            await until(lambda: len(server.pids()) == count == len(server.status()["serving"]), 15)  # noqa: B023
+            assert {(await _who(server, slot))[1] for slot in range(4)} <= set(server.status()["serving"])
+        server.signal(signal.SIGTTIN)
+        await until(lambda: len(server.status()["serving"]) == 5, 15)
+        server.signal(signal.SIGTTOU)
+        await until(lambda: len(server.pids()) == 4, 15)
+
+    assert not load.report.lost
+    for slot in range(4):
+        await _comes_to_own(server, slot)
+
+
+async def _who(server: Server, slot: int) -> tuple[int, int]:
+    """Slot and pid of the worker that answers at an address."""
+    worker = json.loads((await request(server.address(slot), "GET", "/readyz")).body)["worker"]
+    return worker["slot"], worker["pid"]
+
+
+async def _comes_to_own(server: Server, slot: int) -> int:
+    """Wait until whoever had the slot on loan has given it back; the pid of its own worker."""
+    async with asyncio.timeout(5):
+        while (found := await _who(server, slot))[0] != slot:  # noqa: ASYNC110 (nobody tells us)
+            await asyncio.sleep(0.05)
+    return found[1]
+
+
+async def test_more_and_fewer_workers_with_the_shared_address() -> None:
+    """SIGTTIN and SIGTTOU work with the address that all workers share, too, and lose nothing."""
+    with serving(slots="shared") as server:
+        async with Load(server.address(), kept=4, fresh=4, rate=200) as load:
+            for count, number in [(3, signal.SIGTTIN), (2, signal.SIGTTOU), (1, signal.SIGTTOU)]:
+                server.signal(number)
+                await until(lambda: len(server.pids()) == count == len(server.status()["serving"]), 15)  # noqa: B023
+
+        assert not load.report.lost
+
+
+async def test_threads_keep_their_slots() -> None:
+    """gunicorn's thread workers run under the same arbiter; they can't borrow a slot, so SIGTTOU leaves none alone."""
+    with serving("app.wsgi:application", literal=("gunicorn", "-k", "gthread", "--threads", "4")) as server:
+        server.signal(signal.SIGTTOU)
+        await until(lambda: server.logged("SIGTTOU is ignored"), 5)
+        os.kill(server.status()["serving"][1], signal.SIGKILL)
+
+        for slot in range(2):
+            assert (await request(server.address(slot), "GET", "/plaintext")).body == b"Hello, World!"
+        assert (await server.reload())[0] == 0
+        assert (await request(server.address(1), "GET", "/plaintext")).status == 200

@@ -1,0 +1,144 @@
+"""What may start: one server per path and port, with time-outs in order, and an app that can serve."""
+
+import os
+import shutil
+import signal
+import socket
+from typing import Any
+
+import pytest
+
+from soak.client import request
+from soak.stack import Server, Slots, make_folder, serving, until
+from tests.live import sites
+from tests.live.sites import Site, source
+
+
+@pytest.mark.parametrize("slots", ["unix", "tcp", "shared"])
+async def test_second_start_refuses_and_leaves_the_first_alone(slots: Slots) -> None:
+    """The same start once more ends with an error, and the first server goes on."""
+    with serving(slots=slots) as first:
+        pids = first.pids()
+        second = Server(first.folder, slots=slots)
+        second.environment = first.environment
+        second.log_path = first.folder / "second.log"
+        second.start()
+
+        assert await second.exit_code(20) != 0
+        assert "runs already" in second.log()
+        assert first.pids() == pids
+        assert (await request(first.address(), "GET", "/plaintext")).status == 200
+        assert (await first.reload())[0] == 0
+
+
+async def test_second_start_on_the_same_path_by_hand() -> None:
+    """A server bound to a unix socket by hand is not robbed of its path by another."""
+    with serving(slots="shared") as first:
+        path = str(first.folder / "by-hand.sock")
+        for server in (first, Server(first.folder, slots="shared")):
+            server.environment |= {"GUNICORN_CMD_ARGS": f"--bind=unix:{path}", "INSTANCE": ""}
+        first.end()
+        first.start()
+        await until(lambda: first.logged("Listening at: unix:"), 20)
+        server.log_path = first.folder / "second.log"
+        server.start()
+
+        assert await server.exit_code(20) != 0
+        assert f"{path} belongs to a server that runs" in server.log()
+        assert (await request(path, "GET", "/plaintext")).status == 200
+
+
+async def test_instances_never_share_a_control_socket() -> None:
+    """Two servers started by hand by one user in one folder have a control socket each."""
+    with serving(slots="shared") as first, serving(slots="shared") as second:
+        for server in (first, second):
+            server.end()
+            server.environment |= {"INSTANCE": "", "RUN_DIR": str(first.folder), "HOME": str(first.folder)}
+            server.start()
+        try:
+            await until(lambda: len(list(first.folder.glob("*.ctl"))) == 2, 20, "two control sockets")
+            names = {path.name for path in first.folder.glob("*.ctl")}
+
+            assert names == {f"gunicorn-{server.process.pid}.ctl" for server in (first, second)}
+            for name in names:
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.connect(str(first.folder / name))
+        finally:
+            first.signal(signal.SIGTERM)
+            second.signal(signal.SIGTERM)
+            await first.exit_code(10)
+            await second.exit_code(10)
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments", "names"),
+    [
+        ({"DRAIN_SECONDS": "1"}, [], ("DRAIN_SECONDS='1'", "keepalive_timeout, which is 1")),
+        ({"DRAIN_SECONDS": "6"}, [], ("GRACEFUL_TIMEOUT - 2)='6'", "DRAIN_SECONDS, which is 6")),
+        ({"TIMEOUT": "8"}, [], ("TIMEOUT='8'", "GRACEFUL_TIMEOUT, which is 8")),
+        ({"KEEPALIVE": "1"}, [], ("KEEPALIVE='1'", "keepalive_timeout, which is 1")),
+        ({"STOP_GRACE_PERIOD": "18"}, [], ("STOP_GRACE_PERIOD='18'", "2 x GRACEFUL_TIMEOUT + 2, which is 18")),
+        ({}, ["--timeout", "5"], ("TIMEOUT='5'", "GRACEFUL_TIMEOUT, which is 8")),
+        ({}, ["--graceful-timeout", "40"], ("TIMEOUT='30'", "GRACEFUL_TIMEOUT, which is 40")),
+        ({}, ["--keep-alive", "1"], ("KEEPALIVE='1'", "keepalive_timeout, which is 1")),
+        ({}, ["--bind", "127.0.0.1:1"], ("--bind='127.0.0.1:1'", "SOCKET_DIR")),
+    ],
+)
+def test_wrong_order_of_time_outs_stops_the_start(
+    variables: dict[str, Any], arguments: list[str], names: tuple[str, str]
+) -> None:
+    """Nothing starts, and the one line that is said names both values."""
+    folder = make_folder()
+    try:
+        server = Server(folder, "app.main:simple_app", arguments=arguments, PRESTART="none", **variables)
+        server.start()
+        code = server.process.wait(20)
+        said = server.log()
+    finally:
+        server.end()
+        shutil.rmtree(folder)
+
+    assert code == 1
+    assert all(name in said for name in names)
+
+
+async def test_app_without_lifespan_serves(site: Site) -> None:
+    """An app that raises at the lifespan scope, as Django does, is served."""
+    site.write(
+        source().replace('if scope["type"] == "lifespan":', 'if scope["type"] != "http":\n        raise ValueError')
+    )
+    with serving(site.name, **site.options) as server:
+        assert (await request(server.address(), "GET", "/")).body == b"old"
+
+
+@pytest.mark.parametrize("startup", [sites.RAISES_IN_STARTUP, sites.FAILS_IN_STARTUP])
+async def test_app_whose_startup_fails_does_not_serve(site: Site, startup: str) -> None:
+    """A first start that raises or fails ends the server with an error."""
+    site.write(source(startup=startup))
+    folder = make_folder()
+    server = Server(folder, site.name, **site.options)
+    try:
+        server.start()
+        assert await server.exit_code(10) == 3
+        assert "on purpose" in server.log()
+    finally:
+        server.end()
+        shutil.rmtree(folder)
+
+
+async def test_stale_files_after_a_killed_master() -> None:
+    """After SIGKILL of the master the commands say that nothing runs, and a new start takes the paths over."""
+    with serving() as server:
+        pids = server.pids()
+        server.signal(signal.SIGKILL)
+        await server.exit_code(5)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+        code, output = await server.reload()
+        assert code == 1
+        assert "no instance named app runs" in output
+        (server.folder / "app.json").unlink()
+        server.start()
+        server.until_ready()
+        assert (await request(server.address(), "GET", "/plaintext")).status == 200

@@ -1,0 +1,202 @@
+"""The master lives and the service goes on, whatever happens to workers, clocks, files and the database."""
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from soak.client import Connection, EventStream, WebSocket, request
+from soak.load import GET, Load
+from soak.scenarios import kill_one, kills
+from soak.servers import postgres
+from soak.stack import Nginx, Server, Slots, behind_nginx, is_alive, serving, until
+from tests.live import sites
+from tests.live.sites import GET_OLD, Site, source
+
+KILLS = 10
+BACK_SECONDS = 10.0
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+
+
+async def test_killed_workers_lose_no_get(server: Server, proxy: Nginx) -> None:
+    """Ten SIGKILLs under load: no GET is lost, and a POST only as a 502 with problem details."""
+    report, seconds = await kills(server, proxy.address, KILLS, rate=200)
+
+    lost = report.lost
+    print(f"{report.total} requests, {KILLS} kills, lost: {dict(lost)}, back after {max(seconds):.1f} s")
+    assert set(lost) <= {("POST", "502")}
+    assert lost.total() <= KILLS * 8  # 16 clients on four workers, half of what is in flight at one is a POST
+
+
+async def test_all_workers_killed_at_once(server: Server, proxy: Nginx) -> None:
+    """When all die at once, GETs wait in the slots' queues until successors answer them."""
+    async with Load(proxy.address, [GET], kept=8, fresh=8, rate=300) as load:
+        pids = server.status()["serving"]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        await until(lambda: not set(pids) & set(s := server.status()["serving"]) and len(s) == 4, BACK_SECONDS)
+        await load.until(load.report.total + 50)
+
+    assert not load.report.lost
+
+
+async def test_only_worker_killed_under_load() -> None:
+    """No GET is lost when the only worker is killed: nginx asks its slot again, and the successor answers."""
+    with serving(workers=1) as server, behind_nginx(server) as proxy:
+        report, _ = await kills(server, proxy.address, 3, rate=100, requests=[GET])
+
+    assert not report.lost
+
+
+@pytest.mark.parametrize("slots", ["tcp", "shared"])
+async def test_killed_worker_with_other_listeners(slots: Slots) -> None:
+    """With TCP slots and with the shared address a killed worker is replaced, and everything is answered again."""
+    with serving(workers=2, slots=slots) as server:
+        await kill_one(server)
+
+        for slot in range(2):
+            assert (await request(server.address(slot), "GET", "/plaintext")).body == b"Hello, World!"
+
+
+async def test_killed_worker_while_the_database_is_away() -> None:
+    """With PostgreSQL stopped a killed worker is replaced, serves what needs no database, and heals when it is back."""
+    with postgres() as database, serving(DATABASE_URL=database.new_database()) as server:
+        assert (await request(server.address(), "GET", "/readyz")).status == 200
+        database.kill(signal.SIGQUIT)
+
+        await kill_one(server)
+
+        for slot in range(2):
+            assert (await request(server.address(slot), "GET", "/plaintext")).status == 200
+            assert (await request(server.address(slot), "GET", "/readyz")).status == 503
+        database.start()
+        async with asyncio.timeout(20):
+            while (await server.ctl("ready"))[0] != 0:
+                pass
+
+
+async def test_failing_startup_backs_off(site: Site, tmp_path: Path) -> None:
+    """With an app whose startup fails while something is away, the others serve, starts get rarer, and it heals."""
+    away = tmp_path / "away"
+    site.write(source(startup=f"import os; assert not os.path.exists({str(away)!r}), 'away'"))
+    with serving(site.name, **site.options) as server:
+        away.touch()
+        starts = server.logged("Booting worker")
+        killed, survivor = server.status()["serving"]
+        os.kill(killed, signal.SIGKILL)
+        async with Load(server.address(), [GET_OLD], kept=0, fresh=2, rate=50) as load:
+            await until(lambda: server.logged("the next start is in 1.6 s"), 15)
+        starts = server.logged("Booting worker") - starts
+
+        assert starts in (4, 5)  # the first pause comes after the kill itself if the worker was young
+        assert not load.report.lost
+        assert server.pids() == [survivor]
+        away.unlink()
+        await until(lambda: len(server.status()["serving"]) == 2, 15, "the worker that could not start")
+
+
+@pytest.mark.parametrize("startup", [sites.HANGS_IN_STARTUP, sites.BLOCKS_IN_STARTUP], ids=["hangs", "blocks"])
+async def test_hanging_startup_is_noticed(site: Site, startup: str) -> None:
+    """A worker that hangs or blocks in startup is ended after TIMEOUT, its stack is logged, and another is started."""
+    with serving(site.name, **site.options) as server:
+        site.write(source(startup=startup))
+        os.kill(server.status()["serving"][0], signal.SIGKILL)
+        await until(lambda: server.logged("Booting worker") == 3, 10)
+        start = time.monotonic()
+        await until(lambda: server.logged("WORKER TIMEOUT"), 12)
+        seconds = time.monotonic() - start
+        site.write(source())
+        await until(lambda: len(server.status()["serving"]) == 2, 15, "a worker that starts")
+
+        assert 4 < seconds < 9
+        assert "not ready for 5" in server.log()
+        assert server.logged("Fatal Python error: Aborted") == 1
+
+
+async def test_blocked_worker_is_killed_and_its_stack_is_logged(site: Site) -> None:
+    """A handler that blocks the loop costs its own worker's clients; the log shows the line, and the others serve."""
+    site.write(source(body="if scope['path'] == '/block': __import__('time').sleep(60)"))
+    with serving(site.name, **site.options) as server:
+        async with await Connection.open(server.address(0)) as blocked:
+            blocked.send("GET", "/block")
+            async with Load(server.address(1), [GET_OLD], kept=1, fresh=1, rate=50) as load:
+                with pytest.raises((EOFError, OSError)):
+                    await asyncio.wait_for(blocked.head(), 15)
+                await until(lambda: len(server.status()["serving"]) == 2, 15)
+
+        assert not load.report.lost
+        assert "no sign of life" in server.log()
+        assert 'site_app.py", line 11 in application' in server.log()
+        assert (await request(server.address(0), "GET", "/")).body == b"old"
+
+
+@pytest.mark.skipif(not Path(FAKETIME).exists(), reason="needs the package faketime")
+async def test_step_of_the_clock_does_nothing(site: Site, tmp_path: Path) -> None:
+    """The wall clock goes back by an hour, then forward by two, while the monotonic one runs: no worker is replaced."""
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+    fake = {
+        "LD_PRELOAD": FAKETIME,
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
+    site.write(source(body="import time, os; scope['answer'] = print(int(time.time()), flush=True)"))
+    with serving(site.name, **site.options, **fake) as server:
+        before = server.pids()
+        for step in ("-3600", "+3600"):
+            clock.write_text(step)
+            with suppress(TimeoutError):  # more time than a worker may be silent
+                await until(lambda: server.logged("WORKER TIMEOUT"), 6)
+            assert (await request(server.address(), "GET", "/")).status == 200
+
+        assert server.pids() == before
+        times = [int(line) for line in server.log().splitlines() if line.isdecimal()]
+        assert times[-1] - times[-2] > 7_000  # the clock of the server did make the step
+        start = time.monotonic()
+        server.signal(signal.SIGTERM)
+        clock.write_text("-3600")
+        assert await server.exit_code(6) == 0
+        assert time.monotonic() - start < 6
+
+
+async def test_lost_socket_file_does_not_break_the_stop() -> None:
+    """With the socket files removed by somebody else, SIGTERM still ends all workers with code 0."""
+    with serving() as server:
+        pids = server.pids()
+        for path in server.folder.glob("*.sock"):
+            path.unlink()
+        server.signal(signal.SIGTERM)
+
+        assert await server.exit_code(6) == 0
+        assert not [pid for pid in pids if is_alive(pid)]
+
+
+@pytest.mark.parametrize("slots", ["unix", "shared"])
+async def test_workers_end_when_their_master_is_killed(slots: Slots) -> None:
+    """Within three seconds after SIGKILL of the master all workers are gone, whatever they have open."""
+    with serving(slots=slots) as server:
+        socket = await WebSocket.open(server.address())
+        stream = await EventStream.open(server.address(1))
+        slow = asyncio.create_task(request(server.address(), "GET", "/wait?ms=10000"))
+        await asyncio.sleep(0.3)  # until it is under way
+        pids = server.pids()
+        start = time.monotonic()
+        server.signal(signal.SIGKILL)
+        try:
+            await until(lambda: not [pid for pid in pids if is_alive(pid)], 10, "the end of the workers")
+            seconds = time.monotonic() - start
+        finally:
+            for pid in [pid for pid in pids if is_alive(pid)]:
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.gather(slow, socket.close(), stream.close(), return_exceptions=True)
+
+        print(f"gone after {seconds:.1f} s")
+        assert seconds < 3
+        shutil.rmtree(server.folder / "data")

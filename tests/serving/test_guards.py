@@ -1,0 +1,155 @@
+"""What serving/ relies on in gunicorn and uvicorn, by name and signature.
+
+A failure here means: a new version has changed something that we override, call or read. Compare the method named with
+ours, adapt serving/, then this file.
+"""
+
+import ast
+import hashlib
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import gunicorn.app.base
+import gunicorn.arbiter
+import gunicorn.sock
+import gunicorn.workers.base
+import gunicorn.workers.workertmp
+import pytest
+import uvicorn
+import uvicorn.server
+from uvicorn.lifespan.on import LifespanOn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import uvicorn.workers
+
+    import serving.worker
+from serving.arbiter import Arbiter
+from serving.server import Lifespan, Server
+
+G = gunicorn.arbiter.Arbiter
+
+SIGNATURES: list[tuple[Callable[..., Any], str]] = [
+    # Overridden by the arbiter.
+    (G.__init__, "(self, app)"),
+    (G.spawn_worker, "(self)"),
+    (G.manage_workers, "(self)"),
+    (G.murder_workers, "(self)"),
+    (G.wait_for_signals, "(self, timeout=1.0)"),
+    (G.reload, "(self)"),
+    (G.stop, "(self, graceful=True)"),
+    (G.handle_ttou, "(self)"),
+    # Called by it.
+    (G.setup, "(self, app)"),
+    (G.kill_worker, "(self, pid, sig)"),
+    (G.kill_workers, "(self, sig)"),
+    (G.reap_workers, "(self)"),
+    (gunicorn.app.base.BaseApplication.reload, "(self)"),
+    (gunicorn.workers.workertmp.WorkerTmp.notify, "(self)"),
+    (gunicorn.workers.workertmp.WorkerTmp.last_update, "(self)"),
+    (gunicorn.sock.BaseSocket.close, "(self)"),
+    # Overridden by the worker.
+    (gunicorn.workers.base.Worker.__init__, "(self, age, ppid, sockets, app, timeout, cfg, log)"),
+    (gunicorn.workers.base.Worker.notify, "(self)"),
+    (uvicorn.workers.UvicornWorker.init_signals, "(self) -> 'None'"),
+    (uvicorn.workers.UvicornWorker.run, "(self) -> 'None'"),
+    (uvicorn.workers.UvicornWorker._serve, "(self) -> 'None'"),
+    # Overridden by the server.
+    (uvicorn.Server.serve, "(self, sockets: 'list[socket.socket] | None' = None) -> 'None'"),
+    (uvicorn.Server.startup, "(self, sockets: 'list[socket.socket] | None' = None) -> 'None'"),
+    (uvicorn.Server.shutdown, "(self, sockets: 'list[socket.socket] | None' = None) -> 'None'"),
+    (uvicorn.Server.on_tick, "(self, counter: 'int') -> 'bool'"),
+    (uvicorn.Server.capture_signals, "(self) -> 'Generator[None, None, None]'"),
+    (LifespanOn.__init__, "(self, config: 'Config') -> 'None'"),
+    (LifespanOn.receive, "(self) -> 'LifespanReceiveMessage'"),
+    (LifespanOn.shutdown, "(self) -> 'None'"),
+    # Called by it.
+    (HttpToolsProtocol.shutdown, "(self) -> 'None'"),
+    (WebSocketsSansIOProtocol.shutdown, "(self) -> 'None'"),
+]
+
+
+@pytest.mark.parametrize(("function", "signature"), SIGNATURES, ids=lambda value: getattr(value, "__qualname__", ""))
+def test_signature(function: Callable[..., Any], signature: str) -> None:
+    """It is there and is called the same way."""
+    assert str(inspect.signature(function)) == signature
+
+
+ATTRIBUTES: list[tuple[type, set[str]]] = [
+    (
+        G,
+        {
+            "WORKER_BOOT_ERROR", "APP_LOAD_ERROR", "LISTENERS", "WORKERS", "START_CTX", "master_pid", "reexec_pid",
+            "systemd", "num_workers", "timeout", "cfg", "log", "app", "worker_class", "pid",
+        },
+    ),
+    (gunicorn.workers.base.Worker, {"age", "ppid", "sockets", "tmp", "pid", "max_requests", "cfg", "log", "wsgi"}),
+    (
+        uvicorn.Server,
+        {"config", "server_state", "servers", "lifespan", "started", "should_exit"},
+    ),
+    (uvicorn.server.ServerState, {"total_requests", "connections", "tasks", "default_headers"}),
+    (LifespanOn, {"config", "state", "error_occurred", "should_exit"}),
+    (HttpToolsProtocol, {"cycle", "transport", "connections"}),
+    (RequestResponseCycle, {"keep_alive", "response_started", "response_complete", "default_headers"}),
+    (WebSocketsSansIOProtocol, {"handshake_complete", "transport", "connections"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "names"), ATTRIBUTES, ids=lambda value: getattr(value, "__name__", ""))
+def test_attributes(kind: type, names: set[str]) -> None:
+    """What serving/ reads or sets is an attribute of the class, or is set somewhere in its methods."""
+    source = inspect.getsource(inspect.getmodule(kind) or kind)
+    assigned = {
+        node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute) and node.attr in names
+    }
+
+    assert names - assigned - set(dir(kind)) == set()
+
+
+# Methods of which we took over the order of steps: a change of their text is a change that we have to look at.
+BODIES: list[tuple[Callable[..., Any], str]] = [
+    (G.run, "fc33ca162f6f"),
+    (G.stop, "e82ab948fed0"),
+    (G.spawn_worker, "c6e0c8fc1015"),
+    (G.reap_workers, "4bc894f53cfa"),
+    (G.reload, "77f9e7ee89a2"),
+    (G.murder_workers, "4a9764a53769"),
+    (uvicorn.Server._serve, "37c2a1de3c24"),
+    (uvicorn.Server.startup, "884cdd027a0a"),
+    (uvicorn.Server.shutdown, "0c7399d44c41"),
+    (LifespanOn.main, "a6df43852efc"),
+    (uvicorn.workers.UvicornWorker.__init__, "91988fc31955"),
+    (uvicorn.workers.UvicornWorker._serve, "f89bc2357307"),
+]
+
+
+def fingerprint(function: Callable[..., Any]) -> str:
+    """Of the code without comments and indentation."""
+    lines = [line.strip() for line in inspect.getsource(function).splitlines()]
+    return hashlib.sha256("\n".join(line for line in lines if line and line[0] != "#").encode()).hexdigest()[:12]
+
+
+@pytest.mark.parametrize(("function", "known"), BODIES, ids=lambda value: getattr(value, "__qualname__", ""))
+def test_body(function: Callable[..., Any], known: str) -> None:
+    """Its text is the one that ours was written against."""
+    assert fingerprint(function) == known
+
+
+def test_defaults_of_constants() -> None:
+    """Exit codes and the heartbeat's clock are what they were."""
+    assert (G.WORKER_BOOT_ERROR, G.APP_LOAD_ERROR) == (3, 4)
+    assert "time.monotonic()" in inspect.getsource(gunicorn.workers.workertmp.WorkerTmp.notify)
+
+
+def test_our_classes_take_the_stock_places() -> None:
+    """`install` is what makes the literal command run ours."""
+    assert issubclass(Arbiter, G)
+    assert issubclass(serving.worker.Worker, uvicorn.workers.UvicornWorker)
+    assert issubclass(Server, uvicorn.Server)
+    assert issubclass(Lifespan, LifespanOn)
+    assert "Arbiter(self).run()" in inspect.getsource(gunicorn.app.base.BaseApplication.run)

@@ -1,0 +1,134 @@
+"""The ladder of time-outs, read from the files in which they stand.
+
+nginx and compose files are parsed, not searched, so that a value in a comment or in another block does not count.
+"""
+
+import ast
+import re
+from itertools import pairwise
+from typing import Any
+
+import crossplane  # type: ignore[import-untyped]
+import pytest
+from ruamel.yaml import YAML
+
+from app.asgi import sse
+from ops import nginx
+from serving.config import NGINX_UPSTREAM_KEEPALIVE, Settings
+from serving.worker import BEAT_SECONDS, Worker
+from soak.stack import ROOT
+
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
+
+
+def seconds(text: str) -> float:
+    """nginx's and compose's way to write a time."""
+    found = re.fullmatch(r"(\d+)(ms|s|m|)", text)
+    assert found, text
+    return int(found[1]) * SECONDS[found[2]]
+
+
+@pytest.fixture(scope="module")
+def directives(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], list[str]]:
+    """Every directive of the configuration as nginx reads it, includes followed, by the blocks that it stands in."""
+    folder = tmp_path_factory.mktemp("nginx")
+    nginx.prepare(folder, listen="127.0.0.1:8080", socket_dir=folder, max_body_bytes=1)
+    parsed = crossplane.parse(str(folder / "nginx.conf"), combine=True)
+    assert parsed["status"] == "ok", parsed["errors"]
+    found: dict[tuple[str, ...], list[str]] = {}
+
+    def walk(block: list[Any], path: tuple[str, ...]) -> None:
+        for entry in block:
+            found[(*path, entry["directive"])] = entry["args"]
+            walk(entry.get("block", []), (*path, entry["directive"]))
+
+    walk(parsed["config"][0]["parsed"], ())
+    return found
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    """The defaults."""
+    return Settings.from_environment({"WEB_CONCURRENCY": "2"})
+
+
+@pytest.fixture(scope="module")
+def compose() -> Any:
+    """docker-compose.yml with anchors and merges resolved."""
+    return YAML(typ="safe").load(ROOT / "docker-compose.yml")
+
+
+Directives = dict[tuple[str, ...], list[str]]
+UPSTREAM_KEEPALIVE = ("http", "upstream", "keepalive_timeout")
+READ_TIMEOUT = ("http", "server", "location", "proxy_read_timeout")
+
+
+def test_whole_order(directives: Directives, settings: Settings, compose: Any) -> None:
+    """Each step of the ladder is below the next one."""
+    upstream_keepalive = seconds(directives[UPSTREAM_KEEPALIVE][0])
+    read_timeout = seconds(directives[READ_TIMEOUT][0])
+    grace = default(compose["services"]["app"]["stop_grace_period"])
+
+    for quiet in (sse.HEARTBEAT_SECONDS, Worker.CONFIG_KWARGS["ws_ping_interval"]):
+        assert quiet < read_timeout
+    ladder = [
+        upstream_keepalive,
+        settings.drain,
+        settings.graceful_shutdown,
+        settings.graceful_timeout,
+        settings.timeout,
+    ]
+    assert all(lower < upper for lower, upper in pairwise(ladder)), ladder
+    assert upstream_keepalive < settings.keepalive
+    assert 2 * settings.graceful_timeout + 2 < grace
+    assert settings.timeout > 4 * BEAT_SECONDS
+
+
+def default(text: str) -> float:
+    """The default of `${NAME:-20}s`."""
+    found = re.fullmatch(r"\$\{\w+:-(\d+)\}(s)", text)
+    assert found, text
+    return seconds(found[1] + found[2])
+
+
+def test_both_sides_name_the_same_values(directives: Directives, settings: Settings, compose: Any) -> None:
+    """What serving/config.py says of nginx and compose is what stands there."""
+    assert seconds(directives[UPSTREAM_KEEPALIVE][0]) == NGINX_UPSTREAM_KEEPALIVE
+    for name in ("app", "baseline"):
+        service = compose["services"][name]
+        assert service["stop_grace_period"] == "${STOP_GRACE_PERIOD:-20}s"
+        assert default(service["stop_grace_period"]) == settings.stop_grace_period
+        assert service["stop_signal"] == "SIGTERM"
+        assert "STOP_GRACE_PERIOD" in service["environment"]
+
+
+def test_gunicorn_gets_the_values(settings: Settings) -> None:
+    """gunicorn.conf.py hands the settings on under gunicorn's names, unchanged."""
+    tree = ast.parse((ROOT / "gunicorn.conf.py").read_text())
+    given = {
+        node.targets[0].id: ast.unparse(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+
+    for name in ("timeout", "graceful_timeout", "keepalive", "max_requests", "max_requests_jitter"):
+        assert given[name] == f"settings.{name}"
+        assert hasattr(settings, name)
+
+
+def test_every_slot_is_balanced(directives: Directives) -> None:
+    """nginx picks the least busy worker, by one count for all its processes, over connections that it keeps."""
+    assert ("http", "upstream", "least_conn") in directives
+    assert ("http", "upstream", "zone") in directives
+    assert int(directives["http", "upstream", "keepalive"][0]) >= 64
+    assert directives["http", "server", "location", "proxy_http_version"] == ["1.1"]
+    assert "non_idempotent" not in directives["http", "server", "location", "proxy_next_upstream"]
+
+
+def test_supervisor_waits_long_enough() -> None:
+    """The local runtime gives a stop as long as the containers: more than twice the graceful time-out and 2 s."""
+    source = (ROOT / "ops" / "local.py").read_text()
+    conf = (ROOT / "ops" / "supervisord.conf").read_text()
+
+    assert "return 2 * int(" in source
+    assert conf.count("stopsignal=TERM\nstopwaitsecs=%(ENV_SLIPWAY_STOP_SECONDS)s") == 2

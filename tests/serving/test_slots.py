@@ -1,0 +1,27 @@
+"""Which worker has which slot, and who serves the slots that have lost theirs."""
+
+import pytest
+
+from serving.slots import Loans, emptiest, lend_orphans
+
+
+@pytest.mark.parametrize(
+    ("taken", "slot"), [([], 0), ([0, 1], 2), ([0, 2], 1), ([0, 1, 2], 0), ([0, 1, 2, 0], 1), ([2, 2, 1], 0)]
+)
+def test_new_worker_gets_the_emptiest_slot(taken: list[int], slot: int) -> None:
+    """The first of those with the fewest workers."""
+    assert emptiest(3, taken) == slot
+
+
+def test_orphans_are_lent_in_turn_and_taken_back() -> None:
+    """Slots without a worker go to the others one by one, and come back when they have one again."""
+    loans = Loans(4)
+
+    lend_orphans(loans, 4, [(1, 101), (3, 103)])
+    assert (loans.of(101), loans.of(103)) == ([0], [2])
+
+    lend_orphans(loans, 4, [(0, 100), (1, 101), (3, 103)])
+    assert (loans.of(100), loans.of(101), loans.of(103)) == ([2], [], [])
+
+    lend_orphans(loans, 4, [])
+    assert [loans.of(pid) for pid in (100, 101, 103)] == [[], [], []]
