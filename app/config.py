@@ -1,5 +1,6 @@
 """The app's settings. The only module in `app/` that reads the environment; `.env.example` is the manual."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from environment import Environment, SettingError
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # as browsers write it: no path
+MOST_PER_POOL = 10  # more make nothing faster: a worker has one core, and so have most of its queries
 MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
 
 
@@ -22,6 +24,8 @@ class Settings:
 
     data_dir: Path
     database_url: URL
+    database_connections: int
+    workers: int
     bus_url: str
     max_body_bytes: int
     max_requests_in_flight: int
@@ -45,6 +49,8 @@ class Settings:
         return cls(
             data_dir=data_dir,
             database_url=_database_url(env.text("DATABASE_URL", f"sqlite:///{data_dir}/slipway.db")),
+            database_connections=env.integer("DATABASE_CONNECTIONS", 40, 1, 100_000),
+            workers=env.integer("WEB_CONCURRENCY", os.cpu_count() or 1, 1, 1024),
             bus_url=_bus_url(env.text("BUS_URL", "embedded"), data_dir),
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),
             max_requests_in_flight=env.integer("MAX_REQUESTS_IN_FLIGHT", 2_000, 1, 1_000_000),
@@ -59,6 +65,11 @@ class Settings:
             worker_slot=None if slot < 0 else slot,
             commit=env.text("COMMIT", "unknown"),
         )
+
+    @property
+    def database_pool(self) -> int:
+        """The connections of one worker: while workers are replaced there are two more than usual."""
+        return max(1, min(MOST_PER_POOL, self.database_connections // (self.workers + 2)))
 
 
 def _database_url(text: str) -> URL:

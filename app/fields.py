@@ -26,12 +26,13 @@ def json_object(data: Any) -> dict[str, Any]:
     return data
 
 
-def text(data: Mapping[str, Any], field: str, most: int) -> str:
-    """A string of 1 to `most` characters, none of them a control character."""
+def text(data: Mapping[str, Any], field: str, most: int, *, lines: bool = False) -> str:
+    """A string of 1 to `most` characters, none of them a control character but for the ends of `lines`."""
     value = data.get(field)
     if not isinstance(value, str) or not 1 <= len(value) <= most or not value.strip():
         raise invalid(field, value, f"a text of 1 to {most} characters, not all of them blank")
-    if any(unicodedata.category(character) in CONTROL for character in value):
+    checked = value.replace("\n", "") if lines else value
+    if any(unicodedata.category(character) in CONTROL for character in checked):
         raise invalid(field, value, "a text without control characters")
     return value
 

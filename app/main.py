@@ -12,7 +12,8 @@ from typing import Any
 from app.access import HEALTH, AccessRecord
 from app.asgi.errors import HTTPError
 from app.asgi.lifespan import Lifespan
-from app.asgi.middleware import Errors, Exchanges, Limits, Origins
+from app.asgi.middleware import Errors, Exchanges, Limits
+from app.asgi.origins import Origins
 from app.asgi.routing import Route, Router, websocket
 from app.asgi.types import ASGIApp, Receive, Scope, Send
 from app.config import Settings
@@ -58,7 +59,7 @@ def create_app(settings: Settings) -> ASGIApp:
     app: ASGIApp = Router(routes, max_body_bytes=settings.max_body_bytes)
     app = Limits(app, requests=settings.max_requests_in_flight, websockets=settings.max_websockets, exempt=HEALTH)
     app = Errors(app, {Unavailable: unavailable})
-    app = Origins(app, settings.allowed_origins)  # around Errors, so that a page of an allowed origin can read those too
+    app = Origins(app, settings.allowed_origins)  # around Errors: a page of an allowed origin may read those, too
     exchanges = Exchanges(app, AccessRecord(settings.worker_slot) if settings.access_log else None)
     return Lifespan(exchanges, partial(lifespan, settings, exchanges))
 

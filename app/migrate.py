@@ -13,15 +13,17 @@ from sqlalchemy import URL, text
 from app.config import Settings
 from app.services.database import sync_engine, translated
 from app.services.errors import Unavailable
+from environment import SettingError
 
 ADVISORY_LOCK = 7_391_446  # any number, the same on every machine
+CONNECTIONS = "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
 
 
 def migrate(url: URL) -> None:
     """Upgrade to the newest revision; raises Unavailable while the database is away."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    engine = sync_engine(url)
+    engine = sync_engine(url, 1, patient=True)
     try:
         with translated(), engine.begin() as connection:
             if engine.dialect.name == "postgresql":
@@ -32,10 +34,26 @@ def migrate(url: URL) -> None:
         engine.dispose()
 
 
+def check_connections(url: URL, connections: int) -> None:
+    """Raise SettingError if all workers together may open more connections than the server has for them."""
+    if url.get_backend_name() != "postgresql":
+        return
+    engine = sync_engine(url, 1)
+    try:
+        with translated(), engine.connect() as connection:
+            most = connection.execute(text(CONNECTIONS)).scalar_one()
+    finally:
+        engine.dispose()
+    if connections > most:
+        raise SettingError("DATABASE_CONNECTIONS", str(connections), f"at most {most}, which is what the server has")
+
+
 def main() -> None:
     """Migrate what the settings name; of a database that is away say where it was looked for."""
-    url = Settings.from_environment().database_url
+    settings = Settings.from_environment()
+    url = settings.database_url
     try:
+        check_connections(url, settings.database_connections)
         migrate(url)
     except Unavailable as error:
         reason = str(error.__cause__).splitlines()[0]

@@ -54,7 +54,7 @@ class Application:
 
     def __init__(self, settings: Settings) -> None:
         self.max_body_bytes = settings.max_body_bytes
-        self.users = BlockingUsers(sync_engine(settings.database_url))
+        self.users = BlockingUsers(sync_engine(settings.database_url, settings.database_pool))
         routes = [
             Route("GET", "/readyz", self.readyz),
             Route("GET", "/api/users", self.list_users),
@@ -85,8 +85,6 @@ class Application:
         headers = [
             (name.decode(), value.decode("latin-1")) for name, value in response.headers if name != b"connection"
         ]
-        if response.status not in (204, 304):
-            headers.append(("content-length", str(len(response.body))))
         headers.append(("x-request-id", request_id))
         start_response(f"{response.status} {HTTPStatus(response.status).phrase}", headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]

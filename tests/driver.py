@@ -58,14 +58,14 @@ class Conversation:
         self._from_app: asyncio.Queue[Message] = asyncio.Queue()
 
     async def __aenter__(self) -> "Conversation":
-        self._task = asyncio.ensure_future(self._app(self.scope, self._to_app.get, self._sent))
+        self.task = asyncio.ensure_future(self._app(self.scope, self._to_app.get, self._sent))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
 
     async def _sent(self, message: Message) -> None:
         if self.send_error is not None:
@@ -79,11 +79,11 @@ class Conversation:
     async def take(self, kind: str | None = None, seconds: float = SECONDS) -> Message:
         """The app's next message; raises what the app raised, or TimeoutError."""
         coming = asyncio.ensure_future(self._from_app.get())
-        await asyncio.wait({coming, self._task}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({coming, self.task}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if not coming.done():
             coming.cancel()
-            if self._task.done():
-                self._task.result()
+            if self.task.done():
+                self.task.result()
                 raise AssertionError(f"the app returned instead of sending {kind or 'a message'}")
             raise TimeoutError(f"the app did not send {kind or 'a message'} within {seconds} s")
         message = coming.result()
@@ -93,14 +93,14 @@ class Conversation:
     async def nothing(self, seconds: float = QUIET_SECONDS) -> None:
         """Check that the app neither sends nor ends for a moment."""
         coming = asyncio.ensure_future(self._from_app.get())
-        done, _ = await asyncio.wait({coming, self._task}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({coming, self.task}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         coming.cancel()
         assert not done, f"unexpected: {coming.result() if coming in done else 'the app ended'}"
 
     async def end(self, seconds: float = SECONDS) -> None:
         """Wait until the app returns; raises what it raised, and for a message that nobody took."""
         async with asyncio.timeout(seconds):
-            await self._task
+            await self.task
         assert self._from_app.empty(), self._from_app.get_nowait()
 
 

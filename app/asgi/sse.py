@@ -9,10 +9,12 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .errors import Disconnected
 from .response import NO_STORE
 from .types import Receive, Scope, Send
 
 HEARTBEAT_SECONDS = 15.0  # below the 60 s after which nginx and most proxies drop a silent stream
+SEND_SECONDS = 10.0  # a client that takes nothing for so long is cut off; nginx's send_timeout is the same
 RETRY_MILLISECONDS = 1_000  # how long a client waits before it comes back to another worker
 
 HEADERS = (
@@ -79,14 +81,22 @@ class EventStream:
                 if coming.done():
                     if (event := coming.result()) is None:
                         return
-                    await send({"type": "http.response.body", "body": event.encode(), "more_body": True})
+                    await _send(send, event.encode())
                     coming = asyncio.ensure_future(anext(self.events, None))
                 if clock() >= beat_at:
-                    await send({"type": "http.response.body", "body": b": heartbeat\n\n", "more_body": True})
+                    await _send(send, b": heartbeat\n\n")
                     beat_at = clock() + self.heartbeat
         finally:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _send(send: Send, body: bytes) -> None:
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+    except TimeoutError:
+        raise Disconnected from None
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -31,6 +31,8 @@ class State(Enum):
 class WebSocket:
     """One connection as a handler sees it. A wrong order of calls raises RuntimeError."""
 
+    __slots__ = ("_receive", "_send", "max_message_bytes", "params", "scope", "state_of_connection")
+
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_message_bytes: int) -> None:
         self.scope = scope
         self.params: dict[str, str] = {}

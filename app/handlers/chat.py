@@ -2,19 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from app import fields
-from app.asgi.errors import HTTPError
+from app.asgi.errors import Disconnected, HTTPError
 from app.asgi.response import encode_json
-from app.asgi.websocket import RESTART, TRY_AGAIN, WebSocket
+from app.asgi.websocket import TRY_AGAIN, WebSocket
 from app.services import Services
-from app.services.bus import Beat, Bus, Item, Reset, SlowReader
+from app.services.bus import Availability, Bus, Item, Message, SlowReader, Subscription
 from app.services.errors import Unavailable
 
 USER_LENGTH = 40  # characters
 MESSAGE_LENGTH = 2_000  # characters
+KEY_LENGTH = 40  # characters
+CLOSE_SECONDS = 5.0  # what a reader that is too slow has left, to take what was sent before the close
 
 
 async def echo(socket: WebSocket) -> None:
@@ -30,42 +31,71 @@ async def chat(socket: WebSocket) -> None:
     after = fields.message_id(services.bus.parse, socket.query.get("after"))
     await socket.accept()
     await socket.send(encode_json({"type": "hello", **services.monitor.identity}))
-    async with services.bus.subscribe(after) as items:
-        reading = asyncio.create_task(_read(socket, services.bus))
-        writing = asyncio.create_task(_write(socket, items))
-        draining = asyncio.create_task(services.draining.wait())
-        tasks = {reading, writing, draining}
+    socket.scope["headers"].clear()  # 1 KiB that nobody reads again, for as long as the connection lives
+    writer = Writer(socket)
+    subscription = writer.subscription = services.bus.attach(after, writer.wake)
+    try:
+        async with writer.patience:
+            while True:
+                await _publish(socket, services.bus, await socket.receive())
+    except TimeoutError:
+        pass  # it read too slowly, and the rest of its time is over
+    finally:
+        services.bus.detach(subscription)
+        writer.stop()
+
+
+class Writer:
+    """Sends what a subscription has. It has a task only while there is something: an idle connection costs little."""
+
+    __slots__ = ("_socket", "_task", "patience", "subscription")
+
+    def __init__(self, socket: WebSocket) -> None:
+        self.subscription: Subscription | None = None  # the bus may wake us before it has given us one
+        self.patience = asyncio.timeout(None)  # the connection's, from when it is found to read too slowly
+        self._socket = socket
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """Called by the bus."""
+        if self.subscription is not None and self.subscription.overflowed:
+            self.patience.reschedule(asyncio.get_running_loop().time() + CLOSE_SECONDS)
+        if self._task is None:
+            self._task = asyncio.create_task(self._write())
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _write(self) -> None:
+        assert self.subscription is not None
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if draining in done:
-                await socket.close(RESTART, "the worker restarts; connect again")
-            for task in done - {draining}:
-                task.result()
-        except (SlowReader, Unavailable) as error:
-            await socket.close(TRY_AGAIN, str(error) or "too slow; connect again")
+            async for item in self.subscription.take():
+                await self._socket.send(_text(item))
+        except SlowReader:
+            await self._socket.close(TRY_AGAIN, "too slow; connect again")
+        except Disconnected:
+            pass  # the reader has been told too
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            self._task = None
 
 
-async def _read(socket: WebSocket, bus: Bus) -> None:
-    while True:
-        text = await socket.receive()
-        try:
-            await bus.publish(_message(text))
-        except HTTPError as error:
-            await socket.send(encode_json({"type": "error", "detail": error.detail}))
-        except Unavailable as error:
-            await socket.send(encode_json({"type": "error", "detail": f"{error}; the message was not sent"}))
+def _text(item: Item) -> str:
+    if isinstance(item, Message):
+        return item.json
+    if isinstance(item, Availability):
+        return encode_json({"type": "bus", "available": item.available})
+    return '{"type":"reset"}'
 
 
-async def _write(socket: WebSocket, items: AsyncIterator[Item]) -> None:
-    async for item in items:
-        if isinstance(item, Reset):
-            await socket.send('{"type":"reset"}')
-        elif not isinstance(item, Beat):
-            await socket.send(item.json())
+async def _publish(socket: WebSocket, bus: Bus, text: str | bytes) -> None:
+    try:
+        await bus.publish(_message(text))
+    except HTTPError as error:
+        await socket.send(encode_json({"type": "error", "detail": error.detail}))
+    except Unavailable as error:
+        detail = f"{error}; the message was not sent"
+        await socket.send(encode_json({"type": "error", "detail": detail, "again": True}))
 
 
 def _message(text: str | bytes) -> str:
@@ -73,6 +103,8 @@ def _message(text: str | bytes) -> str:
         data = fields.json_object(json.loads(text))
     except (ValueError, RecursionError):
         raise HTTPError(400, "The message is not JSON.") from None
-    user, message = fields.text(data, "user", USER_LENGTH), fields.text(data, "message", MESSAGE_LENGTH)
+    user, message = fields.text(data, "user", USER_LENGTH), fields.text(data, "message", MESSAGE_LENGTH, lines=True)
+    # What the sender may add to know its own message by: the same words may be sent twice.
+    key = {"key": fields.text(data, "key", KEY_LENGTH)} if "key" in data else {}
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return encode_json({"user": user, "message": message, "at": at})
+    return encode_json({"user": user, "message": message, "at": at, **key})

@@ -7,8 +7,7 @@ from app.asgi.request import Request
 from app.asgi.response import encode_json
 from app.asgi.sse import Event, EventStream
 from app.services import Services
-from app.services.bus import Beat, Reset, SlowReader
-from app.services.errors import Unavailable
+from app.services.bus import Availability, Beat, Reset, SlowReader
 
 
 async def events(request: Request) -> EventStream:
@@ -21,6 +20,8 @@ async def events(request: Request) -> EventStream:
 
 async def _events(services: Services, after: str | None) -> AsyncGenerator[Event, None]:
     yield Event(encode_json(services.monitor.identity), name="hello")
+    for beat in services.monitor.workers():
+        yield Event(encode_json(beat), name="worker")
     async with services.bus.subscribe(after) as items:
         try:
             async for item in items:
@@ -28,7 +29,9 @@ async def _events(services: Services, after: str | None) -> AsyncGenerator[Event
                     yield Event("{}", name="reset")
                 elif isinstance(item, Beat):
                     yield Event(item.data, name="worker")
+                elif isinstance(item, Availability):
+                    yield Event(encode_json({"available": item.available}), name="bus")
                 else:
-                    yield Event(item.json(), id=item.id)
-        except (SlowReader, Unavailable):
+                    yield Event(item.json, id=item.id)
+        except SlowReader:
             return  # the client comes back with its last id

@@ -25,7 +25,7 @@ const socket = new ChatSocket(
   {
     state(state) {
       showState(state);
-      if (state.phase === "connected") outbox.connected();
+      if (state.phase === "connected") state.away ? outbox.held() : outbox.connected();
       if (state.phase !== "waiting") return;
       if (state.code === MESSAGE_TOO_BIG) outbox.refused("the message is too big");
       outbox.lost();
@@ -35,7 +35,7 @@ const socket = new ChatSocket(
       log.add(entry);
     },
     reset: () => log.gap(),
-    refused: (detail) => outbox.refused(detail),
+    refused: (detail, again) => (again ? outbox.held() : outbox.refused(detail)),
   },
   "0",
 );

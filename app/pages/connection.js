@@ -3,16 +3,16 @@
  * Connections that come back: the back-off, the place in the log, and the two transports.
  *
  * @typedef {{slot: number | null, pid: number}} Worker
- * @typedef {{id: string, user: string, message: string, at: string}} Entry
+ * @typedef {{id: string, user: string, message: string, at: string, key?: string}} Entry
  * @typedef {Worker & {requests: number, rate: number, connections: number, memory: number, lag: number, since: string}} Heartbeat
  * @typedef {{phase: "connecting", again: boolean}
- *   | {phase: "connected", worker: Worker}
+ *   | {phase: "connected", worker: Worker, away: boolean}
  *   | {phase: "waiting", delayMs: number, code: number}} State
  * @typedef {object} Handlers
  * @property {(state: State) => void} state
  * @property {(entry: Entry) => void} [entry] called once for each id, in the order of the log
  * @property {() => void} [reset] what was missed is no longer kept
- * @property {(detail: string) => void} [refused]
+ * @property {(detail: string, again: boolean) => void} [refused]
  * @property {(heartbeat: Heartbeat) => void} [worker]
  */
 
@@ -36,7 +36,8 @@ export function describe(/** @type {State} */ state) {
       return state.again ? "reconnecting…" : "connecting…";
     case "connected": {
       const { slot, pid } = state.worker;
-      return slot === null ? `connected to the worker with pid ${pid}` : `connected to worker ${slot} (pid ${pid})`;
+      const worker = slot === null ? `the worker with pid ${pid}` : `worker ${slot} (pid ${pid})`;
+      return state.away ? `connected to ${worker}, which waits for the message log` : `connected to ${worker}`;
     }
     case "waiting": {
       const when = state.delayMs < 1_000 ? "…" : ` in ${Math.round(state.delayMs / 1_000)} s…`;
@@ -50,6 +51,8 @@ class Connection {
   #attempt = 0;
   #timer = 0;
   #openedAt = Infinity;
+  /** @type {Worker | undefined} */
+  #worker;
   /** @type {Set<string>} */
   #seen = new Set();
 
@@ -72,7 +75,13 @@ class Connection {
 
   opened(/** @type {Worker} */ worker) {
     this.#openedAt = performance.now();
-    this.handlers.state({ phase: "connected", worker });
+    this.#worker = worker;
+    this.handlers.state({ phase: "connected", worker, away: false });
+  }
+
+  /** The worker is there, but what carries messages between the workers has gone away, or is back. */
+  bus(/** @type {boolean} */ available) {
+    if (this.#worker) this.handlers.state({ phase: "connected", worker: this.#worker, away: !available });
   }
 
   deliver(/** @type {Entry} */ entry) {
@@ -119,7 +128,7 @@ export class ChatSocket extends Connection {
     this.#socket.onclose = ({ code }) => this.lost(code);
   }
 
-  send(/** @type {{user: string, message: string}} */ message) {
+  send(/** @type {{user: string, message: string, key: string}} */ message) {
     this.#socket?.send(JSON.stringify(message));
   }
 
@@ -131,7 +140,9 @@ export class ChatSocket extends Connection {
       case "reset":
         return this.reset();
       case "error":
-        return this.handlers.refused?.(frame.detail);
+        return this.handlers.refused?.(frame.detail, frame.again === true);
+      case "bus":
+        return this.bus(frame.available);
       case undefined:
         return this.deliver(frame);
     }
@@ -164,6 +175,7 @@ export class EventStream extends Connection {
     on("message", (data) => this.deliver(JSON.parse(data)));
     on("worker", (data) => this.handlers.worker?.(JSON.parse(data)));
     on("reset", () => this.reset());
+    on("bus", (data) => this.bus(JSON.parse(data).available));
     source.onerror = () => {
       // An ended stream is reopened by the browser with the server's retry hint; any answer but 200 ends it for good.
       if (source.readyState === EventSource.CLOSED) giveUp();

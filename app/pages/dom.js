@@ -36,6 +36,6 @@ export function setTime(/** @type {HTMLElement} */ element, /** @type {string} *
 
 export function showState(/** @type {import("./connection.js").State} */ state) {
   const line = byId("state", HTMLElement);
-  line.dataset.phase = state.phase;
+  line.dataset.phase = state.phase === "connected" && state.away ? "waiting" : state.phase;
   line.textContent = describe(state);
 }

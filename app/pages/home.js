@@ -79,7 +79,7 @@ function sweep() {
 const stream = new EventStream({
   state(state) {
     showState(state);
-    connected = state.phase === "connected";
+    connected = state.phase === "connected" && !state.away;
     body.classList.toggle("stale", !connected);
     if (state.phase !== "connected") return;
     servingPid = state.worker.pid;

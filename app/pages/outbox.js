@@ -8,7 +8,7 @@ import { setField, stamp } from "./dom.js";
 // After a lost connection the replay shows whether the message had arrived; only then may it be sent again.
 const REPLAY_MS = 2_000;
 
-/** @typedef {{user: string, message: string}} Message */
+/** @typedef {{user: string, message: string, key: string}} Message */
 
 export class Outbox {
   /** @type {(Message & {element: HTMLElement})[]} */
@@ -28,15 +28,24 @@ export class Outbox {
     return this.list.childElementCount === 0;
   }
 
-  add(/** @type {Message} */ { user, message }) {
+  add(/** @type {{user: string, message: string}} */ { user, message }) {
     const element = stamp("pending-entry", { user, message, status: "not sent yet" });
+    const key = Math.random().toString(36).slice(2) + Date.now().toString(36);
     this.list.append(element);
-    this.#queue.push({ user, message, element });
+    this.#queue.push({ user, message, key, element });
     this.#next();
+  }
+
+  /** The server takes nothing for now, and has said so of what was sent; it says too when it does again. */
+  held() {
+    this.#connected = this.#sent = false;
+    clearTimeout(this.#timer);
+    if (this.#queue[0]) setField(this.#queue[0].element, "status", "not sent yet");
   }
 
   connected() {
     this.#connected = true;
+    clearTimeout(this.#timer);
     if (!this.#sent) return this.#next();
     this.#timer = setTimeout(() => {
       this.#sent = false;
@@ -50,9 +59,8 @@ export class Outbox {
     if (this.#sent) setField(this.#queue[0].element, "status", "not confirmed yet");
   }
 
-  heard(/** @type {Message} */ { user, message }) {
-    const first = this.#queue[0];
-    if (this.#sent && first.user === user && first.message === message) this.#done().element.remove();
+  heard(/** @type {{key?: string}} */ { key }) {
+    if (this.#queue[0]?.key === key) this.#done().element.remove();
   }
 
   /** The server will not have the first message: it stays visible, for the writer to change or drop. */
@@ -72,7 +80,7 @@ export class Outbox {
     if (!this.#connected || this.#sent || !first) return;
     this.#sent = true;
     setField(first.element, "status", "sending…");
-    this.send({ user: first.user, message: first.message });
+    this.send({ user: first.user, message: first.message, key: first.key });
   }
 
   #done() {

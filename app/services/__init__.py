@@ -35,7 +35,7 @@ class Services:
 @asynccontextmanager
 async def open_services(settings: Settings, counter: Counter, draining: asyncio.Event) -> AsyncIterator[Services]:
     """Open what the settings name. A database or bus that is away makes the worker not ready; it is no failure."""
-    users = Users(async_engine(settings.database_url))
+    users = Users(async_engine(settings.database_url, settings.database_pool))
     bus = open_bus(settings)
     monitor = Monitor(bus, counter, settings.worker_slot)
     await bus.start()

@@ -42,7 +42,7 @@ class Bus(ABC):
 
     @abstractmethod
     async def tell(self, data: str) -> None:
-        """Pass a beat on to all workers, and try a write, so that a log that takes none is noticed when nobody talks."""
+        """Pass a beat on to all workers, and write, so that a log that takes nothing is noticed when nobody talks."""
 
     @abstractmethod
     async def read(self, after: int, limit: int) -> Extract:
@@ -73,10 +73,9 @@ class Bus(ABC):
         self._listening = asyncio.create_task(self._listen())
 
     async def stop(self) -> None:
-        if self._listening is not None:
+        while self._listening is not None and not self._listening.done():
             self._listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listening
+            await asyncio.wait({self._listening}, timeout=0.1)  # and again: redis-py may lose a cancellation
         await self.close()
 
     async def publish(self, data: str) -> str:
@@ -91,9 +90,9 @@ class Bus(ABC):
             await self.tell(data)
 
     def attach(self, after: str | None, wake: Callable[[], None], *, beats: bool = False) -> Subscription:
-        """A connection's place: from `after` on, or new messages only; `wake` is called when there is something to take.
+        """A connection's place: from `after` on, or new messages only. `detach` it in the end.
 
-        Raises BadCursor for an id that is none. `detach` it in the end.
+        `wake` is called when there is something to take. Raises BadCursor for an id that is none.
         """
         subscription = Subscription(self, None if after is None else parse_id(after), wake, beats=beats)
         self._subscriptions.add(subscription)

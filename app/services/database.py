@@ -1,7 +1,7 @@
 """Engines for SQLite and PostgreSQL, set up the same for the ASGI app (async) and the WSGI baseline (sync)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,22 @@ from sqlalchemy.types import TypeDecorator
 
 from .errors import Unavailable
 
-BUSY_TIMEOUT_SECONDS = 5  # how long a writer waits for another one before the request ends with 503
-POOL: dict[str, Any] = {
-    "pool_size": 5,  # per worker; workers x pool_size must stay below PostgreSQL's max_connections (100)
-    "max_overflow": 0,
-    "pool_timeout": 2,  # seconds; then the request ends with 503
-    "pool_pre_ping": True,  # a restarted server costs one round trip, not one failed request per connection
+ANSWER_SECONDS = 8.0  # then a request ends with 503, whatever it waits for; the others below come first
+BUSY_TIMEOUT_SECONDS = 5  # how long SQLite waits for another writer
+POOL_SECONDS = 2  # how long a request waits for a free connection
+PATIENT_SECONDS = 120
+PATIENT_OPTIONS = f"-c lock_timeout={PATIENT_SECONDS}s"
+# PostgreSQL gives up what waits for a lock, and what takes too long; a server that is gone without a word is noticed.
+POSTGRESQL = {
+    "connect_timeout": 2,
+    "tcp_user_timeout": 5_000,  # milliseconds
+    "client_encoding": "utf8",
+    "options": "-c lock_timeout=3s -c statement_timeout=6s",
+}
+# Not OperationalError for SQLAlchemy, and cured by somebody else all the same: https://www.postgresql.org/docs/current/errcodes-appendix.html
+ELSEWHERE = {
+    "25006",  # read_only_sql_transaction: a standby
+    "42P01",  # undefined_table: not migrated yet
 }
 
 
@@ -36,33 +46,40 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
 
 
-def async_engine(url: URL) -> AsyncEngine:
-    """An engine for one worker; make it after the fork."""
+def async_engine(url: URL, connections: int = 5) -> AsyncEngine:
+    """An engine for one worker with at most so many connections; make it after the fork."""
     if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **_options(url))
+        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **_options(url, connections))
     else:
-        engine = create_async_engine(url, **_options(url))
+        engine = create_async_engine(url, **_options(url, connections))
     _prepare(engine.sync_engine)
     return engine
 
 
-def sync_engine(url: URL) -> Engine:
-    """The same engine for threads."""
-    engine = create_engine(url, **_options(url))
+def sync_engine(url: URL, connections: int = 5, *, patient: bool = False) -> Engine:
+    """The same engine for threads; a patient one waits for others for minutes, as a migration must."""
+    engine = create_engine(url, **_options(url, connections, patient))
     _prepare(engine)
     return engine
 
 
-def _options(url: URL) -> dict[str, Any]:
+def _options(url: URL, connections: int, patient: bool = False) -> dict[str, Any]:
+    pool = {"pool_size": connections, "max_overflow": 0, "pool_timeout": POOL_SECONDS}
     if url.get_backend_name() == "sqlite":
-        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
-        return {**POOL, "pool_pre_ping": False, "connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}}
-    return {**POOL, "connect_args": {"connect_timeout": 2, "client_encoding": "utf8"}}
+        return {**pool, "connect_args": {"timeout": PATIENT_SECONDS if patient else BUSY_TIMEOUT_SECONDS}}
+    # A restarted server then costs one round trip, not one failed request for each connection.
+    return {
+        **pool,
+        "pool_pre_ping": True,
+        "connect_args": POSTGRESQL | ({"options": PATIENT_OPTIONS} if patient else {}),
+    }
 
 
 def _prepare(engine: Engine) -> None:
     if engine.dialect.name != "sqlite":
         return
+    with suppress(OSError):  # the first request then finds that there is no file, and says so
+        Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
 
     # https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable
     @event.listens_for(engine, "connect")
@@ -86,9 +103,9 @@ def translated() -> Iterator[None]:
     """Turn what says that the database is away, locked or full into Unavailable."""
     try:
         yield
-    except (OperationalError, PoolTimeoutError) as error:
+    except (OperationalError, PoolTimeoutError, TimeoutError) as error:
         raise Unavailable("the database is not available") from error
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not error.connection_invalidated and getattr(error.orig, "sqlstate", None) not in ELSEWHERE:
             raise
         raise Unavailable("the database is not available") from error

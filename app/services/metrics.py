@@ -31,7 +31,8 @@ class _Workers(Collector):
         for key, kind, name, text in FAMILIES:
             family = kind(name, text, labels=["slot"])
             for beat in self._beats:
-                family.add_metric([str(beat["slot"])], beat[key])
+                # Without slots the process id tells workers apart: a series must not be there twice.
+                family.add_metric([str(beat["pid"] if beat["slot"] is None else beat["slot"])], beat[key])
             yield family
 
 

@@ -42,7 +42,7 @@ class Monitor:
         """The last beat of each worker that is still heard of, by slot."""
         now = time.monotonic()
         beats = [beat for heard, beat in self._heard.values() if now - heard < GONE_SECONDS]
-        return sorted(beats, key=lambda beat: str(beat["slot"]))
+        return sorted(beats, key=lambda beat: (beat["slot"] or 0, beat["pid"]))
 
     async def run(self) -> None:
         """Beat and listen until cancelled."""

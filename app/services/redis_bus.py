@@ -1,106 +1,115 @@
 """The bus of many machines: the log is a stream in Redis (https://redis.io/docs/latest/develop/data-types/streams/)."""
 
-import time
-from collections.abc import AsyncIterator, Awaitable
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from .bus import Beat, Bus, Keep, Message, Position
-from .errors import BadCursor, Unavailable
+from .bus import Beat, Bus, Extract, Keep, Message
+from .errors import Unavailable
+from .redis_scripts import APPEND, BEAT, BEATS, KEYS, LOG, READ, RENEW
 
-LOG, BEATS = "slipway:log", "slipway:beats"
 KEEP_BEATS = 64
-TRIM_EVERY = 64  # publishes between two looks for what is too old
-PUBLISH_TIMEOUT_SECONDS = 2.0
-BLOCK_MILLISECONDS = 1_500  # how long one read waits for news; below the client's own time-out, which is 5 s by default
-LISTEN_TIMEOUT_SECONDS = 4.0
+CONNECTIONS = 8  # per worker, beside the listener's own
+ANSWER_SECONDS = 1.5  # for one command; by default redis-py waits 5 s, and tries again three times
+BLOCK_SECONDS = 1.0  # how long one read of the listener waits for news
+CLOCK_SECONDS = 0.1  # a longer round trip says nothing about Redis's clock
+NEVER = 9e15  # milliseconds
+NO_BEATS = "9999999999999999-0"  # an id after all that Redis gives
 
 
 class RedisBus(Bus):
-    """One connection listens, a pool of others publishes."""
+    """One connection listens, a pool of others does the rest."""
 
     def __init__(self, url: str, keep: Keep) -> None:
         super().__init__()
         self._keep = keep
-        self._published = 0
-        self._last_beat = "$"
-        self._publisher = _client(url, PUBLISH_TIMEOUT_SECONDS)
-        self._listener = _client(url, LISTEN_TIMEOUT_SECONDS)
+        self._last_beat = "0-0"
+        self._ahead: float | None = None  # what Redis's clock shows more than our loop's, in milliseconds
+        self._client = _client(url, CONNECTIONS, ANSWER_SECONDS)
+        self._listener = _client(url, 1, BLOCK_SECONDS + ANSWER_SECONDS)
 
-    def parse(self, text: str) -> Position:
-        milliseconds, _, sequence = text.partition("-")
-        if not all(part.isascii() and part.isdigit() and len(part) < 20 for part in (milliseconds, sequence or "0")):
-            raise BadCursor(text)
-        return int(milliseconds), int(sequence or 0)
+    async def append(self, data: str) -> tuple[str, int]:
+        latest = NEVER if self._ahead is None else self._milliseconds() + self._ahead + ANSWER_SECONDS * 1_000
+        try:
+            epoch, number = await self._run(APPEND, _name(), data, self._keep.messages, latest)
+        except Unavailable:
+            self._ahead = None  # one of the clocks may have been set; the next beat compares them again
+            raise
+        return epoch.partition(":")[0], number
 
-    async def publish(self, data: str) -> str:
-        async with _translated():
-            number: str = await _answer(
-                self._publisher.xadd(LOG, {"data": data}, maxlen=self._keep.messages, approximate=True)
-            )
-            self._published += 1
-            if self._published % TRIM_EVERY == 0:
-                oldest = round((time.time() - self._keep.seconds) * 1_000)
-                await self._publisher.xtrim(LOG, minid=f"{oldest}-0", approximate=True)
-        return number
+    async def tell(self, data: str) -> None:
+        before = self._milliseconds()
+        time = await self._run(BEAT, data, KEEP_BEATS, self._keep.seconds)
+        after = self._milliseconds()
+        if after - before <= CLOCK_SECONDS * 1_000:
+            self._ahead = time - before
 
-    async def beat(self, data: str) -> None:
-        async with _translated():
-            await self._publisher.xadd(BEATS, {"data": data}, maxlen=KEEP_BEATS, approximate=True)
+    async def read(self, after: int, limit: int) -> Extract:
+        return _extract(await self._run(READ, _name(), after, limit, self._keep.seconds, NO_BEATS))
 
-    async def _kept(self) -> tuple[Position, Position]:
-        async with _translated():
-            if not await self._publisher.exists(LOG):
-                return (0, 0), (0, 0)
-            stream = await _answer(self._publisher.xinfo_stream(LOG))
-        newest = self.parse(stream["last-generated-id"])
-        if stream["entries-added"] == stream["length"]:
-            return (0, 0), newest
-        first = stream["first-entry"]
-        milliseconds, sequence = self.parse(first[0]) if first else newest
-        return (milliseconds, sequence - (first is not None)), newest
+    async def news(self, after: int, limit: int) -> tuple[Extract, Sequence[Beat]]:
+        arguments = (_name(), after, limit, self._keep.seconds, self._last_beat)
+        # One trip: the script runs as soon as the read before it has something, or has waited for long enough.
+        pipeline = self._listener.pipeline(transaction=False)
+        streams: Any = {LOG: f"{after}-0", BEATS: self._last_beat}
+        pipeline.xread(streams, count=1, block=round(BLOCK_SECONDS * 1_000))
+        pipeline.eval(READ, len(KEYS), *KEYS, *map(str, arguments))
+        try:
+            async with _translated():
+                answer = (await pipeline.execute())[-1]
+        except Unavailable:
+            # What idles in the pool is as dead as this connection, and would cost its next user an error.
+            await self._client.connection_pool.disconnect(inuse_connections=False)
+            raise
+        beats = answer[3]
+        self._last_beat = beats[-1][0] if beats else self._last_beat
+        return _extract(answer), [Beat(fields[1]) for _, fields in beats]
 
-    async def _read(self, after: Position, limit: int) -> list[Message]:
-        async with _translated():
-            entries = await _answer(self._publisher.xrange(LOG, min=f"({_text(after)}", count=limit))
-        return [_message(self, entry) for entry in entries]
+    async def renew(self, epoch: str) -> None:
+        await self._run(RENEW, _name(), epoch)
 
-    async def _news(self, after: Position) -> list[Message | Beat]:
-        streams: dict[Any, Any] = {LOG: _text(after), BEATS: self._last_beat}
-        async with _translated():
-            answer = await _answer(self._listener.xread(streams, block=BLOCK_MILLISECONDS))
-        news: list[Message | Beat] = []
-        for name, entries in answer.items() if isinstance(answer, dict) else answer:
-            if name == BEATS:
-                self._last_beat = entries[-1][0]
-                news += [Beat(fields["data"]) for _, fields in entries]
-            else:
-                news += [_message(self, entry) for entry in entries]
-        return news
-
-    async def _close(self) -> None:
-        await self._publisher.aclose()
+    async def close(self) -> None:
+        await self._client.aclose()
         await self._listener.aclose()
 
+    async def _run(self, script: str, *arguments: object) -> Any:
+        async with _translated():
+            return await self._client.eval(script, len(KEYS), *KEYS, *map(str, arguments))
 
-def _client(url: str, timeout: float) -> "Redis":
-    return Redis.from_url(url, decode_responses=True, socket_timeout=timeout, socket_connect_timeout=2.0)
-
-
-def _message(bus: RedisBus, entry: tuple[str, dict[str, str]]) -> Message:
-    return Message(entry[0], bus.parse(entry[0]), entry[1]["data"])
-
-
-def _text(position: Position) -> str:
-    return "-".join(map(str, position))
+    def _milliseconds(self) -> float:
+        return asyncio.get_running_loop().time() * 1_000
 
 
-async def _answer(answer: Awaitable[Any] | Any) -> Any:
-    """redis-py types its answers as anything that any client may give."""
-    return await answer
+def _client(url: str, connections: int, timeout: float) -> "Redis":
+    return Redis.from_pool(
+        BlockingConnectionPool.from_url(
+            url,
+            max_connections=connections,
+            timeout=ANSWER_SECONDS,  # for a free connection
+            socket_timeout=timeout,
+            socket_connect_timeout=ANSWER_SECONDS,
+            decode_responses=True,
+            retry=Retry(NoBackoff(), 0),  # a message that is sent twice is a message too many
+        )
+    )
+
+
+def _extract(answer: Any) -> Extract:
+    epoch, _, start = answer[0].partition(":")
+    messages = [Message(epoch, int(number.partition("-")[0]), fields[3]) for number, fields in answer[2] or ()]
+    return Extract(epoch, int(start), int(answer[1]), messages)
+
+
+def _name() -> str:
+    """A name for a new epoch, if there has to be one."""
+    return secrets.token_hex(4)
 
 
 @asynccontextmanager
@@ -108,4 +117,4 @@ async def _translated() -> AsyncIterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        raise Unavailable(f"Redis is not available: {type(error).__name__}") from error
+        raise Unavailable(f"Redis is not available: {type(error).__name__} {error}".strip()) from error

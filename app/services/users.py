@@ -1,15 +1,16 @@
 """Users: one set of statements, for the async app and the sync baseline, on SQLite and PostgreSQL."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Column, Connection, Engine, Integer, MetaData, Row, String, Table, text
+from sqlalchemy import BigInteger, Column, Connection, Engine, Integer, MetaData, Row, String, Table
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from .database import UtcDateTime, translated
+from .database import ANSWER_SECONDS, UtcDateTime, translated
 from .errors import Taken
 
 NAME_LENGTH = 100  # characters
@@ -68,7 +69,8 @@ def delete(connection: Connection, user_id: int) -> bool:
 
 
 def ping(connection: Connection) -> None:
-    connection.execute(text("SELECT 1"))
+    """Raise if the table can't be read: also a database that nobody has migrated can't serve."""
+    connection.execute(table.select().limit(0))
 
 
 def _user(row: Row[Any]) -> User:
@@ -84,12 +86,12 @@ class Users:
 
     async def read(self, function: Callable[..., Result], *arguments: Any) -> Result:
         with translated():
-            async with self._reading.connect() as connection:
+            async with asyncio.timeout(ANSWER_SECONDS), self._reading.connect() as connection:
                 return await connection.run_sync(function, *arguments)
 
     async def write(self, function: Callable[..., Result], *arguments: Any) -> Result:
         with translated():
-            async with self._engine.begin() as connection:
+            async with asyncio.timeout(ANSWER_SECONDS), self._engine.begin() as connection:
                 return await connection.run_sync(function, *arguments)
 
     async def close(self) -> None:

@@ -169,6 +169,20 @@ async def test_source_fails() -> None:
     assert asyncio.all_tasks() == before
 
 
+async def test_sending_fails() -> None:
+    """A server that says that the client is gone by an error has the source closed, too."""
+    source = Source()
+
+    async with Conversation(EventStream(source.events(), asyncio.Event()), http_scope("GET", "/")) as talk:
+        await talk.take("http.response.start")
+        talk.send_error = OSError("gone")
+        source.queue.put_nowait(Event("x"))
+        with pytest.raises(OSError, match="gone"):
+            await talk.end()
+
+    assert source.closed.is_set()
+
+
 async def test_cancelled() -> None:
     """A stream that is cancelled closes its source and leaves nothing running."""
     source = Source()

@@ -22,7 +22,7 @@ async def main(folder: str, name: str, publishes: int, expects: int) -> None:
         read = 0
         async for item in items:
             if isinstance(item, Message):
-                print(item.json())
+                print(item.json)
                 read += 1
             if read == expects:
                 break

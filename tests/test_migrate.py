@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect, make_url
+from sqlalchemy import Engine, create_engine, inspect, make_url, text
 
 from app.migrate import migrate
 from app.services.users import metadata
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "app.migrate")
 
 
@@ -54,6 +54,12 @@ async def test_at_the_same_time(folder: Path) -> None:
     assert revisions(folder / "slipway.db") == ["0001"]
 
 
+def uses_each_id_once(engine: Engine, table: str) -> bool:
+    with engine.connect() as connection:
+        query = text("SELECT sql FROM sqlite_master WHERE name = :name")
+        return "AUTOINCREMENT" in str(connection.execute(query, {"name": table}).scalar_one())
+
+
 def test_tables_are_the_models(folder: Path) -> None:
     """The revisions make the tables that the code expects: names, columns, what may be null, what is unique."""
     migrate(make_url(f"sqlite:///{folder}/migrated.db"))
@@ -68,6 +74,7 @@ def test_tables_are_the_models(folder: Path) -> None:
             str(column) for column in wanted.get_columns(table)
         ]
         assert seen.get_unique_constraints(table) == wanted.get_unique_constraints(table)
+        assert uses_each_id_once(migrated, table) == uses_each_id_once(modelled, table)
     migrated.dispose()
     modelled.dispose()
 

@@ -1,0 +1,149 @@
+"""The embedded bus's log: a table in SQLite, and the one thread that each connection to it has."""
+
+import asyncio
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from .errors import Unavailable
+from .items import Extract, Keep, Message
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS log (number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, data TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS epoch (name TEXT NOT NULL, start INTEGER NOT NULL, boot TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS beat (at REAL NOT NULL);
+"""
+NEWEST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'log'"
+EPOCH = "SELECT name, start, boot FROM epoch"
+
+Result = TypeVar("Result")
+
+
+class Database:
+    """A connection that lives in a thread of its own, since SQLite blocks; what it is given to do is done in order."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, name)
+        self._connection: sqlite3.Connection | None = None
+
+    async def run(self, function: Callable[[sqlite3.Connection], Result], seconds: float) -> Result:
+        """Call a function with the connection; raise Unavailable when that has failed or takes longer."""
+        deadline = time.monotonic() + seconds
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, lambda: function(self._open(deadline)))
+        except sqlite3.Error as error:
+            raise Unavailable(f"the bus is not available: {error}") from error
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown()
+
+    def _open(self, deadline: float) -> sqlite3.Connection:
+        left = deadline - time.monotonic()  # others may have waited for a lock before this was its turn
+        if left <= 0:
+            raise Unavailable("the bus is not available: it is busy")
+        if self._connection is None:
+            connection = sqlite3.connect(self._path, timeout=left, isolation_level=None)
+            try:
+                prepare(connection)
+            except sqlite3.Error:
+                connection.close()
+                raise
+            self._connection = connection
+        self._connection.execute(f"PRAGMA busy_timeout = {round(left * 1_000)}")
+        return self._connection
+
+
+def prepare(database: sqlite3.Connection) -> None:
+    """Make the tables if there are none, and begin a new epoch if the machine has started anew.
+
+    What was written just before a power cut may be lost, as `synchronous = NORMAL` has it; numbers would be used again.
+    """
+    boot = BOOT.read_text().strip() if BOOT.exists() else ""
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    found = None
+    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'beat'").fetchone():
+        found = database.execute(EPOCH).fetchone()
+    if found is None or found[2] != boot:
+        with transaction(database):
+            for statement in SCHEMA.strip().splitlines():
+                database.execute(statement)
+            found = database.execute(EPOCH).fetchone()
+            if found is None or found[2] != boot:
+                begin_epoch(database, boot)
+
+
+class transaction:  # noqa: N801 (read as a statement)
+    """`BEGIN IMMEDIATE` and its end; a deferred one would fail at once where another has written."""
+
+    def __init__(self, database: sqlite3.Connection, kind: str = "IMMEDIATE") -> None:
+        self._database = database
+        self._kind = kind
+
+    def __enter__(self) -> None:
+        self._database.execute(f"BEGIN {self._kind}")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if self._database.in_transaction:
+            self._database.execute("ROLLBACK" if kind else "COMMIT")
+
+
+def begin_epoch(database: sqlite3.Connection, boot: str) -> None:
+    newest = database.execute(NEWEST).fetchone()[0]
+    database.execute("DELETE FROM epoch")
+    database.execute("INSERT INTO epoch VALUES (?, ?, ?)", (secrets.token_hex(4), newest + 1, boot))
+
+
+def append(database: sqlite3.Connection, data: str, keep: Keep) -> tuple[str, int]:
+    """Put a message at the end of the log; forget the one that is too many."""
+    with transaction(database):
+        number = database.execute("INSERT INTO log (at, data) VALUES (?, ?)", (time.time(), data)).lastrowid
+        assert number is not None
+        database.execute("DELETE FROM log WHERE number <= ?", (number - keep.messages,))
+        return database.execute(EPOCH).fetchone()[0], number
+
+
+def trim(database: sqlite3.Connection, keep: Keep) -> None:
+    """Forget what is too old; the row of `beat` is written each time, to see that the file takes writes."""
+    with transaction(database):
+        oldest = _oldest(database, keep)
+        database.execute("DELETE FROM log WHERE number < ?", (oldest,))
+        if not database.execute("UPDATE beat SET at = ?", (time.time(),)).rowcount:
+            database.execute("INSERT INTO beat VALUES (?)", (time.time(),))
+
+
+def read(database: sqlite3.Connection, after: int, limit: int, keep: Keep) -> Extract:
+    """Messages after a number, of this epoch and not too old."""
+    with transaction(database, "DEFERRED"):
+        name, start, _ = database.execute(EPOCH).fetchone()
+        newest = database.execute(NEWEST).fetchone()[0]
+        first = max(after + 1, start, _oldest(database, keep)) if newest > after else newest + 1
+        rows = database.execute(
+            "SELECT number, data FROM log WHERE number >= ? ORDER BY number LIMIT ?", (first, limit)
+        )
+        return Extract(name, start, newest, [Message(name, number, data) for number, data in rows])
+
+
+def renew(database: sqlite3.Connection, epoch: str) -> None:
+    """Begin a new epoch if this is still the old one."""
+    with transaction(database):
+        name, _, boot = database.execute(EPOCH).fetchone()
+        if name == epoch:
+            begin_epoch(database, boot)
+
+
+def _oldest(database: sqlite3.Connection, keep: Keep) -> int:
+    """The number of the oldest message that is young enough, or the number after the newest."""
+    query = "SELECT number FROM log WHERE at >= ? ORDER BY number LIMIT 1"
+    row = database.execute(query, (time.time() - keep.seconds,)).fetchone()
+    return int(row[0] if row else database.execute(NEWEST).fetchone()[0] + 1)

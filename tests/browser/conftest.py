@@ -1,0 +1,84 @@
+"""A real headless Chromium, the system's, before the real stack. Each test has a browser context of its own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from ops import setup
+from soak import servers
+from soak.servers import Redis
+from soak.stack import ROOT, Nginx, Server, behind_nginx, serving
+
+SCREENSHOTS = ROOT / ".run" / "screenshots"
+# Root has no sandbox of the kernel; the rest keeps the browser from talking to anyone but us.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+MILLISECONDS = 15_000  # for what must come
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=MILLISECONDS)
+    with sync_playwright() as playwright:
+        program = setup.find("chromium") or setup.find("chromium-browser")
+        chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS, timeout=30_000)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[Redis]:
+    with servers.redis() as server:
+        yield server
+
+
+@pytest.fixture
+def server(redis: Redis) -> Iterator[Server]:
+    """Two workers with an empty log."""
+    redis.command("FLUSHALL")
+    with serving(workers=2, BUS_URL=redis.url) as server:
+        yield server
+
+
+@pytest.fixture
+def nginx(server: Server) -> Iterator[Nginx]:
+    with behind_nginx(server) as nginx:
+        yield nginx
+
+
+@pytest.fixture
+def open_page(browser: Browser, nginx: Nginx) -> Iterator[Open]:
+    """Opens a path in a browser of somebody's own; a page that has logged an error fails the test."""
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def open_page(path: str, **options: Any) -> Page:
+        context = browser.new_context(**{"locale": "en-GB", **options})
+        contexts.append(context)
+        context.set_default_timeout(MILLISECONDS)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"http://127.0.0.1:{nginx.port}{path}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def keep_screenshot(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=Path(SCREENSHOTS, f"{name}.png"), full_page=True)

@@ -1,0 +1,379 @@
+"""The bus on both back ends, two workers' ends of it in one process: one order, no gap, no double, or a reset."""
+
+import asyncio
+import json
+import signal
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.services.bus import Availability, Bus, Item, Keep, Message, SlowReader
+from app.services.embedded_bus import EmbeddedBus
+from app.services.errors import Unavailable
+from app.services.redis_bus import RedisBus
+from app.services.subscription import BATCH, QUEUE_BYTES, QUEUE_MESSAGES
+from soak import servers
+from soak.servers import Redis
+from soak.stack import make_folder
+
+SECONDS = 10.0
+ANSWER_SECONDS = 2.0
+KEEP = Keep(10_000, 3_600)
+
+
+class Ends:
+    """Makes the workers' ends of one bus, and takes it away."""
+
+    def __init__(self, stack: AsyncExitStack, make: Callable[[Keep], Bus]) -> None:
+        self._stack = stack
+        self._make = make
+
+    async def __call__(self, keep: Keep = KEEP) -> Bus:
+        bus = self._make(keep)
+        await bus.start()
+        self._stack.push_async_callback(bus.stop)
+        return bus
+
+
+@pytest.fixture(params=["embedded", "redis"])
+async def ends(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ends]:
+    """The ends of an empty bus."""
+    async with AsyncExitStack() as stack:
+        if request.param == "embedded":
+            folder = make_folder()
+            yield Ends(stack, lambda keep: EmbeddedBus(folder, keep))
+        else:
+            redis: Redis = request.getfixturevalue("redis")
+            redis.command("FLUSHALL")
+            yield Ends(stack, lambda keep: RedisBus(redis.url, keep))
+
+
+async def publish(bus: Bus, *texts: object) -> list[str]:
+    return [await bus.publish(json.dumps({"text": str(text)})) for text in texts]
+
+
+def shown(item: Item) -> str:
+    if isinstance(item, Message):
+        return str(json.loads(item.json)["text"])
+    return str(item.available) if isinstance(item, Availability) else type(item).__name__
+
+
+async def take(items: AsyncIterator[Item], count: int) -> list[str]:
+    """The next items: texts, "Reset", "Beat", or whether the bus is available."""
+    async with asyncio.timeout(SECONDS):
+        return [shown(await anext(items)) for _ in range(count)]
+
+
+async def take_until(items: AsyncIterator[Item], last: str) -> list[str]:
+    """The items up to one."""
+    taken: list[str] = []
+    async with asyncio.timeout(SECONDS):
+        while last not in taken[-1:]:
+            taken.append(shown(await anext(items)))
+    return taken
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not true():  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0.01)
+
+
+async def test_one_order(ends: Ends) -> None:
+    """What two workers publish at the same time is read in one order by the clients of both."""
+    one, other = await ends(), await ends()
+    async with one.subscribe() as first, other.subscribe() as second:
+        ids = await asyncio.gather(*(publish(bus, *range(100)) for bus in (one, other)))
+
+        async with asyncio.timeout(SECONDS):
+            read = [[(await anext(items)) for _ in range(200)] for items in (first, second)]
+    orders = [[item.id for item in items if isinstance(item, Message)] for items in read]
+    assert orders[0] == orders[1] == sorted([*ids[0], *ids[1]], key=one.parse)
+
+
+async def test_resuming_while_others_publish(ends: Ends) -> None:
+    """Wherever a client leaves, at one worker, and resumes, at another, it has neither a gap nor a double."""
+    one, other = await ends(), await ends()
+    total = 300
+    texts = [str(number) for number in range(total)]
+    (start,) = await publish(one, "start")
+
+    async def read(leave: int) -> list[str]:
+        async with one.subscribe(start) as items:
+            seen = [await anext(items) for _ in range(leave)]
+        last = seen[-1].id if seen and isinstance(seen[-1], Message) else start
+        async with other.subscribe(last) as items:
+            return [shown(item) for item in seen] + await take(items, total - leave)
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        readers = [group.create_task(read(number)) for number in range(0, total, 11)]
+        group.create_task(publish(one, *texts))
+
+    assert [reader.result() for reader in readers] == [texts] * len(readers)
+
+
+async def test_replay_of_many(ends: Ends) -> None:
+    """A client that missed more than one read of the log brings gets all of it."""
+    bus = await ends()
+    total = 3 * BATCH + 5
+    ids = await publish(bus, *range(total))
+
+    async with bus.subscribe(ids[9]) as items:
+        assert await take(items, total - 10) == [str(number) for number in range(10, total)]
+
+
+async def test_reset_beyond_the_count(ends: Ends) -> None:
+    """Whoever missed more than is kept is told so and gets what is kept; whoever missed nothing is not."""
+    bus = await ends(Keep(10, 3_600))
+    ids = await publish(bus, *range(30))
+    kept = [str(number) for number in range(20, 30)]
+
+    async with bus.subscribe(ids[19]) as edge, bus.subscribe(ids[18]) as beyond, bus.subscribe("0") as all_kept:
+        assert await take(edge, 10) == kept
+        assert await take(beyond, 11) == ["Reset", *kept]
+        assert await take(all_kept, 10) == kept
+
+
+async def test_reset_beyond_the_age(ends: Ends) -> None:
+    """The same with messages that are too old, also when nothing is published after them."""
+    bus = await ends(Keep(10_000, 1))
+    ids = await publish(bus, "a", "b")
+    await publish(await ends(), *range(3))
+    await asyncio.sleep(1.1)  # age is what is tested
+
+    async with bus.subscribe(ids[0]) as beyond:
+        assert await take(beyond, 1) == ["Reset"]
+        await publish(bus, "new")
+        assert await take(beyond, 1) == ["new"]
+
+
+@pytest.mark.parametrize("after", ["abc123-5", "{epoch}-999"])
+async def test_reset_of_a_foreign_id(ends: Ends, after: str) -> None:
+    """An id of another log, or one that was never given, is answered with a reset and what is kept."""
+    bus = await ends()
+    await publish(bus, "a")
+
+    async with bus.subscribe(after.format(epoch=bus.epoch)) as items:
+        assert await take(items, 2) == ["Reset", "a"]
+
+
+async def test_listener_that_was_away_for_too_long(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When more was published than is kept while a worker was held up, its clients are told."""
+    held_up, busy = await ends(Keep(10, 3_600)), await ends(Keep(10, 3_600))
+    await publish(busy, "before")
+    async with held_up.subscribe("0") as items:
+        assert await take(items, 1) == ["before"]
+        read, held, goes_on = held_up.news, asyncio.Event(), asyncio.Event()
+
+        async def news(after: int, limit: int) -> object:
+            held.set()
+            await goes_on.wait()
+            return await read(after, limit)
+
+        monkeypatch.setattr(held_up, "news", news)
+        await held.wait()
+        await publish(busy, *range(100))
+        goes_on.set()
+
+        assert await take(items, 11) == ["Reset", *map(str, range(90, 100))]
+
+
+@pytest.mark.parametrize("text", ["x" * 100, "x" * (QUEUE_BYTES // 100)])
+async def test_slow_reader(ends: Ends, text: str) -> None:
+    """A reader that lags behind by more than its queue holds, in number or size, is told; others read on."""
+    bus = await ends()
+    total = QUEUE_MESSAGES + 10
+    async with bus.subscribe() as slow, bus.subscribe() as quick:
+        reading = asyncio.create_task(take(quick, total))
+        await publish(bus, *[text] * total)
+
+        assert await reading == [text] * total
+        with pytest.raises(SlowReader):
+            await take(slow, 1)
+
+
+async def test_listener_survives_anything(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that nobody has thought of is logged, and the listener goes on."""
+    bus = await ends()
+    read = type(bus).news
+    failures = iter([ValueError("out of the blue"), KeyError("again")])
+
+    async def news(self: Bus, after: int, limit: int) -> object:
+        for error in failures:
+            raise error
+        return await read(self, after, limit)
+
+    monkeypatch.setattr(type(bus), "news", news)
+    async with bus.subscribe(beats=False) as items:
+        await publish(bus, "a", "b")
+        assert await take(items, 2) == ["a", "b"]
+
+
+# A bus that is away
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    other = sqlite3.connect(folder / "bus.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    yield
+    other.execute("ROLLBACK")
+    other.close()
+
+
+async def fails_in_time(bus: Bus, text: str) -> None:
+    start = time.monotonic()
+    with pytest.raises(Unavailable):
+        await publish(bus, text)
+    assert time.monotonic() - start < ANSWER_SECONDS
+
+
+@asynccontextmanager
+async def embedded(folder: Path) -> AsyncIterator[EmbeddedBus]:
+    bus = EmbeddedBus(folder, KEEP)
+    await bus.start()
+    try:
+        yield bus
+    finally:
+        await bus.stop()
+
+
+@asynccontextmanager
+async def connected(redis: Redis) -> AsyncIterator[RedisBus]:
+    bus = RedisBus(redis.url, KEEP)
+    await bus.start()
+    try:
+        yield bus
+    finally:
+        await bus.stop()
+
+
+async def test_locked_log() -> None:
+    """While another process holds the log, publishing fails within two seconds, clients are told, and it heals."""
+    folder = make_folder()
+    async with embedded(folder) as bus, bus.subscribe(beats=False) as items:
+        await publish(bus, "before")
+        assert await take(items, 1) == ["before"]
+        with locked(folder):
+            await asyncio.gather(*(fails_in_time(bus, "lost") for _ in range(20)))
+            assert not bus.available
+        await bus.beat("{}")
+        await publish(bus, "after")
+
+        assert await take_until(items, "after") == ["False", "True", "after"]
+
+
+async def test_stopped_redis() -> None:
+    """The same with a Redis that is stopped; what it was sent meanwhile is not carried out when it goes on."""
+    with servers.redis() as redis:
+        async with connected(redis) as bus, bus.subscribe(beats=False) as items:
+            await bus.beat("{}")
+            await publish(bus, "before")
+            assert await take(items, 1) == ["before"]
+            redis.send(signal.SIGSTOP)
+            await asyncio.gather(*(fails_in_time(bus, f"lost {number}") for number in range(20)))
+            assert not bus.available
+            redis.send(signal.SIGCONT)
+            await until(lambda: bus._reads)
+            await bus.beat("{}")
+            await publish(bus, "after")
+
+            assert await take_until(items, "after") == ["False", "True", "after"]
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+async def test_killed_redis(persistent: bool) -> None:
+    """After Redis was killed and started again, clients go on; if it has lost the log, they are told so first."""
+    with servers.redis(persistent=persistent) as redis:
+        async with connected(redis) as one, connected(redis) as other, one.subscribe(beats=False) as items:
+            ids = await publish(other, *range(20))
+            assert await take(items, 20) == [*map(str, range(20))]
+            await asyncio.to_thread(redis.kill)
+            await fails_in_time(other, "lost")
+            await asyncio.to_thread(redis.start)
+            await until(lambda: one._reads and other._reads)
+            await publish(other, "new")
+            await one.beat("{}")
+
+            told = ["False", "True"]
+            taken = [text for text in await take_until(items, "new") if text not in told]
+            assert taken == (["new"] if persistent else ["Reset", "new"])
+            async with other.subscribe(ids[9]) as resumed:
+                missed = [*map(str, range(10, 20)), "new"] if persistent else ["Reset", "new"]
+                assert await take(resumed, len(missed)) == missed
+
+
+async def test_redis_that_has_lost_the_end_of_its_log() -> None:
+    """A Redis that comes back without its newest messages makes a reset, though its numbers go on."""
+    with servers.redis() as redis:
+        async with connected(redis) as bus, bus.subscribe(beats=False) as items:
+            ids = await publish(bus, *range(10))
+            await take(items, 10)
+            epoch = bus.epoch
+            redis.command("DEL", "{slipway}:log")
+            redis.command("HSET", "{slipway}:state", "number", "5")
+            await until(lambda: bus.epoch != epoch)
+            await publish(bus, "new")
+
+            assert await take(items, 2) == ["Reset", "new"]
+            async with bus.subscribe(ids[7]) as resumed:
+                assert await take(resumed, 2) == ["Reset", "new"]
+
+
+async def test_redis_that_was_flushed() -> None:
+    """A log that is emptied under the listener's eyes makes a reset too."""
+    with servers.redis(persistent=False) as redis:
+        async with connected(redis) as bus, bus.subscribe(beats=False) as items:
+            await publish(bus, *range(10))
+            await take(items, 10)
+            redis.command("FLUSHALL")
+            await publish(bus, *range(20, 40))
+
+            assert await take(items, 21) == ["Reset", *map(str, range(20, 40))]
+
+
+async def test_worker_that_is_killed_before_it_wakes_the_others() -> None:
+    """A message whose wake-up was never sent, or was dropped, is read within about a second."""
+    folder = make_folder()
+    async with embedded(folder) as bus, bus.subscribe(beats=False) as items:
+        await publish(bus, "first")
+        with sqlite3.connect(folder / "bus.db") as other:
+            other.execute("INSERT INTO log (at, data) VALUES (?, ?)", (time.time(), '{"text":"silent"}'))
+        other.close()
+
+        start = time.monotonic()
+        assert await take(items, 2) == ["first", "silent"]
+        assert time.monotonic() - start < 2
+
+
+async def test_socket_of_a_killed_worker() -> None:
+    """What a killed worker has left behind is removed, and disturbs nobody."""
+    folder = make_folder()
+    gone = EmbeddedBus(folder, KEEP)
+    await gone.start()
+    path = gone._path
+    gone._socket.close()
+    async with embedded(folder) as bus, bus.subscribe(beats=False) as items:
+        await publish(bus, "a")
+
+        assert await take(items, 1) == ["a"]
+        assert not path.exists()
+    await gone.stop()
+
+
+async def test_log_of_a_machine_that_has_started_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """After a start of the machine the end of the log may be lost, so there is a new epoch."""
+    folder = make_folder()
+    async with embedded(folder) as bus:
+        ids = await publish(bus, "a", "b")
+    boot = tmp_path / "boot_id"
+    boot.write_text("another")
+    monkeypatch.setattr("app.services.embedded_log.BOOT", boot)
+
+    async with embedded(folder) as bus, bus.subscribe(ids[0]) as items:
+        await publish(bus, "new")
+        assert await take(items, 2) == ["Reset", "new"]

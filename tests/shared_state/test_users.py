@@ -1,0 +1,249 @@
+"""Users on SQLite and PostgreSQL: one name is given once, and a database that is away costs 503s and nothing else."""
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from soak import servers
+from soak.client import Answer, request
+from soak.servers import Postgres
+from soak.stack import ROOT, serving, until
+from tests.shared_state.conftest import Backend, Stack, Start
+
+HEAL_SECONDS = 5.0
+
+
+async def create(stack: Stack, name: str, slot: int | None = None) -> Answer:
+    address = stack.address if slot is None else stack.slots[slot]
+    body = json.dumps({"name": name}).encode()
+    return await request(address, "POST", "/api/users", body, "Content-Type: application/json")
+
+
+async def ready(stack: Stack) -> bool:
+    return (await request(stack.address, "GET", "/readyz")).status == 200
+
+
+async def heals(stack: Stack, name: str) -> None:
+    """A user can be created within five seconds."""
+    deadline = time.monotonic() + HEAL_SECONDS
+    while (answer := await create(stack, name)).status != 201:
+        assert answer.status == 503, answer
+        assert time.monotonic() < deadline
+
+
+def is_unavailable(answer: Answer) -> bool:
+    """503 as problem details, and a word about when to try again."""
+    problem = json.loads(answer.body)
+    return (answer.status, problem["status"], answer.headers["retry-after"]) == (503, 503, "1")
+
+
+async def test_one_name_is_given_once(start: Start) -> None:
+    """Of 200 that create one name at the same time over all workers, one succeeds and the others are told."""
+    stack = start(workers=3)
+
+    answers = await asyncio.gather(*(create(stack, "ann", number % 3) for number in range(200)))
+
+    assert Counter(answer.status for answer in answers) == {201: 1, 409: 199}
+    page = json.loads((await request(stack.address, "GET", "/api/users")).body)
+    assert [user["name"] for user in page["users"]] == ["ann"]
+
+
+async def test_concurrent_writers_all_succeed(start: Start) -> None:
+    """Writers of different workers wait for each other, and none fails."""
+    stack = start(workers=3)
+
+    answers = await asyncio.gather(*(create(stack, f"user {number}", number % 3) for number in range(300)))
+
+    assert Counter(answer.status for answer in answers) == {201: 300}
+    assert len({json.loads(answer.body)["id"] for answer in answers}) == 300
+
+
+def test_migrations_that_start_together(backend: Backend, tmp_path: Path) -> None:
+    """Machines that start at the same time migrate one after the other, and none fails."""
+    env = {"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path / "data"), **backend.env}
+    command = [sys.executable, "-m", "app.migrate"]
+    processes = [
+        subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(4)
+    ]
+
+    outputs = [process.communicate(timeout=30)[0] for process in processes]
+
+    assert [process.returncode for process in processes] == [0] * 4, outputs
+
+
+async def test_locked_file() -> None:
+    """While another process holds SQLite's file, writers get 503, readers are served, and it heals by itself."""
+    with serving(workers=2) as server:
+        address = server.address()
+        name = server.folder / "data" / "slipway.db"
+        other = sqlite3.connect(name, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        body = ("POST", "/api/users", b'{"name":"ann"}', "Content-Type: application/json")
+
+        locked, read = await asyncio.gather(request(address, *body), request(address, "GET", "/api/users"))
+        other.execute("ROLLBACK")
+        healed = await request(address, *body)
+
+        assert is_unavailable(locked)
+        assert read.status == 200
+        assert healed.status == 201
+        assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        other.close()
+
+
+async def test_locked_table(postgres: Postgres) -> None:
+    """While another session holds PostgreSQL's table, requests get 503, and it heals by itself."""
+    url = postgres.new_database()
+    with serving(workers=2, DATABASE_URL=url) as server:
+        address = server.address()
+        with postgres.connect(url) as other:
+            other.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+            answers = await asyncio.gather(*(request(address, "GET", "/api/users") for _ in range(20)))
+            other.rollback()
+
+        assert all(is_unavailable(answer) for answer in answers)
+        assert (await request(address, "GET", "/api/users")).status == 200
+
+
+async def test_restarted_database() -> None:
+    """A PostgreSQL that is shut down at once and started again costs 503s, and heals without a reload."""
+    with servers.postgres() as postgres, serving(workers=2, DATABASE_URL=postgres.new_database()) as server:
+        statuses: Counter[int] = Counter()
+        stopped = asyncio.Event()
+
+        async def load(slot: int, client: int) -> None:
+            for number in range(100_000):
+                body = json.dumps({"name": f"{slot} {client} {number}"}).encode()
+                answer = await request(
+                    server.address(slot), "POST", "/api/users", body, "Content-Type: application/json"
+                )
+                statuses[answer.status] += 1
+                assert answer.status == 201 or is_unavailable(answer), answer
+                if stopped.is_set():
+                    return
+
+        async with asyncio.timeout(40), asyncio.TaskGroup() as group:
+            for number in range(8):
+                group.create_task(load(number % 2, number))
+            await until(lambda: statuses[201] > 50, 20)
+            await asyncio.to_thread(postgres.kill, signal.SIGQUIT)
+            await until(lambda: statuses[503] > 20, 20)
+            await asyncio.to_thread(postgres.start)
+            back, made = time.monotonic(), statuses[201]
+            await until(lambda: statuses[201] > made + 50, HEAL_SECONDS)
+            stopped.set()
+
+        assert time.monotonic() - back < HEAL_SECONDS
+        assert set(statuses) == {201, 503}
+
+
+async def test_database_is_away_when_a_worker_starts() -> None:
+    """A worker that starts without its database serves what needs none, says what is away, and heals."""
+    with servers.postgres() as postgres, serving(workers=1, DATABASE_URL=postgres.new_database()) as server:
+        address = server.address()
+        (before,) = server.pids()
+        await asyncio.to_thread(postgres.kill, signal.SIGQUIT)
+        os.kill(before, signal.SIGKILL)
+        await until(lambda: server.pids() not in ([], [before]), 10)
+
+        plain = await request(address, "GET", "/plaintext")
+        users = await request(address, "GET", "/api/users")
+        away = await request(address, "GET", "/readyz")
+        await asyncio.to_thread(postgres.start)
+        back = time.monotonic()
+        while (await request(address, "GET", "/readyz")).status != 200:
+            assert time.monotonic() - back < HEAL_SECONDS
+
+        assert plain.status == 200
+        assert is_unavailable(users)
+        assert (away.status, json.loads(away.body)["checks"]["database"]) == (503, "fail")
+        assert (await request(address, "GET", "/api/users")).status == 200
+
+
+async def test_read_only_database(postgres: Postgres) -> None:
+    """A PostgreSQL that has become a standby serves readers and tells writers to come back."""
+    url = postgres.new_database()
+    with serving(workers=1, DATABASE_URL=url) as server:
+        body = ("POST", "/api/users", b'{"name":"ann"}', "Content-Type: application/json")
+        postgres.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        postgres.execute("SELECT pg_reload_conf()")
+        try:
+            deadline = time.monotonic() + HEAL_SECONDS
+            while (answer := await request(server.address(), *body)).status == 201:
+                assert time.monotonic() < deadline
+        finally:
+            postgres.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            postgres.execute("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + HEAL_SECONDS
+        while (healed := await request(server.address(), *body)).status == 503:
+            assert time.monotonic() < deadline
+
+        assert is_unavailable(answer)
+        assert healed.status in (201, 409)
+
+
+async def test_full_disk() -> None:
+    """When SQLite's file can't grow, writers get 503, readers are served, and it heals when there is room."""
+    with serving(workers=1) as server:
+        address = server.address()
+        (pid,) = server.pids()
+        statuses = []
+        await request(address, "POST", "/api/users", b'{"name":"first"}', "Content-Type: application/json")
+        size = max(path.stat().st_size for path in (server.folder / "data").glob("*-wal"))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size + 8_192, resource.RLIM_INFINITY))
+        for number in range(40):
+            body = json.dumps({"name": f"{number} {'x' * 90}"}).encode()
+            answer = await request(address, "POST", "/api/users", body, "Content-Type: application/json")
+            statuses.append(answer.status)
+            if answer.status != 201:
+                break
+        read = await request(address, "GET", "/api/users?limit=100")
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        healed = await request(address, "POST", "/api/users", b'{"name":"ann"}', "Content-Type: application/json")
+
+        assert is_unavailable(answer), statuses
+        assert read.status == 200
+        assert len(json.loads(read.body)["users"]) == statuses.count(201) + 1
+        assert healed.status == 201
+        with sqlite3.connect(server.folder / "data" / "slipway.db") as database:
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        database.close()
+
+
+@pytest.mark.parametrize(("workers", "connections"), [(2, 12)])
+async def test_connections_of_all_workers(postgres: Postgres, workers: int, connections: int) -> None:
+    """However many requests come, all workers together open no more connections than the setting says."""
+    url = postgres.new_database()
+    with serving(workers=workers, DATABASE_URL=url, DATABASE_CONNECTIONS=str(connections)) as server:
+        requests = [request(server.address(number % workers), "GET", "/api/users") for number in range(200)]
+        answers = await asyncio.gather(*requests)
+        with postgres.connect(url) as session:
+            name = url.rpartition("/")[2]
+            row = session.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [name]).fetchone()
+
+        assert Counter(answer.status for answer in answers) == {200: 200}
+        assert row is not None
+        assert workers < row[0] - 1 <= connections
+
+
+def test_more_connections_than_the_server_has(postgres: Postgres, tmp_path: Path) -> None:
+    """A pool that the server could not fill is refused at the start, in one line that names both numbers."""
+    env = {"PATH": "/usr/bin:/bin", "DATABASE_URL": postgres.new_database(), "DATABASE_CONNECTIONS": "58"}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "app.migrate"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=30
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == "DATABASE_CONNECTIONS='58' is not allowed: at most 57, which is what the server has\n"

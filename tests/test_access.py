@@ -1,0 +1,114 @@
+"""The access record: one JSON line for each request that was no health check."""
+
+import asyncio
+import json
+import os
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.access import AccessRecord
+from app.asgi.middleware import Exchanges
+from app.asgi.response import Response
+from app.asgi.types import ASGIApp, Receive, Scope, Send
+from tests.driver import Conversation, http_scope, websocket_scope
+
+ANYTHING = st.text(st.characters(exclude_categories=()))  # lone surrogates included
+
+
+async def greeting(scope: Scope, receive: Receive, send: Send) -> None:
+    await Response.text("Hello, World!", 202)(scope, receive, send)
+
+
+async def accepting(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "websocket.accept"})
+
+
+async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+    pass
+
+
+async def records(scope: Scope, app: ASGIApp = greeting, slot: int | None = 3) -> list[dict[str, Any]]:
+    """What is written about one run of an app."""
+    written: list[bytes] = []
+    async with Conversation(Exchanges(app, AccessRecord(slot, written.append)), scope) as talk:
+        await asyncio.wait_for(talk.task, 5)
+    assert all(line.endswith(b"\n") and line.count(b"\n") == 1 for line in written)
+    return [json.loads(line) for line in written]
+
+
+async def test_request() -> None:
+    """A record tells who asked for what, what he got, how long it took and who answered."""
+    (record,) = await records(http_scope("POST", "/api/users?a=1", [(b"x-request-id", b"id-1")]))
+
+    duration, moment = record.pop("duration_ms"), datetime.fromisoformat(record.pop("time"))
+    assert 0 <= duration < 1_000
+    assert moment.tzinfo is not None
+    assert record == {
+        "level": "INFO",
+        "logger": "access",
+        "request_id": "id-1",
+        "method": "POST",
+        "path": "/api/users",
+        "status": 202,
+        "bytes": 13,
+        "client": "127.0.0.1",
+        "pid": os.getpid(),
+        "slot": 3,
+    }
+
+
+async def test_websocket() -> None:
+    """A websocket's method says so."""
+    (record,) = await records(websocket_scope("/ws/echo"), accepting)
+
+    assert (record["method"], record["status"]) == ("WEBSOCKET", 101)
+
+
+async def test_nobody_waited_for_the_answer() -> None:
+    """A request whose client left before the answer is a 499, as in nginx's own log."""
+    (record,) = await records(http_scope("GET", "/"), silent)
+
+    assert record["status"] == 499
+
+
+async def test_no_slot_and_no_client() -> None:
+    """A worker without a slot and a client without an address are null."""
+    (record,) = await records({**http_scope("GET", "/"), "client": None}, slot=None)
+
+    assert (record["slot"], record["client"]) == (None, None)
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+async def test_health_checks_are_not_recorded(path: str) -> None:
+    """They come every few seconds and say nothing."""
+    assert await records(http_scope("GET", path)) == []
+
+
+@given(ANYTHING, ANYTHING)
+def test_any_path_is_one_line(path: str, client: str) -> None:
+    """Nothing that a client sends begins a line or a field of its own."""
+    (record,) = asyncio.run(records({**http_scope("GET", "/"), "path": f"/{path}", "client": (client, 1)}))
+
+    assert (record["path"], record["client"]) == (f"/{path}", client)
+
+
+async def test_written_at_once() -> None:
+    """By default a record is on stdout when the request is over, whatever Python buffers."""
+    reader, writer = os.pipe()
+    saved = os.dup(1)
+    os.dup2(writer, 1)
+    try:
+        async with Conversation(Exchanges(greeting, AccessRecord(0)), http_scope("GET", "/")) as talk:
+            await asyncio.wait_for(talk.task, 5)
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+        os.close(writer)
+    line = os.read(reader, 10_000)
+    os.close(reader)
+
+    assert json.loads(line)["path"] == "/"

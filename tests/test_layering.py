@@ -1,0 +1,106 @@
+"""Imports go downwards only, so that each layer can be read, tested and replaced without those above it."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted(path for folder in ("app", "serving") for path in (ROOT / folder).rglob("*.py"))
+
+# From the bottom up: a module imports from its own row or from those before it.
+LAYERS = (
+    ("app.asgi",),
+    ("app.config",),
+    ("app.services",),
+    ("app.fields", "app.access", "app.migrate", "app.migrations"),
+    ("app.handlers",),
+    ("app.main",),
+    ("app.wsgi",),
+)
+ABOVE_THE_APP = {"gunicorn", "uvicorn", "serving", "ops", "bench", "loadtest", "examples", "tests"}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in it; `from a import b` is a.b if that is a module."""
+    package = ".".join(path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            module = ".".join(filter(None, [base, node.module or ""]))
+            for alias in node.names:
+                inner = ROOT.joinpath(*module.split("."), alias.name)
+                yield f"{module}.{alias.name}" if inner.with_suffix(".py").is_file() or inner.is_dir() else module
+
+
+def layer(module: str) -> int:
+    for number, row in enumerate(LAYERS):
+        if any(module == name or module.startswith(name + ".") for name in row):
+            return number
+    raise AssertionError(f"{module} has no layer; give it one")
+
+
+def of(package: str) -> list[Path]:
+    return [path for path in MODULES if name_of(path) == package or name_of(path).startswith(package + ".")]
+
+
+def test_imports_are_found() -> None:
+    """The reader sees absolute, relative and late imports, or the tests below would say nothing."""
+    assert {"app.asgi.routing", "app.handlers.users", "app.migrate", "app.config"} <= {*imports(ROOT / "app/main.py")}
+    assert "app.asgi.types" in imports(ROOT / "app/asgi/errors.py")
+    assert "app.services.users" in imports(ROOT / "app/services/__init__.py")
+
+
+@pytest.mark.parametrize("path", of("app"), ids=name_of)
+def test_downwards_only(path: Path) -> None:
+    """A module of the app imports nothing from above itself."""
+    own = [module for module in imports(path) if module.startswith("app.")]
+
+    assert not own or max(map(layer, own)) <= layer(name_of(path)), own
+
+
+@pytest.mark.parametrize("path", of("app"), ids=name_of)
+def test_app_knows_no_server(path: Path) -> None:
+    """The app runs under any server."""
+    assert ABOVE_THE_APP.isdisjoint(module.split(".")[0] for module in imports(path))
+
+
+@pytest.mark.parametrize("path", of("app.asgi"), ids=name_of)
+def test_toolkit_is_alone(path: Path) -> None:
+    """The toolkit imports the standard library and itself."""
+    for module in imports(path):
+        assert module.split(".")[0] in sys.stdlib_module_names or module.startswith("app.asgi"), module
+
+
+@pytest.mark.parametrize("path", of("app.handlers"), ids=name_of)
+def test_handlers_do_not_know_each_other(path: Path) -> None:
+    """What two handlers need is a service or a field."""
+    assert not [module for module in imports(path) if module.startswith("app.handlers")]
+
+
+@pytest.mark.parametrize("path", [path for path in of("app") if name_of(path) != "app.config"], ids=name_of)
+def test_one_reader_of_the_environment(path: Path) -> None:
+    """Only app.config reads environment variables."""
+    code = ast.unparse(ast.parse(path.read_text()))  # without the comments
+
+    assert not [word for word in ("os.environ", "os.getenv", "from os import", "Environment(") if word in code]
+
+
+@pytest.mark.parametrize("path", of("serving"), ids=name_of)
+def test_process_model_knows_no_app(path: Path) -> None:
+    """Another app runs under the same process model."""
+    assert "app" not in {module.split(".")[0] for module in imports(path)}
+
+
+def test_environment_stands_below_all() -> None:
+    """What reads the variables imports the standard library alone."""
+    assert {module.split(".")[0] for module in imports(ROOT / "environment.py")} <= sys.stdlib_module_names
