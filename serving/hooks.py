@@ -1,5 +1,6 @@
 """gunicorn's hooks, in the order in which they are called."""
 
+import logging
 import os
 import signal
 import socket
@@ -20,12 +21,23 @@ def tmp_dir() -> str | None:
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
+class Refusals(logging.Filter):
+    """uvicorn calls it an error when an app refuses a handshake with a 403 or 404, which any client can cause."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.msg != "ASGI callable returned without completing handshake."
+
+
 def log_config(settings: Settings) -> dict[str, Any]:
     """One JSON line for each record of gunicorn, uvicorn and the app, on stdout."""
     level = settings.log_level.upper()
     return {
         "root": {"level": level, "handlers": ["console"]},
-        "loggers": {"gunicorn.error": {"level": level, "handlers": ["console"], "propagate": False}},
+        "filters": {"refusals": {"()": Refusals}},
+        "loggers": {
+            "gunicorn.error": {"level": level, "handlers": ["console"], "propagate": False},
+            "uvicorn.error": {"filters": ["refusals"]},
+        },
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
         "formatters": {
             "json": {

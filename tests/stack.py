@@ -96,9 +96,15 @@ class Process:
 
     def until(self, true: Callable[[], object], seconds: float = READY_SECONDS, what: str = "it") -> None:
         """Wait until something is true, as long as the process lives."""
-        done = wait.until(lambda: self.code is not None or true(), seconds)
-        assert done, f"{what} did not become true in {seconds} s:\n{self.log[-6_000:]}"
-        assert true(), f"{self.command} ended with {self.code}:\n{self.log[-6_000:]}"
+        met = False
+
+        def settled() -> bool:
+            nonlocal met
+            met = bool(true())
+            return met or self.code is not None
+
+        assert wait.until(settled, seconds), f"{what} did not become true in {seconds} s:\n{self.log[-6_000:]}"
+        assert met, f"{self.command} ended with {self.code}:\n{self.log[-6_000:]}"
 
 
 @dataclass
