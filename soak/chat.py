@@ -7,10 +7,11 @@ import asyncio
 import json
 import os
 from base64 import b64encode
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import uniform
+from secrets import token_hex
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -18,7 +19,6 @@ from soak.client import Address
 
 CONNECT_SECONDS = 10.0
 BACKOFF_SECONDS = (0.05, 1.0)  # the shortest and the longest range of the pause before a new try
-REPLAY_SECONDS = 2.0  # after so long without it, a message that was under way when the connection broke is sent again
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10  # RFC 6455 section 5.2
 
 
@@ -111,7 +111,7 @@ class Client:
         self._waits_for = ""
         self._frames: Frames | None = None
         self._cut = asyncio.Event()
-        self._timer: asyncio.TimerHandle | None = None
+        self._keys: dict[str, str] = defaultdict(lambda: token_hex(8))  # a message's, for each time that it is sent
         self.closing = False
 
     async def run(self) -> None:
@@ -129,8 +129,6 @@ class Client:
     def close(self) -> None:
         self.closing = True
         self._cut.set()
-        if self._timer is not None:
-            self._timer.cancel()
         if self._frames is not None:
             self._frames.transport.close()
 
@@ -160,21 +158,17 @@ class Client:
             return False
         self._frames = frames
         self.seen.connects += 1
-        if self._waits_for:
-            self._timer = loop.call_later(REPLAY_SECONDS, self._again)
-        else:
-            self._say()
-        return True
-
-    def _again(self) -> None:
-        self._waits_for = ""
+        self._waits_for = ""  # what was under way may have arrived or not: its key keeps it from being there twice
         self._say()
+        return True
 
     def _say(self) -> None:
         if self.to_say and not self._waits_for and self._frames is not None:
             self._waits_for = self.to_say[0]
             self.said.setdefault(self._waits_for, asyncio.get_running_loop().time())
-            self._frames.send(json.dumps({"user": self.name, "message": self._waits_for}).encode())
+            self._frames.send(
+                json.dumps({"user": self.name, "message": self._waits_for, "key": self._keys[self._waits_for]}).encode()
+            )
 
     def _take(self, opcode: int, payload: bytes) -> None:
         if opcode == PING and self._frames is not None:
@@ -192,12 +186,11 @@ class Client:
 
     def _take_bus(self, message: dict[str, Any]) -> None:
         self.seen.bus.append(message["available"])
-        if message["available"] and self._waits_for and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(REPLAY_SECONDS, self._again)
 
     def _take_reset(self, message: dict[str, Any]) -> None:
         self.seen.resets += 1
-        self._epoch = ""
+        self._epoch = self._waits_for = ""  # what was under way may be lost with the log
+        self._say()
 
     def _take_error(self, message: dict[str, Any]) -> None:
         self.seen.errors.append(message["detail"])
@@ -217,14 +210,11 @@ class Client:
         self.seen.messages += 1
         if self._keep_texts:
             self.seen.texts.append(message["message"])
-        if message["user"] == self.name and message["message"] == self._waits_for:
+        if message["user"] == self.name and self.to_say and message["message"] == self.to_say[0]:
             self._heard(message["message"])
 
     def _heard(self, text: str) -> None:
         loop = asyncio.get_running_loop()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         self.delays.append(loop.time() - self.said.pop(text))
         self._waits_for = ""
         self.to_say.popleft()

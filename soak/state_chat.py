@@ -35,6 +35,11 @@ class Result:
     def resets(self) -> int:
         return sum(seen.resets for seen in self.seen)
 
+    @property
+    def said_twice(self) -> int:
+        """How many messages are in the log more than once: a client has sent them again without need."""
+        return len(self.texts) - len(set(self.texts))
+
 
 Fault = Callable[[], Awaitable[None]]
 

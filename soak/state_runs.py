@@ -108,8 +108,8 @@ async def _chat(name: str, address: object, faults: list[Fault]) -> Row:
     kept = (result.lost, result.doubled) == (0, 0) and (result.resets > 0 or _whole(result))
     codes = sorted({code for client in result.seen for code in client.codes})
     seen = (
-        f"{result.lost} lost, {result.doubled} doubled, {result.resets} resets of {MESSAGES:,} messages to {CLIENTS} "
-        f"clients in {result.seconds:.0f} s; closed with {codes}"
+        f"{result.lost} lost, {result.doubled} doubled, {result.resets} resets, {result.said_twice} said twice "
+        f"of {MESSAGES:,} messages to {CLIENTS} clients in {result.seconds:.0f} s; closed with {codes}"
     )
     return Row(name, seen, kept)
 

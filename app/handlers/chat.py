@@ -90,7 +90,7 @@ def _text(item: Item) -> str:
 
 async def _publish(socket: WebSocket, bus: Bus, text: str | bytes) -> None:
     try:
-        await bus.publish(_message(text))
+        await bus.publish(*_message(text))
     except HTTPError as error:
         await socket.send(encode_json({"type": "error", "detail": error.detail}))
     except Unavailable as error:
@@ -98,13 +98,13 @@ async def _publish(socket: WebSocket, bus: Bus, text: str | bytes) -> None:
         await socket.send(encode_json({"type": "error", "detail": detail, "again": True}))
 
 
-def _message(text: str | bytes) -> str:
+def _message(text: str | bytes) -> tuple[str, str]:
+    """What is published, and the key by which the sender knows its message again and may send it again."""
     try:
         data = fields.json_object(json.loads(text))
     except (ValueError, RecursionError):
         raise HTTPError(400, "The message is not JSON.") from None
     user, message = fields.text(data, "user", USER_LENGTH), fields.text(data, "message", MESSAGE_LENGTH, lines=True)
-    # What the sender may add to know its own message by: the same words may be sent twice.
     key = {"key": fields.text(data, "key", KEY_LENGTH)} if "key" in data else {}
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return encode_json({"user": user, "message": message, "at": at, **key})
+    return encode_json({"user": user, "message": message, "at": at, **key}), key.get("key", "")

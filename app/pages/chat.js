@@ -34,7 +34,10 @@ const socket = new ChatSocket(
       outbox.heard(entry);
       log.add(entry);
     },
-    reset: () => log.gap(),
+    reset() {
+      log.gap();
+      outbox.connected(); // what was under way may be lost with the log
+    },
     refused: (detail, again) => (again ? outbox.held() : outbox.refused(detail)),
   },
   "0",

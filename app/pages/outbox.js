@@ -1,12 +1,10 @@
 // @ts-check
 /**
  * Messages on their way out, in order and one at a time, so that an answer always belongs to the first of them.
- * A message leaves when it is heard back from the log: sent is not yet kept.
+ * A message leaves when it is heard back from the log: sent is not yet kept. Its key is its own, so that it may be
+ * sent again.
  */
 import { setField, stamp } from "./dom.js";
-
-// After a lost connection the replay shows whether the message had arrived; only then may it be sent again.
-const REPLAY_MS = 2_000;
 
 /** @typedef {{user: string, message: string, key: string}} Message */
 
@@ -15,7 +13,6 @@ export class Outbox {
   #queue = [];
   #connected = false;
   #sent = false;
-  #timer = 0;
 
   /** @param {HTMLElement} list @param {(message: Message) => void} send @param {(message: Message) => void} takeBack */
   constructor(list, send, takeBack) {
@@ -39,28 +36,23 @@ export class Outbox {
   /** The server takes nothing for now, and has said so of what was sent; it says too when it does again. */
   held() {
     this.#connected = this.#sent = false;
-    clearTimeout(this.#timer);
     if (this.#queue[0]) setField(this.#queue[0].element, "status", "not sent yet");
   }
 
+  /** What had been sent may have arrived or not; its key keeps the server from taking it twice. */
   connected() {
     this.#connected = true;
-    clearTimeout(this.#timer);
-    if (!this.#sent) return this.#next();
-    this.#timer = setTimeout(() => {
-      this.#sent = false;
-      this.#next();
-    }, REPLAY_MS);
+    this.#sent = false;
+    this.#next();
   }
 
   lost() {
     this.#connected = false;
-    clearTimeout(this.#timer);
     if (this.#sent) setField(this.#queue[0].element, "status", "not confirmed yet");
   }
 
   heard(/** @type {{key?: string}} */ { key }) {
-    if (this.#queue[0]?.key === key) this.#done().element.remove();
+    if (key !== undefined && this.#queue[0]?.key === key) this.#done().element.remove();
   }
 
   /** The server will not have the first message: it stays visible, for the writer to change or drop. */
@@ -84,7 +76,6 @@ export class Outbox {
   }
 
   #done() {
-    clearTimeout(this.#timer);
     this.#sent = false;
     const first = /** @type {Message & {element: HTMLElement}} */ (this.#queue.shift());
     queueMicrotask(() => this.#next());

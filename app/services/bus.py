@@ -37,8 +37,11 @@ class Bus(ABC):
         self.last = 0  # the number of the last message that the listener has passed on
 
     @abstractmethod
-    async def append(self, data: str) -> tuple[str, int]:
-        """Put a JSON object at the end of the log and wake all workers; return its epoch and number."""
+    async def append(self, data: str, key: str) -> tuple[str, int]:
+        """Put a JSON object at the end of the log and wake all workers; return its epoch and number.
+
+        If there is one with the same key (not empty) it stays the only one.
+        """
 
     @abstractmethod
     async def tell(self, data: str) -> None:
@@ -78,10 +81,13 @@ class Bus(ABC):
             await asyncio.wait({self._listening}, timeout=0.1)  # and again: redis-py may lose a cancellation
         await self.close()
 
-    async def publish(self, data: str) -> str:
-        """Append to the log and wake all workers; return the id. Raises Unavailable, within two seconds."""
+    async def publish(self, data: str, key: str = "") -> str:
+        """Append to the log and wake all workers; return the id. Raises Unavailable, within two seconds.
+
+        Whoever does not know whether a message has arrived may send it again with the same key: it is kept once.
+        """
         async with self._writing():
-            epoch, number = await self.append(data)
+            epoch, number = await self.append(data, key)
         return f"{epoch}-{number}"
 
     async def beat(self, data: str) -> None:

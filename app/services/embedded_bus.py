@@ -35,8 +35,10 @@ class EmbeddedBus(Bus):
         self._socket.bind(str(self._path))
         await super().start()
 
-    async def append(self, data: str) -> tuple[str, int]:
-        place = await self._writer.run(lambda database: embedded_log.append(database, data, self._keep), BUSY_SECONDS)
+    async def append(self, data: str, key: str) -> tuple[str, int]:
+        place = await self._writer.run(
+            lambda database: embedded_log.append(database, data, key, self._keep), BUSY_SECONDS
+        )
         self._send(b"")
         return place
 

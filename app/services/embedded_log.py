@@ -12,12 +12,17 @@ from typing import TypeVar
 from .errors import Unavailable
 from .items import Extract, Keep, Message
 
+VERSION = 2  # of the tables; a log of another version is forgotten
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS log (number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, data TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS epoch (name TEXT NOT NULL, start INTEGER NOT NULL, boot TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS beat (at REAL NOT NULL);
+SCHEMA = f"""
+DROP TABLE IF EXISTS log;
+DROP TABLE IF EXISTS epoch;
+DROP TABLE IF EXISTS beat;
+PRAGMA user_version = {VERSION};
+CREATE TABLE log (number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, key TEXT UNIQUE, data TEXT NOT NULL);
+CREATE TABLE epoch (name TEXT NOT NULL, start INTEGER NOT NULL, boot TEXT NOT NULL);
+CREATE TABLE beat (at REAL NOT NULL);
 """
 NEWEST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'log'"
 EPOCH = "SELECT name, start, boot FROM epoch"
@@ -71,16 +76,20 @@ def prepare(database: sqlite3.Connection) -> None:
     boot = BOOT.read_text().strip() if BOOT.exists() else ""
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
-    found = None
-    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'beat'").fetchone():
-        found = database.execute(EPOCH).fetchone()
-    if found is None or found[2] != boot:
-        with transaction(database):
+    if _version(database) == VERSION and database.execute(EPOCH).fetchone()[2] == boot:
+        return
+    with transaction(database):
+        if _version(database) != VERSION:
             for statement in SCHEMA.strip().splitlines():
                 database.execute(statement)
-            found = database.execute(EPOCH).fetchone()
-            if found is None or found[2] != boot:
-                begin_epoch(database, boot)
+        found = database.execute(EPOCH).fetchone()
+        if found is None or found[2] != boot:
+            begin_epoch(database, boot)
+
+
+def _version(database: sqlite3.Connection) -> int:
+    version: int = database.execute("PRAGMA user_version").fetchone()[0]
+    return version
 
 
 class transaction:  # noqa: N801 (read as a statement)
@@ -104,13 +113,16 @@ def begin_epoch(database: sqlite3.Connection, boot: str) -> None:
     database.execute("INSERT INTO epoch VALUES (?, ?, ?)", (secrets.token_hex(4), newest + 1, boot))
 
 
-def append(database: sqlite3.Connection, data: str, keep: Keep) -> tuple[str, int]:
-    """Put a message at the end of the log; forget the one that is too many."""
+def append(database: sqlite3.Connection, data: str, key: str, keep: Keep) -> tuple[str, int]:
+    """Put a message at the end of the log, unless there is one of its key; forget the one that is too many."""
     with transaction(database):
-        number = database.execute("INSERT INTO log (at, data) VALUES (?, ?)", (time.time(), data)).lastrowid
-        assert number is not None
-        database.execute("DELETE FROM log WHERE number <= ?", (number - keep.messages,))
-        return database.execute(EPOCH).fetchone()[0], number
+        epoch = database.execute(EPOCH).fetchone()[0]
+        row = database.execute("SELECT number FROM log WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            query = "INSERT INTO log (at, key, data) VALUES (?, ?, ?) RETURNING number"
+            row = database.execute(query, (time.time(), key or None, data)).fetchone()
+            database.execute("DELETE FROM log WHERE number <= ?", (row[0] - keep.messages,))
+        return epoch, row[0]
 
 
 def trim(database: sqlite3.Connection, keep: Keep) -> None:

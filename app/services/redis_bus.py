@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from .bus import Beat, Bus, Extract, Keep, Message
 from .errors import Unavailable
-from .redis_scripts import APPEND, BEAT, BEATS, KEYS, LOG, READ, RENEW
+from .redis_scripts import APPEND, BEAT, BEATS, KEYS, LATE, LOG, READ, RENEW
 
 KEEP_BEATS = 64
 CONNECTIONS = 8  # per worker, beside the listener's own
@@ -35,24 +35,25 @@ class RedisBus(Bus):
         self._client = _client(url, CONNECTIONS, ANSWER_SECONDS)
         self._listener = _client(url, 1, BLOCK_SECONDS + ANSWER_SECONDS)
 
-    async def append(self, data: str) -> tuple[str, int]:
+    async def append(self, data: str, key: str) -> tuple[str, int]:
         latest = NEVER if self._ahead is None else self._milliseconds() + self._ahead + ANSWER_SECONDS * 1_000
         try:
-            epoch, number = await self._run(APPEND, _name(), data, self._keep.messages, latest)
-        except Unavailable:
-            self._ahead = None  # one of the clocks may have been set; the next beat compares them again
+            epoch, number = await self._run(APPEND, _name(), data, self._keep.messages, latest, key, self._keep.seconds)
+        except Unavailable as error:
+            if LATE in str(error):
+                self._ahead = None  # one of the clocks was set; the next beat compares them again
             raise
         return epoch.partition(":")[0], number
 
     async def tell(self, data: str) -> None:
         before = self._milliseconds()
-        time = await self._run(BEAT, data, KEEP_BEATS, self._keep.seconds)
-        after = self._milliseconds()
-        if after - before <= CLOCK_SECONDS * 1_000:
-            self._ahead = time - before
+        self._compare(before, await self._run(BEAT, data, KEEP_BEATS, self._keep.seconds))
 
     async def read(self, after: int, limit: int) -> Extract:
-        return _extract(await self._run(READ, _name(), after, limit, self._keep.seconds, NO_BEATS))
+        before = self._milliseconds()
+        answer = await self._run(READ, _name(), after, limit, self._keep.seconds, NO_BEATS)
+        self._compare(before, answer[4])
+        return _extract(answer)
 
     async def news(self, after: int, limit: int) -> tuple[Extract, Sequence[Beat]]:
         arguments = (_name(), after, limit, self._keep.seconds, self._last_beat)
@@ -82,6 +83,10 @@ class RedisBus(Bus):
     async def _run(self, script: str, *arguments: object) -> Any:
         async with _translated():
             return await self._client.eval(script, len(KEYS), *KEYS, *map(str, arguments))
+
+    def _compare(self, before: float, time: float) -> None:
+        if self._milliseconds() - before <= CLOCK_SECONDS * 1_000:
+            self._ahead = time - before
 
     def _milliseconds(self) -> float:
         return asyncio.get_running_loop().time() * 1_000

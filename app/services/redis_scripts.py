@@ -6,6 +6,8 @@ us: numbers without holes make a gap visible, and Redis's own ids would not.
 
 LOG, STATE, BEATS = KEYS = ("{slipway}:log", "{slipway}:state", "{slipway}:beats")  # braces: one slot of a cluster
 
+LATE = "LATE"  # what APPEND answers when the moment is over
+
 _COMMON = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)  -- milliseconds
@@ -36,14 +38,19 @@ local function trim(seconds)
 end
 """
 
-# ARGV: a name for a new epoch, the message, how many are kept, the latest moment in milliseconds. A publisher that has
-# been told of a failure must not find its message in the log when a Redis that was stopped goes on.
+# ARGV: a name for a new epoch, the message, how many are kept, the latest moment in milliseconds, the message's key or
+# nothing, how many seconds are kept. A publisher that has been told of a failure must not find its message in the log
+# when a Redis that was stopped goes on.
 APPEND = (
     _COMMON
     + """
 if now > tonumber(ARGV[4]) then return redis.error_reply('LATE') end
 local name = epoch(ARGV[1])
+local key = ARGV[5] ~= '' and KEYS[1] .. ':key:' .. ARGV[5]
+local known = key and redis.call('GET', key)
+if known then return {name, tonumber(known)} end
 local number = newest() + 1
+if key then redis.call('SET', key, number, 'EX', ARGV[6]) end
 redis.call('HSET', KEYS[2], 'number', number)
 redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[3], number .. '-0', 'at', now, 'data', ARGV[2])
 return {name, number}
@@ -60,7 +67,7 @@ local start = tonumber(string.match(name, ':(%d+)'))
 local after = math.max(tonumber(ARGV[2]), start - 1)
 local messages = redis.call('XRANGE', KEYS[1], '(' .. after .. '-0', '+', 'COUNT', ARGV[3])
 local beats = redis.call('XRANGE', KEYS[3], '(' .. ARGV[5], '+')
-return {name, newest(), messages, beats}
+return {name, newest(), messages, beats, now}
 """
 )
 
