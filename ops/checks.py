@@ -21,6 +21,9 @@ PROGRAMS: dict[str, str | None] = {
     "faketime": "faketime",
 }
 
+# Tests that put load on real servers: one at a time, or they would measure each other. The others run two at a time.
+BUSY = ("browser", "live", "shared_state")
+
 # The app needs the client's own Host, port included, to tell its own pages from foreign ones (the docker runtime maps
 # ports, so $host:$server_port is another one); and the limit of open files is set by who starts nginx, since a
 # container and a user may have less than any number that the file could name.
@@ -37,7 +40,10 @@ def test(arguments: list[str]) -> None:
     """The checkers, then every test that needs no container."""
     lint([])
     setup.system_packages(PROGRAMS)
-    run("pytest", "--ignore=tests/docker", *arguments)
+    busy = [f"tests/{name}" for name in BUSY]
+    ignored = [f"--ignore={folder}" for folder in [*busy, "tests/docker"]]
+    run("pytest", "--numprocesses=2", "--dist=loadfile", *ignored, *arguments)
+    run("pytest", *busy, *arguments)
 
 
 def test_docker(arguments: list[str]) -> None:
