@@ -24,7 +24,7 @@ from soak.state_limits import beside_deaf, bytes_per_idle_socket, idle_sockets, 
 
 CLIENTS = int(os.environ.get("SOAK_CLIENTS", "100"))
 MESSAGES = int(os.environ.get("SOAK_MESSAGES", "100000"))
-IDLE = int(os.environ.get("SOAK_IDLE", "9000"))  # a file each, here and in nginx twice; 20,000 may be open
+IDLE = int(os.environ.get("SOAK_IDLE", "10000"))  # a file each, here and in a worker
 IDLE_SECONDS = float(os.environ.get("SOAK_IDLE_SECONDS", "600"))
 TALK_SECONDS = 3_600.0
 KEEP = {"KEEP_MESSAGES": "50000"}

@@ -5,6 +5,7 @@ Rules: 127.0.0.1 and free ports only, every wait has an end, and only what was s
 
 import asyncio
 import json
+import os
 import signal
 import ssl
 from abc import ABC, abstractmethod
@@ -355,7 +356,16 @@ SERVERS: dict[type[Served], Callable[[Path, int], Any]] = {
     Gunicorn: gunicorn_by_hand,
     Nginx: behind_nginx,
 }
-STACKS: list[type[Stack]] = [InProcess, *SERVERS]
+
+
+class Elsewhere(Nginx):
+    """A stack that runs already, such as the containers: CONTRACT_URL says where."""
+
+    name = "elsewhere"
+
+
+URL = os.environ.get("CONTRACT_URL", "")
+STACKS: list[type[Stack]] = [Elsewhere] if URL else [InProcess, *SERVERS]
 
 
 @asynccontextmanager
@@ -366,6 +376,10 @@ async def started(kind: type[Stack], port: int) -> AsyncIterator[Stack]:
             direct = kind(folder)
             async with direct.lifespan():
                 yield direct
+        elif issubclass(kind, Elsewhere):
+            served = kind(URL, [])
+            yield served
+            await served.close()
         elif issubclass(kind, Served):
             with SERVERS[kind](folder, port) as (url, processes):
                 served = kind(url, processes)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.stacks import VARIABLES
 from tests.stack import ROOT, free_port, short_folder
 
 VERB_SECONDS = 300  # the first build fetches the packages
@@ -28,7 +29,7 @@ class Containers:
             "COMPOSE_PROJECT_NAME": self.project,
             "SLIPWAY_IMAGE": "slipway-test",
             "WEB_CONCURRENCY": "2",
-            "BENCH_ENDPOINTS": "1",
+            **VARIABLES,
             "POSTGRES_PASSWORD": "only-for-this-test",
         }
 

@@ -1,7 +1,10 @@
 """What the containers promise beyond the contract, which tests/contract walks through their published port."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +39,16 @@ def test_every_service_is_up_and_postgres_and_redis_are_in_use(containers: Conta
     assert sorted(services) == ["app", "db", "nginx", "redis"]
     assert (status, body["checks"]) == (200, {"database": "pass", "bus": "pass", "draining": "pass"})
     assert "postgresql" in containers.compose("exec", "-T", "app", "env")
+
+
+def test_the_contract_holds_through_the_published_port(containers: Containers) -> None:
+    """The same tests that run against the servers outside containers."""
+    aside = [f"--ignore=tests/contract/{name}.py" for name in ("test_baseline", "test_states")]
+    command = [sys.executable, "-m", "pytest", "-q", "tests/contract", *aside]
+    env = {**os.environ, "CONTRACT_URL": containers.url}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=280)
+
+    assert done.returncode == 0, done.stdout[-8_000:]
 
 
 def test_users_survive_down_and_up(containers: Containers) -> None:
