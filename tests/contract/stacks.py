@@ -361,8 +361,6 @@ SERVERS: dict[type[Served], Callable[[Path, int], Any]] = {
 class Elsewhere(Nginx):
     """A stack that runs already, such as the containers: CONTRACT_URL says where."""
 
-    name = "elsewhere"
-
 
 URL = os.environ.get("CONTRACT_URL", "")
 STACKS: list[type[Stack]] = [Elsewhere] if URL else [InProcess, *SERVERS]
@@ -377,9 +375,9 @@ async def started(kind: type[Stack], port: int) -> AsyncIterator[Stack]:
             async with direct.lifespan():
                 yield direct
         elif issubclass(kind, Elsewhere):
-            served = kind(URL, [])
-            yield served
-            await served.close()
+            elsewhere = kind(URL, [])
+            yield elsewhere
+            await elsewhere.close()
         elif issubclass(kind, Served):
             with SERVERS[kind](folder, port) as (url, processes):
                 served = kind(url, processes)

@@ -232,8 +232,6 @@ async def test_body_that_is_no_object(stack: Stack, data: object) -> None:
         pytest.param(b"\xef\xbb\xbf{}", id="byte order mark"),
         pytest.param('{"name":"a"}'.encode("utf-16"), id="UTF-16"),
         pytest.param(b"[" * 9_000, id="deep"),
-        pytest.param(b"[" * 4_900 + b"]" * 4_900, id="deep and closed"),
-        pytest.param(b'{"a":' * 1_600 + b"1" + b"}" * 1_600, id="deep objects"),
         pytest.param(b'{"name":' + b"1" * 5_000 + b"}", id="huge integer"),
         pytest.param(b"\0", id="NUL"),
         pytest.param(b"name=Ann", id="a form"),
@@ -245,11 +243,12 @@ async def test_body_that_is_not_json(stack: Stack, body: bytes, chunked: bool) -
     is_problem(await stack.request("POST", "/api/users", [JSON], [body], chunked=chunked), 400)
 
 
-@pytest.mark.parametrize("depth", [300, 900, 980, 990, 1_000, 1_010])
+@pytest.mark.parametrize("depth", [300, 900, 980, 990, 1_000, 1_010, 1_600])
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
 @pytest.mark.parametrize("shape", [b"%s", b'{"name":%s}'])
-async def test_any_depth_is_refused(stack: Stack, shape: bytes, depth: int) -> None:
-    """However deep a value is nested, it is a 400 or a 422."""
-    body = shape % (b"[" * depth + b"]" * depth)
+async def test_any_depth_is_refused(stack: Stack, shape: bytes, opening: bytes, closing: bytes, depth: int) -> None:
+    """However deep a value is nested, it is a 400 or a 422: Python's releases differ in what is too deep for them."""
+    body = shape % (opening * depth + b"1" + closing * depth)
     answer = await stack.request("POST", "/api/users", [JSON], [body])
 
     assert answer.status in (400, 422)
