@@ -22,7 +22,17 @@ PROGRAMS: dict[str, str | None] = {
 }
 
 # Tests that put load on real servers: one at a time, or they would measure each other. The others run two at a time.
-BUSY = ("browser", "live", "shared_state")
+BUSY = (
+    "browser",
+    "live/test_drain.py",
+    "live/test_recycling.py",
+    "live/test_reload.py",
+    "live/test_slots.py",
+    "live/test_survival.py",
+    "shared_state/test_bus.py",
+    "shared_state/test_chat.py",
+    "shared_state/test_limits.py",
+)
 
 # The app needs the client's own Host, port included, to tell its own pages from foreign ones (the docker runtime maps
 # ports, so $host:$server_port is another one); and the limit of open files is set by who starts nginx, since a
