@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from uvicorn._types import ASGI3Application
 from uvicorn.lifespan.on import LifespanOn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from serving.drain import Draining
+from serving.http import OneRequest
 
 
 class Lifespan(LifespanOn):
@@ -30,18 +29,6 @@ class Lifespan(LifespanOn):
     async def receive(self) -> Any:
         self.config.lifespan = "on"
         return await super().receive()
-
-
-class OneRequest(HttpToolsProtocol):
-    """A connection for one request, on a slot that is lent to us.
-
-    Kept by the proxy, it would break with us together with those of our own slot, and a GET that is tried again on
-    "another worker" would meet us twice: two workers, and it was lost.
-    """
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        cycle.keep_alive = False
-        super()._start_asgi_task(cycle, app)
 
 
 class Server(Draining):

@@ -101,12 +101,6 @@ def publish(settings: Settings) -> None:
         addresses[number] = f"unix:{link}"
     # max_fails=0: a slot whose worker is being replaced only queues; marked as failed, 84 % of requests got 502.
     lines = [f"server {address} max_fails=0;\n" for address in addresses]
-    # When all workers that nginx knows have just died, a GET is tried once more, on a new connection: by another name
-    # of a slot, since under its own there may be more kept connections that are dead.
-    lines += [
-        f"server unix:{settings.run_dir}/./slot-{number}.sock max_fails=0 backup;\n"
-        for number in range(len(settings.socket_paths()))
-    ]
     _replace(settings.run_dir / "slots.conf", "".join(lines))
 
 

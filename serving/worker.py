@@ -14,6 +14,7 @@ from typing import IO, Any
 from uvicorn.workers import UvicornWorker
 
 from serving.config import Settings
+from serving.http import Http
 from serving.server import Lifespan, Server, duplicate
 from serving.slots import Loans
 
@@ -28,7 +29,7 @@ class Worker(UvicornWorker):
     settings: Settings  # set on the class by gunicorn.conf.py
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 (the base class has it so)
         "loop": "uvloop",
-        "http": "httptools",
+        "http": Http,
         "ws": "websockets-sansio",
         "server_header": False,
         # Bytes; the default of 16 MiB times all connections is more than the machine has. The app's own limit (64 KiB)

@@ -67,6 +67,10 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (LifespanOn.__init__, "(self, config: 'Config') -> 'None'"),
     (LifespanOn.receive, "(self) -> 'LifespanReceiveMessage'"),
     (LifespanOn.shutdown, "(self) -> 'None'"),
+    (
+        HttpToolsProtocol._start_asgi_task,
+        "(self, cycle: 'RequestResponseCycle', app: 'ASGI3Application') -> 'None'",
+    ),
     # Called by it.
     (HttpToolsProtocol.shutdown, "(self) -> 'None'"),
     (WebSocketsSansIOProtocol.shutdown, "(self) -> 'None'"),
@@ -95,7 +99,13 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
     (uvicorn.server.ServerState, {"total_requests", "connections", "tasks", "default_headers"}),
     (LifespanOn, {"config", "state", "error_occurred", "should_exit"}),
     (HttpToolsProtocol, {"cycle", "transport", "connections"}),
-    (RequestResponseCycle, {"keep_alive", "response_started", "response_complete", "default_headers"}),
+    (
+        RequestResponseCycle,
+        {
+            "keep_alive", "response_started", "response_complete", "default_headers", "transport", "scope",
+            "waiting_for_100_continue",
+        },
+    ),
     (WebSocketsSansIOProtocol, {"handshake_complete", "transport", "connections"}),
 ]  # fmt: skip
 
@@ -122,6 +132,7 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (uvicorn.Server._serve, "37c2a1de3c24"),
     (uvicorn.Server.startup, "884cdd027a0a"),
     (uvicorn.Server.shutdown, "0c7399d44c41"),
+    (RequestResponseCycle.send, "2283ee63dfa5"),
     (LifespanOn.main, "a6df43852efc"),
     (uvicorn.workers.UvicornWorker.__init__, "91988fc31955"),
     (uvicorn.workers.UvicornWorker._serve, "f89bc2357307"),
