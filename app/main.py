@@ -12,7 +12,7 @@ from typing import Any
 from app.access import HEALTH, AccessRecord
 from app.asgi.errors import HTTPError
 from app.asgi.lifespan import Lifespan
-from app.asgi.middleware import Errors, Exchanges, Limits
+from app.asgi.middleware import Errors, Exchange, Exchanges, Limits
 from app.asgi.origins import Origins
 from app.asgi.routing import Route, Router, websocket
 from app.asgi.types import ASGIApp, Receive, Scope, Send
@@ -60,8 +60,12 @@ def create_app(settings: Settings) -> ASGIApp:
     app = Limits(app, requests=settings.max_requests_in_flight, websockets=settings.max_websockets, exempt=HEALTH)
     app = Errors(app, {Unavailable: unavailable})
     app = Origins(app, settings.allowed_origins)  # around Errors: a page of an allowed origin may read those, too
-    exchanges = Exchanges(app, AccessRecord(settings.worker_slot) if settings.access_log else None)
+    exchanges = Exchanges(app, AccessRecord(settings.worker_slot) if settings.access_log else unrecorded)
     return Lifespan(exchanges, partial(lifespan, settings, exchanges))
+
+
+def unrecorded(scope: Scope, exchange: Exchange) -> None:
+    """No line for each request; their responses carry an id all the same."""
 
 
 def unavailable(error: Unavailable) -> HTTPError:

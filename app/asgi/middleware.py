@@ -6,14 +6,14 @@ A middleware with nothing to do afterwards returns the inner app's awaitable ins
 
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import getrandbits
 from time import perf_counter
 from typing import Any
 
 from .errors import Disconnected, HTTPError
 from .response import Response
-from .types import ASGIApp, Message, Receive, Scope, Send, header
+from .types import ASGIApp, Header, Message, Receive, Scope, Send
 from .websocket import refuse
 
 log = logging.getLogger("app")
@@ -28,31 +28,55 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 class Exchange:
     """What is known of one request while it runs; `scope["exchange"]` holds it."""
 
-    __slots__ = ("_id", "open", "sent", "started", "status")
+    __slots__ = ("_headers", "_id", "_send", "open", "sent", "started", "status")
 
-    def __init__(self, request_id: bytes, open_now: dict[str, int]) -> None:
-        self._id = request_id
+    def __init__(self, headers: Sequence[Header], send: Send, open_now: dict[str, int]) -> None:
+        self._headers = headers
+        self._id: bytes | None = None
+        self._send = send
         self.open = open_now  # how many of each kind the worker has under way, this one included
         self.started = perf_counter()
         self.status = 0  # 0 until the response has started; 101 for an accepted websocket
         self.sent = 0  # bytes of body
 
     @property
+    def id(self) -> bytes:
+        """The caller's `x-request-id` if it is a sane one, else one of ours; made when it is first asked for."""
+        if self._id is None:
+            given = next((value for name, value in self._headers if name == b"x-request-id"), b"")
+            self._id = given if REQUEST_ID.fullmatch(given) else b"%032x" % getrandbits(128)
+        return self._id
+
+    @property
     def request_id(self) -> str:
-        """As it stands in the header `x-request-id`."""
-        return self._id.decode()
+        """The same for a text."""
+        return self.id.decode()
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Pass a message on to the server, and see whether the response starts."""
+        if message["type"] in STARTS:
+            self.status = message.get("status", 101)
+        return self._send(message)
+
+    def send_recorded(self, message: Message) -> Awaitable[None]:
+        """The same; the response gets its id, and its body is counted."""
+        if message["type"] == "http.response.body":
+            self.sent += len(message.get("body", b""))
+        elif message["type"] in STARTS:
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id)]
+        return self.send(message)
 
 
 Record = Callable[[Scope, Exchange], None]
 
 
 class Exchanges:
-    """Gives each request an id, the caller's if it is a sane one, and reports each one when it is over.
+    """Counts requests, and with a `record` gives each one's response an `x-request-id` and reports it when it is over.
 
-    The id comes back as `x-request-id`, and is in every error's body and in every record.
+    The same id is in every error's body.
     """
 
-    def __init__(self, app: ASGIApp, record: Record | None) -> None:
+    def __init__(self, app: ASGIApp, record: Record | None = None) -> None:
         self.app = app
         self.record = record
         self.total = 0
@@ -61,23 +85,11 @@ class Exchanges:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (kind := scope["type"]) not in KINDS:
             return await self.app(scope, receive, send)
-        request_id = header(scope, b"x-request-id")
-        if request_id is None or not REQUEST_ID.fullmatch(request_id):
-            request_id = b"%032x" % getrandbits(128)
-        exchange = scope["exchange"] = Exchange(request_id, self.open)
-
-        def send_with_id(message: Message) -> Awaitable[None]:
-            if message["type"] in STARTS:
-                exchange.status = message.get("status", 101)
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
-            elif message["type"] == "http.response.body":
-                exchange.sent += len(message.get("body", b""))
-            return send(message)
-
+        exchange = scope["exchange"] = Exchange(scope["headers"], send, self.open)
         self.total += 1
         self.open[kind] += 1
         try:
-            await self.app(scope, receive, send_with_id)
+            await self.app(scope, receive, exchange.send if self.record is None else exchange.send_recorded)
         finally:
             self.open[kind] -= 1
             if self.record is not None:

@@ -1,11 +1,14 @@
 """A request: its parts, and its body, capped by the declared length first and then while it arrives."""
 
-from json import JSONDecoder
+import re
+from json import JSONDecodeError, JSONDecoder
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 from .errors import Disconnected, HTTPError
 from .types import Receive, Scope, header
+
+JSON = re.compile(rb"[ \t]*application/([!-~]+\+)?json[ \t]*(;|$)", re.IGNORECASE)  # RFC 6839 section 3.1
 
 
 class Request:
@@ -77,11 +80,10 @@ def parse_query(query_string: bytes) -> dict[str, str]:
 
 def parse_json(content_type: bytes | None, body: bytes) -> Any:
     """A JSON text as RFC 8259 has it: UTF-8, no NaN; raises HTTPError 415 or 400."""
-    kind = (content_type or b"").partition(b";")[0].strip().lower()
-    if kind != b"application/json" and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
+    if content_type != b"application/json" and not JSON.match(content_type or b""):
         raise HTTPError(415, "The content type must be application/json.", headers=[(b"accept", b"application/json")])
     try:
-        return _decode(body.decode())
+        return decode_json(body.decode())
     except RecursionError:
         raise HTTPError(400, "The JSON is nested too deeply.") from None
     except ValueError as error:
@@ -92,5 +94,15 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-# Kept, since json.loads with an option makes a new decoder for each call: 2 instead of 4 microseconds.
-_decode = JSONDecoder(parse_constant=_no_constant).decode
+# json.loads with an option makes a new decoder for each call, and looks for white space with two patterns: 4 micro-
+# seconds for a small object, against 0.4 for this.
+_decoder = JSONDecoder(parse_constant=_no_constant)
+
+
+def decode_json(text: str) -> Any:
+    """The value of a JSON text. Raises ValueError for what is not JSON, NaN included, RecursionError when too deep."""
+    text = text.strip(" \t\n\r")  # RFC 8259 section 2
+    value, end = _decoder.raw_decode(text)
+    if end != len(text):
+        raise JSONDecodeError("Extra data", text, end)
+    return value

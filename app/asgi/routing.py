@@ -57,27 +57,23 @@ class Routes:
         templates = sorted(
             shapes.keys() - self._static.keys(), key=lambda shape: (shape.replace("{}", "\U0010ffff"), shape)
         )
-        self._templates = [(_pattern(next(iter(shapes[shape].values())).path), shapes[shape]) for shape in templates]
+        self._templates = [(_pattern(shapes[shape]).fullmatch, shapes[shape]) for shape in templates]
 
     def match(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """Return the route and the parameters. Raises HTTPError 404, or 405 with a sorted `Allow`.
 
         HEAD falls back to GET (RFC 9110 section 9.3.2); a plain GET of a websocket's path is 426 (section 15.5.22).
         """
-        methods = self._static.get(path)
-        params: dict[str, str] = {}
-        if methods is None:
-            methods, params = self._parameters(path)
-        return methods.get(method) or _other_method(methods, method), params
-
-    def _parameters(self, path: str) -> tuple[dict[str, Route], dict[str, str]]:
-        for pattern, methods in self._templates:
-            if found := pattern.fullmatch(path):
-                return methods, found.groupdict()
+        if (methods := self._static.get(path)) is not None:
+            return methods.get(method) or _other_method(methods, method), {}
+        for fullmatch, methods in self._templates:
+            if found := fullmatch(path):
+                return methods.get(method) or _other_method(methods, method), found.groupdict()
         raise HTTPError(404, "There is nothing at this path.")
 
 
-def _pattern(template: str) -> re.Pattern[str]:
+def _pattern(methods: dict[str, Route]) -> re.Pattern[str]:
+    template = next(iter(methods.values())).path  # all of them have the same
     literals = PARAMETER.split(template)  # every second one is a parameter's name
     parts = [f"(?P<{part}>[^/]+)" if number % 2 else re.escape(part) for number, part in enumerate(literals)]
     return re.compile("".join(parts))

@@ -45,7 +45,7 @@ def accepting(handler: Callable[[WebSocket], Awaitable[None]]) -> ASGIApp:
 @pytest.mark.parametrize(
     "wrap",
     [
-        lambda app: Exchanges(app, None),
+        lambda app: Exchanges(app),
         lambda app: Errors(app),
         lambda app: Origins(app, frozenset({"https://a.example"})),
         lambda app: Limits(app, requests=0, websockets=0),
@@ -62,10 +62,14 @@ async def test_foreign_scope_types_go_through(wrap: Callable[[ASGIApp], ASGIApp]
 # Exchanges
 
 
+def silent(scope: Scope, exchange: Exchange) -> None:
+    """A record of nothing."""
+
+
 @pytest.mark.parametrize("given", [b"a", b"0-9.A_z", b"x" * 64])
 async def test_request_id_is_taken(given: bytes) -> None:
     """A sane id of the caller comes back."""
-    answer = await request(Exchanges(ok, None), "GET", "/", [(b"x-request-id", given)])
+    answer = await request(Exchanges(ok, silent), "GET", "/", [(b"x-request-id", given)])
 
     assert answer.header("x-request-id") == given.decode()
 
@@ -73,7 +77,7 @@ async def test_request_id_is_taken(given: bytes) -> None:
 @pytest.mark.parametrize("given", [b"", b"x" * 65, b"a b", b"a\n", b"\xff", b'"', b"a,b"])
 async def test_request_id_is_refused(given: bytes) -> None:
     """Any other is replaced, since it goes into logs."""
-    answer = await request(Exchanges(ok, None), "GET", "/", [(b"x-request-id", given)])
+    answer = await request(Exchanges(ok, silent), "GET", "/", [(b"x-request-id", given)])
     made = answer.header("x-request-id")
 
     assert made is not None
@@ -83,10 +87,18 @@ async def test_request_id_is_refused(given: bytes) -> None:
 
 async def test_request_id_is_made() -> None:
     """Without one each request gets its own."""
-    app = Exchanges(ok, None)
+    app = Exchanges(ok, silent)
     ids = {(await request(app, "GET", "/")).header("x-request-id") for _ in range(100)}
 
     assert len(ids) == 100
+
+
+async def test_request_id_without_record() -> None:
+    """Where nothing is recorded, responses carry no id but those of errors, in their body."""
+    answer = await request(Exchanges(Errors(raising(LookupError()))), "GET", "/", [(b"x-request-id", b"abc")])
+
+    assert (answer.status, answer.json()["request_id"]) == (500, "abc")
+    assert answer.header("x-request-id") is None
 
 
 def recorder() -> tuple[Recorded, Callable[[Scope, Exchange], None]]:
@@ -154,7 +166,7 @@ async def test_counts() -> None:
 
 
 def with_errors(app: ASGIApp, known: dict[type[Exception], Callable[[Any], HTTPError]] | None = None) -> ASGIApp:
-    return Exchanges(Errors(app, known), None)
+    return Exchanges(Errors(app, known), silent)
 
 
 async def test_http_error_is_a_problem() -> None:
@@ -265,7 +277,7 @@ async def accept(socket: WebSocket) -> None:
 def with_origins(*allowed: str) -> ASGIApp:
     """The order of app.main."""
     router = Router([Route("GET", "/{id}", found), websocket("/ws", accept)], max_body_bytes=1)
-    return Exchanges(Origins(Errors(router), frozenset(allowed)), None)
+    return Exchanges(Origins(Errors(router), frozenset(allowed)), silent)
 
 
 async def test_no_cors_unless_allowed() -> None:
@@ -414,8 +426,8 @@ async def test_limit_of_requests() -> None:
 async def test_limit_of_websockets() -> None:
     """Websockets have a limit of their own, and one that fails makes room too."""
     held = Held()
-    app = Exchanges(Limits(held, requests=1, websockets=1), None)
-    failing = Exchanges(Errors(app.app), None)
+    app = Exchanges(Limits(held, requests=1, websockets=1), silent)
+    failing = Exchanges(Errors(app.app), silent)
     failing.open = app.open
 
     async with (

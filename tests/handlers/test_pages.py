@@ -12,7 +12,7 @@ from app.handlers.pages import FOLDER
 from app.main import ROUTES
 from tests.driver import Answer, request
 
-APP = Exchanges(Errors(Router(ROUTES, max_body_bytes=1)), None)
+APP = Exchanges(Errors(Router(ROUTES, max_body_bytes=1)))
 FILES = sorted(FOLDER.iterdir())
 
 
