@@ -28,12 +28,12 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 class Exchange:
     """What is known of one request while it runs; `scope["exchange"]` holds it."""
 
-    __slots__ = ("_headers", "_id", "_send", "open", "sent", "started", "status")
+    # Without the server's `send`, which knows the scope: a circle would leave each request to the garbage collector.
+    __slots__ = ("_headers", "_id", "open", "sent", "started", "status")
 
-    def __init__(self, headers: Sequence[Header], send: Send, open_now: dict[str, int]) -> None:
+    def __init__(self, headers: Sequence[Header], open_now: dict[str, int]) -> None:
         self._headers = headers
         self._id: bytes | None = None
-        self._send = send
         self.open = open_now  # how many of each kind the worker has under way, this one included
         self.started = perf_counter()
         self.status = 0  # 0 until the response has started; 101 for an accepted websocket
@@ -52,20 +52,6 @@ class Exchange:
         """The same for a text."""
         return self.id.decode()
 
-    def send(self, message: Message) -> Awaitable[None]:
-        """Pass a message on to the server, and see whether the response starts."""
-        if message["type"] in STARTS:
-            self.status = message.get("status", 101)
-        return self._send(message)
-
-    def send_recorded(self, message: Message) -> Awaitable[None]:
-        """The same; the response gets its id, and its body is counted."""
-        if message["type"] == "http.response.body":
-            self.sent += len(message.get("body", b""))
-        elif message["type"] in STARTS:
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id)]
-        return self.send(message)
-
 
 Record = Callable[[Scope, Exchange], None]
 
@@ -79,21 +65,47 @@ class Exchanges:
     def __init__(self, app: ASGIApp, record: Record | None = None) -> None:
         self.app = app
         self.record = record
+        self._follow = _starts if record is None else _starts_with_id
         self.total = 0
         self.open = dict.fromkeys(KINDS, 0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (kind := scope["type"]) not in KINDS:
             return await self.app(scope, receive, send)
-        exchange = scope["exchange"] = Exchange(scope["headers"], send, self.open)
+        exchange = scope["exchange"] = Exchange(scope["headers"], self.open)
         self.total += 1
         self.open[kind] += 1
         try:
-            await self.app(scope, receive, exchange.send if self.record is None else exchange.send_recorded)
+            await self.app(scope, receive, self._follow(exchange, send))
         finally:
             self.open[kind] -= 1
             if self.record is not None:
                 self.record(scope, exchange)
+
+
+def _starts(exchange: Exchange, send: Send) -> Send:
+    """A `send` that sees whether the response starts."""
+
+    def follow(message: Message) -> Awaitable[None]:
+        if message["type"] in STARTS:
+            exchange.status = message.get("status", 101)
+        return send(message)
+
+    return follow
+
+
+def _starts_with_id(exchange: Exchange, send: Send) -> Send:
+    """The same; the response gets its id, and its body is counted."""
+
+    def follow(message: Message) -> Awaitable[None]:
+        if message["type"] in STARTS:
+            exchange.status = message.get("status", 101)
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", exchange.id)]
+        elif message["type"] == "http.response.body":
+            exchange.sent += len(message.get("body", b""))
+        return send(message)
+
+    return follow
 
 
 class Errors:

@@ -1,7 +1,9 @@
 """Middleware: request ids and records, errors, origins, limits."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,7 +15,7 @@ from app.asgi.origins import Origins
 from app.asgi.request import Request
 from app.asgi.response import Response
 from app.asgi.routing import Route, Router, websocket
-from app.asgi.types import ASGIApp, Header, Receive, Scope, Send
+from app.asgi.types import ASGIApp, Header, Message, Receive, Scope, Send
 from app.asgi.websocket import WebSocket
 from tests.driver import Conversation, http_scope, request, websocket_scope
 
@@ -140,6 +142,32 @@ async def test_record_of_a_websocket() -> None:
         await talk.end()
 
     assert records == [(101, 0)]
+
+
+async def test_nothing_is_left_for_the_garbage_collector() -> None:
+    """A request ends without a circle of references, also where the server's `send` knows the scope."""
+    app = Exchanges(Origins(Errors(Limits(ok, requests=1, websockets=1)), frozenset()), silent)
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.scope = http_scope("GET", "/")
+
+        async def send(self, message: Message) -> None:
+            pass
+
+    cycle = Cycle()
+    known = weakref.ref(cycle)
+    gc.disable()
+    try:
+        await app(cycle.scope, receive, cycle.send)
+        del cycle
+
+        assert known() is None
+    finally:
+        gc.enable()
 
 
 async def test_counts() -> None:
