@@ -90,7 +90,7 @@ def _two_arms() -> Iterator[dict[str, Nginx]]:
 
 
 def _bind_to(server: Server, path: str) -> None:
-    server.end()
+    server.stop()
     server.environment["GUNICORN_CMD_ARGS"] = f"--bind=unix:{path}"
     server.environment["FORWARDED_ALLOW_IPS"] = "*"
     server.start()

@@ -1,6 +1,5 @@
 """Nothing is lost and nobody dies: a stop with everything open, reloads, kills and recycling, all under load."""
 
-import signal
 from collections.abc import AsyncIterator
 
 from soak import scenarios
@@ -68,7 +67,7 @@ async def kills_without_database() -> AsyncIterator[Row]:
         serving(workers=2, DATABASE_URL=database.new_database()) as server,
         behind_nginx(server) as proxy,
     ):
-        database.kill(signal.SIGQUIT)
+        database.kill()
         report, seconds = await scenarios.kills(server, proxy.address, KILLS // 10, KILL_RATE)
     for row in _survived(f"{KILLS // 10} SIGKILLs while the database is away", report, seconds):
         yield row

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from soak.client import Address, EventStream, WebSocket, request
 from soak.load import HALF_AND_HALF, Load, Report, Request
-from soak.stack import Nginx, Server, until
+from soak.processes import until
+from soak.stack import Nginx, Server
 
 Opened = TypeVar("Opened")
 

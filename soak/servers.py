@@ -13,56 +13,38 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 
-from ops import setup, wait
-from soak.stack import free_ports, make_folder
+from ops import setup
+from soak.processes import Process, free_ports, short_folder
 
-START_SECONDS = 30.0
-STOP_SECONDS = 20.0
 DATABASE_FOLDERS = "/usr/lib/postgresql"  # Debian keeps each version's programs in a folder of its own
 
 
-class Daemon:
+class Daemon(Process):
     """A server that can be killed, stopped, continued and started again on the same port and files."""
 
     def __init__(self, folder: Path, command: Sequence[str], port: int) -> None:
-        self.folder = folder
+        super().__init__(command, folder / "log", cwd=folder, user=user())
         self.port = port
-        self._command = command
-        self._log = folder / "log"
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=user()
-            )
-        process = self._process
-        assert wait.until(lambda: self.answers() or process.poll() is not None, START_SECONDS), self._log.read_text()
-        assert process.poll() is None, self._log.read_text()
+        super().start()
+        self.until_ready()
 
-    def send(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
+    def kill(self) -> None:
+        """End it in the middle of whatever it does."""
+        self.stop(signal.SIGKILL)
 
-    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """End it and wait for its end."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(number)
-            self._process.send_signal(signal.SIGCONT)
-            self._process.wait(STOP_SECONDS)
 
-    def answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+Kind = TypeVar("Kind", bound=Daemon)
 
 
 class Postgres(Daemon):
-    """PostgreSQL; SIGQUIT is its immediate shutdown, without a checkpoint."""
+    """PostgreSQL."""
 
     def __init__(self, folder: Path, **settings: str) -> None:
         programs = newest_programs()
@@ -78,7 +60,12 @@ class Postgres(Daemon):
         super().__init__(folder, [f"{programs}/postgres", "-D", str(data), "-p", str(port), *options], port)
         self._names = count()
 
-    def answers(self) -> bool:
+    def kill(self) -> None:
+        """Its immediate shutdown, without a checkpoint; after a SIGKILL its children would live for a while."""
+        self.stop(signal.SIGQUIT)
+
+    @property
+    def ready(self) -> bool:
         try:
             psycopg.connect(self.url("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -117,7 +104,8 @@ class Redis(Daemon):
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def answers(self) -> bool:
+    @property
+    def ready(self) -> bool:
         return self.command("PING") == "+PONG"
 
     def command(self, *words: str) -> str:
@@ -133,25 +121,15 @@ class Redis(Daemon):
 @contextmanager
 def postgres(**settings: str) -> Iterator[Postgres]:
     """A PostgreSQL that runs."""
-    with _folder() as folder:
-        server = Postgres(folder, **settings)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.kill(signal.SIGQUIT)
+    with _folder() as folder, _running(Postgres(folder, **settings)) as server:
+        yield server
 
 
 @contextmanager
 def redis(*, persistent: bool = True, **settings: str) -> Iterator[Redis]:
     """A Redis that runs."""
-    with _folder() as folder:
-        server = Redis(folder, persistent=persistent, **settings)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.kill()
+    with _folder() as folder, _running(Redis(folder, persistent=persistent, **settings)) as server:
+        yield server
 
 
 def newest_programs() -> str:
@@ -170,11 +148,17 @@ def user() -> str | None:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
-    folder = make_folder()
-    if owner := user():
-        shutil.chown(folder, owner)
+def _running(daemon: Kind) -> Iterator[Kind]:
     try:
-        yield folder
+        daemon.start()
+        yield daemon
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        daemon.kill()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with short_folder() as folder:
+        if owner := user():
+            shutil.chown(folder, owner)
+        yield folder

@@ -1,62 +1,55 @@
-"""The real gunicorn, started by the literal command, and the real nginx, in a folder of their own on free ports."""
+"""The servers of the stack by their literal commands, in a folder of their own: gunicorn, nginx, uvicorn."""
 
 import asyncio
 import json
 import os
-import shutil
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from ops import nginx, wait
+from ops.settings import ROOT
 from soak.client import Address
+from soak.processes import (
+    BIN,
+    STOP_SECONDS,
+    Process,
+    children,
+    command_of,
+    free_ports,
+    is_alive,
+    running,
+    short_folder,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
-BIN = Path(sys.executable).parent
-START_SECONDS = 40.0  # for a start on a busy machine
-STOP_SECONDS = 30.0
-POLL_SECONDS = 0.02
 LITERAL = ("gunicorn", "-k", "uvicorn.workers.UvicornWorker")
+APP = "app.main:application"
 Slots = Literal["unix", "tcp", "shared"]
 
 
-async def until(true: Callable[[], object], seconds: float, what: str = "") -> None:
-    """Poll until it is true; raises TimeoutError when the time is over."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:g} s: {what or true}")
-        await asyncio.sleep(POLL_SECONDS)
+def app_environment(folder: Path) -> dict[str, str]:
+    """Nothing of ours but the programs; everything that is written goes into the folder."""
+    return {
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "RUN_DIR": str(folder),
+        "DATA_DIR": str(folder / "data"),
+        "BENCH_ENDPOINTS": "1",
+        "ACCESS_LOG": "0",
+    }
 
 
-def free_ports(count: int = 1) -> int:
-    """The first of so many free ports in a row."""
-    for first in range(20_000 + os.getpid() % 10_000, 60_000, count):
-        if all(wait.is_free("127.0.0.1", first + number) for number in range(count)):
-            return first
-    raise AssertionError("no port is free")
-
-
-def make_folder() -> Path:
-    """A short path: a unix socket's may have 107 bytes."""
-    return Path(tempfile.mkdtemp(dir="/tmp", prefix="sl-"))
-
-
-class Server:
+class Server(Process):
     """One gunicorn."""
 
     def __init__(
         self,
         folder: Path,
-        app: str = "app.main:application",
+        app: str = APP,
         *,
         slots: Slots = "unix",
         workers: int = 2,
@@ -67,70 +60,31 @@ class Server:
         self.folder = folder
         self.slots = slots
         self.workers = workers
-        self.log_path = folder / "gunicorn.log"
         self.port = free_ports(workers) if slots != "unix" else 0
-        self.environment = {
-            "PATH": f"{BIN}:{os.environ['PATH']}",
-            "HOME": str(folder),
-            "RUN_DIR": str(folder),
-            "DATA_DIR": str(folder / "data"),
-            "INSTANCE": "app",
-            "WEB_CONCURRENCY": str(workers),
-            "BENCH_ENDPOINTS": "1",
-            "ACCESS_LOG": "0",
-            **{
-                "unix": {"SOCKET_DIR": str(folder)},
-                "tcp": {"SLOT_PORT": str(self.port)},
-                "shared": {"GUNICORN_CMD_ARGS": f"--bind=127.0.0.1:{self.port}"},
-            }[slots],
-            **environment,
+        self.url = f"http://127.0.0.1:{self.port}"
+        binding = {
+            "unix": {"SOCKET_DIR": str(folder)},
+            "tcp": {"SLOT_PORT": str(self.port)},
+            "shared": {"GUNICORN_CMD_ARGS": f"--bind=127.0.0.1:{self.port}"},
         }
-        self.command = [*literal, app, *arguments]
-        self._process: subprocess.Popen[bytes] | None = None
+        ours = {**app_environment(folder), "INSTANCE": "app", "WEB_CONCURRENCY": str(workers), **binding[slots]}
+        super().__init__([*literal, app, *arguments], folder / "gunicorn.log", {**ours, **environment})
 
-    # Life
+    def stop(self, number: int = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:
+        """The same for the workers that it leaves behind, which it must not."""
+        workers = children(self.pid)
+        try:
+            return super().stop(number, seconds)
+        finally:
+            for pid in workers:
+                if self._is_ours(pid):
+                    os.kill(pid, signal.SIGKILL)
 
-    def start(self) -> None:
-        with self.log_path.open("ab") as log:
-            self.process = self._process = subprocess.Popen(
-                self.command,
-                cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    def until_ready(self) -> "Server":
-        """Wait until all workers serve; raises with the log when the start fails."""
-        ready = wait.until(lambda: self.ready or self.process.poll() is not None, START_SECONDS)
-        assert ready and self.process.poll() is None, self.log()
-        return self
-
-    def end(self) -> None:
-        """Stop what still runs, whatever state it is in, and remove nothing."""
-        if self._process is None:
-            return
-        left = [self._process.pid, *children(self._process.pid)]
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_SECONDS)
-        for pid in left:
-            if is_ours(pid, self.folder):
-                os.kill(pid, signal.SIGKILL)
-        self._process.wait(STOP_SECONDS)
-
-    async def exit_code(self, seconds: float) -> int:
-        """Wait for the end."""
-        await until(lambda: self.process.poll() is not None, seconds, "the end of gunicorn")
-        assert self.process.returncode is not None
-        return self.process.returncode
-
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+    def _is_ours(self, pid: int) -> bool:
+        """Whether it lives and was started for this folder; its number may have been given to another process since."""
+        with suppress(OSError):
+            return is_alive(pid) and f"={self.folder}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        return False
 
     async def ctl(self, verb: str, seconds: float = 60.0) -> tuple[int, str]:
         """Exit code and output of `python -m serving.ctl`."""
@@ -154,128 +108,81 @@ class Server:
         """Exit code and output of the reload command."""
         return await self.ctl("reload")
 
-    # Looking at it
-
     @property
     def ready(self) -> bool:
+        """Whether all workers serve."""
         return (self.folder / "app.json").exists()
 
     def status(self) -> Any:
         return json.loads((self.folder / "app.json").read_text())
 
     def pids(self) -> list[int]:
-        """The workers' processes, those that drain included, oldest first."""
-        return workers_of(self.process.pid)
+        """The workers' processes, those that drain included, oldest first; a check of new code is no worker."""
+        return [pid for pid in children(self.pid) if command_of(pid) == command_of(self.pid)]
 
     def address(self, slot: int = 0) -> Address:
         if self.slots == "unix":
             return str(self.folder / f"app-{slot}.sock")
         return "127.0.0.1", self.port + (slot if self.slots == "tcp" else 0)
 
-    def log(self) -> str:
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def logged(self, text: str) -> int:
-        """How often the log says so."""
-        return self.log().count(text)
-
-
-class Nginx:
-    """One nginx before a server."""
+class Nginx(Process):
+    """The nginx before a server, with the same limit of bodies."""
 
     def __init__(self, server: Server) -> None:
-        self.folder = server.folder / "nginx"
         self.port = free_ports()
+        self.url = f"http://127.0.0.1:{self.port}"
         self.address: Address = ("127.0.0.1", self.port)
-        listen = f"127.0.0.1:{self.port}"
-        self.log_path = server.folder / "nginx.log"
-        command = nginx.prepare(self.folder, listen=listen, socket_dir=server.folder, max_body_bytes=1 << 20)
-        with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        assert wait.until(lambda: not wait.is_free("127.0.0.1", self.port), START_SECONDS), self.log_path.read_text()
+        command = nginx.prepare(
+            server.folder / "nginx",
+            listen=f"127.0.0.1:{self.port}",
+            socket_dir=server.folder,
+            max_body_bytes=int(server.environment.get("MAX_BODY_BYTES", 1 << 20)),
+        )
+        super().__init__(command, server.folder / "nginx.log")
 
-    def end(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(STOP_SECONDS)
+    @property
+    def ready(self) -> bool:
+        return not wait.is_free("127.0.0.1", self.port)
 
     def by_upstream(self) -> Counter[str]:
         """How many requests each slot has answered, as the access log has it; it is written once a second."""
-        with suppress(FileNotFoundError):
-            lines = self.log_path.read_text().splitlines()
-            return Counter(
-                json.loads(line)["upstream"] for line in lines if line.startswith("{") and line.endswith("}")
-            )
-        return Counter()
+        lines = self.log().splitlines()
+        return Counter(json.loads(line)["upstream"] for line in lines if line.startswith("{") and line.endswith("}"))
+
+
+class Uvicorn(Process):
+    """The app under uvicorn alone."""
+
+    stop_code = -signal.SIGTERM  # when it has shut down it raises the signal again
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.port = free_ports()
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = ["uvicorn", APP, "--port", str(self.port)]
+        super().__init__(command, folder / "uvicorn.log", {**app_environment(folder), **environment})
+
+    @property
+    def ready(self) -> bool:
+        return wait.get(f"{self.url}/readyz")[0] == 200
 
 
 @contextmanager
-def serving(app: str = "app.main:application", **options: Any) -> Iterator[Server]:
+def serving(app: str = APP, **options: Any) -> Iterator[Server]:
     """A gunicorn that is ready; afterwards it is stopped and its folder removed."""
-    folder = make_folder()
-    server = Server(folder, app, **options)
-    try:
-        server.start()
-        yield server.until_ready()
-    finally:
-        server.end()
-        shutil.rmtree(folder)
+    with short_folder() as folder, running(Server(folder, app, **options)) as server:
+        yield server
 
 
 @contextmanager
 def behind_nginx(server: Server) -> Iterator[Nginx]:
     """An nginx before a server that is ready."""
-    proxy = Nginx(server)
-    try:
+    with running(Nginx(server)) as proxy:
         yield proxy
-    finally:
-        proxy.end()
 
 
-# Processes
-
-
-def children(parent: int) -> list[int]:
-    """All processes whose parent it is."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            with suppress(OSError):
-                state, ppid = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
-                if int(ppid) == parent and state != "Z":
-                    found.append(int(folder.name))
-    return sorted(found)
-
-
-def workers_of(master: int) -> list[int]:
-    """Those of its children that run the same command, which a check of new code does not."""
-    return [pid for pid in children(master) if command_of(pid) == command_of(master)]
-
-
-def command_of(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def is_alive(pid: int) -> bool:
-    """Whether it runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def is_ours(pid: int, folder: Path) -> bool:
-    """Whether it lives and was started for this folder; a number may have been given to another process since."""
-    with suppress(OSError):
-        return is_alive(pid) and f"={folder}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
-    return False
-
-
-def is_refused(address: Address) -> bool:
-    """Whether nobody listens there."""
-    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.settimeout(5)
-        return probe.connect_ex(address) != 0
+@contextmanager
+def served_by_uvicorn(**environment: str) -> Iterator[Uvicorn]:
+    """A uvicorn that is ready; afterwards it is stopped and its folder removed."""
+    with short_folder() as folder, running(Uvicorn(folder, **environment)) as server:
+        yield server

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from soak.chat import Client, Seen
+from soak.processes import is_alive, until
 from soak.servers import Redis
-from soak.stack import Nginx, Server, is_alive, until
+from soak.stack import Nginx, Server
 
 CATCH_UP_SECONDS = 60.0  # for the last messages to reach every client
 
@@ -99,7 +100,7 @@ def reloaded(server: Server) -> Fault:
 
 def nginx_reloaded(nginx: Nginx) -> Fault:
     async def fault() -> None:
-        nginx.process.send_signal(signal.SIGHUP)
+        nginx.signal(signal.SIGHUP)
 
     return fault
 
@@ -118,10 +119,10 @@ def redis_stopped(redis: Redis, seconds: float) -> Fault:
     """SIGSTOP for some seconds: it accepts connections and answers nothing."""
 
     async def fault() -> None:
-        redis.send(signal.SIGSTOP)
+        redis.signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(seconds)
         finally:
-            redis.send(signal.SIGCONT)
+            redis.signal(signal.SIGCONT)
 
     return fault

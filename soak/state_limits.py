@@ -10,7 +10,8 @@ from resource import getpagesize
 
 from soak.chat import PING, PONG, Client, Frames
 from soak.client import Address
-from soak.stack import Server, until
+from soak.processes import until
+from soak.stack import Server
 
 AT_ONCE = 50  # handshakes under way
 LONG = "x" * 1_900

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from soak import servers
 from soak.chat import Client
 from soak.load import GET, Load
+from soak.processes import until
 from soak.promise import Row, lost
-from soak.stack import behind_nginx, serving, until
+from soak.stack import behind_nginx, serving
 from soak.state_chat import (
     Fault,
     Result,

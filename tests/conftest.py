@@ -1,11 +1,12 @@
 """What all tests share."""
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from soak.processes import short_folder
 
 # The same examples in each run: a new failure is then caused by a change, and the suite takes the same time.
 settings.register_profile("slipway", derandomize=True, deadline=None, max_examples=200, database=None)
@@ -14,6 +15,6 @@ settings.load_profile("slipway")
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """An empty folder with a short name: the path of a unix socket has at most 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="slipway-") as name:
-        yield Path(name)
+    """An empty folder with a short name."""
+    with short_folder() as folder:
+        yield folder

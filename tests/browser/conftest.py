@@ -8,9 +8,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from ops import setup
+from ops.settings import ROOT
 from soak import servers
 from soak.servers import Redis
-from soak.stack import ROOT, Nginx, Server, behind_nginx, serving
+from soak.stack import Nginx, Server, behind_nginx, serving
 
 SCREENSHOTS = ROOT / ".run" / "screenshots"
 # Root has no sandbox of the kernel; the rest keeps the browser from talking to anyone but us.
@@ -70,7 +71,7 @@ def open_page(browser: Browser, nginx: Nginx) -> Iterator[Open]:
         context.set_default_timeout(MILLISECONDS)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"http://127.0.0.1:{nginx.port}{path}")
+        page.goto(f"{nginx.url}{path}")
         return page
 
     yield open_page

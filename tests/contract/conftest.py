@@ -6,12 +6,11 @@ import pytest
 import pytest_asyncio
 
 from tests.contract.stacks import STACKS, Stack, started
-from tests.stack import free_port
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=STACKS, ids=lambda kind: kind.name)
 async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
-    async with started(request.param, free_port()) as stack:
+    async with started(request.param) as stack:
         yield stack
 
 

@@ -6,11 +6,10 @@ Rules: 127.0.0.1 and free ports only, every wait has an end, and only what was s
 import asyncio
 import json
 import os
-import signal
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,13 +21,18 @@ from websockets.typing import Origin
 from app.asgi.types import Header, Receive, Scope, Send
 from app.config import Settings
 from app.main import create_app
-from ops import wait
+from soak import stack as servers
+from soak.processes import Process, running, short_folder
 from tests.driver import Answer, Conversation, http_scope, request, websocket_scope
-from tests.stack import Process, front, gunicorn, program, short_folder
 
 SECONDS = 10.0  # for whatever must come
 MAX_BODY_BYTES = 10_000
-VARIABLES = {"BENCH_ENDPOINTS": "1", "MAX_BODY_BYTES": str(MAX_BODY_BYTES), "ALLOWED_ORIGINS": "https://a.example"}
+VARIABLES: dict[str, Any] = {
+    "BENCH_ENDPOINTS": "1",
+    "ACCESS_LOG": "1",
+    "MAX_BODY_BYTES": str(MAX_BODY_BYTES),
+    "ALLOWED_ORIGINS": "https://a.example",
+}
 
 
 class Closed(Exception):
@@ -228,7 +232,12 @@ class Served(Stack):
 
     @property
     def log(self) -> str:
-        return "\n".join(process.log for process in self._processes if process.log_path.exists())
+        return "\n".join(process.log() for process in self._processes)
+
+    @classmethod
+    @abstractmethod
+    def serve(cls, folder: Path) -> AbstractContextManager["Served"]:
+        """Start it on a free port, with what it writes in a folder, and end it."""
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -290,12 +299,24 @@ class Uvicorn(Served):
 
     name = "uvicorn"
 
+    @classmethod
+    @contextmanager
+    def serve(cls, folder: Path) -> Iterator[Served]:
+        with running(servers.Uvicorn(folder, **VARIABLES)) as server:
+            yield cls(server.url, [server])
+
 
 class Gunicorn(Served):
     """The literal command `gunicorn -k uvicorn.workers.UvicornWorker app.main:application` with two workers."""
 
     name = "gunicorn"
     workers = 2
+
+    @classmethod
+    @contextmanager
+    def serve(cls, folder: Path) -> Iterator[Served]:
+        with running(servers.Server(folder, slots="shared", **VARIABLES)) as server:
+            yield cls(server.url, [server])
 
 
 class Nginx(Served):
@@ -306,81 +327,36 @@ class Nginx(Served):
     private = False
     takes_request_id = False
 
-
-def ready(url: str) -> Callable[[], bool]:
-    """Whether all workers were ready once: many answers in a row say so, each over a connection of its own."""
-    answers: list[int] = []
-
-    def check() -> bool:
-        while answers.count(200) < 20:
-            answers.append(wait.get(f"{url}/readyz")[0])
-            if answers[-1] != 200:
-                answers.clear()
-                return False
-        return True
-
-    return check
-
-
-@contextmanager
-def uvicorn(folder: Path, port: int, **variables: str) -> Iterator[tuple[str, list[Process]]]:
-    command = [program("uvicorn"), "app.main:application", "--port", str(port)]
-    environment = {**VARIABLES, "DATA_DIR": str(folder / "data"), "WEB_CONCURRENCY": "1", **variables}
-    process = Process(command, folder / "uvicorn.log", environment)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        process.until(ready(url), what="/readyz")
-        yield url, [process]
-    finally:
-        # uvicorn ends itself with the signal that it was sent, once it has shut down.
-        assert process.stop() == -signal.SIGTERM, process.log[-4_000:]
-
-
-@contextmanager
-def gunicorn_by_hand(folder: Path, port: int) -> Iterator[tuple[str, list[Process]]]:
-    url = f"http://127.0.0.1:{port}"
-    with gunicorn(folder, arguments=("-b", f"127.0.0.1:{port}"), env=VARIABLES, slots=False) as process:
-        process.until(ready(url), what="/readyz")
-        yield url, [process]
-
-
-@contextmanager
-def behind_nginx(folder: Path, port: int) -> Iterator[tuple[str, list[Process]]]:
-    with gunicorn(folder, env=VARIABLES) as server, front(folder, MAX_BODY_BYTES) as (url, proxy):
-        server.until(ready(url), what="/readyz")
-        yield url, [server, proxy]
-
-
-SERVERS: dict[type[Served], Callable[[Path, int], Any]] = {
-    Uvicorn: uvicorn,
-    Gunicorn: gunicorn_by_hand,
-    Nginx: behind_nginx,
-}
+    @classmethod
+    @contextmanager
+    def serve(cls, folder: Path) -> Iterator[Served]:
+        with running(servers.Server(folder, **VARIABLES)) as server, running(servers.Nginx(server)) as proxy:
+            yield cls(proxy.url, [server, proxy])
 
 
 class Elsewhere(Nginx):
     """A stack that runs already, such as the containers: CONTRACT_URL says where."""
 
+    @classmethod
+    @contextmanager
+    def serve(cls, folder: Path) -> Iterator[Served]:
+        yield cls(URL, [])
+
 
 URL = os.environ.get("CONTRACT_URL", "")
-STACKS: list[type[Stack]] = [Elsewhere] if URL else [InProcess, *SERVERS]
+STACKS: list[type[Stack]] = [Elsewhere] if URL else [InProcess, Uvicorn, Gunicorn, Nginx]
 
 
 @asynccontextmanager
-async def started(kind: type[Stack], port: int) -> AsyncIterator[Stack]:
+async def started(kind: type[Stack]) -> AsyncIterator[Stack]:
     """The stack, ready; afterwards it has ended as it should, and nothing in its log says otherwise."""
     with short_folder() as folder:
         if issubclass(kind, InProcess):
             direct = kind(folder)
             async with direct.lifespan():
                 yield direct
-        elif issubclass(kind, Elsewhere):
-            elsewhere = kind(URL, [])
-            yield elsewhere
-            await elsewhere.close()
         elif issubclass(kind, Served):
-            with SERVERS[kind](folder, port) as (url, processes):
-                served = kind(url, processes)
+            with kind.serve(folder) as served:
                 yield served
                 await served.close()
             before, traceback, after = served.log.partition("Traceback")

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.contract.stacks import MAX_BODY_BYTES, SECONDS, VARIABLES, ready, uvicorn
-from tests.stack import free_port, gunicorn, short_folder
+from soak.processes import short_folder
+from soak.stack import served_by_uvicorn, serving
+from tests.contract.stacks import MAX_BODY_BYTES, SECONDS, VARIABLES
 
 COMPARED = (
     "content-type",
@@ -66,23 +67,13 @@ def ask(
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
     with short_folder() as folder:
-        database = {"DATABASE_URL": f"sqlite:///{folder}/both.db"}
-        port = free_port()
-        url = f"http://127.0.0.1:{port}"
+        variables = {**VARIABLES, "DATABASE_URL": f"sqlite:///{folder}/both.db"}
         with (
-            uvicorn(folder, free_port(), **database) as (other, _),
-            gunicorn(
-                folder,
-                "app.wsgi:application",
-                literal=LITERAL,
-                arguments=("-b", f"127.0.0.1:{port}"),
-                env=VARIABLES | database,
-                slots=False,
-            ) as process,
-            httpx.Client(base_url=other, timeout=SECONDS) as asgi,
-            httpx.Client(base_url=url, timeout=SECONDS) as wsgi,
+            served_by_uvicorn(**variables) as other,
+            serving("app.wsgi:application", literal=LITERAL, slots="shared", **variables) as server,
+            httpx.Client(base_url=other.url, timeout=SECONDS) as asgi,
+            httpx.Client(base_url=server.url, timeout=SECONDS) as wsgi,
         ):
-            process.until(ready(url), what="/readyz")
             yield Pair(asgi, wsgi)
 
 

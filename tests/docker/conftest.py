@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ops.settings import ROOT
+from soak.processes import free_ports, short_folder
 from tests.contract.stacks import VARIABLES
-from tests.stack import ROOT, free_port, short_folder
 
 VERB_SECONDS = 300  # the first build fetches the packages
 
@@ -18,7 +19,7 @@ class Containers:
     """`make` and `docker compose` for this project."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = free_port()
+        self.port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.project = f"slipway-test-{self.port}"
         self.env = {

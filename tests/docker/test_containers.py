@@ -14,9 +14,8 @@ import pytest
 
 from ops import wait
 from ops.prove import Load, load
-from ops.settings import Settings
+from ops.settings import ROOT, Settings
 from tests.docker.conftest import Containers
-from tests.stack import ROOT
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from ops.settings import ROOT
 from soak.client import Connection, EventStream, WebSocket, request
+from soak.processes import is_alive, until
 from soak.scenarios import stop_with_everything_open
-from soak.stack import ROOT, Server, Slots, behind_nginx, is_alive, serving, until
+from soak.stack import Server, Slots, behind_nginx, serving
 from tests.live.sites import Site, source
 
 WEBSOCKETS = 200

@@ -1,7 +1,8 @@
 """Workers are replaced after so many requests or so much memory, and nobody notices."""
 
 from soak.load import Load
-from soak.stack import behind_nginx, serving, until
+from soak.processes import until
+from soak.stack import behind_nginx, serving
 from tests.live.sites import GET_OLD, Site, source
 
 REQUESTS = 2_000

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from ops.settings import ROOT
 from soak.client import request
 from soak.load import Load
+from soak.processes import is_alive, until
 from soak.scenarios import reloads
-from soak.stack import ROOT, Server, Slots, behind_nginx, is_alive, serving, until
+from soak.stack import Server, Slots, behind_nginx, serving
 from tests.live import sites
 from tests.live.sites import GET_OLD, Site, source
 

@@ -9,8 +9,9 @@ import pytest
 
 from soak.client import request
 from soak.load import GET, Load
+from soak.processes import until
 from soak.scenarios import open_chats, spread, unevenness
-from soak.stack import Nginx, Server, serving, until
+from soak.stack import Nginx, Server, serving
 
 EVEN = 1.05  # the most loaded worker against the mean
 REQUESTS = 10_000

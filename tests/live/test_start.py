@@ -1,15 +1,16 @@
 """What may start: one server per path and port, with time-outs in order, and an app that can serve."""
 
 import os
-import shutil
 import signal
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from soak.client import request
-from soak.stack import Server, Slots, make_folder, serving, until
+from soak.processes import until
+from soak.stack import Server, Slots, serving
 from tests.live import sites
 from tests.live.sites import Site, source
 
@@ -37,7 +38,7 @@ async def test_second_start_on_the_same_path_by_hand() -> None:
         path = str(first.folder / "by-hand.sock")
         for server in (first, Server(first.folder, slots="shared")):
             server.environment |= {"GUNICORN_CMD_ARGS": f"--bind=unix:{path}", "INSTANCE": ""}
-        first.end()
+        first.stop()
         first.start()
         await until(lambda: first.logged("Listening at: unix:"), 20)
         server.log_path = first.folder / "second.log"
@@ -52,22 +53,16 @@ async def test_instances_never_share_a_control_socket() -> None:
     """Two servers started by hand by one user in one folder have a control socket each."""
     with serving(slots="shared") as first, serving(slots="shared") as second:
         for server in (first, second):
-            server.end()
+            server.stop()
             server.environment |= {"INSTANCE": "", "RUN_DIR": str(first.folder), "HOME": str(first.folder)}
             server.start()
-        try:
-            await until(lambda: len(list(first.folder.glob("*.ctl"))) == 2, 20, "two control sockets")
-            names = {path.name for path in first.folder.glob("*.ctl")}
+        await until(lambda: len(list(first.folder.glob("*.ctl"))) == 2, 20, "two control sockets")
+        names = {path.name for path in first.folder.glob("*.ctl")}
 
-            assert names == {f"gunicorn-{server.process.pid}.ctl" for server in (first, second)}
-            for name in names:
-                with socket.socket(socket.AF_UNIX) as probe:
-                    probe.connect(str(first.folder / name))
-        finally:
-            first.signal(signal.SIGTERM)
-            second.signal(signal.SIGTERM)
-            await first.exit_code(10)
-            await second.exit_code(10)
+        assert names == {f"gunicorn-{server.pid}.ctl" for server in (first, second)}
+        for name in names:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(first.folder / name))
 
 
 @pytest.mark.parametrize(
@@ -84,22 +79,15 @@ async def test_instances_never_share_a_control_socket() -> None:
         ({}, ["--bind", "127.0.0.1:1"], ("--bind='127.0.0.1:1'", "SOCKET_DIR")),
     ],
 )
-def test_wrong_order_of_time_outs_stops_the_start(
-    variables: dict[str, Any], arguments: list[str], names: tuple[str, str]
+async def test_wrong_order_of_time_outs_stops_the_start(
+    folder: Path, variables: dict[str, Any], arguments: list[str], names: tuple[str, str]
 ) -> None:
     """Nothing starts, and the one line that is said names both values."""
-    folder = make_folder()
-    try:
-        server = Server(folder, "app.main:simple_app", arguments=arguments, PRESTART="none", **variables)
-        server.start()
-        code = server.process.wait(20)
-        said = server.log()
-    finally:
-        server.end()
-        shutil.rmtree(folder)
+    server = Server(folder, "app.main:simple_app", arguments=arguments, PRESTART="none", **variables)
+    server.start()
 
-    assert code == 1
-    assert all(name in said for name in names)
+    assert await server.exit_code(20) == 1
+    assert all(name in server.log() for name in names)
 
 
 async def test_app_without_lifespan_serves(site: Site) -> None:
@@ -112,18 +100,14 @@ async def test_app_without_lifespan_serves(site: Site) -> None:
 
 
 @pytest.mark.parametrize("startup", [sites.RAISES_IN_STARTUP, sites.FAILS_IN_STARTUP])
-async def test_app_whose_startup_fails_does_not_serve(site: Site, startup: str) -> None:
+async def test_app_whose_startup_fails_does_not_serve(folder: Path, site: Site, startup: str) -> None:
     """A first start that raises or fails ends the server with an error."""
     site.write(source(startup=startup))
-    folder = make_folder()
     server = Server(folder, site.name, **site.options)
-    try:
-        server.start()
-        assert await server.exit_code(10) == 3
-        assert "on purpose" in server.log()
-    finally:
-        server.end()
-        shutil.rmtree(folder)
+    server.start()
+
+    assert await server.exit_code(10) == 3
+    assert "on purpose" in server.log()
 
 
 async def test_stale_files_after_a_killed_master() -> None:

@@ -1,17 +1,14 @@
 """A real server with the app, and locust as a user runs it."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from bench import processes
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-PROGRAMS = Path(sys.executable).parent
+from ops.settings import ROOT
+from soak.processes import BIN
+from soak.stack import served_by_uvicorn
 
 
 @dataclass(frozen=True)
@@ -26,17 +23,10 @@ Locust = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def app() -> Iterator[str]:
     """The app under uvicorn with the benchmark's endpoints; yields its address."""
-    folder, port = tmp_path_factory.mktemp("app"), processes.free_port()
-    command = [str(PROGRAMS / "uvicorn"), "app.main:application", "--port", str(port), "--no-access-log"]
-    env = {"DATA_DIR": str(folder), "BENCH_ENDPOINTS": "1", "ACCESS_LOG": "0", "PYTHONWARNINGS": "ignore"}
-    server = processes.start("uvicorn", command, log=folder / "log", env=env, cwd=ROOT)
-    try:
-        server.wait_for(("127.0.0.1", port))
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.stop()
+    with served_by_uvicorn() as server:
+        yield server.url
 
 
 @pytest.fixture
@@ -44,7 +34,7 @@ def locust() -> Locust:
     """Run `locust -f loadtest --headless` to its end."""
 
     def run(*arguments: str, host: str | None, seconds: float = 2) -> Outcome:
-        command = [str(PROGRAMS / "locust"), "-f", "loadtest", "--headless", "--only-summary", "-r", "100"]
+        command = [str(BIN / "locust"), "-f", "loadtest", "--headless", "--only-summary", "-r", "100"]
         command += ["-t", f"{seconds:g}s", *(["--host", host] if host is not None else []), *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
         return Outcome(done.returncode, done.stdout + done.stderr)

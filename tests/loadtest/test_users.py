@@ -6,15 +6,16 @@ Rules: loopback only, a few seconds each, and only what was started here is ende
 import json
 import re
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from bench import processes
+from ops import wait
+from ops.settings import ROOT
+from soak.processes import BIN, Process, free_ports, running
 from tests.bench.servers import freezing, serving, wrong_each
-from tests.loadtest.conftest import PROGRAMS, ROOT, Locust
+from tests.loadtest.conftest import Locust
 
 USERS = {
     "PlaintextUser": "GET /plaintext",
@@ -67,24 +68,19 @@ def test_several_processes_add_up(app: str, locust: Locust, tmp_path: Path) -> N
 
 
 def test_master_and_worker_share_the_work(app: str, locust: Locust, tmp_path: Path) -> None:
-    port = str(processes.free_port())
-    worker = processes.start(
-        "worker", [str(PROGRAMS / "locust"), "-f", "loadtest", "--worker", "--master-port", port],
-        log=tmp_path / "worker.log", cwd=ROOT,
-    )  # fmt: skip
-    try:
+    port = str(free_ports())
+    command = [str(BIN / "locust"), "-f", "loadtest", "--worker", "--master-port", port]
+    with running(Process(command, tmp_path / "worker.log")) as worker:
         outcome = locust(
             "--master", "--master-bind-port", port, "--expect-workers", "1", "-u", "2", "EchoUser", host=app, seconds=4
         )
         assert outcome.code == 0, outcome.output
         assert "WS /ws/echo" in outcome.output
-        assert worker.popen.wait(10) == 0
-    finally:
-        worker.stop()
+        assert wait.until(lambda: worker.code == 0, 10)
 
 
 def test_a_stack_that_is_down_ends_with_a_message_and_no_load(locust: Locust) -> None:
-    outcome = locust("PlaintextUser", host=f"http://127.0.0.1:{processes.free_port()}")
+    outcome = locust("PlaintextUser", host=f"http://127.0.0.1:{free_ports()}")
 
     assert outcome.code == 3
     assert "Is the stack up? `make up` starts it." in outcome.output
@@ -137,22 +133,18 @@ def test_a_server_that_freezes_is_seen_from_the_intended_start_alone(locust: Loc
 
 
 def test_the_page_opens_with_the_host_filled_in(app: str, tmp_path: Path) -> None:
-    port = processes.free_port()
-    command = [str(PROGRAMS / "locust"), "-f", "loadtest", "--web-host", "127.0.0.1", "--web-port", str(port)]
-    page = processes.start("locust", command, log=tmp_path / "log", cwd=ROOT)
-    try:
-        page.wait_for(("127.0.0.1", port))
-        time.sleep(0.2)
+    port = free_ports()
+    command = [str(BIN / "locust"), "-f", "loadtest", "--web-host", "127.0.0.1", "--web-port", str(port)]
+    with running(Process(command, tmp_path / "log")):
+        assert wait.until(lambda: not wait.is_free("127.0.0.1", port), 20)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
             text = response.read().decode()
         assert "http://127.0.0.1:8080" in text.replace("\\/", "/")
-    finally:
-        page.stop()
 
 
 def test_no_file_is_loaded_that_is_not_meant_to_be() -> None:
     done = subprocess.run(
-        [str(PROGRAMS / "locust"), "-f", "loadtest", "--list"], cwd=ROOT, capture_output=True, text=True, timeout=30
+        [str(BIN / "locust"), "-f", "loadtest", "--list"], cwd=ROOT, capture_output=True, text=True, timeout=30
     )
 
     assert set(re.findall(r"\w+User\b", done.stdout)) == set(USERS)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from ops import wait
-from tests.stack import ROOT, Process, alive, free_port, short_folder
+from ops.settings import ROOT
+from soak.processes import Process, free_ports, is_alive, short_folder
 
 VERB_SECONDS = 90
 
@@ -22,7 +23,7 @@ class Verbs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = {
             "RUNTIME": "local",
@@ -47,7 +48,7 @@ class Verbs:
                 continue
             if f"{self.folder}/".encode() in command and int(path.parent.name) != os.getpid():
                 found.append(int(path.parent.name))
-        return [pid for pid in found if alive(pid)]
+        return [pid for pid in found if is_alive(pid)]
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_up_twice_reload_status_and_down(make: Verbs) -> None:
 @pytest.mark.timeout(120)
 def test_the_baseline_comes_with_it(make: Verbs) -> None:
     """BASELINE=1 starts the WSGI app under an nginx of its own on the other port."""
-    port = free_port()
+    port = free_ports()
     up = make("up", BASELINE="1", BASELINE_PORT=str(port), BENCH_ENDPOINTS="1")
 
     assert up.returncode == 0, up.stdout + up.stderr
@@ -101,8 +102,9 @@ def test_an_occupied_port_is_named(make: Verbs, tmp_path: Path) -> None:
     """Nothing is started when the port belongs to another program."""
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(make.port)]
     other = Process(command, tmp_path / "other.log", cwd=tmp_path)
+    other.start()
     try:
-        other.until(lambda: not wait.is_free("127.0.0.1", make.port))
+        assert wait.until(lambda: not wait.is_free("127.0.0.1", make.port), 20), other.log()
         up = make("up")
     finally:
         other.stop(signal.SIGKILL)

@@ -14,9 +14,9 @@ from ruamel.yaml import YAML
 
 from app.asgi import sse
 from ops import nginx
+from ops.settings import ROOT
 from serving.config import NGINX_UPSTREAM_KEEPALIVE, Settings
 from serving.worker import BEAT_SECONDS, Worker
-from soak.stack import ROOT
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 

@@ -18,7 +18,6 @@ from app.services.redis_bus import RedisBus
 from app.services.subscription import BATCH, QUEUE_BYTES, QUEUE_MESSAGES
 from soak import servers
 from soak.servers import Redis
-from soak.stack import make_folder
 
 SECONDS = 10.0
 ANSWER_SECONDS = 2.0
@@ -40,11 +39,10 @@ class Ends:
 
 
 @pytest.fixture(params=["embedded", "redis"])
-async def ends(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Ends]:
+async def ends(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Ends]:
     """The ends of an empty bus."""
     async with AsyncExitStack() as stack:
         if request.param == "embedded":
-            folder = make_folder()
             yield Ends(stack, lambda keep: EmbeddedBus(folder, keep))
         else:
             redis: Redis = request.getfixturevalue("redis")
@@ -267,9 +265,8 @@ async def connected(redis: Redis) -> AsyncIterator[RedisBus]:
         await bus.stop()
 
 
-async def test_locked_log() -> None:
+async def test_locked_log(folder: Path) -> None:
     """While another process holds the log, publishing fails within two seconds, clients are told, and it heals."""
-    folder = make_folder()
     async with embedded(folder) as bus, bus.subscribe(beats=False) as items:
         await publish(bus, "before")
         assert await take(items, 1) == ["before"]
@@ -289,11 +286,11 @@ async def test_stopped_redis() -> None:
             await bus.beat("{}")
             await publish(bus, "before")
             assert await take(items, 1) == ["before"]
-            redis.send(signal.SIGSTOP)
+            redis.signal(signal.SIGSTOP)
             for _ in range(2):
                 await asyncio.gather(*(fails_in_time(bus, f"lost {number}") for number in range(20)))
             assert not bus.available
-            redis.send(signal.SIGCONT)
+            redis.signal(signal.SIGCONT)
             await until(lambda: bus._reads)
             await bus.beat("{}")
             await publish(bus, "after")
@@ -352,9 +349,8 @@ async def test_redis_that_was_flushed() -> None:
             assert await take(items, 21) == ["Reset", *map(str, range(20, 40))]
 
 
-async def test_worker_that_is_killed_before_it_wakes_the_others() -> None:
+async def test_worker_that_is_killed_before_it_wakes_the_others(folder: Path) -> None:
     """A message whose wake-up was never sent, or was dropped, is read within about a second."""
-    folder = make_folder()
     async with embedded(folder) as bus, bus.subscribe(beats=False) as items:
         await publish(bus, "first")
         with sqlite3.connect(folder / "bus.db") as other:
@@ -366,9 +362,8 @@ async def test_worker_that_is_killed_before_it_wakes_the_others() -> None:
         assert time.monotonic() - start < 2
 
 
-async def test_socket_of_a_killed_worker() -> None:
+async def test_socket_of_a_killed_worker(folder: Path) -> None:
     """What a killed worker has left behind is removed, and disturbs nobody."""
-    folder = make_folder()
     gone = EmbeddedBus(folder, KEEP)
     await gone.start()
     path = gone._path
@@ -381,9 +376,10 @@ async def test_socket_of_a_killed_worker() -> None:
     await gone.stop()
 
 
-async def test_log_of_a_machine_that_has_started_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_log_of_a_machine_that_has_started_anew(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
+) -> None:
     """After a start of the machine the end of the log may be lost, so there is a new epoch."""
-    folder = make_folder()
     async with embedded(folder) as bus:
         ids = await publish(bus, "a", "b")
     boot = tmp_path / "boot_id"

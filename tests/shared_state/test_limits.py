@@ -10,7 +10,8 @@ import pytest
 from soak.chat import CLOSE, TEXT, Client, Frames
 from soak.client import EventStream, request
 from soak.load import GET, Load
-from soak.stack import behind_nginx, serving, until
+from soak.processes import until
+from soak.stack import behind_nginx, serving
 from soak.state_limits import LONG, Idle, beside_deaf, bytes_per_idle_socket, idle_sockets, seconds_until_back
 
 KIB, MIB = 1 << 10, 1 << 20

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from ops.settings import ROOT
 from soak import servers
 from soak.client import Answer, request
+from soak.processes import until
 from soak.servers import Postgres
-from soak.stack import ROOT, serving, until
+from soak.stack import serving
 from tests.shared_state.conftest import Backend, Stack, Start
 
 HEAL_SECONDS = 5.0
@@ -137,7 +139,7 @@ async def test_restarted_database() -> None:
             for number in range(8):
                 group.create_task(load(number % 2, number))
             await until(lambda: statuses[201] > 50, 20)
-            await asyncio.to_thread(postgres.kill, signal.SIGQUIT)
+            await asyncio.to_thread(postgres.kill)
             await until(lambda: statuses[503] > 20, 20)
             await asyncio.to_thread(postgres.start)
             back, made = time.monotonic(), statuses[201]
@@ -153,7 +155,7 @@ async def test_database_is_away_when_a_worker_starts() -> None:
     with servers.postgres() as postgres, serving(workers=1, DATABASE_URL=postgres.new_database()) as server:
         address = server.address()
         (before,) = server.pids()
-        await asyncio.to_thread(postgres.kill, signal.SIGQUIT)
+        await asyncio.to_thread(postgres.kill)
         os.kill(before, signal.SIGKILL)
         await until(lambda: server.pids() not in ([], [before]), 10)
 

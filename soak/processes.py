@@ -1,0 +1,172 @@
+"""Programs that are started here, on free ports and in folders of their own; only these are ended, by their pid."""
+
+import asyncio
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from signal import SIGCONT, SIGTERM
+from typing import TypeVar
+
+from ops import wait
+from ops.settings import ROOT
+
+BIN = Path(sys.executable).parent
+START_SECONDS = 40.0  # for a start on a busy machine
+STOP_SECONDS = 30.0
+POLL_SECONDS = 0.02
+
+# Below the range from which the system takes the ports of clients. Pids of one run follow each other; what they begin
+# with must not.
+_ports = itertools.count(20_000 + os.getpid() * 97 % 10_000)
+
+
+class Process:
+    """A program with its output in a file; it can be started again after its end."""
+
+    stop_code = 0  # its exit code after a SIGTERM
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        log_path: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        cwd: Path = ROOT,
+        user: str | None = None,
+    ) -> None:
+        self._command = [*command]
+        self.log_path = log_path
+        self.environment = {**(os.environ if environment is None else environment)}
+        self._cwd = cwd
+        self._user = user
+
+    def start(self) -> None:
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=self._cwd,
+                env=self.environment,
+                user=self._user,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us; we end it
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return self._process.poll()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can be used; each kind of server tells it in its own way."""
+        return True
+
+    def until_ready(self) -> None:
+        """Wait until it is ready; raises with the log when the start fails."""
+        ready = wait.until(lambda: self.ready or self.code is not None, START_SECONDS)
+        assert ready and self.code is None, f"{self._command} is not ready, exit code {self.code}:\n{self.log()}"
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def stop(self, number: int = SIGTERM, seconds: float = STOP_SECONDS) -> int:
+        """End it, whatever state it is in; its exit code. One that does not end is killed, and this raises."""
+        self.signal(number)
+        self.signal(SIGCONT)
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(seconds)
+            raise AssertionError(f"{self._command} does not end:\n{self.log()}") from None
+
+    async def exit_code(self, seconds: float) -> int:
+        """Wait for the end; one that does not end is stopped, and this raises."""
+        try:
+            await until(lambda: self.code is not None, seconds, f"the end of {self._command}")
+        finally:
+            code = self.stop()
+        return code
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def logged(self, text: str) -> int:
+        """How often the log says so."""
+        return self.log().count(text)
+
+
+Started = TypeVar("Started", bound=Process)
+
+
+@contextmanager
+def running(process: Started) -> Iterator[Started]:
+    """A program that is ready; if it still runs afterwards, it is stopped, and must end as it should."""
+    process.start()
+    try:
+        process.until_ready()
+        yield process
+        if process.code is None:
+            assert process.stop() == process.stop_code, process.log()
+    finally:
+        process.stop()
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """An empty folder with a short name: the path of a unix socket has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="sl-") as name:
+        yield Path(name)
+
+
+def free_ports(count: int = 1) -> int:
+    """The first of so many free ports in a row; none is given twice."""
+    while True:
+        first, *rest = itertools.islice(_ports, count)
+        if all(wait.is_free("127.0.0.1", port) for port in (first, *rest)):
+            return first
+
+
+async def until(true: Callable[[], object], seconds: float, what: str = "") -> None:
+    """Poll until it is true; raises TimeoutError when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:g} s: {what or true}")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def children(parent: int) -> list[int]:
+    """All processes whose parent it is, oldest first; zombies left out."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, ppid = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            if int(ppid) == parent and state != "Z":
+                found.append(int(folder.name))
+    return sorted(found)
+
+
+def command_of(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs; a zombie does not."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
