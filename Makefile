@@ -20,7 +20,7 @@ logs: ## follow all logs
 	@$(PYTHON) -m ops logs
 
 .PHONY: reload
-reload: ## new code in service with nothing lost; refused when it does not start
+reload: ## new code or settings in service with nothing lost; refused when they do not start
 	@$(PYTHON) -m ops reload
 
 .PHONY: deploy

@@ -7,7 +7,9 @@ serving/.
 import serving
 from serving import hooks
 from serving.config import Settings
+from serving.variables import variables
 
+variables.take(variables.read())
 settings = Settings.from_environment()
 serving.install(settings)
 

@@ -18,12 +18,12 @@ def main() -> None:
         sys.exit(f"usage: python -m ops {' | '.join(VERBS)}")
     if sys.version_info < (3, 11):  # noqa: UP036 (a user's python3 may be older)
         raise Failure(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=…")
-    settings = Settings.load()
+    runtime = choose(Settings.load())
+    settings = runtime.settings
     # What the server would refuse is refused here, before anything is built or started.
     ServingSettings.from_environment(
         {**settings.environment, "SOCKET_DIR": str(settings.run_dir / "app"), "INSTANCE": "app"}
     )
-    runtime = choose(settings)
     verb = sys.argv[1]
     if verb == "prove":
         prove(settings, runtime)
@@ -38,6 +38,8 @@ def main() -> None:
 def choose(settings: Settings) -> Local | Compose:
     """What runs already; else containers where an engine answers, else local processes."""
     local = Local(settings)
+    if local.runs():
+        local = Local(Settings.load(local.in_force.remembered()))
     if settings.runtime == "docker":
         return Compose(settings)
     if settings.runtime == "local" or local.runs() or not engine_answers():

@@ -1,7 +1,7 @@
 """The Docker runtime: the same verbs over docker compose."""
 
 import json
-import os
+import math
 import secrets
 import subprocess
 from contextlib import suppress
@@ -69,7 +69,9 @@ class Compose:
             subprocess.run(self._command("logs", "--follow", "--tail", "50"), env=self._environment(), cwd=ROOT)
 
     def reload(self) -> None:
-        """Replace the workers in the running container; `make deploy` is for a new image."""
+        """Replace the workers in the running container; `make deploy` is for a new image or new settings."""
+        if self._settings_differ():
+            say("  settings have changed; a container keeps those it was made with: `make deploy` takes the new ones")
         done = self._try("exec", "-T", "app", "python", "-m", "serving.ctl", "reload")
         say(done.stdout.strip())
         if done.returncode:
@@ -130,6 +132,12 @@ class Compose:
     def _containers(self) -> list[str]:
         return self._compose("ps", "--quiet", "app").split()
 
+    def _settings_differ(self) -> bool:
+        """Whether compose would make the container anew; a label says what it was made of."""
+        label = '{{index .Config.Labels "com.docker.compose.config-hash"}}'
+        made_of = {self._docker("inspect", "--format", label, container).strip() for container in self._containers()}
+        return not made_of <= {*self._compose("config", "--hash", "app").split()}
+
     def _health(self, container: str) -> str:
         """What the health check says; "exited" of a container that does not run or starts again and again."""
         text = self._docker(
@@ -156,7 +164,7 @@ class Compose:
         return self._compose("exec", "-T", "nginx", "cat", "/run/slipway/slots.conf")
 
     def _stop_grace(self) -> int:
-        return int(float(self.settings.environment.get("STOP_GRACE_PERIOD") or 20))
+        return math.ceil(self.settings.stop_grace_period)
 
     def _docker(self, *arguments: str) -> str:
         done = subprocess.run(["docker", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -195,7 +203,7 @@ class Compose:
 
     def _environment(self) -> dict[str, str]:
         ours = {"POSTGRES_PASSWORD": self._password(), "COMMIT": _commit()}
-        return {**os.environ, **ours, **self.settings.environment}
+        return {**ours, **self.settings.environment}
 
     def _password(self) -> str:
         """The database's password, made up at the first start and kept beside everything else that is written."""

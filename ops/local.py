@@ -1,6 +1,7 @@
 """The local runtime: gunicorn and nginx as processes under supervisor, everything written below one folder."""
 
 import json
+import math
 import os
 import resource
 import shlex
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ops import nginx, setup, wait
+from ops.inforce import InForce
 from ops.report import Failure, readable, say, step
 from ops.settings import ROOT, Settings
 
 READY_SECONDS = 50.0  # so that `up` fails within a minute
+PROXIES = {"nginx", "baseline-nginx"}
 PROGRAMS = {False: ("app", "nginx"), True: ("app", "nginx", "baseline", "baseline-nginx")}
 
 
@@ -29,19 +32,23 @@ class Local:
         self.run = settings.run_dir
         self.venv = self.run / "venv" / "bin"
         self.sockets = self.run / "app"
+        self.in_force = InForce(self.run)
 
     def up(self) -> None:
         """Start what does not run yet and wait until it is ready; on failure stop it again."""
         setup.environment(self.run, "requirements-local.txt")
         setup.system_packages({"nginx": "nginx"})
-        programs = PROGRAMS[self.settings.baseline]
-        missing = [name for name in programs if name not in self._running()]
+        running = self._running()
+        missing = [name for name in PROGRAMS[self.settings.baseline] if name not in running]
+        if "app" in running:
+            self.in_force.check_change(self.settings)
         self._check_ports(missing)
         try:
             self._start(missing)
         except Failure:
             self.down()
             raise
+        self.in_force.remember(self.settings)
 
     def down(self) -> None:
         """Stop everything, and see that nothing is left."""
@@ -50,11 +57,12 @@ class Local:
             return
         with step("stopping"):
             os.kill(pid, signal.SIGTERM)
-            if not wait.until(lambda: not _alive(pid), self._stop_seconds() + 15):
+            if not wait.until(lambda: not _alive(pid), self.stop_seconds() + 15):
                 raise Failure(f"supervisor (pid {pid}) does not end; its log is {self.run}/log/supervisord.log")
         for folder in (self.sockets, self.run / "baseline", self.run / "nginx", self.run / "baseline-nginx"):
             shutil.rmtree(folder, ignore_errors=True)
         (self.run / "supervisor.sock").unlink(missing_ok=True)
+        self.in_force.forget()
 
     def runs(self) -> bool:
         return _pid(self.run / "supervisord.pid") is not None
@@ -75,10 +83,15 @@ class Local:
             subprocess.run(["tail", "-n", "50", "-F", *map(str, sorted((self.run / "log").glob("*.log")))])
 
     def reload(self) -> None:
-        """New code in service with nothing lost, or a Failure with the reason and the old code still serving."""
+        """New code and settings in service with nothing lost, or a Failure with the reason and the old ones serving."""
         self._running_or_fail()
+        self.in_force.check_change(self.settings)
         setup.environment(self.run, "requirements-local.txt")
+        self.in_force.put(self.settings)
         self._serving_ctl("reload")
+        self.in_force.remember(self.settings)
+        for name in PROXIES & self._running().keys():
+            self._reload_proxy(name)
 
     def deploy(self) -> None:
         """Without images, new code is taken into service by a reload."""
@@ -115,8 +128,8 @@ class Local:
         self._supervisorctl("start", "app")
         self._await_slots("app")
 
-    def stop_seconds(self) -> float:
-        return self._stop_seconds()
+    def stop_seconds(self) -> int:
+        return math.ceil(self.settings.stop_grace_period)
 
     def _instance(self) -> dict[str, Any]:
         values: dict[str, Any] = json.loads((self.sockets / "app.json").read_text())
@@ -127,6 +140,8 @@ class Local:
             return
         for folder in ("log", "data"):
             (self.run / folder).mkdir(parents=True, exist_ok=True)
+        if "app" in programs:
+            self.in_force.put(self.settings)
         if not self.runs():
             with step("supervisor"):
                 self._start_supervisor()
@@ -150,40 +165,57 @@ class Local:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # inherited; a connection is a file
         command = [str(self.venv / "supervisord"), "-c", str(ROOT / "ops" / "supervisord.conf")]
-        done = subprocess.run(command, env=self._environment(), cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(command, env=self._supervisor_environment(), cwd=ROOT, capture_output=True, text=True)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         socket = self.run / "supervisor.sock"
         if done.returncode or not wait.until(socket.exists, 10):
             raise Failure(f"supervisor did not start: {done.stdout}{done.stderr}")
 
     def _environment(self) -> dict[str, str]:
-        settings = self.settings
-        limit = int(settings.environment.get("MAX_BODY_BYTES") or 1 << 20)
-        front = nginx.prepare(
-            self.run / "nginx",
-            listen=f"{settings.host}:{settings.http_port}",
-            socket_dir=self.sockets,
-            max_body_bytes=limit,
-        )
-        baseline = nginx.prepare(
-            self.run / "baseline-nginx",
-            listen=f"{settings.host}:{settings.baseline_port}",
-            socket_dir=self.run / "baseline",
-            max_body_bytes=limit,
-        )
-        ours = {
+        """For a command that is about the app server."""
+        environment = self.settings.environment
+        data = environment.get("DATA_DIR") or str(self.run / "data")
+        return {**environment, "DATA_DIR": data, "SOCKET_DIR": str(self.sockets), "INSTANCE": "app"}
+
+    def _supervisor_environment(self) -> dict[str, str]:
+        """What ops/supervisord.conf asks for and the servers get; settings come from a file, since they change."""
+        return {
+            **{name: value for name, value in os.environ.items() if name not in self.settings.variables},
             "SLIPWAY_ROOT": str(ROOT),
             "SLIPWAY_RUN_DIR": str(self.run),
             "SLIPWAY_VENV": str(self.venv),
-            "SLIPWAY_APP": settings.app,
-            "SLIPWAY_NGINX": shlex.join(front),
-            "SLIPWAY_BASELINE_NGINX": shlex.join(baseline),
-            "SLIPWAY_STOP_SECONDS": str(self._stop_seconds()),
-            "SOCKET_DIR": str(self.sockets),
-            "INSTANCE": "app",
-            "DATA_DIR": settings.environment.get("DATA_DIR") or str(self.run / "data"),
+            "SLIPWAY_APP": self.settings.app,
+            "SLIPWAY_NGINX": shlex.join(self._proxy("nginx")),
+            "SLIPWAY_BASELINE_NGINX": shlex.join(self._proxy("baseline-nginx")),
+            "SLIPWAY_STOP_SECONDS": str(self.stop_seconds()),
+            "SETTINGS_FILE": str(self.in_force.path),
+            "DATA_DIR": str(self.run / "data"),
         }
-        return {**settings.environment, **ours}
+
+    def _proxy(self, name: str) -> list[str]:
+        """Write the configuration of an nginx; the command that runs it."""
+        settings = self.settings
+        server, port = ("app", settings.http_port) if name == "nginx" else ("baseline", settings.baseline_port)
+        return nginx.prepare(
+            self.run / name,
+            listen=f"{settings.host}:{port}",
+            socket_dir=self.run / server,
+            max_body_bytes=settings.max_body_bytes,
+        )
+
+    def _reload_proxy(self, name: str) -> None:
+        """Have an nginx take new settings of its own; it cuts idle connections then, so never for nothing."""
+        path = self.run / name / "nginx.conf"
+        before = path.read_text()
+        command = self._proxy(name)
+        if path.read_text() == before:
+            return
+        with step(name):
+            test = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True)
+            if test.returncode:
+                path.write_text(before)
+                raise Failure(f"the app has the new settings, but {name} can't take them:\n{test.stderr}")
+            self._supervisorctl("signal", "HUP", name)
 
     def _await_ready(self) -> None:
         urls = [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]
@@ -229,9 +261,6 @@ class Local:
         command = [str(self.venv / "python"), "-m", "serving.ctl", verb]
         if subprocess.run(command, env=self._environment(), cwd=ROOT).returncode:
             raise Failure(f"{verb} was refused; what served before still serves")
-
-    def _stop_seconds(self) -> int:
-        return 2 * int(self.settings.environment.get("GRACEFUL_TIMEOUT") or 8) + 4
 
     def _tail(self, name: str, lines: int = 20) -> str:
         path = self.run / "log" / f"{name}.log"

@@ -1,6 +1,7 @@
 """The settings of the stack, from the environment and from `.env`; `.env.example` is the manual."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,22 @@ class Settings:
     baseline_port: int
     app: str
     run_dir: Path
-    environment: Mapping[str, str]
+    max_body_bytes: int
+    stop_grace_period: float
+    variables: Mapping[str, str]  # all that are set
+    given: Mapping[str, str]  # of them, what callers have set
 
     @classmethod
-    def load(cls) -> "Settings":
-        """Read and check; a variable of the environment beats the same in `.env`."""
-        variables = {**read_env_file(ROOT / ".env"), **os.environ}
+    def load(cls, remembered: Mapping[str, str] | None = None) -> "Settings":
+        """Read and check; a variable of the environment beats the same in `.env`, and that beats a remembered one."""
+        file = read_env_file(ROOT / ".env")
+        given = {name: os.environ[name] for name in documented() | file.keys() if name in os.environ}
+        before = remembered or {}
+        return cls.of({**before, **file, **given}, {**before, **given})
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str], given: Mapping[str, str]) -> "Settings":
+        """Check the variables."""
         env = Environment(variables)
         return cls(
             runtime=env.choice("RUNTIME", "auto", ("auto", "docker", "local")),
@@ -36,8 +47,16 @@ class Settings:
             baseline_port=env.integer("BASELINE_PORT", 8081, 1, 65_535),
             app=env.text("APP", "app.main:application"),
             run_dir=Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute(),
-            environment=variables,
+            max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
+            stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
+            variables=variables,
+            given=given,
         )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For a program that gets them in its environment."""
+        return {**os.environ, **self.variables}
 
     @property
     def url(self) -> str:
@@ -50,6 +69,11 @@ class Settings:
 
 def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+
+
+def documented() -> set[str]:
+    """The names of all settings: `.env.example` lists them, and a test holds it to the code."""
+    return set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 # The arbiter reaps every child, so the exit code of a check would be lost to it; this runs the command as a child of
@@ -17,8 +17,11 @@ RUN = "import os, subprocess, sys; os.nice(19); print('', subprocess.run(sys.arg
 class Check:
     """One command; an empty one succeeds."""
 
-    def __init__(self, command: Sequence[str], folder: str | None, seconds: float) -> None:
+    def __init__(
+        self, command: Sequence[str], folder: str | None, environment: Mapping[str, str], seconds: float
+    ) -> None:
         self._command = command
+        self._environment = environment
         self._folder = folder  # to run it in; None is the one that we are in
         self._seconds = seconds or float("inf")
         self._process: subprocess.Popen[bytes] | None = None
@@ -28,7 +31,7 @@ class Check:
         if not self._command:
             return ""
         if self._process is None:
-            self._start()
+            return self._start()
         elif self._process.poll() is not None:
             return self._result()
         elif time.monotonic() > self._deadline:
@@ -42,17 +45,22 @@ class Check:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _start(self) -> None:
+    def _start(self) -> str | None:
         self._deadline = time.monotonic() + self._seconds
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the check)
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", RUN, *self._command],
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._output,
-            start_new_session=True,
-        )
+        try:
+            self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the check)
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", RUN, *self._command],
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:  # no memory, no such folder any more, a value that is none
+            return f"the check of the new code can't be started: {error}"
+        return None
 
     def _result(self) -> str:
         self._output.seek(0)

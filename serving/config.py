@@ -124,6 +124,11 @@ class Settings:
         """Whether each worker has a listener of its own."""
         return self.socket_dir is not None or self.slot_port > 0
 
+    @property
+    def slots(self) -> int:
+        """How many listeners there are for one worker each."""
+        return self.workers if self.has_slots else 0
+
     def socket_paths(self) -> list[str]:
         """The slots' unix sockets."""
         if self.socket_dir is None:

@@ -1,4 +1,4 @@
-"""A reload in steps: check the new code in a process of its own, then replace the workers one at a time.
+"""A reload in steps: check new code and settings in a process of their own, then replace the workers one at a time.
 
 At the first failure the workers that serve go on serving, with the configuration that they have. `Reload.step` is
 called by the arbiter's loop, many times a second, and never waits.
@@ -12,6 +12,7 @@ from gunicorn.config import Config
 
 from serving.check import Check
 from serving.config import Settings
+from serving.variables import check_change, variables
 
 if TYPE_CHECKING:
     from serving.arbiter import Arbiter
@@ -22,14 +23,11 @@ class Reload:
 
     def __init__(self, arbiter: "Arbiter") -> None:
         self._arbiter = arbiter
-        self._old = (arbiter.cfg, arbiter.settings)
+        self._old = (arbiter.cfg, arbiter.settings, variables.taken)
         self._started_at = time.monotonic()
         self.number = arbiter.reloads
-        context = arbiter.START_CTX
-        self._checks = [
-            Check([*context["args"], "--check-config"], context["cwd"], arbiter.timeout),
-            Check(prestart_command(arbiter.settings), None, arbiter.timeout),
-        ]
+        self._variables: dict[str, str] | None = None
+        self._checks: list[Check] = []
         self._taken = False
         self._waiting: list[Any] = []  # old workers that are still to be replaced
         self._successor: Any = None
@@ -37,7 +35,9 @@ class Reload:
 
     def step(self) -> None:
         """Go as far as possible without waiting."""
-        if self._checks:
+        if self._variables is None:
+            self._read_settings()
+        elif self._checks:
             self._check(self._checks[0])
         elif not self._taken:
             self._take_configuration()
@@ -52,6 +52,23 @@ class Reload:
         """The arbiter stops."""
         for check in self._checks:
             check.kill()
+
+    def _read_settings(self) -> None:
+        """Refuse wrong ones, and what can't change in place; then check the rest as a start would, beside us."""
+        arbiter = self._arbiter
+        try:
+            self._variables = variables.read()
+            environment = variables.environment(self._variables)
+            settings = Settings.from_environment(environment)
+            check_change(arbiter.settings, settings)
+        except SystemExit as error:
+            self._refuse(str(error))
+            return
+        context = arbiter.START_CTX
+        self._checks = [
+            Check([*context["args"], "--check-config"], context["cwd"], environment, arbiter.timeout),
+            Check(prestart_command(settings), None, environment, arbiter.timeout),
+        ]
 
     def _check(self, check: Check) -> None:
         failure = check.failure()
@@ -105,7 +122,9 @@ class Reload:
     def _refuse(self, reason: str) -> None:
         self._arbiter.log.error("Reload refused: %s", reason)
         self.abandon()
-        self._arbiter.app.cfg, settings = self._old
+        self._arbiter.app.cfg, settings, taken = self._old
+        variables.take(taken)
+        variables.refuse(self._variables)
         self._set_up()
         self._arbiter.adopt(settings)
         self._end("refused", reason)

@@ -127,6 +127,15 @@ def test_reload_under_load_loses_nothing(containers: Containers, settings: Setti
 
     assert done.returncode == 0, done.stderr
     assert not seen.failures, lost(seen)
+    assert "make deploy" not in done.stdout
+
+
+def test_reload_says_what_new_settings_need(containers: Containers) -> None:
+    """A container keeps the settings that it was made with; the verb that takes new ones is named."""
+    done = containers.make("reload", LOG_LEVEL="debug")
+
+    assert done.returncode == 0, done.stderr
+    assert "`make deploy` takes the new ones" in done.stdout
 
 
 def test_deploy_under_load_loses_nothing(containers: Containers, settings: Settings) -> None:
@@ -138,6 +147,7 @@ def test_deploy_under_load_loses_nothing(containers: Containers, settings: Setti
     assert done.returncode == 0, done.stdout + done.stderr
     assert containers.container() != before
     assert not seen.failures, lost(seen)
+    assert "make deploy" not in containers.make("reload").stdout
 
 
 def test_deploy_of_what_does_not_start_leaves_the_old_one(containers: Containers, settings: Settings) -> None:

@@ -1,63 +1,16 @@
-"""`make` as a user types it, in a folder of its own beside a stack that may run."""
+"""What the verbs do in the local runtime."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ops import wait
-from ops.settings import ROOT
-from soak.processes import Process, free_ports, is_alive, short_folder
-
-VERB_SECONDS = 90
-
-
-class Verbs:
-    """Runs `make VERB` with the settings of this test."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_ports()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.settings = {
-            "RUNTIME": "local",
-            "RUN_DIR": str(folder),
-            "HTTP_PORT": str(self.port),
-            "WEB_CONCURRENCY": "2",
-        }
-        (folder / "venv").symlink_to(Path(sys.executable).parent.parent)
-
-    def __call__(self, verb: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-        env = {**os.environ, **self.settings, **settings}
-        command = ["make", f"PYTHON={sys.executable}", verb]
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=VERB_SECONDS)
-
-    def pids(self) -> list[int]:
-        """Every process that has something of this test's folder on its command line."""
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                command = path.read_bytes()
-            except OSError:
-                continue
-            if f"{self.folder}/".encode() in command and int(path.parent.name) != os.getpid():
-                found.append(int(path.parent.name))
-        return [pid for pid in found if is_alive(pid)]
-
-
-@pytest.fixture
-def make() -> Iterator[Verbs]:
-    """The verbs, and whatever they started stopped at the end."""
-    with short_folder() as folder:
-        verbs = Verbs(folder)
-        yield verbs
-        verbs("down")
+from soak.processes import Process, free_ports
+from tests.ops.conftest import Verbs
 
 
 @pytest.mark.timeout(180)

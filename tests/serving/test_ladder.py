@@ -12,8 +12,10 @@ import crossplane  # type: ignore[import-untyped]
 import pytest
 from ruamel.yaml import YAML
 
+import ops.settings
 from app.asgi import sse
 from ops import nginx
+from ops.local import Local
 from ops.settings import ROOT
 from serving.config import NGINX_UPSTREAM_KEEPALIVE, Settings
 from serving.worker import BEAT_SECONDS, Worker
@@ -126,9 +128,10 @@ def test_every_slot_is_balanced(directives: Directives) -> None:
 
 
 def test_supervisor_waits_long_enough() -> None:
-    """The local runtime gives a stop as long as the containers: more than twice the graceful time-out and 2 s."""
-    source = (ROOT / "ops" / "local.py").read_text()
+    """The local runtime gives a stop as long as the containers do."""
     conf = (ROOT / "ops" / "supervisord.conf").read_text()
+    local = Local(ops.settings.Settings.of({"STOP_GRACE_PERIOD": "30.5"}, {}))
 
-    assert "return 2 * int(" in source
+    assert local.stop_seconds() == 31
+    assert '"SLIPWAY_STOP_SECONDS": str(self.stop_seconds())' in (ROOT / "ops" / "local.py").read_text()
     assert conf.count("stopsignal=TERM\nstopwaitsecs=%(ENV_SLIPWAY_STOP_SECONDS)s") == 2

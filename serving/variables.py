@@ -1,0 +1,93 @@
+"""New settings while the server runs: the file that SETTINGS_FILE names is read at the start and at each reload.
+
+The environment of a process is fixed by whoever starts it, so new values of `.env` could not come in otherwise. What
+the file says beats the environment; a variable that it no longer names is what it was before.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from environment import Environment, SettingError
+from serving.config import Settings
+
+# What listeners, files and whoever stops us depend on: these settings can't change, and the field that tells.
+FIXED = {
+    "SOCKET_DIR": "socket_dir",
+    "RUN_DIR": "run_dir",
+    "INSTANCE": "instance",
+    "SLOT_HOST": "slot_host",
+    "SLOT_PORT": "slot_port",
+    "WEB_CONCURRENCY": "slots",
+    "STOP_GRACE_PERIOD": "stop_grace_period",
+}
+
+
+class Variables:
+    """The variables of the file, and their way into our environment and out of it."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, str] = {}
+        self._started_with = dict(os.environ)
+        env = Environment()
+        self._path = Path(env.text("SETTINGS_FILE")) if env.text("SETTINGS_FILE") else None
+
+    def read(self) -> dict[str, str]:
+        """What the file says now; nothing where there is none."""
+        if self._path is None:
+            return {}
+        try:
+            return {str(name): str(value) for name, value in json.loads(self._path.read_text()).items()}
+        except (OSError, ValueError, AttributeError) as error:
+            raise SettingError("SETTINGS_FILE", str(self._path), f"a file with one JSON object ({error})") from None
+
+    def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Our environment with these variables in the place of those that we have taken."""
+        kept = {name: value for name, value in os.environ.items() if name not in self.taken}
+        before = {name: value for name, value in self._started_with.items() if name in self.taken}
+        return {**kept, **before, **variables}
+
+    def take(self, variables: Mapping[str, str]) -> None:
+        """Put them into our environment, with which workers are forked."""
+        environment = self.environment(variables)
+        for name in self.taken.keys() - environment.keys():
+            os.environ.pop(name, None)
+        os.environ.update(environment)
+        self.taken = dict(variables)
+
+    def refuse(self, variables: Mapping[str, str] | None) -> None:
+        """Have the file say what is in force again, for the next start, unless it says something else by now."""
+        try:
+            newest: dict[str, str] | None = self.read()
+        except SettingError:
+            newest = None
+        if self._path is not None and newest == variables != self.taken:
+            with suppress(OSError):  # whatever is wrong with the disk, those who serve go on serving
+                write(self._path, self.taken)
+
+
+def check_change(old: Settings, new: Settings) -> None:
+    """Raise SettingError for a change that needs a start."""
+    for name, field in FIXED.items():
+        before, after = getattr(old, field), getattr(new, field)
+        if before != after:
+            raise SettingError(name, _shown(after), f"{_shown(before)} until the server is started anew")
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def write(path: Path, variables: Mapping[str, str]) -> None:
+    """Replace the file in one step; only its owner can read it, since it may hold passwords."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    new.touch(0o600)
+    new.write_text(json.dumps(variables))
+    new.replace(path)
+
+
+# One for the life of the process: gunicorn.conf.py, which takes what the file says, is executed again by a reload.
+variables = Variables()
