@@ -29,6 +29,7 @@ class Reload:
         self._variables: dict[str, str] | None = None
         self._checks: list[Check] = []
         self._taken = False
+        self._newest_age = arbiter.worker_age  # workers with a higher one have the new code
         self._waiting: list[Any] = []  # old workers that are still to be replaced
         self._successor: Any = None
         arbiter.status.reloaded(self.number, "running")
@@ -95,6 +96,7 @@ class Reload:
         arbiter.log.reopen_files()
         arbiter.cfg.on_reload(arbiter)
         self._taken = True
+        self._newest_age = arbiter.worker_age
         self._waiting = [worker for worker in arbiter.WORKERS.values() if worker.retired_at is None]
         self._waiting.sort(key=lambda worker: worker.age)
 
@@ -117,7 +119,14 @@ class Reload:
             self._successor = None
         elif successor.pid not in self._arbiter.WORKERS:
             hung = f"not ready after {self._arbiter.timeout} s"
-            self._refuse(successor.reason or (hung if successor.aborted_at else "the new worker died in its startup"))
+            reason = successor.reason or (hung if successor.aborted_at else "the new worker died in its startup")
+            self._refuse(reason + self._half_way())
+
+    def _half_way(self) -> str:
+        """What whoever mends it should know: the workers that were replaced already stay."""
+        workers = [worker for worker in self._arbiter.WORKERS.values() if worker.retired_at is None]
+        new = sum(worker.age > self._newest_age and worker.ready_at is not None for worker in workers)
+        return f"; {new} of {len(workers)} workers run the new code already: mend it and reload again" if new else ""
 
     def _refuse(self, reason: str) -> None:
         self._arbiter.log.error("Reload refused: %s", reason)

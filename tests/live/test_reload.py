@@ -97,6 +97,7 @@ async def test_code_that_does_not_start_is_refused(
         told = await ask(server)
 
     assert reason in told
+    assert "new code already" not in told
     assert load.report.total and not load.report.lost
     assert server.pids() == before
 
@@ -127,6 +128,26 @@ async def test_broken_configuration_is_refused(site: Site, tmp_path: Path, ask: 
 
             assert server.pids() == before
             assert (await request(server.address(), "GET", "/")).body == b"old"
+
+
+async def test_refusal_half_way_says_so(site: Site, tmp_path: Path) -> None:
+    """When the second new worker does not start, one has the new code, and log, status and command say what to do."""
+    starts = tmp_path / "starts"
+    with serving(site.name, workers=3, **site.options) as server:
+        count = f"import pathlib; starts = pathlib.Path({str(starts)!r}).open('a'); starts.write('.'); starts.flush()"
+        site.write(source(answer="new", startup=f"{count}; assert starts.tell() != 2, 'the second start'"))
+        code, output = await server.reload()
+
+        hint = "AssertionError: the second start; 1 of 3 workers run the new code already: mend it and reload again"
+        assert (code, output) == (1, f"reload refused: {hint}\n")
+        assert server.status()["reload"]["reason"] == hint
+        assert server.logged(f"Reload refused: {hint}") == 1
+        answers = [(await request(server.address(slot), "GET", "/")).body for slot in range(3)]
+        assert answers == [b"new", b"old", b"old"]
+
+        assert (await server.reload())[0] == 0
+        answers = [(await request(server.address(slot), "GET", "/")).body for slot in range(3)]
+        assert answers == [b"new"] * 3
 
 
 async def test_two_hangups_end_with_the_newest_code(site: Site) -> None:
