@@ -86,7 +86,7 @@ class Compose:
         with step("image"):
             self._compose("build", "--quiet", "app")
         with step("new container"):
-            self._try("up", "--detach", "--no-deps", "--no-recreate", "--scale", "app=2", "app")
+            self._try("up", "--detach", "--no-recreate", "--scale", "app=2", "app")
             new = [container for container in self._containers() if container not in old]
             if not new or not wait.until(lambda: self._health(new[0]) in ("healthy", "exited"), READY_SECONDS):
                 self._give_up(old[0], new, "did not become healthy")

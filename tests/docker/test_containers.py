@@ -145,9 +145,11 @@ def test_deploy_under_load_loses_nothing(containers: Containers, settings: Setti
         done = containers.make("deploy")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert containers.container() != before
+    assert (after := containers.container()) != before
     assert not seen.failures, lost(seen)
     assert "make deploy" not in containers.make("reload").stdout
+    containers.up()
+    assert containers.container() == after
 
 
 def test_deploy_of_what_does_not_start_leaves_the_old_one(containers: Containers, settings: Settings) -> None:
