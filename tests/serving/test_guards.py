@@ -29,7 +29,8 @@ with warnings.catch_warnings():
 
     import serving.worker
 from serving.arbiter import Arbiter
-from serving.server import Lifespan, Server
+from serving.hooks import Refusals
+from serving.server import Lifespan, OneRequest, Server
 
 G = gunicorn.arbiter.Arbiter
 
@@ -88,7 +89,7 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
         G,
         {
             "WORKER_BOOT_ERROR", "APP_LOAD_ERROR", "LISTENERS", "WORKERS", "START_CTX", "master_pid", "reexec_pid",
-            "systemd", "num_workers", "timeout", "cfg", "log", "app", "worker_class", "pid",
+            "systemd", "num_workers", "timeout", "cfg", "log", "app", "worker_class", "worker_age", "pid",
         },
     ),
     (gunicorn.workers.base.Worker, {"age", "ppid", "sockets", "tmp", "pid", "max_requests", "cfg", "log", "wsgi"}),
@@ -121,20 +122,33 @@ def test_attributes(kind: type, names: set[str]) -> None:
     assert names - assigned - set(dir(kind)) == set()
 
 
-# Methods of which we took over the order of steps: a change of their text is a change that we have to look at.
+# Methods that we override, or whose order of steps we took over: a change of their text is one that we have to look at.
 BODIES: list[tuple[Callable[..., Any], str]] = [
+    (G.__init__, "f9be1327ed61"),
     (G.run, "fc33ca162f6f"),
     (G.stop, "e82ab948fed0"),
     (G.spawn_worker, "c6e0c8fc1015"),
     (G.reap_workers, "4bc894f53cfa"),
     (G.reload, "77f9e7ee89a2"),
     (G.murder_workers, "4a9764a53769"),
+    (G.manage_workers, "de0e6b4df6e4"),
+    (G.wait_for_signals, "c338acd70c58"),
+    (G.handle_ttou, "6bfdf1f0067d"),
+    (gunicorn.workers.base.Worker.__init__, "80c4830e9078"),  # max_requests with its jitter
+    (uvicorn.Server.__init__, "cdb3060df322"),
     (uvicorn.Server._serve, "37c2a1de3c24"),
     (uvicorn.Server.startup, "884cdd027a0a"),
     (uvicorn.Server.shutdown, "0c7399d44c41"),
     (RequestResponseCycle.send, "2283ee63dfa5"),
+    (uvicorn.Server.on_tick, "a48e320b5e1a"),
+    (uvicorn.Server.capture_signals, "f5efdd178894"),
+    (HttpToolsProtocol._start_asgi_task, "d743ab7b3dbc"),
+    (LifespanOn.__init__, "eb56c01bc905"),
     (LifespanOn.main, "a6df43852efc"),
+    (LifespanOn.receive, "462166f6754c"),
     (uvicorn.workers.UvicornWorker.__init__, "91988fc31955"),
+    (uvicorn.workers.UvicornWorker.init_signals, "19bc966c7855"),
+    (uvicorn.workers.UvicornWorker.run, "265afeed9bc9"),
     (uvicorn.workers.UvicornWorker._serve, "f89bc2357307"),
 ]
 
@@ -149,6 +163,29 @@ def fingerprint(function: Callable[..., Any]) -> str:
 def test_body(function: Callable[..., Any], known: str) -> None:
     """Its text is the one that ours was written against."""
     assert fingerprint(function) == known
+
+
+def overridden(ours: type) -> set[Callable[..., Any]]:
+    """The stock methods in whose place methods of ours are called."""
+    stock = [kind for kind in ours.__mro__ if kind.__module__.startswith(("gunicorn.", "uvicorn."))]
+    mine = {name for kind in ours.__mro__ if kind.__module__.startswith("serving.") for name in vars(kind)}
+    found = [next((vars(kind)[name] for kind in stock if name in vars(kind)), None) for name in mine]
+    return {method for method in found if inspect.isfunction(method)}
+
+
+@pytest.mark.parametrize("ours", [Arbiter, serving.worker.Worker, Server, Lifespan, OneRequest])
+def test_every_overridden_method_is_guarded(ours: type) -> None:
+    """A method that is overridden without a line above would change unnoticed."""
+    assert overridden(ours) - {function for function, _ in BODIES} == set()
+    assert overridden(ours)
+
+
+def test_filtered_record() -> None:
+    """uvicorn's record of a refused handshake, which hooks.Refusals leaves out, is still worded so."""
+    text = "ASGI callable returned without completing handshake."
+
+    assert f'"{text}"' in inspect.getsource(WebSocketsSansIOProtocol)
+    assert f'"{text}"' in inspect.getsource(Refusals)
 
 
 def test_defaults_of_constants() -> None:
