@@ -30,7 +30,8 @@ with warnings.catch_warnings():
     import serving.worker
 from serving.arbiter import Arbiter
 from serving.hooks import Refusals
-from serving.server import Lifespan, OneRequest, Server
+from serving.http import Http, OneRequest
+from serving.server import Lifespan, Server
 
 G = gunicorn.arbiter.Arbiter
 
@@ -173,7 +174,7 @@ def overridden(ours: type) -> set[Callable[..., Any]]:
     return {method for method in found if inspect.isfunction(method)}
 
 
-@pytest.mark.parametrize("ours", [Arbiter, serving.worker.Worker, Server, Lifespan, OneRequest])
+@pytest.mark.parametrize("ours", [Arbiter, serving.worker.Worker, Server, Lifespan, Http, OneRequest])
 def test_every_overridden_method_is_guarded(ours: type) -> None:
     """A method that is overridden without a line above would change unnoticed."""
     assert overridden(ours) - {function for function, _ in BODIES} == set()
