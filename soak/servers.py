@@ -45,9 +45,12 @@ class Daemon:
         assert wait.until(lambda: self.answers() or process.poll() is not None, START_SECONDS), self._log.read_text()
         assert process.poll() is None, self._log.read_text()
 
-    def send(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
+    def pause(self) -> None:
+        """SIGSTOP: it accepts connections and answers nothing."""
+        self._send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._send(signal.SIGCONT)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it and wait for its end."""
@@ -59,6 +62,10 @@ class Daemon:
     def answers(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
 
 class Postgres(Daemon):
@@ -131,9 +138,9 @@ class Redis(Daemon):
 
 
 @contextmanager
-def postgres(**settings: str) -> Iterator[Postgres]:
-    """A PostgreSQL that runs."""
-    with _folder() as folder:
+def postgres(parent: Path | None = None, **settings: str) -> Iterator[Postgres]:
+    """A PostgreSQL that runs, its files below a folder."""
+    with _folder(parent) as folder:
         server = Postgres(folder, **settings)
         try:
             server.start()
@@ -170,8 +177,8 @@ def user() -> str | None:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
-    folder = make_folder()
+def _folder(parent: Path | None = None) -> Iterator[Path]:
+    folder = make_folder(parent)
     if owner := user():
         shutil.chown(folder, owner)
     try:

@@ -45,9 +45,9 @@ def free_ports(count: int = 1) -> int:
     raise AssertionError("no port is free")
 
 
-def make_folder() -> Path:
+def make_folder(parent: Path | None = None) -> Path:
     """A short path: a unix socket's may have 107 bytes."""
-    return Path(tempfile.mkdtemp(dir="/tmp", prefix="sl-"))
+    return Path(tempfile.mkdtemp(dir=parent or "/tmp", prefix="sl-"))
 
 
 class Server:

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from soak.chat import Client, Seen
-from soak.servers import Redis
+from soak.client import Address
 from soak.stack import Nginx, Server, is_alive, until
+from soak.stores import Service, Store
 
 CATCH_UP_SECONDS = 60.0  # for the last messages to reach every client
 
@@ -36,6 +37,16 @@ class Result:
         return sum(seen.resets for seen in self.seen)
 
     @property
+    def slowest_refusal(self) -> float:
+        """Seconds from sending a message to being told that it was not taken, the longest."""
+        return max(seen.slowest_refusal for seen in self.seen)
+
+    @property
+    def orders(self) -> int:
+        """In how many different orders the messages were seen."""
+        return len({seen.order for seen in self.seen})
+
+    @property
     def said_twice(self) -> int:
         """How many messages are in the log more than once: a client has sent them again without need."""
         return len(self.texts) - len(set(self.texts))
@@ -44,11 +55,18 @@ class Result:
 Fault = Callable[[], Awaitable[None]]
 
 
-async def talk(address: object, clients: int, messages: int, faults: Sequence[Fault], seconds: float) -> Result:
+async def talk(
+    addresses: Sequence[Address], clients: int, messages: int, faults: Sequence[Fault], seconds: float
+) -> Result:
     """Have so many clients say so many numbered messages together, with the faults spread over the time that takes."""
     each = messages // clients
     people = [
-        Client(address, f"c{number}", [f"{number}.{said}" for said in range(each)], keep_texts=number == 0)  # type: ignore[arg-type]
+        Client(
+            addresses[number % len(addresses)],
+            f"c{number}",
+            [f"{number}.{said}" for said in range(each)],
+            keep_texts=number == 0,
+        )
         for number in range(clients)
     ]
     total = each * clients
@@ -104,24 +122,24 @@ def nginx_reloaded(nginx: Nginx) -> Fault:
     return fault
 
 
-def redis_killed(redis: Redis) -> Fault:
+def restarted(service: Service) -> Fault:
     """SIGKILL, and a new start at once."""
 
     async def fault() -> None:
-        await asyncio.to_thread(redis.kill)
-        await asyncio.to_thread(redis.start)
+        await asyncio.to_thread(service.kill)
+        await asyncio.to_thread(service.start)
 
     return fault
 
 
-def redis_stopped(redis: Redis, seconds: float) -> Fault:
-    """SIGSTOP for some seconds: it accepts connections and answers nothing."""
+def paused(store: Store, seconds: float) -> Fault:
+    """It takes nothing for some seconds."""
 
     async def fault() -> None:
-        redis.send(signal.SIGSTOP)
+        await asyncio.to_thread(store.pause)
         try:
             await asyncio.sleep(seconds)
         finally:
-            redis.send(signal.SIGCONT)
+            await asyncio.to_thread(store.resume)
 
     return fault

@@ -112,14 +112,14 @@ def test_chat_while_the_bus_is_away(open_page: Open, redis: Redis) -> None:
     say(page, "before")
     expect(texts(page)).to_have_text(["before"])
 
-    redis.send(signal.SIGSTOP)
+    redis.pause()
     try:
         expect(page.get_by_test_id("state")).to_contain_text("waits for the message log")
         say(page, "meanwhile")
         expect(page.get_by_test_id("pending-message")).to_contain_text("not sent yet")
         keep_screenshot(page, "chat-bus-away")
     finally:
-        redis.send(signal.SIGCONT)
+        redis.resume()
 
     worker(page)
     expect(texts(page)).to_have_text(["before", "meanwhile"])

@@ -1,6 +1,7 @@
 """Users on SQLite and PostgreSQL: one name is given once, and a database that is away costs 503s and nothing else."""
 
 import asyncio
+import itertools
 import json
 import os
 import resource
@@ -15,54 +16,37 @@ from pathlib import Path
 import pytest
 
 from soak import servers
-from soak.client import Answer, request
+from soak.client import request
 from soak.servers import Postgres
 from soak.stack import ROOT, serving, until
-from tests.shared_state.conftest import Backend, Stack, Start
+from tests.shared_state.stacks import Backend, Cramped, Stack, is_unavailable
 
 HEAL_SECONDS = 5.0
 
 
-async def create(stack: Stack, name: str, slot: int | None = None) -> Answer:
-    address = stack.address if slot is None else stack.slots[slot]
-    body = json.dumps({"name": name}).encode()
-    return await request(address, "POST", "/api/users", body, "Content-Type: application/json")
+on_servers = pytest.mark.parametrize("backend", ["servers"], indirect=True)
 
 
-async def ready(stack: Stack) -> bool:
-    return (await request(stack.address, "GET", "/readyz")).status == 200
-
-
-async def heals(stack: Stack, name: str) -> None:
-    """A user can be created within five seconds."""
+async def heals(stack: Stack) -> None:
+    """A user can be created within five seconds; what is answered until then is 503."""
     deadline = time.monotonic() + HEAL_SECONDS
-    while (answer := await create(stack, name)).status != 201:
-        assert answer.status == 503, answer
+    while (answer := await stack.create("after")).status != 201:
+        assert is_unavailable(answer)
         assert time.monotonic() < deadline
 
 
-def is_unavailable(answer: Answer) -> bool:
-    """503 as problem details, and a word about when to try again."""
-    problem = json.loads(answer.body)
-    return (answer.status, problem["status"], answer.headers["retry-after"]) == (503, 503, "1")
-
-
-async def test_one_name_is_given_once(start: Start) -> None:
+async def test_one_name_is_given_once(stack: Stack) -> None:
     """Of 200 that create one name at the same time over all workers, one succeeds and the others are told."""
-    stack = start(workers=3)
-
-    answers = await asyncio.gather(*(create(stack, "ann", number % 3) for number in range(200)))
+    answers = await asyncio.gather(*(stack.create("ann", number) for number in range(200)))
 
     assert Counter(answer.status for answer in answers) == {201: 1, 409: 199}
     page = json.loads((await request(stack.address, "GET", "/api/users")).body)
     assert [user["name"] for user in page["users"]] == ["ann"]
 
 
-async def test_concurrent_writers_all_succeed(start: Start) -> None:
+async def test_concurrent_writers_all_succeed(stack: Stack) -> None:
     """Writers of different workers wait for each other, and none fails."""
-    stack = start(workers=3)
-
-    answers = await asyncio.gather(*(create(stack, f"user {number}", number % 3) for number in range(300)))
+    answers = await asyncio.gather(*(stack.create(f"user {number}", number) for number in range(300)))
 
     assert Counter(answer.status for answer in answers) == {201: 300}
     assert len({json.loads(answer.body)["id"] for answer in answers}) == 300
@@ -116,36 +100,34 @@ async def test_locked_table(postgres: Postgres) -> None:
         assert (await request(address, "GET", "/api/users")).status == 200
 
 
-async def test_restarted_database() -> None:
+@on_servers
+async def test_restarted_database(stack: Stack) -> None:
     """A PostgreSQL that is shut down at once and started again costs 503s, and heals without a reload."""
-    with servers.postgres() as postgres, serving(workers=2, DATABASE_URL=postgres.new_database()) as server:
-        statuses: Counter[int] = Counter()
-        stopped = asyncio.Event()
+    postgres = stack.postgres
+    assert postgres is not None
+    statuses: Counter[int] = Counter()
+    stopped = asyncio.Event()
 
-        async def load(slot: int, client: int) -> None:
-            for number in range(100_000):
-                body = json.dumps({"name": f"{slot} {client} {number}"}).encode()
-                answer = await request(
-                    server.address(slot), "POST", "/api/users", body, "Content-Type: application/json"
-                )
-                statuses[answer.status] += 1
-                assert answer.status == 201 or is_unavailable(answer), answer
-                if stopped.is_set():
-                    return
+    async def load(client: int) -> None:
+        for number in itertools.count():
+            answer = await stack.create(f"{client} {number}", client)
+            statuses[answer.status] += 1
+            assert answer.status == 201 or is_unavailable(answer), answer
+            if stopped.is_set():
+                return
 
-        async with asyncio.timeout(40), asyncio.TaskGroup() as group:
-            for number in range(8):
-                group.create_task(load(number % 2, number))
-            await until(lambda: statuses[201] > 50, 20)
-            await asyncio.to_thread(postgres.kill, signal.SIGQUIT)
-            await until(lambda: statuses[503] > 20, 20)
-            await asyncio.to_thread(postgres.start)
-            back, made = time.monotonic(), statuses[201]
-            await until(lambda: statuses[201] > made + 50, HEAL_SECONDS)
-            stopped.set()
+    async with asyncio.timeout(40), asyncio.TaskGroup() as group:
+        for client in range(8):
+            group.create_task(load(client))
+        await until(lambda: statuses[201] > 50, 20)
+        await asyncio.to_thread(postgres.kill, signal.SIGQUIT)
+        await until(lambda: statuses[503] > 20, 20)
+        await asyncio.to_thread(postgres.start)
+        made = statuses[201]
+        await until(lambda: statuses[201] > made + 50, HEAL_SECONDS)
+        stopped.set()
 
-        assert time.monotonic() - back < HEAL_SECONDS
-        assert set(statuses) == {201, 503}
+    assert set(statuses) == {201, 503}
 
 
 async def test_database_is_away_when_a_worker_starts() -> None:
@@ -193,8 +175,27 @@ async def test_read_only_database(postgres: Postgres) -> None:
         assert healed.status in (201, 409)
 
 
-async def test_full_disk() -> None:
-    """When SQLite's file can't grow, writers get 503, readers are served, and it heals when there is room."""
+async def test_full_disk(cramped: Cramped) -> None:
+    """When the database's disk is full, writers get 503, readers are served, and it heals when there is room."""
+    stack, disk = cramped.stack, cramped.disk
+    assert (await stack.create("before")).status == 201
+    disk.fill()
+    try:
+        made = 0
+        while (answer := await stack.create(f"{made} {'x' * 90}")).status == 201:  # until what was there is used up
+            made += 1
+        read = await request(stack.address, "GET", "/api/users?limit=100")
+    finally:
+        disk.free()
+    await heals(stack)
+
+    assert is_unavailable(answer)
+    assert read.status == 200
+    assert len(json.loads(read.body)["users"]) == 1 + made < 100
+
+
+async def test_disk_error() -> None:
+    """When the system refuses to write to SQLite's files (EFBIG here), the same, and nothing is broken afterwards."""
     with serving(workers=1) as server:
         address = server.address()
         (pid,) = server.pids()
