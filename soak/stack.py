@@ -38,8 +38,8 @@ async def until(true: Callable[[], object], seconds: float, what: str = "") -> N
 
 
 def free_ports(count: int = 1) -> int:
-    """The first of so many free ports in a row."""
-    for first in range(20_000 + os.getpid() % 10_000, 60_000, count):
+    """The first of so many free ports in a row; processes that run side by side look in different places."""
+    for first in range(10_000 + os.getpid() * 101 % 20_000, 60_000, count):
         if all(wait.is_free("127.0.0.1", first + number) for number in range(count)):
             return first
     raise AssertionError("no port is free")

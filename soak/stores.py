@@ -9,7 +9,7 @@ from typing import Protocol
 STOP_SECONDS = 20.0
 LOCK = """
 import sqlite3, sys
-database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database = sqlite3.connect(sys.argv[1], timeout=20, isolation_level=None)  # it has its turn among busy writers
 database.execute("BEGIN EXCLUSIVE")
 print("locked", flush=True)
 sys.stdin.read()
