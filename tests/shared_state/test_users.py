@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,13 +13,14 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from soak import servers
 from soak.client import request
 from soak.servers import Postgres
-from soak.stack import ROOT, serving, until
+from soak.stack import ROOT, Server, make_folder, serving, until
 from tests.shared_state.stacks import Backend, Cramped, Stack, is_unavailable
 
 HEAL_SECONDS = 5.0
@@ -222,29 +224,37 @@ async def test_disk_error() -> None:
         database.close()
 
 
-@pytest.mark.parametrize(("workers", "connections"), [(2, 12)])
-async def test_connections_of_all_workers(postgres: Postgres, workers: int, connections: int) -> None:
+@pytest.mark.parametrize("arguments", [[], ["--workers", "5"]])
+async def test_connections_of_all_workers(postgres: Postgres, arguments: list[str]) -> None:
     """However many requests come, all workers together open no more connections than the setting says."""
     url = postgres.new_database()
-    with serving(workers=workers, DATABASE_URL=url, DATABASE_CONNECTIONS=str(connections)) as server:
-        requests = [request(server.address(number % workers), "GET", "/api/users") for number in range(200)]
-        answers = await asyncio.gather(*requests)
+    env = {"DATABASE_URL": url, "DATABASE_CONNECTIONS": "21"}
+    with serving(workers=2, slots="shared", arguments=arguments, **env) as server:
+        workers = len(server.pids())
+        answers = await asyncio.gather(*(request(server.address(), "GET", "/api/users") for _ in range(200)))
         with postgres.connect(url) as session:
             name = url.rpartition("/")[2]
             row = session.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [name]).fetchone()
 
         assert Counter(answer.status for answer in answers) == {200: 200}
         assert row is not None
-        assert workers < row[0] - 1 <= connections
+        assert workers < row[0] - 1 <= 21
 
 
-def test_more_connections_than_the_server_has(postgres: Postgres, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "wanted"), [({"DATABASE_CONNECTIONS": "58"}, 58), ({"DATABASE_CONNECTIONS": "1", "workers": 56}, 58)]
+)
+def test_more_connections_than_the_server_has(postgres: Postgres, settings: dict[str, Any], wanted: int) -> None:
     """A pool that the server could not fill is refused at the start, in one line that names both numbers."""
-    env = {"PATH": "/usr/bin:/bin", "DATABASE_URL": postgres.new_database(), "DATABASE_CONNECTIONS": "58"}
+    folder = make_folder()
+    server = Server(folder, DATABASE_URL=postgres.new_database(), **settings)
+    try:
+        server.start()
+        code = server.process.wait(20)
+        said = server.log()
+    finally:
+        server.end()
+        shutil.rmtree(folder)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "app.migrate"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=30
-    )
-
-    assert done.returncode == 1
-    assert done.stderr == "DATABASE_CONNECTIONS='58' is not allowed: at most 57, which is what the server has\n"
+    assert code == 1
+    assert f"DATABASE_CONNECTIONS='{wanted}' is not allowed: at most 57, which is what the server has\n" in said
