@@ -87,6 +87,7 @@ class LocalStack(Stack):
     def __init__(self, server: Server, nginx: Nginx, backend: Backend) -> None:
         self.server = server
         self.nginx = nginx
+        self.backend = backend
         self.address = nginx.address
         self.redis, self.postgres = backend.redis, backend.postgres
         self.bus = backend.redis or LockedFile(f"{server.environment['DATA_DIR']}/bus.db", sys.executable)

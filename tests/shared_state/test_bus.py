@@ -18,6 +18,7 @@ from app.services.subscription import BATCH, QUEUE_BYTES, QUEUE_MESSAGES
 from soak import servers
 from soak.servers import Redis
 from soak.stack import make_folder
+from soak.stores import SmallDisk
 
 SECONDS = 10.0
 ANSWER_SECONDS = 2.0
@@ -210,6 +211,22 @@ async def test_slow_reader(ends: Ends, text: str) -> None:
             await take(slow, 1)
 
 
+@pytest.mark.parametrize(("count", "size"), [(256, 100), (128, 2_048)])
+async def test_what_a_queue_holds(ends: Ends, count: int, size: int) -> None:
+    """256 messages or 256 KiB wait for a reader; one message more is too many."""
+    bus = await ends()
+    text = "x" * (size - len('{"text": ""}'))
+    async with bus.subscribe() as full, bus.subscribe() as overfull:
+        ids = await publish(bus, *[text] * count)
+        await until(lambda: bus.last == bus.parse(ids[-1])[1])
+        assert await take(full, count) == [text] * count
+        ids = await publish(bus, text)
+        await until(lambda: bus.last == bus.parse(ids[-1])[1])
+
+        with pytest.raises(SlowReader):
+            await take(overfull, 1)
+
+
 async def test_listener_survives_anything(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that nobody has thought of is logged, and the listener goes on."""
     bus = await ends()
@@ -276,6 +293,37 @@ async def test_locked_log() -> None:
             await asyncio.gather(*(fails_in_time(bus, "lost") for _ in range(20)))
             assert not bus.available
         await bus.beat("{}")
+        await publish(bus, "after")
+
+        assert await take_until(items, "after") == ["False", "True", "after"]
+
+
+async def test_full_disk(disk: SmallDisk) -> None:
+    """While the disk of the log is full, publishing fails in time, clients are told, and it heals."""
+    async with embedded(disk.path) as bus, bus.subscribe(beats=False) as items:
+        await publish(bus, "before")
+        disk.fill()
+        with pytest.raises(Unavailable):
+            await publish(bus, *["filling"] * 10_000)  # until what was there is used up
+        await fails_in_time(bus, "lost" * 10_000)
+        disk.free()
+        await publish(bus, "after")
+
+        taken = await take_until(items, "after")
+        assert [text for text in taken if text not in ("before", "filling")] == ["False", "True", "after"]
+
+
+async def test_full_redis(redis: Redis) -> None:
+    """A Redis without memory for more is the same."""
+    redis.command("FLUSHALL")
+    async with connected(redis) as bus, bus.subscribe(beats=False) as items:
+        await publish(bus, "before")
+        assert await take(items, 1) == ["before"]
+        redis.command("CONFIG SET maxmemory 1")
+        try:
+            await fails_in_time(bus, "lost")
+        finally:
+            redis.command("CONFIG SET maxmemory 0")
         await publish(bus, "after")
 
         assert await take_until(items, "after") == ["False", "True", "after"]
