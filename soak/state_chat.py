@@ -58,8 +58,12 @@ Fault = Callable[[], Awaitable[None]]
 async def talk(
     addresses: Sequence[Address], clients: int, messages: int, faults: Sequence[Fault], seconds: float
 ) -> Result:
-    """Have so many clients say so many numbered messages together, with the faults spread over the time that takes."""
+    """Have so many clients say so many numbered messages together, with the faults spread over the time that takes.
+
+    What is in the log already is none of their business.
+    """
     each = messages // clients
+    start_id = await _say_one(addresses[0])
     people = [
         Client(
             addresses[number % len(addresses)],
@@ -69,6 +73,8 @@ async def talk(
         )
         for number in range(clients)
     ]
+    for person in people:
+        person.after = start_id
     total = each * clients
     start = time.monotonic()
     running = [asyncio.create_task(person.run()) for person in people]
@@ -90,6 +96,17 @@ async def talk(
         time.monotonic() - start,
         max(max(person.delays, default=0.0) for person in people),
     )
+
+
+async def _say_one(address: Address) -> str:
+    """The id of a message."""
+    person = Client(address, "first", ["begin"])
+    person.after = None
+    running = asyncio.create_task(person.run())
+    await until(lambda: person.done, CATCH_UP_SECONDS)
+    person.close()
+    await running
+    return person.after or ""
 
 
 def _said(people: Sequence[Client]) -> int:

@@ -8,6 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from soak import state_chat
 from soak.client import Address, Answer, request
@@ -58,6 +59,11 @@ class Cramped:
 
     stack: Stack
     disk: Disk
+
+
+def new_name() -> str:
+    """A name that no user has."""
+    return uuid4().hex
 
 
 async def create(address: Address, name: str) -> Answer:

@@ -11,7 +11,7 @@ from soak.client import Address, EventStream
 from soak.stack import behind_nginx, serving, until
 from soak.state_chat import Result, restarted, talk
 from tests.shared_state.conftest import Start
-from tests.shared_state.stacks import Stack, create
+from tests.shared_state.stacks import Stack, create, new_name
 
 CLIENTS, MESSAGES = 20, 2_000
 SECONDS = 50.0
@@ -62,7 +62,7 @@ async def through_an_absence(stack: Stack, leave: Callable[[], None], come_back:
         await asyncio.to_thread(leave)
         try:
             await until_failing(stack, {"bus"}, 10)
-            statuses.append((await stack.create("meanwhile")).status)
+            statuses.append((await stack.create(new_name())).status)
             await asyncio.sleep(3)  # being away is what is tested
         finally:
             await asyncio.to_thread(come_back)
@@ -80,7 +80,8 @@ async def through_an_absence(stack: Stack, leave: Callable[[], None], come_back:
 async def test_two_machines(machines: list[Address]) -> None:
     """Clients of two machines hear all that is said at either, in one order, and a name is given once."""
     result = await talk(machines, CLIENTS, MESSAGES, [], SECONDS)
-    created = [await create(address, "ann") for address in machines]
+    name = new_name()
+    created = [await create(address, name) for address in machines]
 
     assert complete(result), result
     assert [answer.status for answer in created] == [201, 409]
