@@ -80,13 +80,13 @@ def disk() -> Iterator[SmallDisk]:
     disk.path.rmdir()
 
 
-@pytest.fixture(params=["embedded", "servers"])
-def cramped(request: pytest.FixtureRequest, disk: SmallDisk) -> Iterator[Cramped]:
+@pytest.fixture
+def cramped(backend: Backend, disk: SmallDisk) -> Iterator[Cramped]:
     """A stack whose users lie on a small disk."""
     with ExitStack() as opened:
-        env = {"DATA_DIR": str(disk.path)}
-        if request.param == "servers":
-            env = {"DATABASE_URL": opened.enter_context(servers.postgres(disk.path)).new_database()}
+        env = {**backend.env, "DATA_DIR": str(disk.path)}
+        if backend.postgres is not None:
+            env["DATABASE_URL"] = opened.enter_context(servers.postgres(disk.path)).new_database()
         server = opened.enter_context(serving(workers=2, **env))
         nginx = opened.enter_context(behind_nginx(server))
-        yield Cramped(LocalStack(server, nginx, Backend(request.param)), disk)
+        yield Cramped(LocalStack(server, nginx, backend), disk)
