@@ -15,6 +15,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # as browsers write it: no path
 MOST_PER_POOL = 10  # more make nothing faster: a worker has one core, and so have most of its queries
+SPARE_WORKERS = 2  # while workers are replaced there are so many more than usual
 MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
 
 
@@ -46,11 +47,12 @@ class Settings:
         env = Environment(variables)
         data_dir = Path(env.text("DATA_DIR", ".run/data")).absolute()
         slot = env.integer("WORKER_SLOT", -1, -1, 4096)
+        workers = env.integer("WEB_CONCURRENCY", os.cpu_count() or 1, 1, 1024)
         return cls(
             data_dir=data_dir,
             database_url=_database_url(env.text("DATABASE_URL", f"sqlite:///{data_dir}/slipway.db")),
             database_connections=env.integer("DATABASE_CONNECTIONS", 40, 1, 100_000),
-            workers=env.integer("WEB_CONCURRENCY", os.cpu_count() or 1, 1, 1024),
+            workers=env.integer("WORKER_COUNT", workers, 1, 1024),
             bus_url=_bus_url(env.text("BUS_URL", "embedded"), data_dir),
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),
             max_requests_in_flight=env.integer("MAX_REQUESTS_IN_FLIGHT", 2_000, 1, 1_000_000),
@@ -68,8 +70,13 @@ class Settings:
 
     @property
     def database_pool(self) -> int:
-        """The connections of one worker: while workers are replaced there are two more than usual."""
-        return max(1, min(MOST_PER_POOL, self.database_connections // (self.workers + 2)))
+        """The connections of one worker."""
+        return max(1, min(MOST_PER_POOL, self.database_connections // (self.workers + SPARE_WORKERS)))
+
+    @property
+    def most_database_connections(self) -> int:
+        """What all workers may open together: each needs one, however few are set."""
+        return max(self.database_connections, self.workers + SPARE_WORKERS)
 
 
 def _database_url(text: str) -> URL:

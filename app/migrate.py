@@ -53,7 +53,7 @@ def main() -> None:
     settings = Settings.from_environment()
     url = settings.database_url
     try:
-        check_connections(url, settings.database_connections)
+        check_connections(url, settings.most_database_connections)
         migrate(url)
     except Unavailable as error:
         reason = str(error.__cause__).splitlines()[0]

@@ -58,6 +58,7 @@ def on_starting(arbiter: Any) -> None:
     if not arbiter.master_pid:  # after SIGUSR2 the old arbiter has lock and addresses, and the new one shares them
         arbiter.status.lock()
         _refuse_taken(arbiter.cfg.address)
+    os.environ["WORKER_COUNT"] = str(arbiter.num_workers)  # --workers beats the settings
     command = prestart_command(settings)
     if command and subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
         sys.exit(f"PRESTART={' '.join(settings.prestart)!r} failed; nothing was started")
@@ -90,6 +91,7 @@ def post_fork(arbiter: Any, worker: Any) -> None:
     arbiter.status.unlock()
     for sibling in arbiter.WORKERS.values():
         sibling.note.close()
+    os.environ["WORKER_COUNT"] = str(arbiter.num_workers)  # as signals have left it
     if worker.slot is not None:
         os.environ["WORKER_SLOT"] = str(worker.slot)
 

@@ -90,6 +90,8 @@ class Seen:
     connects: int = 0
     codes: list[int] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    slowest_refusal: float = 0.0  # seconds from sending a message to the error that answers it
+    order: int = 0  # of all messages seen: the same for two clients that have seen the same in the same order
     bus: list[bool] = field(default_factory=list)  # what it was told of the bus
     texts: list[str] = field(default_factory=list)
 
@@ -109,6 +111,7 @@ class Client:
         self._keep_texts = keep_texts
         self._epoch, self._number = "", 0
         self._waits_for = ""
+        self._sent_at = 0.0
         self._frames: Frames | None = None
         self._cut = asyncio.Event()
         self._keys: dict[str, str] = defaultdict(lambda: token_hex(8))  # a message's, for each time that it is sent
@@ -165,7 +168,8 @@ class Client:
     def _say(self) -> None:
         if self.to_say and not self._waits_for and self._frames is not None:
             self._waits_for = self.to_say[0]
-            self.said.setdefault(self._waits_for, asyncio.get_running_loop().time())
+            self._sent_at = asyncio.get_running_loop().time()
+            self.said.setdefault(self._waits_for, self._sent_at)
             self._frames.send(
                 json.dumps({"user": self.name, "message": self._waits_for, "key": self._keys[self._waits_for]}).encode()
             )
@@ -193,9 +197,11 @@ class Client:
         self._say()
 
     def _take_error(self, message: dict[str, Any]) -> None:
+        loop = asyncio.get_running_loop()
         self.seen.errors.append(message["detail"])
+        self.seen.slowest_refusal = max(self.seen.slowest_refusal, loop.time() - self._sent_at)
         self._waits_for = ""
-        asyncio.get_running_loop().call_later(uniform(*BACKOFF_SECONDS), self._say)
+        loop.call_later(uniform(*BACKOFF_SECONDS), self._say)
 
     def _take_message(self, message: dict[str, Any]) -> None:
         self.after = message["id"]
@@ -208,6 +214,7 @@ class Client:
             self.seen.doubled += number < expected
         self._epoch, self._number = epoch, number
         self.seen.messages += 1
+        self.seen.order = hash((self.seen.order, message["id"], message["message"]))
         if self._keep_texts:
             self.seen.texts.append(message["message"])
         if message["user"] == self.name and self.to_say and message["message"] == self.to_say[0]:

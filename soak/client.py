@@ -137,6 +137,7 @@ class EventStream:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._chunks = connection.chunks()
 
     @classmethod
     async def open(cls, address: Address, target: str = "/events") -> "EventStream":
@@ -147,10 +148,20 @@ class EventStream:
         assert (status, fields["content-type"]) == (200, "text/event-stream; charset=utf-8"), (status, fields)
         return cls(connection)
 
+    async def until(self, text: str) -> str:
+        """What comes, up to this text. Raises EOFError when the stream ends before."""
+        seen = ""
+        async with asyncio.timeout(SECONDS):
+            async for chunk in self._chunks:
+                seen += chunk.decode()
+                if text in seen:
+                    return seen
+        raise EOFError(f"the stream ended before {text}")
+
     async def rest(self) -> str:
         """Everything until the stream ends. Raises EOFError when it is cut instead of ended."""
         try:
-            return b"".join([chunk async for chunk in self._connection.chunks()]).decode()
+            return b"".join([chunk async for chunk in self._chunks]).decode()
         finally:
             await self.close()
 

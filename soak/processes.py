@@ -125,9 +125,9 @@ def running(process: Started) -> Iterator[Started]:
 
 
 @contextmanager
-def short_folder() -> Iterator[Path]:
+def short_folder(parent: Path | None = None) -> Iterator[Path]:
     """An empty folder with a short name: the path of a unix socket has at most 107 bytes."""
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="sl-") as name:
+    with tempfile.TemporaryDirectory(dir=parent or "/tmp", prefix="sl-") as name:
         yield Path(name)
 
 

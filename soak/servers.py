@@ -39,6 +39,13 @@ class Daemon(Process):
         """End it in the middle of whatever it does."""
         self.stop(signal.SIGKILL)
 
+    def pause(self) -> None:
+        """SIGSTOP: it accepts connections and answers nothing."""
+        self.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.signal(signal.SIGCONT)
+
 
 Kind = TypeVar("Kind", bound=Daemon)
 
@@ -119,9 +126,9 @@ class Redis(Daemon):
 
 
 @contextmanager
-def postgres(**settings: str) -> Iterator[Postgres]:
-    """A PostgreSQL that runs."""
-    with _folder() as folder, _running(Postgres(folder, **settings)) as server:
+def postgres(parent: Path | None = None, **settings: str) -> Iterator[Postgres]:
+    """A PostgreSQL that runs, its files below a folder."""
+    with _folder(parent) as folder, _running(Postgres(folder, **settings)) as server:
         yield server
 
 
@@ -157,8 +164,8 @@ def _running(daemon: Kind) -> Iterator[Kind]:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
-    with short_folder() as folder:
+def _folder(parent: Path | None = None) -> Iterator[Path]:
+    with short_folder(parent) as folder:
         if owner := user():
             shutil.chown(folder, owner)
         yield folder

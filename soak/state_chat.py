@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from soak.chat import Client, Seen
+from soak.client import Address
 from soak.processes import is_alive, until
-from soak.servers import Redis
 from soak.stack import Nginx, Server
+from soak.stores import Service, Store
 
 CATCH_UP_SECONDS = 60.0  # for the last messages to reach every client
 
@@ -37,6 +38,16 @@ class Result:
         return sum(seen.resets for seen in self.seen)
 
     @property
+    def slowest_refusal(self) -> float:
+        """Seconds from sending a message to being told that it was not taken, the longest."""
+        return max(seen.slowest_refusal for seen in self.seen)
+
+    @property
+    def orders(self) -> int:
+        """In how many different orders the messages were seen."""
+        return len({seen.order for seen in self.seen})
+
+    @property
     def said_twice(self) -> int:
         """How many messages are in the log more than once: a client has sent them again without need."""
         return len(self.texts) - len(set(self.texts))
@@ -45,13 +56,26 @@ class Result:
 Fault = Callable[[], Awaitable[None]]
 
 
-async def talk(address: object, clients: int, messages: int, faults: Sequence[Fault], seconds: float) -> Result:
-    """Have so many clients say so many numbered messages together, with the faults spread over the time that takes."""
+async def talk(
+    addresses: Sequence[Address], clients: int, messages: int, faults: Sequence[Fault], seconds: float
+) -> Result:
+    """Have so many clients say so many numbered messages together, with the faults spread over the time that takes.
+
+    What is in the log already is none of their business.
+    """
     each = messages // clients
+    start_id = await _say_one(addresses[0])
     people = [
-        Client(address, f"c{number}", [f"{number}.{said}" for said in range(each)], keep_texts=number == 0)  # type: ignore[arg-type]
+        Client(
+            addresses[number % len(addresses)],
+            f"c{number}",
+            [f"{number}.{said}" for said in range(each)],
+            keep_texts=number == 0,
+        )
         for number in range(clients)
     ]
+    for person in people:
+        person.after = start_id
     total = each * clients
     start = time.monotonic()
     running = [asyncio.create_task(person.run()) for person in people]
@@ -73,6 +97,17 @@ async def talk(address: object, clients: int, messages: int, faults: Sequence[Fa
         time.monotonic() - start,
         max(max(person.delays, default=0.0) for person in people),
     )
+
+
+async def _say_one(address: Address) -> str:
+    """The id of a message."""
+    person = Client(address, "first", ["begin"])
+    person.after = None
+    running = asyncio.create_task(person.run())
+    await until(lambda: person.done, CATCH_UP_SECONDS)
+    person.close()
+    await running
+    return person.after or ""
 
 
 def _said(people: Sequence[Client]) -> int:
@@ -105,24 +140,24 @@ def nginx_reloaded(nginx: Nginx) -> Fault:
     return fault
 
 
-def redis_killed(redis: Redis) -> Fault:
+def restarted(service: Service) -> Fault:
     """SIGKILL, and a new start at once."""
 
     async def fault() -> None:
-        await asyncio.to_thread(redis.kill)
-        await asyncio.to_thread(redis.start)
+        await asyncio.to_thread(service.kill)
+        await asyncio.to_thread(service.start)
 
     return fault
 
 
-def redis_stopped(redis: Redis, seconds: float) -> Fault:
-    """SIGSTOP for some seconds: it accepts connections and answers nothing."""
+def paused(store: Store, seconds: float) -> Fault:
+    """It takes nothing for some seconds."""
 
     async def fault() -> None:
-        redis.signal(signal.SIGSTOP)
+        await asyncio.to_thread(store.pause)
         try:
             await asyncio.sleep(seconds)
         finally:
-            redis.signal(signal.SIGCONT)
+            await asyncio.to_thread(store.resume)
 
     return fault

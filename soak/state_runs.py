@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from soak import servers
 from soak.chat import Client
+from soak.client import Address
 from soak.load import GET, Load
 from soak.processes import until
 from soak.promise import Row, lost
@@ -15,9 +16,9 @@ from soak.state_chat import (
     Fault,
     Result,
     nginx_reloaded,
-    redis_killed,
-    redis_stopped,
+    paused,
     reloaded,
+    restarted,
     talk,
     worker_killed,
 )
@@ -50,8 +51,8 @@ async def chat_redis() -> AsyncIterator[Row]:
             worker_killed(server),
             reloaded(server),
             nginx_reloaded(nginx),
-            redis_killed(redis),
-            redis_stopped(redis, 30),
+            restarted(redis),
+            paused(redis, 30),
         ]
         yield await _chat("Redis: the same, and Redis killed, and stopped for 30 s", nginx.address, faults)
 
@@ -104,8 +105,8 @@ async def half_open() -> AsyncIterator[Row]:
         yield Row("half-open clients are gone within 45 s", f"{seconds:.0f} s", seconds < 45)
 
 
-async def _chat(name: str, address: object, faults: list[Fault]) -> Row:
-    result = await talk(address, CLIENTS, MESSAGES, faults, TALK_SECONDS)
+async def _chat(name: str, address: Address, faults: list[Fault]) -> Row:
+    result = await talk([address], CLIENTS, MESSAGES, faults, TALK_SECONDS)
     kept = (result.lost, result.doubled) == (0, 0) and (result.resets > 0 or _whole(result))
     codes = sorted({code for client in result.seen for code in client.codes})
     seen = (

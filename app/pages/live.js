@@ -15,7 +15,7 @@ const stream = new EventStream(
     worker({ slot, pid, requests, connections }) {
       if (!heartbeats.checked) return;
       const worker = slot === null ? `pid ${pid}` : `worker ${slot} (pid ${pid})`;
-      const element = stamp("heartbeat", { text: `${worker}: ${requests} requests, ${connections} connections` });
+      const element = stamp("heartbeat", { text: `${worker}: requests ${requests}, connections ${connections}` });
       setTime(element, new Date().toISOString());
       log.append(element);
     },

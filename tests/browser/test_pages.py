@@ -13,7 +13,8 @@ from soak.stack import Server
 from tests.browser.conftest import Open, keep_screenshot
 
 CONNECTED = re.compile(r"^connected to worker (\d) \(pid (\d+)\)$")
-PHONE = {"viewport": {"width": 375, "height": 667}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
+PHONE = {"viewport": {"width": 360, "height": 640}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
+COLUMNS = ["Worker", "Process id", "Requests", "Requests/s", "Connections", "Memory, MiB", "Loop lag, ms", "Up since"]
 PATHS = {"home": "/", "chat": "/chat", "live": "/live"}
 
 
@@ -61,6 +62,8 @@ def test_home_shows_the_workers(open_page: Open, server: Server) -> None:
     expect(page.locator(f'tr[data-slot="{slot}"]')).to_contain_text("this page")
     for field in ("requests", "rate", "connections", "memory", "lag"):
         expect(rows.first.locator(f'[data-field="{field}"]')).to_have_text(re.compile(r"^[\d,.]+$"))
+    expect(rows.first.locator("time")).to_have_text(re.compile(r"\d\d:\d\d:\d\d$"))
+    expect(page.get_by_role("columnheader")).to_have_text(COLUMNS)
     keep_screenshot(page, "home")
     os.kill(pid, signal.SIGKILL)
     expect(page.get_by_test_id("news")).to_contain_text(f"pid {pid} has become")
@@ -112,14 +115,14 @@ def test_chat_while_the_bus_is_away(open_page: Open, redis: Redis) -> None:
     say(page, "before")
     expect(texts(page)).to_have_text(["before"])
 
-    redis.signal(signal.SIGSTOP)
+    redis.pause()
     try:
         expect(page.get_by_test_id("state")).to_contain_text("waits for the message log")
         say(page, "meanwhile")
         expect(page.get_by_test_id("pending-message")).to_contain_text("not sent yet")
         keep_screenshot(page, "chat-bus-away")
     finally:
-        redis.signal(signal.SIGCONT)
+        redis.resume()
 
     worker(page)
     expect(texts(page)).to_have_text(["before", "meanwhile"])
@@ -151,7 +154,23 @@ def test_keyboard(open_page: Open) -> None:
     expect(page.get_by_role("heading", name="Live")).to_be_visible()
 
 
-CONTRAST = """() => {
+def test_reconnecting_is_spread(open_page: Open) -> None:
+    """The pauses between two tries grow to ten seconds, and no two clients have the same."""
+    page = open_page("/live")
+    pauses = page.evaluate(
+        """async () => {
+          const { backoffMs } = await import("/static/connection.js");
+          return [0, 3, 20].map((attempt) => Array.from({ length: 200 }, () => backoffMs(attempt)));
+        }"""
+    )
+
+    for longest, seen in zip((250, 2_000, 10_000), pauses, strict=True):
+        assert len(set(seen)) > 190
+        assert min(seen) < longest / 4
+        assert longest * 3 / 4 < max(seen) <= longest
+
+
+COLOURS = """
   const parse = (color) => color.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
     .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
@@ -163,13 +182,46 @@ CONTRAST = """() => {
     }
     return [255, 255, 255];
   };
+  const contrast = (color, element) => {
+    const [one, other] = [light(parse(color)), light(ground(element))];
+    return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+  };
+"""
+# https://www.w3.org/TR/WCAG22/#contrast-minimum: the least of all texts
+TEXTS = f"""() => {{ {COLOURS}
   const texts = [...document.querySelectorAll("main *, header *")].filter((element) => element.checkVisibility() &&
     [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim()));
-  return Math.min(...texts.map((element) => {
-    const [one, other] = [light(parse(getComputedStyle(element).color)), light(ground(element))];
-    return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-  }));
-}"""
+  return Math.min(...texts.map((element) => contrast(getComputedStyle(element).color, element)));
+}}"""
+# https://www.w3.org/TR/WCAG22/#non-text-contrast: what has the focus, by name, and how well one sees that
+FOCUS = f"""() => {{ {COLOURS}
+  const element = document.activeElement;
+  const {{ outlineStyle, outlineWidth, outlineColor }} = getComputedStyle(element);
+  const name = element.ariaLabel ?? element.labels?.[0]?.innerText ?? element.innerText;
+  const seen = outlineStyle !== "none" && parseFloat(outlineWidth) >= 2;
+  return [name, seen ? contrast(outlineColor, element.parentElement) : 0];
+}}"""
+HEAD = ["Skip to the content", "Slipway", "Workers", "Chat", "Live"]
+TAB_ORDER = {
+    "home": [*HEAD, "Chat", "Live", "/api/users", "/healthz", "/openapi.json", "/version"],
+    "chat": [*HEAD, "Messages", "Your name", "Message", "Send"],
+    "live": [*HEAD, "Events", "chat", "Show the workers' heartbeats too"],
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_tab_order(open_page: Open, scheme: str) -> None:
+    """The tabulator leads through all that can be used, in the page's order; all has a name and shows its focus."""
+    for name, path in PATHS.items():
+        page = open_page(path, color_scheme=scheme)
+        worker(page)
+        reached = []
+        for _ in TAB_ORDER[name]:
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate(FOCUS))
+
+        assert [label for label, _ in reached] == TAB_ORDER[name]
+        assert all(contrast >= 3 for _, contrast in reached), reached
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -187,7 +239,7 @@ def test_light_dark_and_phone(open_page: Open, scheme: str, device: str) -> None
             expect(texts(page).last).to_contain_text(f"the {device} in {scheme}")
         keep_screenshot(page, f"{name}-{device}-{scheme}")
 
-        assert page.evaluate(CONTRAST) >= 4.5
+        assert page.evaluate(TEXTS) >= 4.5
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         page.close()

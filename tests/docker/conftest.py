@@ -23,12 +23,12 @@ class Containers:
         self.url = f"http://127.0.0.1:{self.port}"
         self.project = f"slipway-test-{self.port}"
         self.env = {
+            "SLIPWAY_IMAGE": "slipway-test",
             **os.environ,
             "RUNTIME": "docker",
             "RUN_DIR": str(folder),
             "HTTP_PORT": str(self.port),
             "COMPOSE_PROJECT_NAME": self.project,
-            "SLIPWAY_IMAGE": "slipway-test",
             "WEB_CONCURRENCY": "2",
             **VARIABLES,
             "POSTGRES_PASSWORD": "only-for-this-test",
@@ -37,8 +37,8 @@ class Containers:
     def make(self, verb: str, **settings: str) -> "subprocess.CompletedProcess[str]":
         return self._run(["make", f"PYTHON={sys.executable}", verb], settings)
 
-    def up(self) -> None:
-        done = self.make("up")
+    def up(self, **settings: str) -> None:
+        done = self.make("up", **settings)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def compose(self, *arguments: str) -> str:
@@ -46,11 +46,25 @@ class Containers:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def docker(self, *arguments: str) -> str:
+        done = self._run(["docker", *arguments], {})
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def succeeds(self, *arguments: str) -> bool:
+        """Whether a command of compose does; for what is asked again and again."""
+        return self._run(["docker", "compose", *arguments], {}).returncode == 0
+
+    def sql(self, statement: str, database: str = "slipway") -> str:
+        """What psql says."""
+        command = ("psql", "-qAt", "-U", "slipway", "-v", "ON_ERROR_STOP=1", "-c", statement, database)
+        return self.compose("exec", "-T", "db", *command).strip()
+
     def container(self, service: str = "app") -> str:
         return self.compose("ps", "--quiet", service).strip()
 
     def inspect(self, template: str, service: str = "app") -> str:
-        return self._run(["docker", "inspect", "--format", template, self.container(service)], {}).stdout.strip()
+        return self.docker("inspect", "--format", template, self.container(service)).strip()
 
     def log(self, service: str) -> list[str]:
         done = self._run(["docker", "logs", self.container(service)], {})

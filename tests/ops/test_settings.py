@@ -42,6 +42,7 @@ def test_every_setting_reaches_the_containers() -> None:
         "COMMIT",  # built into the image
         "MIGRATE",  # set by the arbiter for its workers
         "WORKER_SLOT",  # the same
+        "WORKER_COUNT",  # the same
         "INSTANCE",  # the container's own name
         "SETTINGS_FILE",  # a container's settings change with the container
         "SLOT_HOST",  # unix sockets instead

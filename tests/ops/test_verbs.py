@@ -2,8 +2,10 @@
 
 import json
 import signal
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,19 @@ def test_up_twice_reload_status_and_down(make: Verbs) -> None:
     assert make.pids() == []
     assert [path for path in make.folder.rglob("*") if path.is_socket()] == []
     assert wait.is_free("127.0.0.1", make.port)
+
+
+def test_migrate_makes_the_tables_before_anything_runs(make: Verbs) -> None:
+    """It may be typed again; of a database that does not answer it says where it was looked for."""
+    for _ in range(2):
+        done = make("migrate")
+        assert done.returncode == 0, done.stdout + done.stderr
+    with closing(sqlite3.connect(make.folder / "data" / "slipway.db")) as database:
+        assert database.execute("SELECT count(*) FROM users").fetchone() == (0,)
+
+    away = make("migrate", DATABASE_URL=f"postgresql://slipway@127.0.0.1:{free_ports()}/slipway")
+    assert away.returncode != 0
+    assert "does not answer" in away.stderr
 
 
 @pytest.mark.timeout(120)

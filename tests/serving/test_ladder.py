@@ -86,6 +86,14 @@ def test_whole_order(directives: Directives, settings: Settings, compose: Any) -
     assert settings.timeout > 4 * BEAT_SECONDS
 
 
+def test_half_open_websockets_are_noticed() -> None:
+    """A ping every 20 s, and whoever does not answer is gone within 45 s; tests/shared_state does it faster."""
+    shipped = Worker.CONFIG_KWARGS
+
+    assert shipped["ws_ping_interval"] == 20
+    assert shipped["ws_ping_interval"] + shipped["ws_ping_timeout"] < 45
+
+
 def default(text: str) -> float:
     """The default of `${NAME:-20}s`."""
     found = re.fullmatch(r"\$\{\w+:-(\d+)\}(s)", text)

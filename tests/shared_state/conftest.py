@@ -3,43 +3,19 @@
 Rules: traffic stays on 127.0.0.1 and unix sockets; every wait has an end; nothing is ended but what was started here.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
 import pytest
 
 from soak import servers
 from soak.client import Address
+from soak.processes import short_folder
 from soak.servers import Postgres, Redis
-from soak.stack import Nginx, Server, behind_nginx, serving
-
-
-@dataclass
-class Backend:
-    """Where the state lies: settings of the app, and the servers that a test may break."""
-
-    name: str
-    env: dict[str, str] = field(default_factory=dict)
-    postgres: Postgres | None = None
-    redis: Redis | None = None
-
-
-@dataclass
-class Stack:
-    """gunicorn and nginx, with their state on one of the back ends."""
-
-    server: Server
-    nginx: Nginx
-    backend: Backend
-
-    @property
-    def address(self) -> Address:
-        return self.nginx.address
-
-    @property
-    def slots(self) -> list[Address]:
-        return [self.server.address(slot) for slot in range(self.server.workers)]
+from soak.stack import behind_nginx, serving
+from soak.stores import SmallDisk
+from tests.shared_state.stacks import Backend, Cramped, LocalStack
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +42,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     return Backend("servers", env, postgres, redis)
 
 
-Start = Callable[..., Stack]
+Start = Callable[..., LocalStack]
 
 
 @pytest.fixture
@@ -74,8 +50,44 @@ def start(backend: Backend) -> Iterator[Start]:
     """Starts the app on the back end, with settings of the test's own."""
     with ExitStack() as opened:
 
-        def start(workers: int = 2, **environment: str) -> Stack:
-            server = opened.enter_context(serving(workers=workers, **backend.env, **environment))
-            return Stack(server, opened.enter_context(behind_nginx(server)), backend)
+        def start(**environment: str) -> LocalStack:
+            server = opened.enter_context(serving(workers=2, **backend.env, **environment))
+            return LocalStack(server, opened.enter_context(behind_nginx(server)), backend)
 
         yield start
+
+
+@pytest.fixture
+def stack(start: Start) -> LocalStack:
+    """The app with nothing but the defaults."""
+    return start()
+
+
+@pytest.fixture
+def machines(start: Start) -> list[Address]:
+    """Two that have nothing in common but the servers that hold the state."""
+    return [start().address, start().address]
+
+
+@pytest.fixture
+def disk() -> Iterator[SmallDisk]:
+    """A disk that can be filled without harm to anyone else."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk takes root")
+    with short_folder() as folder:
+        disk = SmallDisk(folder)
+        disk.mount("160m")  # an empty PostgreSQL has 70
+        yield disk
+        disk.unmount()
+
+
+@pytest.fixture
+def cramped(backend: Backend, disk: SmallDisk) -> Iterator[Cramped]:
+    """A stack whose users lie on a small disk."""
+    with ExitStack() as opened:
+        env = {**backend.env, "DATA_DIR": str(disk.path)}
+        if backend.postgres is not None:
+            env["DATABASE_URL"] = opened.enter_context(servers.postgres(disk.path)).new_database()
+        server = opened.enter_context(serving(workers=2, **env))
+        nginx = opened.enter_context(behind_nginx(server))
+        yield Cramped(LocalStack(server, nginx, backend), disk)

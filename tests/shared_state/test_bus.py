@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +17,7 @@ from app.services.redis_bus import RedisBus
 from app.services.subscription import BATCH, QUEUE_BYTES, QUEUE_MESSAGES
 from soak import servers
 from soak.servers import Redis
+from soak.stores import SmallDisk
 
 SECONDS = 10.0
 ANSWER_SECONDS = 2.0
@@ -209,6 +209,22 @@ async def test_slow_reader(ends: Ends, text: str) -> None:
             await take(slow, 1)
 
 
+@pytest.mark.parametrize(("count", "size"), [(256, 100), (128, 2_048)])
+async def test_what_a_queue_holds(ends: Ends, count: int, size: int) -> None:
+    """256 messages or 256 KiB wait for a reader; one message more is too many."""
+    bus = await ends()
+    text = "x" * (size - len('{"text": ""}'))
+    async with bus.subscribe() as full, bus.subscribe() as overfull:
+        ids = await publish(bus, *[text] * count)
+        await until(lambda: bus.last == bus.parse(ids[-1])[1])
+        assert await take(full, count) == [text] * count
+        ids = await publish(bus, text)
+        await until(lambda: bus.last == bus.parse(ids[-1])[1])
+
+        with pytest.raises(SlowReader):
+            await take(overfull, 1)
+
+
 async def test_listener_survives_anything(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that nobody has thought of is logged, and the listener goes on."""
     bus = await ends()
@@ -279,6 +295,37 @@ async def test_locked_log(folder: Path) -> None:
         assert await take_until(items, "after") == ["False", "True", "after"]
 
 
+async def test_full_disk(disk: SmallDisk) -> None:
+    """While the disk of the log is full, publishing fails in time, clients are told, and it heals."""
+    async with embedded(disk.path) as bus, bus.subscribe(beats=False) as items:
+        await publish(bus, "before")
+        disk.fill()
+        with pytest.raises(Unavailable):
+            await publish(bus, *["filling"] * 10_000)  # until what was there is used up
+        await fails_in_time(bus, "lost" * 10_000)
+        disk.free()
+        await publish(bus, "after")
+
+        taken = await take_until(items, "after")
+        assert [text for text in taken if text not in ("before", "filling")] == ["False", "True", "after"]
+
+
+async def test_full_redis(redis: Redis) -> None:
+    """A Redis without memory for more is the same."""
+    redis.command("FLUSHALL")
+    async with connected(redis) as bus, bus.subscribe(beats=False) as items:
+        await publish(bus, "before")
+        assert await take(items, 1) == ["before"]
+        redis.command("CONFIG SET maxmemory 1")
+        try:
+            await fails_in_time(bus, "lost")
+        finally:
+            redis.command("CONFIG SET maxmemory 0")
+        await publish(bus, "after")
+
+        assert await take_until(items, "after") == ["False", "True", "after"]
+
+
 async def test_stopped_redis() -> None:
     """The same with a Redis that is stopped; what it was sent meanwhile is not carried out when it goes on."""
     with servers.redis() as redis:
@@ -286,11 +333,11 @@ async def test_stopped_redis() -> None:
             await bus.beat("{}")
             await publish(bus, "before")
             assert await take(items, 1) == ["before"]
-            redis.signal(signal.SIGSTOP)
+            redis.pause()
             for _ in range(2):
                 await asyncio.gather(*(fails_in_time(bus, f"lost {number}") for number in range(20)))
             assert not bus.available
-            redis.signal(signal.SIGCONT)
+            redis.resume()
             await until(lambda: bus._reads)
             await bus.beat("{}")
             await publish(bus, "after")

@@ -4,17 +4,27 @@ import asyncio
 import os
 import time
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from soak.chat import CLOSE, TEXT, Client, Frames
-from soak.client import EventStream, request
+from soak.client import Connection, EventStream, request
 from soak.load import GET, Load
 from soak.processes import until
 from soak.stack import behind_nginx, serving
 from soak.state_limits import LONG, Idle, beside_deaf, bytes_per_idle_socket, idle_sockets, seconds_until_back
+from tests.shared_state.stacks import LocalStack
 
 KIB, MIB = 1 << 10, 1 << 20
+KEY = f"Sec-WebSocket-Key: {b64encode(os.urandom(16)).decode()}"
+UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", KEY)
+QUICK_PINGS = """
+from serving.worker import Worker
+Worker.CONFIG_KWARGS |= {"ws_ping_interval": 0.5, "ws_ping_timeout": 0.5}
+exec(open("gunicorn.conf.py").read())
+"""
 
 
 async def test_idle_websocket_costs_little() -> None:
@@ -32,9 +42,7 @@ async def test_websockets_per_worker_are_limited() -> None:
         async with idle_sockets([address], 20) as sockets:
             with pytest.raises(ConnectionError, match="503"):
                 await Idle.connect(address)
-            key = f"Sec-WebSocket-Key: {b64encode(os.urandom(16)).decode()}"
-            upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key)
-            refused = await request(address, "GET", "/ws/chat", b"", *upgrade)
+            refused = await request(address, "GET", "/ws/chat", b"", *UPGRADE)
 
             assert (refused.status, refused.headers["retry-after"]) == (503, "1")
             assert (await request(address, "GET", "/plaintext")).status == 200
@@ -64,6 +72,42 @@ async def test_origin_and_size() -> None:
 
     assert taken[0] == (TEXT, b"x" * 65_536)
     assert (taken[1][0], int.from_bytes(taken[1][1][:2], "big")) == (CLOSE, 1009)
+
+
+async def test_deflate_is_off() -> None:
+    """A client that offers compression is answered without it."""
+    with serving(workers=1) as server:
+        async with await Connection.open(server.address()) as connection:
+            connection.send("GET", "/ws/echo", b"", *UPGRADE, "Sec-WebSocket-Extensions: permessage-deflate")
+            status, fields = await connection.head()
+
+    assert status == 101
+    assert "sec-websocket-extensions" not in fields
+
+
+async def test_half_open_client(tmp_path: Path) -> None:
+    """A client that answers no ping is gone after one ping and its time-out, here a second; whoever answers stays."""
+    (tmp_path / "quick.py").write_text(QUICK_PINGS)
+    with serving(workers=1, arguments=["--config", str(tmp_path / "quick.py")]) as server:
+        async with idle_sockets([server.address()], 10) as sockets:
+            for socket in sockets[:5]:
+                socket.answers = False
+            await until(lambda: not any(socket.open for socket in sockets[:5]), 5)
+
+            assert all(socket.open for socket in sockets[5:])
+
+
+async def test_one_listener_per_worker(stack: LocalStack) -> None:
+    """However many clients a worker has, it listens to the bus once."""
+    async with idle_sockets([stack.address], 100):
+        if stack.backend.redis is None:
+            listeners = len(list((stack.server.folder / "data").glob("bus-*.sock")))
+        else:
+            with Redis.from_url(stack.backend.redis.url) as client:
+                await until(lambda: client.info("clients")["blocked_clients"] == 2, 5)  # a read that waits for news
+                listeners = client.info("clients")["blocked_clients"]
+
+    assert listeners == stack.server.workers
 
 
 async def test_abandoned_event_stream() -> None:

@@ -11,60 +11,44 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ops.settings import ROOT
 from soak import servers
-from soak.client import Answer, request
+from soak.client import request
 from soak.processes import until
 from soak.servers import Postgres
-from soak.stack import serving
-from tests.shared_state.conftest import Backend, Stack, Start
+from soak.stack import Server, serving
+from tests.shared_state.stacks import Backend, Cramped, Stack, is_unavailable, new_name
 
 HEAL_SECONDS = 5.0
 
 
-async def create(stack: Stack, name: str, slot: int | None = None) -> Answer:
-    address = stack.address if slot is None else stack.slots[slot]
-    body = json.dumps({"name": name}).encode()
-    return await request(address, "POST", "/api/users", body, "Content-Type: application/json")
+on_servers = pytest.mark.parametrize("backend", ["servers"], indirect=True)
 
 
-async def ready(stack: Stack) -> bool:
-    return (await request(stack.address, "GET", "/readyz")).status == 200
-
-
-async def heals(stack: Stack, name: str) -> None:
-    """A user can be created within five seconds."""
+async def heals(stack: Stack) -> None:
+    """A user can be created within five seconds; what is answered until then is 503."""
     deadline = time.monotonic() + HEAL_SECONDS
-    while (answer := await create(stack, name)).status != 201:
-        assert answer.status == 503, answer
+    while (answer := await stack.create(new_name())).status != 201:
+        assert is_unavailable(answer)
         assert time.monotonic() < deadline
 
 
-def is_unavailable(answer: Answer) -> bool:
-    """503 as problem details, and a word about when to try again."""
-    problem = json.loads(answer.body)
-    return (answer.status, problem["status"], answer.headers["retry-after"]) == (503, 503, "1")
-
-
-async def test_one_name_is_given_once(start: Start) -> None:
+async def test_one_name_is_given_once(stack: Stack) -> None:
     """Of 200 that create one name at the same time over all workers, one succeeds and the others are told."""
-    stack = start(workers=3)
+    name = new_name()
 
-    answers = await asyncio.gather(*(create(stack, "ann", number % 3) for number in range(200)))
+    answers = await asyncio.gather(*(stack.create(name, number) for number in range(200)))
 
     assert Counter(answer.status for answer in answers) == {201: 1, 409: 199}
-    page = json.loads((await request(stack.address, "GET", "/api/users")).body)
-    assert [user["name"] for user in page["users"]] == ["ann"]
 
 
-async def test_concurrent_writers_all_succeed(start: Start) -> None:
+async def test_concurrent_writers_all_succeed(stack: Stack) -> None:
     """Writers of different workers wait for each other, and none fails."""
-    stack = start(workers=3)
-
-    answers = await asyncio.gather(*(create(stack, f"user {number}", number % 3) for number in range(300)))
+    answers = await asyncio.gather(*(stack.create(new_name(), number) for number in range(300)))
 
     assert Counter(answer.status for answer in answers) == {201: 300}
     assert len({json.loads(answer.body)["id"] for answer in answers}) == 300
@@ -118,36 +102,32 @@ async def test_locked_table(postgres: Postgres) -> None:
         assert (await request(address, "GET", "/api/users")).status == 200
 
 
-async def test_restarted_database() -> None:
+@on_servers
+async def test_restarted_database(stack: Stack) -> None:
     """A PostgreSQL that is shut down at once and started again costs 503s, and heals without a reload."""
-    with servers.postgres() as postgres, serving(workers=2, DATABASE_URL=postgres.new_database()) as server:
-        statuses: Counter[int] = Counter()
-        stopped = asyncio.Event()
+    postgres = stack.postgres
+    assert postgres is not None
+    statuses: Counter[int] = Counter()
+    stopped = asyncio.Event()
 
-        async def load(slot: int, client: int) -> None:
-            for number in range(100_000):
-                body = json.dumps({"name": f"{slot} {client} {number}"}).encode()
-                answer = await request(
-                    server.address(slot), "POST", "/api/users", body, "Content-Type: application/json"
-                )
-                statuses[answer.status] += 1
-                assert answer.status == 201 or is_unavailable(answer), answer
-                if stopped.is_set():
-                    return
+    async def load(client: int) -> None:
+        while not stopped.is_set():
+            answer = await stack.create(new_name(), client)
+            statuses[answer.status] += 1
+            assert answer.status == 201 or is_unavailable(answer), answer
 
-        async with asyncio.timeout(40), asyncio.TaskGroup() as group:
-            for number in range(8):
-                group.create_task(load(number % 2, number))
-            await until(lambda: statuses[201] > 50, 20)
-            await asyncio.to_thread(postgres.kill)
-            await until(lambda: statuses[503] > 20, 20)
-            await asyncio.to_thread(postgres.start)
-            back, made = time.monotonic(), statuses[201]
-            await until(lambda: statuses[201] > made + 50, HEAL_SECONDS)
-            stopped.set()
+    async with asyncio.timeout(40), asyncio.TaskGroup() as group:
+        for client in range(8):
+            group.create_task(load(client))
+        await until(lambda: statuses[201] > 50, 20)
+        await asyncio.to_thread(postgres.kill)
+        await until(lambda: statuses[503] > 20, 20)
+        await asyncio.to_thread(postgres.start)
+        made = statuses[201]
+        await until(lambda: statuses[201] > made + 50, HEAL_SECONDS)
+        stopped.set()
 
-        assert time.monotonic() - back < HEAL_SECONDS
-        assert set(statuses) == {201, 503}
+    assert set(statuses) == {201, 503}
 
 
 async def test_database_is_away_when_a_worker_starts() -> None:
@@ -195,8 +175,27 @@ async def test_read_only_database(postgres: Postgres) -> None:
         assert healed.status in (201, 409)
 
 
-async def test_full_disk() -> None:
-    """When SQLite's file can't grow, writers get 503, readers are served, and it heals when there is room."""
+async def test_full_disk(cramped: Cramped) -> None:
+    """When the database's disk is full, writers get 503, readers are served, and it heals when there is room."""
+    stack, disk = cramped.stack, cramped.disk
+    before = json.loads((await stack.create(new_name())).body)
+    disk.fill()
+    try:
+        made = 0
+        while (answer := await stack.create(new_name() + "x" * 60)).status == 201:  # until what was there is used up
+            made += 1
+        read = await request(stack.address, "GET", f"/api/users?limit=100&after={before['id']}")
+    finally:
+        disk.free()
+    await heals(stack)
+
+    assert is_unavailable(answer)
+    assert read.status == 200
+    assert len(json.loads(read.body)["users"]) == min(made, 100)
+
+
+async def test_disk_error() -> None:
+    """When the system refuses to write to SQLite's files (EFBIG here), the same, and nothing is broken afterwards."""
     with serving(workers=1) as server:
         address = server.address()
         (pid,) = server.pids()
@@ -223,29 +222,33 @@ async def test_full_disk() -> None:
         database.close()
 
 
-@pytest.mark.parametrize(("workers", "connections"), [(2, 12)])
-async def test_connections_of_all_workers(postgres: Postgres, workers: int, connections: int) -> None:
+@pytest.mark.parametrize("arguments", [[], ["--workers", "5"]])
+async def test_connections_of_all_workers(postgres: Postgres, arguments: list[str]) -> None:
     """However many requests come, all workers together open no more connections than the setting says."""
     url = postgres.new_database()
-    with serving(workers=workers, DATABASE_URL=url, DATABASE_CONNECTIONS=str(connections)) as server:
-        requests = [request(server.address(number % workers), "GET", "/api/users") for number in range(200)]
-        answers = await asyncio.gather(*requests)
+    env = {"DATABASE_URL": url, "DATABASE_CONNECTIONS": "21"}
+    with serving(workers=2, slots="shared", arguments=arguments, **env) as server:
+        workers = len(server.pids())
+        answers = await asyncio.gather(*(request(server.address(), "GET", "/api/users") for _ in range(200)))
         with postgres.connect(url) as session:
             name = url.rpartition("/")[2]
             row = session.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [name]).fetchone()
 
         assert Counter(answer.status for answer in answers) == {200: 200}
         assert row is not None
-        assert workers < row[0] - 1 <= connections
+        assert workers < row[0] - 1 <= 21
 
 
-def test_more_connections_than_the_server_has(postgres: Postgres, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("settings", "wanted"), [({"DATABASE_CONNECTIONS": "58"}, 58), ({"DATABASE_CONNECTIONS": "1", "workers": 56}, 58)]
+)
+async def test_more_connections_than_the_server_has(
+    folder: Path, postgres: Postgres, settings: dict[str, Any], wanted: int
+) -> None:
     """A pool that the server could not fill is refused at the start, in one line that names both numbers."""
-    env = {"PATH": "/usr/bin:/bin", "DATABASE_URL": postgres.new_database(), "DATABASE_CONNECTIONS": "58"}
+    server = Server(folder, DATABASE_URL=postgres.new_database(), **settings)
+    server.start()
 
-    done = subprocess.run(
-        [sys.executable, "-m", "app.migrate"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=30
-    )
-
-    assert done.returncode == 1
-    assert done.stderr == "DATABASE_CONNECTIONS='58' is not allowed: at most 57, which is what the server has\n"
+    assert await server.exit_code(20) == 1
+    said = f"DATABASE_CONNECTIONS='{wanted}' is not allowed: at most 57, which is what the server has\n"
+    assert said in server.log()
