@@ -145,6 +145,8 @@ class Errors:
             return error
         for kind, translate in self.known.items():
             if isinstance(error, kind):
+                reason, _, _ = str(error.__cause__ or error).partition("\n")  # a database's goes on with what was sent
+                log.warning(reason, extra={"request_id": request_id})
                 return translate(error)
         log.error("request failed", exc_info=error, extra={"request_id": request_id})
         return HTTPError(500, "The server failed; the request id finds the reason in its log.")

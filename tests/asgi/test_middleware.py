@@ -207,12 +207,16 @@ async def test_http_error_is_a_problem() -> None:
     assert answer.json()["request_id"] == answer.header("x-request-id") == "id-1"
 
 
-async def test_known_error_is_translated() -> None:
-    """An exception of a service, or a subclass of it, becomes what the table says."""
-    app = with_errors(raising(KeyError("a")), {LookupError: lambda error: HTTPError(503, str(error))})
+async def test_known_error_is_translated(caplog: pytest.LogCaptureFixture) -> None:
+    """An exception of a service, or a subclass of it, becomes what the table says; its cause is logged, in one line."""
+    error = KeyError("a")
+    error.__cause__ = OSError("disk full\nINSERT secret")
+    app = with_errors(raising(error), {LookupError: lambda error: HTTPError(503, str(error))})
     answer = await request(app, "GET", "/")
 
     assert (answer.status, answer.json()["detail"]) == (503, "'a'")
+    (record,) = caplog.records
+    assert (record.message, record.__dict__["request_id"]) == ("disk full", answer.json()["request_id"])
 
 
 async def test_unknown_error_is_a_500(caplog: pytest.LogCaptureFixture) -> None:

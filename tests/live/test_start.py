@@ -90,6 +90,32 @@ async def test_wrong_order_of_time_outs_stops_the_start(
     assert all(name in server.log() for name in names)
 
 
+def test_prestart_runs_once_before_the_workers(site: Site, tmp_path: Path) -> None:
+    """What PRESTART names, such as migrations, has ended before the first worker starts, however many there are."""
+    log = tmp_path / "log"
+    site.write(source(startup=f"open({str(log)!r}, 'a').write('worker\\n')"))
+    options = site.options | {"PRESTART": f"sh -c 'echo prestart >> {log}'"}
+    with serving(site.name, workers=3, **options):
+        assert log.read_text().split() == ["prestart", "worker", "worker", "worker"]
+
+
+def test_prestart_that_fails_stops_the_start(site: Site) -> None:
+    """No worker starts, and the reason is said."""
+    folder = make_folder()
+    server = Server(folder, site.name, **site.options | {"PRESTART": "sh -c 'exit 3'"})
+    try:
+        server.start()
+        code = server.process.wait(20)
+        said = server.log()
+    finally:
+        server.end()
+        shutil.rmtree(folder)
+
+    assert code == 1
+    assert "PRESTART='sh -c exit 3' failed; nothing was started" in said
+    assert "Booting worker" not in said
+
+
 async def test_app_without_lifespan_serves(site: Site) -> None:
     """An app that raises at the lifespan scope, as Django does, is served."""
     site.write(
