@@ -10,8 +10,8 @@ import pytest
 from soak.client import request
 from soak.load import GET, Load
 from soak.processes import until
-from soak.scenarios import open_chats, spread, unevenness
-from soak.stack import Nginx, Server, serving
+from soak.scenarios import kills, open_chats, spread, unevenness
+from soak.stack import Nginx, Server, behind_nginx, serving
 
 EVEN = 1.05  # the most loaded worker against the mean
 REQUESTS = 10_000
@@ -36,6 +36,29 @@ async def test_requests_of_kept_connections_are_even(server: Server, proxy: Ngin
     print(f"requests by slot over {connections} connections: {dict(by_slot)}")
     assert not report.lost
     assert unevenness(by_slot, 4) <= EVEN
+
+
+async def test_fast_requests_do_not_wait_for_a_slow_one(server: Server, proxy: Nginx) -> None:
+    """While a worker computes, all other requests go to free ones, and are answered before it has finished."""
+    slow = asyncio.create_task(request(proxy.address, "GET", "/cpu?ms=2000"))
+    await asyncio.sleep(0.3)  # until it is under way
+    report = await Load(proxy.address, [GET], kept=1, fresh=1, total=200).run()
+    finished = slow.done()
+
+    print(f"slowest of {report.total}: {report.percentile(100) * 1_000:.0f} ms")
+    assert (await slow).status == 200
+    assert not finished
+    assert not report.lost
+
+
+async def test_reloaded_workers_take_their_slots_over(server: Server) -> None:
+    """After a reload each slot is served by a new worker of its own."""
+    before = {await _who(server, slot) for slot in range(4)}
+    assert (await server.reload())[0] == 0
+    after = {await _who(server, slot) for slot in range(4)}
+
+    assert {slot for slot, _ in after} == {0, 1, 2, 3}
+    assert not {pid for _, pid in before} & {pid for _, pid in after}
 
 
 async def test_respawned_worker_takes_its_slot_over(server: Server) -> None:
@@ -90,6 +113,23 @@ async def test_more_and_fewer_workers_with_the_shared_address() -> None:
                 await until(lambda: len(server.pids()) == count == len(server.status()["serving"]), 15)  # noqa: B023
 
         assert not load.report.lost
+
+
+async def test_slots_of_ports_behind_nginx() -> None:
+    """The same by TCP: a burst is even, and neither fewer and more workers nor killed ones lose a GET."""
+    with serving(slots="tcp") as server, behind_nginx(server) as proxy:
+        sockets, by_slot = await open_chats(proxy.address, 100)
+        await asyncio.gather(*(socket.close() for socket in sockets))
+        async with Load(proxy.address, kept=8, fresh=8, rate=200) as load:
+            for count, number in [(1, signal.SIGTTOU), (2, signal.SIGTTIN), (3, signal.SIGTTIN), (2, signal.SIGTTOU)]:
+                server.signal(number)
+                await until(lambda: len(server.pids()) == count == len(server.status()["serving"]), 15)  # noqa: B023
+        report, _ = await kills(server, proxy.address, 5, rate=200)
+
+    print(f"websockets by slot: {dict(by_slot)}, lost by 5 kills: {dict(report.lost)}")
+    assert unevenness(by_slot, 2) <= EVEN
+    assert not load.report.lost
+    assert {method for method, _ in report.lost} <= {"POST"}
 
 
 async def test_threads_keep_their_slots() -> None:
