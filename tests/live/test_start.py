@@ -99,21 +99,14 @@ def test_prestart_runs_once_before_the_workers(site: Site, tmp_path: Path) -> No
         assert log.read_text().split() == ["prestart", "worker", "worker", "worker"]
 
 
-def test_prestart_that_fails_stops_the_start(site: Site) -> None:
+async def test_prestart_that_fails_stops_the_start(folder: Path, site: Site) -> None:
     """No worker starts, and the reason is said."""
-    folder = make_folder()
     server = Server(folder, site.name, **site.options | {"PRESTART": "sh -c 'exit 3'"})
-    try:
-        server.start()
-        code = server.process.wait(20)
-        said = server.log()
-    finally:
-        server.end()
-        shutil.rmtree(folder)
+    server.start()
 
-    assert code == 1
-    assert "PRESTART='sh -c exit 3' failed; nothing was started" in said
-    assert "Booting worker" not in said
+    assert await server.exit_code(20) == 1
+    assert "PRESTART='sh -c exit 3' failed; nothing was started" in server.log()
+    assert "Booting worker" not in server.log()
 
 
 async def test_app_without_lifespan_serves(site: Site) -> None:
