@@ -6,7 +6,20 @@ RUN python -m venv --without-pip /venv \
  && pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check \
       --require-hashes --only-binary :all: -r requirements.txt
 
-FROM python:3.13-slim
+# The load generator, for `make locust` alone.
+FROM build AS loadtest
+COPY requirements-loadtest.txt .
+RUN pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check \
+      --require-hashes --only-binary :all: -r requirements-loadtest.txt
+WORKDIR /srv
+COPY loadtest loadtest
+ENV PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp
+USER 10001:10001
+ENTRYPOINT ["locust", "-f", "loadtest"]
+
+FROM python:3.13-slim AS app
 # A fixed id, which the volume of sockets and nginx's group name too (docker-compose.yml).
 RUN groupadd --gid 10001 slipway && useradd --uid 10001 --gid slipway --no-create-home --shell /usr/sbin/nologin slipway
 WORKDIR /srv

@@ -59,6 +59,10 @@ bench-layers: ## CPU time per request of each layer, beside other frameworks (QU
 bench-compare: ## two results side by side: A=folder B=folder
 	@$(PYTHON) -m ops.checks bench compare $(A) $(B)
 
+.PHONY: locust
+locust: ## locust in containers, its page on LOCUST_PORT, with LOCUST_WORKERS workers
+	@$(PYTHON) -m ops locust
+
 .PHONY: soak
 soak: ## the guarantees at full size (PARTS="reload kill …" for some)
 	@$(PYTHON) -m ops.checks soak $(PARTS)
@@ -69,7 +73,7 @@ screenshots: ## the README's pictures, from the stack that runs
 
 .PHONY: lock
 lock: ## compile the locked requirements anew from pyproject.toml; needs uv
-	@for extra in '' local test bench peers; do \
+	@for extra in '' local loadtest test bench peers; do \
 		uv pip compile -q pyproject.toml $${extra:+--extra $$extra} --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-header $${extra:+-c requirements.txt} -o requirements$${extra:+-$$extra}.txt; done
 

@@ -9,7 +9,7 @@ from ops.report import Failure, say
 from ops.settings import Settings
 from serving.config import Settings as ServingSettings
 
-VERBS = ("up", "down", "status", "logs", "reload", "deploy", "migrate", "prove")
+VERBS = ("up", "down", "status", "logs", "reload", "deploy", "migrate", "prove", "locust")
 
 
 def main() -> None:

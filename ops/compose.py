@@ -103,6 +103,20 @@ class Compose:
     def migrate(self) -> None:
         say(self._compose("run", "--rm", "-T", "app", "python", "-m", "app.migrate").strip())
 
+    def locust(self) -> None:
+        """The load generator in containers, until it is done or interrupted; its failure is ours."""
+        workers = ("locust-worker", self.settings.locust_workers)
+        with step("image of locust"):
+            self._compose("build", "--quiet", "locust-master")
+        self._compose("up", "--detach", "--no-deps", "--scale={}={}".format(*workers), workers[0])
+        command = self._command("run", "--rm", "--no-deps", "--service-ports", "--use-aliases", "locust-master")
+        try:
+            code = subprocess.run(command, env=self._environment(), cwd=ROOT).returncode
+        finally:
+            self._compose("rm", "--stop", "--force", workers[0])
+        if code:
+            raise Failure(f"locust ended with {code}")
+
     def workers(self) -> int:
         return int(self._instance()["workers"])
 
@@ -198,7 +212,8 @@ class Compose:
         )
 
     def _command(self, *arguments: str) -> list[str]:
-        profiles = ["--profile", "baseline"] if self.settings.baseline or arguments[0] == "down" else []
+        wanted = {"baseline": self.settings.baseline, "locust": False}
+        profiles = [f"--profile={name}" for name, on in wanted.items() if on or arguments[0] == "down"]
         return ["docker", "compose", *profiles, *arguments]
 
     def _environment(self) -> dict[str, str]:

@@ -97,6 +97,9 @@ class Local:
         """Without images, new code is taken into service by a reload."""
         self.reload()
 
+    def locust(self) -> None:
+        raise Failure("`make locust` is for containers; beside local processes type: locust -f loadtest")
+
     def migrate(self) -> None:
         setup.environment(self.run, "requirements-local.txt")
         command = [str(self.venv / "python"), "-m", "app.migrate"]

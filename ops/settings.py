@@ -20,6 +20,7 @@ class Settings:
     http_port: int
     baseline: bool
     baseline_port: int
+    locust_workers: int
     app: str
     run_dir: Path
     max_body_bytes: int
@@ -45,6 +46,7 @@ class Settings:
             http_port=env.integer("HTTP_PORT", 8080, 1, 65_535),
             baseline=env.flag("BASELINE", False),
             baseline_port=env.integer("BASELINE_PORT", 8081, 1, 65_535),
+            locust_workers=env.integer("LOCUST_WORKERS", 2, 1, 100),
             app=env.text("APP", "app.main:application"),
             run_dir=Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute(),
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
