@@ -18,7 +18,8 @@ STEADY_REQUESTS = 20_000
 KILLS, KILL_RATE = 100, 200
 BACK_SECONDS = 2.0
 
-RECYCLED_REQUESTS, MAX_REQUESTS = 20_000, 500
+RECYCLED_REQUESTS, RECYCLED, MAX_REQUESTS, MAX_MEMORY = 20_000, 10, 500, 160 << 20
+LEAKING = "soak.leaking:application"
 
 
 async def stop() -> AsyncIterator[Row]:
@@ -61,15 +62,15 @@ async def kills() -> AsyncIterator[Row]:
 
 
 async def kills_without_database() -> AsyncIterator[Row]:
-    """The same, fewer, while PostgreSQL is away."""
+    """The same while PostgreSQL is away."""
     with (
         postgres() as database,
         serving(workers=2, DATABASE_URL=database.new_database()) as server,
         behind_nginx(server) as proxy,
     ):
         database.kill()
-        report, seconds = await scenarios.kills(server, proxy.address, KILLS // 10, KILL_RATE)
-    for row in _survived(f"{KILLS // 10} SIGKILLs while the database is away", report, seconds):
+        report, seconds = await scenarios.kills(server, proxy.address, KILLS, KILL_RATE)
+    for row in _survived(f"{KILLS} SIGKILLs of workers while the database is away", report, seconds):
         yield row
 
 
@@ -85,12 +86,16 @@ def _survived(what: str, report: Report, seconds: list[float]) -> list[Row]:
 
 
 async def recycling() -> AsyncIterator[Row]:
-    """Workers that are replaced after so many requests."""
-    with serving(workers=2, MAX_REQUESTS=str(MAX_REQUESTS)) as server, behind_nginx(server) as proxy:
-        report = await Load(proxy.address, kept=8, fresh=8, total=RECYCLED_REQUESTS, rate=RATE).run()
-        replaced = server.logged("has done its share")
-    yield Row(
-        f"{RECYCLED_REQUESTS:,} requests at max_requests={MAX_REQUESTS}: none lost",
+    """Workers that are replaced after so many requests, or when a leak has filled so much memory."""
+    by_count = await scenarios.recycle(RECYCLED_REQUESTS, RECYCLED, MAX_REQUESTS=str(MAX_REQUESTS))
+    yield _unnoticed(f"max_requests={MAX_REQUESTS}", *by_count)
+    by_memory = await scenarios.recycle(RECYCLED_REQUESTS, RECYCLED, LEAKING, MAX_WORKER_MEMORY=str(MAX_MEMORY))
+    yield _unnoticed(f"at most {MAX_MEMORY >> 20} MiB", *by_memory)
+
+
+def _unnoticed(what: str, report: Report, replaced: int) -> Row:
+    return Row(
+        f"{RECYCLED_REQUESTS:,} requests, a worker replaced at {what}: none lost",
         f"{lost(report)}, {replaced} workers replaced",
-        not report.lost and replaced >= 10,
+        not report.lost and replaced >= RECYCLED,
     )

@@ -14,7 +14,7 @@ from typing import TypeVar
 from soak.client import Address, EventStream, WebSocket, request
 from soak.load import HALF_AND_HALF, Load, Report, Request
 from soak.processes import until
-from soak.stack import Nginx, Server
+from soak.stack import APP, Nginx, Server, behind_nginx, serving
 
 Opened = TypeVar("Opened")
 
@@ -77,6 +77,16 @@ async def kills(
     async with Load(address, requests, kept=8, fresh=8, rate=rate) as load:
         seconds = [await kill_one(server) for _ in range(count)]
     return load.report, seconds
+
+
+async def recycle(requests: int, replacements: int, app: str = APP, **limits: str) -> tuple[Report, int]:
+    """Ask two workers that are replaced at a limit at least so often; what came of it, and how many were replaced."""
+    with serving(app, **limits) as server, behind_nginx(server) as proxy:
+        async with Load(proxy.address, kept=8, fresh=8, rate=500) as load:
+            await load.until(requests, requests / 500 + 60)
+            await until(lambda: server.logged("has done its share") >= replacements, 60, "replaced workers")
+        assert not server.logged("killed"), server.log()
+        return load.report, server.logged("has done its share")
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,22 @@ async def test_quick_stop(number: signal.Signals) -> None:
             assert (await slow).status == 500
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+async def test_stop_with_a_blocked_worker(site: Site, number: signal.Signals) -> None:
+    """A worker that can't hear is killed: within the graceful time-out, or four seconds, the server has ended."""
+    site.write(source(body="if scope['path'] == '/block': __import__('time').sleep(60)"))
+    with serving(site.name, **site.options) as server:
+        async with await Connection.open(server.address()) as blocked:
+            blocked.send("GET", "/block")
+            await asyncio.sleep(0.3)  # until it is blocked
+            server.signal(number)
+
+            assert await server.exit_code(6) == 0
+        assert server.logged("shutdown has run") == 1
+
+
 async def test_draining_worker_says_so_and_beats() -> None:
-    """While a request holds the drain, /readyz says 503, answers say `connection: close`, and the heart beats."""
+    """While a request holds the drain, /readyz says 503, answers say `connection: close`, nobody new is taken."""
     with serving(workers=1) as server:
         async with await Connection.open(server.address()) as kept, await Connection.open(server.address()) as slow:
             assert (await kept.request("GET", "/readyz")).status == 200
@@ -69,6 +83,8 @@ async def test_draining_worker_says_so_and_beats() -> None:
             server.signal(signal.SIGTERM)
             await until(lambda: server.logged("Draining"), 5)
             answer = await kept.request("GET", "/readyz")
+            with pytest.raises(OSError):
+                await Connection.open(server.address())
             for _ in range(3):
                 await until(lambda: _beat(server) != beats[-1], 3, "the next heartbeat")
                 beats.append(_beat(server))

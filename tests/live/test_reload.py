@@ -130,6 +130,22 @@ async def test_broken_configuration_is_refused(site: Site, tmp_path: Path, ask: 
             assert (await request(server.address(), "GET", "/")).body == b"old"
 
 
+async def test_workers_are_replaced_one_at_a_time(site: Site) -> None:
+    """No worker begins its startup before the one before it has ended its own, and never do fewer serve."""
+    slow = "import asyncio; print('begins', flush=True); await asyncio.sleep(0.3); print('is up', flush=True)"
+    with serving(site.name, workers=3, **site.options) as server:
+        site.write(source(startup=slow))
+        reloading = asyncio.create_task(server.reload())
+        fewest = 3
+        while not reloading.done():
+            fewest = min(fewest, len(server.status()["serving"]))
+            await asyncio.sleep(0.01)
+
+        assert (await reloading)[0] == 0
+        assert fewest == 3
+        assert [line for line in server.log().splitlines() if line in ("begins", "is up")] == ["begins", "is up"] * 3
+
+
 async def test_refusal_half_way_says_so(site: Site, tmp_path: Path) -> None:
     """When the second new worker does not start, one has the new code, and log, status and command say what to do."""
     starts = tmp_path / "starts"

@@ -29,6 +29,7 @@ async def test_killed_workers_lose_no_get(server: Server, proxy: Nginx) -> None:
 
     lost = report.lost
     print(f"{report.total} requests, {KILLS} kills, lost: {dict(lost)}, back after {max(seconds):.1f} s")
+    assert sorted(seconds)[KILLS // 2] <= 2  # in the long form of each; here what else the machine does may delay one
     assert set(lost) <= {("POST", "502")}
     assert lost.total() <= KILLS * 8  # 16 clients on four workers, half of what is in flight at one is a POST
 
@@ -48,9 +49,13 @@ async def test_all_workers_killed_at_once(server: Server, proxy: Nginx) -> None:
 async def test_only_worker_killed_under_load() -> None:
     """No GET is lost when the only worker is killed: nginx asks its slot again, and the successor answers."""
     with serving(workers=1) as server, behind_nginx(server) as proxy:
-        report, _ = await kills(server, proxy.address, 3, rate=100, requests=[GET])
+        async with Load(proxy.address, [GET], kept=8, fresh=8, rate=100) as load:
+            for _ in range(3):
+                await kill_one(server)
+                # longer than nginx keeps what it has opened for second tries, which would die with the next one
+                await load.until(load.report.total + 150)
 
-    assert not report.lost
+    assert not load.report.lost
 
 
 @pytest.mark.parametrize("slots", ["tcp", "shared"])
@@ -63,14 +68,20 @@ async def test_killed_worker_with_other_listeners(slots: Slots) -> None:
             assert (await request(server.address(slot), "GET", "/plaintext")).body == b"Hello, World!"
 
 
-async def test_killed_worker_while_the_database_is_away() -> None:
-    """With PostgreSQL stopped a killed worker is replaced, serves what needs no database, and heals when it is back."""
-    with postgres() as database, serving(DATABASE_URL=database.new_database()) as server:
+async def test_killed_workers_while_the_database_is_away() -> None:
+    """With PostgreSQL stopped killed workers are replaced, serve what needs no database, and heal when it is back."""
+    with (
+        postgres() as database,
+        serving(DATABASE_URL=database.new_database()) as server,
+        behind_nginx(server) as proxy,
+    ):
         assert (await request(server.address(), "GET", "/readyz")).status == 200
         database.kill()
 
-        await kill_one(server)
+        report, seconds = await kills(server, proxy.address, KILLS, rate=100)
 
+        print(f"{report.total} requests, {KILLS} kills, lost: {dict(report.lost)}, back after {max(seconds):.1f} s")
+        assert set(report.lost) <= {("POST", "502")}
         for slot in range(2):
             assert (await request(server.address(slot), "GET", "/plaintext")).status == 200
             assert (await request(server.address(slot), "GET", "/readyz")).status == 503
@@ -178,7 +189,7 @@ async def test_lost_socket_file_does_not_break_the_stop() -> None:
         assert not [pid for pid in pids if is_alive(pid)]
 
 
-@pytest.mark.parametrize("slots", ["unix", "shared"])
+@pytest.mark.parametrize("slots", ["unix", "tcp", "shared"])
 async def test_workers_end_when_their_master_is_killed(slots: Slots) -> None:
     """Within three seconds after SIGKILL of the master all workers are gone, whatever they have open."""
     with serving(slots=slots) as server:
