@@ -89,11 +89,11 @@ class Compose:
             self._try("up", "--detach", "--no-recreate", "--scale", "app=2", "app")
             new = [container for container in self._containers() if container not in old]
             if not new or not wait.until(lambda: self._health(new[0]) in ("healthy", "exited"), READY_SECONDS):
-                self._give_up(old[0], new, "did not become healthy")
+                self._give_up(new, "did not become healthy")
             if self._health(new[0]) != "healthy":
-                self._give_up(old[0], new, "ended")
-        # The new container has turned nginx's links to itself when it was ready; nginx needs to know only of another
-        # number of workers.
+                self._give_up(new, "ended")
+            self._docker("exec", new[0], "python", "-m", "serving.ctl", "publish")
+        # nginx's links lead to the new container from now on; nginx needs to know only of another number of workers.
         if self._slots() != slots:
             self._reload_nginx()
         with step("old container drains"):
@@ -160,11 +160,10 @@ class Compose:
         state, restarts, health = text.split()
         return health if state == "running" and restarts == "0" else "exited"
 
-    def _give_up(self, old: str, new: list[str], reason: str) -> NoReturn:
+    def _give_up(self, new: list[str], reason: str) -> NoReturn:
         log = "".join(self._docker("logs", "--tail", "20", container) for container in new)
         for container in new:
             self._docker("rm", "--force", container)
-        self._docker("exec", old, "python", "-m", "serving.ctl", "publish")
         lines = "\n".join(f"  app | {readable(line)}" for line in log.splitlines())
         raise Failure(f"the new container {reason}; the old one still serves. The end of the new one's log:\n{lines}")
 

@@ -53,7 +53,7 @@ def kill(settings: Settings) -> None:
 
 
 def put_into_service(settings: Settings) -> None:
-    """Turn nginx's links to this instance, as it did itself when it was ready."""
+    """Turn nginx's links to this instance, which it does not do itself while they lead to another one that runs."""
     _status(settings)
     publish(settings)
 

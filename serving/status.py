@@ -1,14 +1,16 @@
 """The files beside the sockets: who runs here, where nginx finds the slots, how the last reload went.
 
-nginx knows the slots by links, `slot-0.sock` and so on, that lead to the sockets of the instance that is in service. An
-instance turns them to itself when all its workers are ready, so a new container takes over from the old one without a
-word to nginx: a reload of nginx would cut idle connections, and with them a request that is just on its way.
+nginx knows the slots by links, `slot-0.sock` and so on, that lead to the sockets of the instance that is in service. So
+a new container takes over from the old one without a word to nginx: a reload of nginx would cut idle connections, and
+with them a request that is just on its way. An instance that is ready turns the links to itself, but not while they
+lead to another one that runs: then whoever started it says when, since it may be ready and yet not healthy.
 """
 
 import fcntl
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +51,17 @@ class Status:
 
     def ready(self, pid: int, workers: int) -> None:
         """All workers are ready."""
-        if "pid" not in self._values:
+        if "pid" not in self._values and not _another_serves(self._settings):
             publish(self._settings)
         self._write(pid=pid, workers=workers, reason=self._settings.workers_reason)
 
     def serving(self, pids: list[int]) -> None:
-        """The workers that are ready and do not drain."""
-        if self._values.get("pid") and self._values.get("serving") != pids:
+        """The workers that are ready and do not drain; they step in when the instance in service has ended."""
+        if "pid" not in self._values:
+            return
+        if not _leads_to_us(self._settings) and not _another_serves(self._settings):
+            publish(self._settings)
+        if self._values.get("serving") != pids:
             self._write(serving=pids)
 
     def reloaded(self, number: int, state: str, reason: str = "") -> None:
@@ -87,6 +93,13 @@ def runs(settings: Settings) -> bool:
     return False
 
 
+def _another_serves(settings: Settings) -> bool:
+    """Whether nginx's links lead to another instance that runs."""
+    link = _link(settings, 0)
+    instance = link.readlink().name.removesuffix("-0.sock") if link.is_symlink() else settings.instance
+    return instance != settings.instance and runs(replace(settings, instance=instance))
+
+
 def publish(settings: Settings) -> None:
     """Put the instance into service: turn the links to its sockets, each in one step."""
     if not settings.has_slots:
@@ -116,6 +129,11 @@ def withdraw(settings: Settings) -> None:
 
 def _link(settings: Settings, number: int) -> Path:
     return settings.run_dir / f"slot-{number}.sock"
+
+
+def _leads_to_us(settings: Settings) -> bool:
+    """Whether nginx comes to us; with ports it has no links that could lead elsewhere."""
+    return settings.socket_dir is None or _leads_to(_link(settings, 0), settings.socket_paths()[0])
 
 
 def _leads_to(link: Path, path: str) -> bool:

@@ -152,14 +152,24 @@ def test_deploy_under_load_loses_nothing(containers: Containers, settings: Setti
     assert containers.container() == after
 
 
-def test_deploy_of_what_does_not_start_leaves_the_old_one(containers: Containers, settings: Settings) -> None:
-    """A new container that does not become healthy is removed; the old one serves on, and the command fails."""
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ({"APP": "no_such_module:app"}, "the new container ended; the old one still serves"),
+        ({"BUS_URL": "redis://127.0.0.1:1/0"}, "the new container did not become healthy; the old one still serves"),
+    ],
+    ids=["does-not-start", "is-not-healthy"],
+)
+def test_deploy_of_what_does_not_serve_leaves_the_old_one(
+    containers: Containers, settings: Settings, broken: dict[str, str], reason: str
+) -> None:
+    """A new container that ends or does not become healthy is removed; the old one serves on, and the command fails."""
     before = containers.container()
     with load(settings, "/version") as seen:
-        done = containers.make("deploy", APP="no_such_module:app")
+        done = containers.make("deploy", **broken)
 
     assert done.returncode != 0
-    assert "No module named 'no_such_module'" in done.stdout + done.stderr
+    assert reason in done.stderr
     assert containers.container() == before
     assert not seen.failures, lost(seen)
 

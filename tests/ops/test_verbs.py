@@ -12,6 +12,7 @@ import pytest
 
 from ops import wait
 from soak.processes import Process, free_ports
+from tests.live.sites import source
 from tests.ops.conftest import Verbs
 
 
@@ -52,6 +53,31 @@ def test_migrate_makes_the_tables_before_anything_runs(make: Verbs) -> None:
     away = make("migrate", DATABASE_URL=f"postgresql://slipway@127.0.0.1:{free_ports()}/slipway")
     assert away.returncode != 0
     assert "does not answer" in away.stderr
+
+
+@pytest.mark.timeout(180)
+def test_prove_keeps_every_promise(make: Verbs) -> None:
+    """In under a minute it reloads, kills and stops under load, and every line of its table is kept."""
+    assert make("up").returncode == 0
+    start = time.monotonic()
+    done = make("prove")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("kept  ") == 7
+    assert time.monotonic() - start < 60
+
+
+@pytest.mark.timeout(180)
+def test_prove_tells_what_is_broken(make: Verbs, tmp_path: Path) -> None:
+    """With an app that fails some requests it says so, and ends with an error."""
+    (tmp_path / "failing.py").write_text(source(body="if scope['path'] == '/': raise RuntimeError('on purpose')"))
+    up = make("up", APP="failing:application", PYTHONPATH=str(tmp_path), PRESTART="none")
+    assert up.returncode == 0, up.stdout + up.stderr
+    done = make("prove")
+
+    assert done.returncode != 0
+    assert "BROKEN  steady load loses nothing" in done.stdout
+    assert "kept    started again, it is ready" in done.stdout
 
 
 @pytest.mark.timeout(120)

@@ -70,6 +70,12 @@ def test_wrong_value_is_named(name: str, value: str, allowed: str) -> None:
     assert allowed in str(refused.value)
 
 
+def test_jitter_is_half_of_the_requests_unless_it_is_said() -> None:
+    """So that workers that have started together are not replaced together."""
+    assert settings(MAX_REQUESTS="100").max_requests_jitter == 50
+    assert settings(MAX_REQUESTS="100", MAX_REQUESTS_JITTER="7").max_requests_jitter == 7
+
+
 def test_prestart_can_be_switched_off() -> None:
     """`PRESTART=none` runs nothing; anything else is split as a shell would."""
     assert settings(PRESTART="none").prestart == []
