@@ -44,8 +44,7 @@ class Session:
 
     def prepare(self, say: Say) -> None:
         """The generator's own floor, and whether all arms answer alike."""
-        self.environment = dataset.prepare(self.results.folder / "data")
-        self.answers = dataset.ANSWERS
+        self.environment, self.answers = dataset.prepare(self.results.folder / "data")
         if not self.results.extra("floor"):
             say("generator against nginx alone")
             self.results.save_extra("floor", self._floor())
