@@ -69,7 +69,7 @@ screenshots: ## the README's pictures, from the stack that runs
 
 .PHONY: lock
 lock: ## compile the locked requirements anew from pyproject.toml; needs uv
-	@for extra in '' local test bench peers; do \
+	@for extra in '' local loadtest test bench peers; do \
 		uv pip compile -q pyproject.toml $${extra:+--extra $$extra} --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-header $${extra:+-c requirements.txt} -o requirements$${extra:+-$$extra}.txt; done
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import plots
+from bench.counters import app_mismatch
 from bench.figures import Figures, Row, share_of_busiest
 from bench.results import Results
 from bench.workloads import BY_NAME
@@ -16,7 +17,6 @@ from bench.workloads import BY_NAME
 HEADINGS = ("workload", "against", "rate", "percentile", "ASGI ms", "other ms", "latency ratio", "latency", "CPU ratio",
             "holds the objective up to", "peak ratio (wrk)", "peak", "predicted")  # fmt: skip
 CLEAR = 1.3  # a search is made once for each arm, so only a large difference counts
-READY_PROBES = 5  # readiness checks, which nginx does not log
 PAGE = Path(__file__).with_name("report.html")
 
 
@@ -62,21 +62,22 @@ def terminal(rows: Iterable[Row]) -> Table:
 
 def validity(figures: Figures) -> list[str]:
     """Whether the figures may be believed."""
-    verified = [f"{arm}: {'; '.join(found)}" for arm, found in figures.verified.items() if found]
+    verified = [f"{arm} ANSWERS OTHERWISE: {what}" for arm, found in figures.verified.items() for what in found]
     shares = {arm: share_of_busiest((run for run in figures.runs if run["arm"] == arm), figures.about["workers"])
               for arm in figures.arms()}  # fmt: skip
     balance = ", ".join(f"{arm} {share:.2f}" for arm, share in shares.items() if not math.isnan(share))
     lines = [
-        "answers alike, byte for byte" if not verified else f"ANSWERS DIFFER: {verified}",
+        *(verified or ["answers alike, byte for byte"]),
         f"{len(figures.void)} of {len(figures.runs)} runs void",
         f"most loaded worker against the mean: {balance}",
         f"most time stolen by the hypervisor: {max((run['stolen'] for run in figures.runs), default=0):.1%}",
     ]
     for name, counts in figures.visits.items():
-        if counts["app"] is not None and not 0 <= counts["app"] - counts["nginx"] <= READY_PROBES:
-            lines.append(f"{name}: nginx passed {counts['nginx']} requests on, the app counted {counts['app']}")
+        if problem := app_mismatch(counts["nginx"], counts["app"]):
+            lines.append(f"{name}: {problem}")
     lines += [f"void: {run['label']}, {run['workload']}, {run['what']}: {run['void']}" for run in figures.void]
     lines += [f"drifts with time: {name}" for name in figures.drifting()]
+    lines += [f"{arm}: {remark}" for arm, remark in figures.about["remarks"].items() if remark]
     return lines
 
 

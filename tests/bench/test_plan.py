@@ -34,8 +34,3 @@ def test_numbers_of_steps_are_unique() -> None:
     numbers = [step.number for visit in plan(FULL, ARMS, seed=1) for step in visit.steps]
 
     assert len(numbers) == len(set(numbers))
-
-
-def test_an_unknown_server_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match="'apache' is unknown"):
-        chosen("uvicorn,apache")

@@ -17,6 +17,7 @@ from bench.results import Results
 ABOUT: dict[str, Any] = {
     "begun": "2026-01-01-000000", "mode": "normal", "seed": 1, "objective": 100.0, "workers": 2,
     "arms": ["asgi", "wsgi-sync"], "commands": {"asgi": "gunicorn", "wsgi-sync": "gunicorn -k sync"},
+    "remarks": {"asgi": "", "wsgi-sync": "one request at a time"},
     "cpus": {"servers": [0], "generator": [1]}, "machine": {"processor": "<b>test</b>"}, "versions": {},
     "nginx": "events {}", "commit": "abc", "predictions": {"plaintext": {"winner": "asgi", "reason": "parser"}},
 }  # fmt: skip
@@ -70,6 +71,16 @@ def test_void_runs_are_named_and_left_out(results: Results) -> None:
     assert "1 of 13 runs void" in text
     assert "99% busy" in text
     assert "500" not in Figures(results).latencies("plaintext", "asgi", 100.0).as_dict()
+
+
+def test_what_an_arm_answers_otherwise_and_what_must_be_known_of_it_are_plain_lines(results: Results) -> None:
+    results.save_extra("verified", {"wsgi-sync": ["GET /json: one and another"]})
+
+    text = printed(results)
+
+    assert "wsgi-sync ANSWERS OTHERWISE: GET /json: one and another" in text
+    assert "wsgi-sync: one request at a time" in text
+    assert "answers alike" not in text
 
 
 def test_the_page_is_whole_in_itself_and_escapes_what_it_shows(results: Results) -> None:
