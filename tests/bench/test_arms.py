@@ -57,13 +57,6 @@ def test_an_arm_answers_like_the_reference_and_counts_what_nginx_passed_on(
     assert counters.app_mismatch(passed_on(up), up.counted) is None
 
 
-def test_a_worker_without_a_count_is_named() -> None:
-    assert counters.app_mismatch(10, None) == "not every worker left its count"
-    assert counters.app_mismatch(10, 9)
-    assert counters.app_mismatch(10, 10 + counters.READY_PROBES + 1)
-    assert counters.app_mismatch(10, 11) is None
-
-
 def test_every_run_has_the_three_arms_and_those_that_are_asked_for_once() -> None:
     assert [arm.name for arm in chosen("granian, asgi,granian")] == ["asgi", "wsgi-sync", "wsgi-gthread", "granian"]
 
