@@ -10,13 +10,12 @@ from pathlib import Path
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench import about, arms, report, terminal
-from bench.plan import FULL, MODES, NORMAL, QUICK, Mode, plan, total_seconds
+from bench.plan import FULL, MODES, NORMAL, QUICK, Mode, plan, prepare_seconds, total_seconds
 from bench.processes import NotStarted
 from bench.results import HOME, Results, latest
 from bench.session import Session
 from bench.stack import now
 
-FIXED_SECONDS = 20.0  # floor, verification and the report
 console = terminal.console()
 
 
@@ -50,7 +49,7 @@ def measure(resume: str | None) -> int:
     chosen = [arms.BY_NAME[name] for name in facts["arms"]]
     session = Session(results, mode, chosen, objective=facts["objective"], workers=facts["workers"], seed=facts["seed"])
     visits = plan(mode, chosen, facts["seed"])
-    estimate = total_seconds(visits) + FIXED_SECONDS
+    estimate = total_seconds(mode, chosen, visits)
     console.print(f"{mode.name}: {len(visits)} starts, about {estimate / 60:.0f} min, into {results.folder}")
     try:
         with Progress(
@@ -63,7 +62,7 @@ def measure(resume: str | None) -> int:
                 progress.update(task, description=text)
 
             session.prepare(say)
-            progress.advance(task, FIXED_SECONDS)
+            progress.advance(task, prepare_seconds(mode, chosen))
             for visit in visits:
                 session.visit(visit, say, lambda seconds: progress.advance(task, seconds))
                 progress.advance(task, visit.seconds - sum(step.seconds for step in visit.steps))

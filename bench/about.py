@@ -29,6 +29,7 @@ def facts(mode: Mode, arms: Sequence[Arm], *, seed: int, objective: float) -> di
         "workers": max(LEAST_WORKERS, len(cpus.servers)),
         "arms": [arm.name for arm in arms],
         "commands": {arm.name: " ".join(part.rpartition("/")[2] for part in arm.command) for arm in arms},
+        "remarks": {arm.name: arm.remarks() for arm in arms},
         "cpus": {"servers": list(cpus.servers), "generator": list(cpus.generator)},
         "machine": machine.describe(),
         "versions": versions(),

@@ -7,7 +7,10 @@ from pathlib import Path
 
 ASGI_APP = "app.main:application"
 WSGI_APP = "app.wsgi:application"
+# The same app, which also leaves its count of requests where gunicorn's hook can't.
+COUNTED_APP = "bench.counted_app:application"
 COUNTED = str(Path(__file__).with_name("gunicorn_counted.py"))
+BACKLOG = "2048"  # gunicorn's default; with hypercorn's 100 nginx gets EAGAIN for each burst, and answers 502
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +19,15 @@ class Arm:
 
     name: str
     command: Sequence[str]
-    asgi: bool
-    slots: bool = True  # whether gunicorn.conf.py gives each worker a socket of its own
+    asgi: bool = True
+    slots: bool = False  # whether gunicorn.conf.py gives each worker a socket of its own
+    one_process: bool = False  # it has no workers
+    remark: str = ""  # what a reader of its figures must know
+
+    def remarks(self) -> str:
+        """The remark, and what follows from the socket that its workers share."""
+        shared = "" if self.slots or self.one_process else "its workers share a socket: who answered, nginx can't tell"
+        return "; ".join(filter(None, [shared, self.remark]))
 
 
 def program(name: str) -> str:
@@ -25,26 +35,46 @@ def program(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-ASGI = Arm("asgi", ("gunicorn", "-c", COUNTED, "-k", "uvicorn.workers.UvicornWorker", ASGI_APP), True)
-SYNC = Arm("wsgi-sync", ("gunicorn", "-c", COUNTED, "-k", "sync", WSGI_APP), False)
-GTHREAD = Arm("wsgi-gthread", ("gunicorn", "-c", COUNTED, "-k", "gthread", "--threads", "8", WSGI_APP), False)
+def _gunicorn(name: str, worker: str, app: str, *more: str, asgi: bool = False) -> Arm:
+    return Arm(name, ("gunicorn", "-c", COUNTED, "-k", worker, *more, app), asgi, slots=True)
+
+
+ASGI = _gunicorn("asgi", "uvicorn.workers.UvicornWorker", ASGI_APP, asgi=True)
+SYNC = _gunicorn("wsgi-sync", "sync", WSGI_APP)
+GTHREAD = _gunicorn("wsgi-gthread", "gthread", WSGI_APP, "--threads", "8")
+ALWAYS = (ASGI, SYNC, GTHREAD)
 
 # gunicorn's own worker gets slots too; the others share one socket, as they are meant to.
 MORE = (
     Arm(
-        "uvicorn", ("uvicorn", "--uds", "{socket}", "--workers", "{workers}", "--no-access-log", ASGI_APP), True, False
+        "uvicorn",
+        (
+            *("uvicorn", "--uds", "{socket}", "--workers", "{workers}", "--backlog", BACKLOG),
+            *("--no-access-log", "--log-level", "warning", COUNTED_APP),
+        ),
+        remark="compresses websocket messages for a client that offers it, which costs memory",
     ),
-    Arm("gunicorn-asgi", ("gunicorn", "-c", COUNTED, "-k", "asgi", ASGI_APP), True),
-    Arm("hypercorn", ("hypercorn", "-k", "uvloop", "-b", "unix:{socket}", "-w", "{workers}", ASGI_APP), True, False),
-    Arm("daphne", ("daphne", "-u", "{socket}", "-v", "0", ASGI_APP), True, False),
+    _gunicorn("gunicorn-asgi", "asgi", ASGI_APP, asgi=True),
+    Arm(
+        "hypercorn",
+        ("hypercorn", "-k", "uvloop", "-b", "unix:{socket}", "-w", "{workers}", "--backlog", BACKLOG, COUNTED_APP),
+        remark="compresses websocket messages for a client that offers it, which costs memory",
+    ),
+    Arm(
+        "daphne",
+        ("daphne", "-e", f"unix:{{socket}}:backlog={BACKLOG}", "-v", "0", "bench.daphne_app:application"),
+        one_process=True,
+        remark="one process, however many workers the others have; without lifespan, so that an adapter starts the app",
+    ),
     Arm(
         "granian",
-        ("granian", "--interface", "asgi", "--uds", "{socket}", "--workers", "{workers}", ASGI_APP),
-        True,
-        False,
+        (
+            *("granian", "--interface", "asgi", "--uds", "{socket}", "--workers", "{workers}"),
+            *("--backlog", BACKLOG, "--log-level", "warning", COUNTED_APP),
+        ),
     ),
 )
-BY_NAME = {arm.name: arm for arm in (ASGI, SYNC, GTHREAD, *MORE)}
+BY_NAME = {arm.name: arm for arm in (*ALWAYS, *MORE)}
 
 
 def chosen(servers: str) -> list[Arm]:
@@ -53,9 +83,4 @@ def chosen(servers: str) -> list[Arm]:
     unknown = [name for name in names if name not in BY_NAME]
     if unknown:
         raise ValueError(f"SERVERS={servers!r}: {unknown[0]!r} is unknown; there are {', '.join(BY_NAME)}")
-    return [
-        ASGI,
-        SYNC,
-        GTHREAD,
-        *(BY_NAME[name] for name in names if name not in ("asgi", "wsgi-sync", "wsgi-gthread")),
-    ]
+    return [*ALWAYS, *(arm for arm in MORE if arm.name in names)]

@@ -6,13 +6,15 @@ from statistics import median
 
 from bench.figures import Figures, Run, cpu_per_request, histogram
 from bench.plan import AGAIN
-from bench.stats import noise_floor, paired_ratio
+from bench.stats import noise_floor, paired_ratio, short
 
 FIGURES: tuple[tuple[str, str, Callable[[Run], float], bool], ...] = (
     ("p50 in ms", "rate", lambda run: histogram(run).percentile(50), False),
     ("CPU in µs per request", "rate", cpu_per_request, False),
+    ("KiB per waiting connection", "rate", lambda run: float((run.get("memory") or {}).get("kib", math.nan)), False),
     ("peak in requests/s", "peak", lambda run: float(run["rate"]), True),
 )
+ALIKE = 0.1  # how far the rates of two results may lie apart for their latencies to be compared
 
 
 def lines(a: Figures, b: Figures) -> Iterator[tuple[str, ...]]:
@@ -22,7 +24,8 @@ def lines(a: Figures, b: Figures) -> Iterator[tuple[str, ...]]:
             for name, what, figure, higher_is_better in FIGURES:
                 one, two = (_values(figures, what, workload, arm, figure) for figures in (a, b))
                 if one and two:
-                    yield (workload, arm, name, *_line(one, two, _floor(a, what, workload, figure), higher_is_better))
+                    line = _line(one, two, _floor(a, what, workload, figure), higher_is_better)
+                    yield (workload, arm, name, *line, *(_rates(a, b, workload) if what == "rate" else ("",)))
 
 
 def _line(one: list[float], two: list[float], floor: float, higher_is_better: bool) -> tuple[str, ...]:
@@ -33,8 +36,16 @@ def _line(one: list[float], two: list[float], floor: float, higher_is_better: bo
     elif interval.low <= 1 + floor and interval.high >= 1 - floor:
         words = "no measurable difference"
     else:
-        words = "better" if (interval.ratio > 1) == higher_is_better else "worse"
-    return f"{median(one):.3g}", f"{median(two):.3g}", str(interval), words
+        words = "better" if (interval.middle > 1) == higher_is_better else "worse"
+    return short(median(one)), short(median(two)), str(interval), words
+
+
+def _rates(a: Figures, b: Figures, workload: str) -> tuple[str]:
+    """A rate is a part of what the weakest arm held in that run: figures at rates far apart are no comparison."""
+    one, two = a.common_rates(workload), b.common_rates(workload)
+    alike = len(one) == len(two) and all(abs(x / y - 1) <= ALIKE for x, y in zip(one, two, strict=True))
+    shown = " and ".join("+".join(f"{rate:.0f}/s" for rate in rates) for rates in (one, two))
+    return (f"{shown}{'' if alike else ': NOT COMPARABLE'}",)
 
 
 def _values(figures: Figures, what: str, workload: str, label: str, figure: Callable[[Run], float]) -> list[float]:

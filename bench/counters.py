@@ -1,12 +1,15 @@
 """Client, nginx and app must have counted the same requests; a run where they did not is void."""
 
 import json
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 RUN = re.compile(r"[?&]run=(\d+)")
+COUNTS = "BENCH_COUNTS"  # the variable that names the folder of the workers' counts
+READY_PROBES = 5  # readiness checks, which nginx does not log
 
 
 @dataclass(slots=True)
@@ -43,6 +46,28 @@ def nginx_counts(log: Path) -> tuple[dict[int, Seen], int]:
 def mismatch(sent: int, seen: int, *, open_at_end: int) -> str | None:
     """A closed load cuts what is under way at its end: nginx may have counted so many more, and nothing else."""
     return None if sent <= seen <= sent + open_at_end else f"the client sent {sent} requests, nginx saw {seen}"
+
+
+def leave(count: int) -> None:
+    """Called in a worker at its end: keep what it has counted, where the runner looks for it."""
+    (Path(os.environ[COUNTS]) / str(os.getpid())).write_text(str(count))
+
+
+def left(folder: Path, workers: int) -> int | None:
+    """The sum over all workers; None if one of them left nothing."""
+    counts = [int(path.read_text()) for path in folder.iterdir()]
+    return sum(counts) if len(counts) == workers else None
+
+
+def app_mismatch(passed: int, counted: int | None, *, open_at_end: int = 0) -> str | None:
+    """The app must have counted what nginx passed on, and the few readiness checks that nginx does not log.
+
+    Of what a closed load leaves under way at its end, a worker may never have taken some.
+    """
+    if counted is None:
+        return "not every worker left its count"
+    alike = -open_at_end <= counted - passed <= READY_PROBES
+    return None if alike else f"nginx passed {passed} requests on, the app counted {counted}"
 
 
 def imbalance(workers: Counter[str], count: int) -> float:

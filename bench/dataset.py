@@ -1,28 +1,34 @@
 """The database of all arms: made once, with one user, so that every arm reads the same row and none migrates."""
 
 import os
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
+from app.config import Settings
+from app.handlers.bench import first_user_response
+from app.services import users
+from app.services.database import sync_engine
+from app.services.users import BlockingUsers
 from bench.stack import ROOT
 
-ROW = (1, "Ada Lovelace", 1_767_225_600_000_000)  # id, name, microseconds since 1970
-ANSWERS = {"database": '{"user":{"id":1,"name":"Ada Lovelace","created_at":"2026-01-01T00:00:00Z"}}'}
+NAME = "Ada Lovelace"
 
 
-def prepare(folder: Path) -> dict[str, str]:
-    """Make the database if it is not there; return the environment that leads the arms to it.
+def prepare(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Make the database if it is not there; return the environment that leads the arms to it, and what it answers.
 
-    A `DATABASE_URL` in the environment is used as it is: migrated, and expected to be empty or to hold our row.
+    A `DATABASE_URL` in the environment is used as it is: migrated, and given our row if it has none.
     """
     url = os.environ.get("DATABASE_URL", "")
     env = {"DATA_DIR": str(folder), **({"DATABASE_URL": url} if url else {})}
-    if not (folder / "slipway.db").exists():
-        subprocess.run([sys.executable, "-m", "app.migrate"], env={**os.environ, **env}, cwd=ROOT, check=True)
-        if not url:
-            with sqlite3.connect(folder / "slipway.db") as connection:
-                connection.execute("INSERT INTO users (id, name, created_at) VALUES (?, ?, ?)", ROW)
-            connection.close()
-    return {**env, "MIGRATE": "0", "PRESTART": "true"}
+    subprocess.run([sys.executable, "-m", "app.migrate"], env={**os.environ, **env}, cwd=ROOT, check=True)
+    engine = sync_engine(Settings.from_environment({**os.environ, **env}).database_url)
+    found = _first(BlockingUsers(engine))
+    engine.dispose()
+    return {**env, "MIGRATE": "0", "PRESTART": "none"}, {"database": first_user_response(found).body.decode()}
+
+
+def _first(stored: BlockingUsers) -> list[users.User]:
+    found = stored.read(users.page, 1, 0)
+    return found or [stored.write(users.create, NAME)]

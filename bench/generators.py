@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from bench import machine, openload, wrk
@@ -16,16 +17,18 @@ from bench.workloads import Workload, marked
 
 LATE_SHARE = 0.01  # of starts; above it the generator was the bottleneck
 BUSY = 0.9  # of one processor
-STOLEN = 0.05  # of the machine's time, by its neighbours
 LOCUST_RATE = 200  # requests per second, which one locust can be trusted with
 LOCUST_USERS = 20
+LOCUST_WARMUP = 1.0  # seconds
+FINDINGS = (0, 1)  # locust's exit codes that speak of the server: all was well, or some requests failed
 GRACE_SECONDS = 30.0
 
 
 class Meter:
     """CPU time of app and nginx, and of each processor, over one run."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, cpus: machine.Cpus) -> None:
+        self._cpus = cpus.servers
         self._trees = {"app": machine.tree(stack.app.pid), "nginx": machine.tree(stack.proxy.pid)}
         self._used = {name: machine.cpu_seconds(pids) for name, pids in self._trees.items()}
         self._times = machine.cpu_times()
@@ -33,7 +36,8 @@ class Meter:
     def read(self) -> dict[str, Any]:
         cpu = {name: machine.cpu_seconds(pids) - self._used[name] for name, pids in self._trees.items()}
         shares = machine.shares(self._times, machine.cpu_times())
-        return {"cpu": cpu, "stolen": max(stolen for _, stolen in shares.values())}
+        busy = mean(shares[number][0] for number in self._cpus)
+        return {"cpu": cpu, "busy": busy, "stolen": max(stolen for _, stolen in shares.values())}
 
 
 def open_load(port: int, workload: Workload, *, rate: float, seconds: float, warmup: float, number: int,
@@ -58,6 +62,13 @@ def overloaded(result: Result) -> str | None:
     return f"the generator was {result.busy:.0%} busy" if result.busy > BUSY else None
 
 
+def no_peak(found: wrk.Peak) -> str | None:
+    """Why a run of wrk says nothing of the server's most."""
+    if found.errors:
+        return f"{found.errors} of {found.requests} requests failed"
+    return f"wrk was {found.busy:.0%} busy" if found.busy > BUSY else None
+
+
 def peak(stack: Stack, workload: Workload, *, seconds: int, number: int, cpus: Sequence[int]) -> wrk.Peak:
     """A run of wrk: closed load, for the most that is served."""
     kind = marked(workload.kinds[0], number)
@@ -65,21 +76,23 @@ def peak(stack: Stack, workload: Workload, *, seconds: int, number: int, cpus: S
     return wrk.run(stack.origin, call, seconds=seconds, connections=workload.peak_connections, cpus=cpus)
 
 
-def locust(stack: Stack, workload: Workload, *, seconds: float, folder: Path, cpus: Sequence[int]) -> dict[str, Any]:
+def locust(stack: Stack, workload: Workload, *, rate: float, seconds: float, folder: Path,
+           cpus: Sequence[int]) -> dict[str, Any]:  # fmt: skip
     """A run of locust, at a rate that it can be trusted with."""
     record = folder / f"locust-{workload.name}-{stack.arm.name}.json"
-    rate = {"events": 0.5}.get(workload.name, LOCUST_RATE / LOCUST_USERS)
     command = [
         program("locust"), "-f", "loadtest", "--headless", "--only-summary", "--strict", "-H", stack.origin,
-        "-u", str(LOCUST_USERS), "-r", "100", "-t", f"{seconds + 1:.0f}s", "--rate", str(rate), "--warmup", "1",
-        "--record", str(record), workload.user,
+        "-u", str(LOCUST_USERS), "-r", "100", "-t", f"{seconds + LOCUST_WARMUP:.0f}s",
+        "--rate", str(rate / LOCUST_USERS), "--warmup", str(LOCUST_WARMUP), "--record", str(record), workload.user,
     ]  # fmt: skip
     command = ["taskset", "-c", ",".join(map(str, cpus)), *command]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + 3 * GRACE_SECONDS)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS)
     with (folder / "locust.log").open("a") as log:
         log.write(done.stdout + done.stderr)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"corrected": {}, "uncorrected": {}, "failures": {}}
     with suppress(OSError):
-        found = json.loads(record.read_text())
+        found |= json.loads(record.read_text())
         record.unlink()
-    return {**found, "exit": done.returncode, "rate": rate * LOCUST_USERS}
+    if missed := found.pop("missed", 0):
+        found["failures"]["start never made"] = missed
+    return {"result": found, "void": None if done.returncode in FINDINGS else f"locust ended with {done.returncode}"}

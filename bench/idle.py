@@ -3,14 +3,29 @@
 import base64
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from bench import machine
+from bench.stack import Stack
+from bench.workloads import IDLE, WEBSOCKET
 
 TIMEOUT_SECONDS = 10.0
 TEXT_FRAME = b"\x81"
 COMPRESSED_FRAME = b"\xc1"  # from servers that take the offer of permessage-deflate
+
+
+@contextmanager
+def waiting(up: Stack, kind: str) -> Iterator[dict[str, Any]]:
+    """Have IDLE connections of a kind wait; yield what each costs all workers in KiB. No kind: none."""
+    if not kind:
+        yield {}
+        return
+    before = _kib(up)
+    opened = websockets if kind == WEBSOCKET else keepalives
+    with opened(up.port, IDLE):
+        yield {"kind": kind, "connections": IDLE, "kib": (_kib(up) - before) / IDLE}
 
 
 @contextmanager
@@ -27,9 +42,9 @@ def keepalives(port: int, count: int) -> Iterator[list[socket.socket]]:
         yield sockets
 
 
-def kib(pids: Sequence[int]) -> int:
+def _kib(up: Stack) -> int:
     """Proportional memory of all workers."""
-    return sum(machine.pss_kib(pid) for pid in pids)
+    return sum(machine.pss_kib(pid) for pid in up.worker_pids())
 
 
 @contextmanager

@@ -5,14 +5,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bench.arms import Arm
-from bench.workloads import BY_NAME, HTTP, SOCKETS, Workload
+from bench.arms import ASGI, Arm
+from bench.arms import BY_NAME as BY_ARM
+from bench.workloads import BY_NAME, Workload
 
 AGAIN = " again"  # the A/A control: the first arm under another name
-START_SECONDS = 2.5  # start, readiness, stop
-PROCESS_SECONDS = 0.4  # what starting the generator costs
-LOCUST_SECONDS = 4.0
-IDLE_SECONDS = 3.0
+FLOOR_RATES = (100, 1_000, 4_000, 10_000, 16_000)  # requests per second against nginx alone
+LONGEST = 2.5  # times the mode's own length, for work so slow that there are few requests
+SLOW = 100.0  # milliseconds of work's own that make it so
+
+# Seconds, as measured
+START_SECONDS = 2.0  # start, readiness, stop, and what the counters cost
+VERIFY_SECONDS = 2.2  # the same, and the comparison
+PROCESS_SECONDS = 0.15  # what starting the generator costs
+LOCUST_SECONDS = 2.0  # the same of locust, and its warm-up
+IDLE_SECONDS = 0.3  # to open the connections that wait
+REPORT_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +36,14 @@ class Mode:
     probe: float
     fractions: Sequence[float]  # of the rate that the weakest arm holds; common to all arms
     workloads: Sequence[str]
-    sockets: float  # length of locust's runs; 0: none
+    locust: float  # length of its runs
     peaks: bool = True  # in every round, or in the search alone
 
 
-QUICK = Mode("quick", 3, 0.2, 0.6, 1, 2, 0.6, (0.5,), ("plaintext", "database", "wait"), 0, False)
-NORMAL = Mode("normal", 3, 0.3, 1.7, 1, 4, 1.2, (0.6,), tuple(w.name for w in HTTP), 4)
-FULL = Mode("full", 10, 5, 20, 5, 9, 10, (0.25, 0.5, 0.75, 0.9), tuple(w.name for w in HTTP), 30)
+EVERY = tuple(BY_NAME)
+QUICK = Mode("quick", 3, 0.15, 0.4, 1, 2, 0.5, (0.5,), ("plaintext", "database", "wait", "idle"), 0, False)
+NORMAL = Mode("normal", 3, 0.3, 1.3, 1, 4, 1.0, (0.6,), EVERY, 3)
+FULL = Mode("full", 10, 2, 10, 3, 8, 5, (0.3, 0.6, 0.9), EVERY, 20)
 MODES = {mode.name: mode for mode in (QUICK, NORMAL, FULL)}
 
 
@@ -43,7 +52,7 @@ class Step:
     """One thing to measure; its number marks its requests in nginx's log and its file among the results."""
 
     number: int
-    what: str  # search, peak, rate, idle, locust
+    what: str  # search, rate, peak, check
     workload: Workload
     fraction: float = 0.0
     seconds: float = 0.0
@@ -76,33 +85,56 @@ def plan(mode: Mode, arms: Sequence[Arm], seed: int) -> list[Visit]:
         for label in labels:
             name = label.removesuffix(AGAIN)
             folder = f"round-{number:02}-{label.replace(' ', '-')}"
-            visits.append(Visit(folder, name, label, number, [*_round(mode, numbers)]))
+            visits.append(Visit(folder, name, label, number, _round(mode, BY_ARM[name], numbers)))
     return visits
 
 
 def _search(mode: Mode, arm: Arm, numbers: Iterator[int]) -> Visit:
     count = partial(next, numbers)
-    seconds = mode.peak + PROCESS_SECONDS + mode.probes * (mode.probe + PROCESS_SECONDS)
-    steps = [Step(count(), "idle", BY_NAME["plaintext"], seconds=IDLE_SECONDS)]
-    steps += [Step(count(), "search", BY_NAME[name], seconds=seconds) for name in mode.workloads]
-    if mode.sockets:
-        seconds = mode.sockets + LOCUST_SECONDS
-        steps.append(Step(count(), "locust", BY_NAME["plaintext"], seconds=seconds))
-        if arm.asgi:
-            steps += [Step(count(), "locust", workload, seconds=seconds) for workload in SOCKETS]
+    steps = [
+        Step(count(), "search", one, seconds=_search_seconds(mode, arm, one)) for one in _of(mode, arm) if not one.rate
+    ]
+    if mode.locust and arm == ASGI:  # our own generator and locust should agree
+        seconds = mode.locust + LOCUST_SECONDS + mode.probe + PROCESS_SECONDS
+        steps.append(Step(count(), "check", BY_NAME["plaintext"], seconds=seconds))
     return Visit(f"search-{arm.name}", arm.name, arm.name, 0, steps)
 
 
-def _round(mode: Mode, numbers: Iterator[int]) -> list[Step]:
+def _round(mode: Mode, arm: Arm, numbers: Iterator[int]) -> list[Step]:
+    """Memory of connections that wait is measured first: later they would get what others have given back."""
     count = partial(next, numbers)
-    seconds = mode.warmup + mode.measure + PROCESS_SECONDS
-    workloads = [BY_NAME[name] for name in mode.workloads]
-    steps = [Step(count(), "rate", one, fraction, seconds) for one in workloads for fraction in mode.fractions]
+    workloads = sorted(_of(mode, arm), key=lambda one: not one.waiting)
+    steps = [
+        Step(count(), "rate", one, fraction, _seconds(mode, one))
+        for one in workloads for fraction in ((0.0,) if one.rate else mode.fractions)
+    ]  # fmt: skip
     if mode.peaks:  # a closed load of a mix would say nothing of its parts
-        single = [one for one in workloads if len(one.kinds) == 1]
+        single = [one for one in workloads if len(one.kinds) == 1 and not one.rate]
         steps += [Step(count(), "peak", one, seconds=mode.peak + PROCESS_SECONDS) for one in single]
     return steps
 
 
-def total_seconds(visits: Sequence[Visit]) -> float:
-    return sum(visit.seconds for visit in visits)
+def _of(mode: Mode, arm: Arm) -> list[Workload]:
+    return [one for one in map(BY_NAME.__getitem__, mode.workloads) if arm.asgi or not one.asgi_only]
+
+
+def _search_seconds(mode: Mode, arm: Arm, workload: Workload) -> float:
+    probe = mode.probe * (LONGEST if workload.own >= SLOW and not arm.asgi else 1)
+    return mode.peak + PROCESS_SECONDS + mode.probes * (mode.warmup + probe + PROCESS_SECONDS)
+
+
+def _seconds(mode: Mode, workload: Workload) -> float:
+    if workload.by_locust:
+        return mode.locust + LOCUST_SECONDS
+    measure = mode.measure * (LONGEST if workload.own >= SLOW else 1)
+    return mode.warmup + measure + PROCESS_SECONDS + (IDLE_SECONDS if workload.waiting else 0)
+
+
+def prepare_seconds(mode: Mode, arms: Sequence[Arm]) -> float:
+    """The generator's floor, and the comparison of the answers."""
+    return len(FLOOR_RATES) * (mode.warmup + mode.probe + PROCESS_SECONDS) + len(arms) * VERIFY_SECONDS
+
+
+def total_seconds(mode: Mode, arms: Sequence[Arm], visits: Sequence[Visit]) -> float:
+    """The whole run, from the first start to the report."""
+    return prepare_seconds(mode, arms) + sum(visit.seconds for visit in visits) + REPORT_SECONDS

@@ -9,43 +9,60 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import plots
-from bench.figures import Figures, Row, share_of_busiest
+from bench.figures import Figures
 from bench.results import Results
+from bench.rows import Alone, Row, alone, verdicts
+from bench.stats import short
+from bench.validity import validity
 from bench.workloads import BY_NAME
 
 HEADINGS = ("workload", "against", "rate", "percentile", "ASGI ms", "other ms", "latency ratio", "latency", "CPU ratio",
-            "holds the objective up to", "peak ratio (wrk)", "peak", "predicted")  # fmt: skip
+            "holds the objective up to", "peak ratio (wrk)", "peak", "peaks limited by", "predicted")  # fmt: skip
+HEADINGS_ALONE = ("workload", "arm", "rate", "n", "p50 ms", "p99 ms", "p99 from the real start", "KiB per connection",
+                  "failed")  # fmt: skip
 CLEAR = 1.3  # a search is made once for each arm, so only a large difference counts
-READY_PROBES = 5  # readiness checks, which nginx does not log
 PAGE = Path(__file__).with_name("report.html")
 
 
 def build(folder: Path, console: Console) -> None:
-    """Write report.html and the plots, and print the table."""
+    """Write report.html and the plots, and print the tables."""
     figures = Figures(Results(folder))
-    rows = figures.rows()
-    drawn = {}
-    for name in figures.workloads():
-        title, rates = BY_NAME[name].title, figures.common_rates(name)
-        drawn[f"curve-{name}"] = plots.curve(figures, name, title, figures.about["objective"] + BY_NAME[name].own)
-        if rates:
-            drawn[f"percentiles-{name}"] = plots.percentiles(figures, name, title, rates[-1])
-    drawn |= {"workers": plots.workers(figures), "memory": plots.memory(figures), "forest": plots.forest(rows)}
+    rows, single = verdicts(figures), alone(figures)
+    drawn = pictures(figures, rows, single)
     for name, svg in drawn.items():
         (folder / f"{name}.svg").write_text(svg)
-    (folder / "report.html").write_text(page(figures, rows, drawn))
+    (folder / "report.html").write_text(page(figures, rows, single, drawn))
     console.print(terminal(rows))
-    for line in validity(figures):
+    if sockets := [one for one in single if BY_NAME[one.workload].asgi_only]:
+        console.print(terminal_alone(sockets))
+    for line in validity(figures, single):
         console.print(f"  {line}")
     console.print(f"  report: {folder / 'report.html'}")
+
+
+def pictures(figures: Figures, rows: Sequence[Row], single: Sequence[Alone]) -> dict[str, str]:
+    """Every plot by the name of its file."""
+    drawn = {"forest": plots.forest(rows), "workers": plots.workers(figures)}
+    for name in figures.searched():
+        work = BY_NAME[name]
+        drawn[f"curve-{name}"] = plots.curve(figures, name, work.title, figures.about["objective"] + work.own)
+    for name in figures.workloads():
+        for rate in figures.common_rates(name)[-1:]:
+            drawn[f"percentiles-{name}"] = plots.percentiles(figures, name, BY_NAME[name].title, rate)
+    if waiting := [one for one in single if BY_NAME[one.workload].waiting]:
+        drawn["memory"] = plots.memory(waiting)
+    if sockets := [one for one in single if BY_NAME[one.workload].by_locust]:
+        drawn["sockets"] = plots.latencies(sockets)
+    return drawn
 
 
 def cells(row: Row) -> tuple[str, ...]:
     """One line of the verdict table."""
     return (
         row.title, row.other, f"{row.rate:.0f}/s", f"p{row.percent:g} (n = {row.n})",
-        _number(row.ours), _number(row.theirs), str(row.latency), row.words, str(row.cpu), _held(row),
-        "-" if math.isnan(row.peak.ratio) else str(row.peak), row.peak_words, f"{row.predicted}: {_hit(row)}",
+        short(row.ours), short(row.theirs), str(row.latency), row.words, str(row.cpu), _held(row),
+        str(row.peak), row.peak_words, " and ".join(row.peak_limits),
+        f"{row.predicted}: {_hit(row)}" if row.predicted else "-",
     )  # fmt: skip
 
 
@@ -55,40 +72,38 @@ def terminal(rows: Iterable[Row]) -> Table:
     for heading in ("workload", "against", "latency, ASGI / other", "ratio", "in words", "CPU ratio", "holds up to"):
         table.add_column(heading)
     for row in rows:
-        both = f"{_number(row.ours)} / {_number(row.theirs)} ms, p{row.percent:g} at {row.rate:.0f}/s"
+        both = f"{short(row.ours)} / {short(row.theirs)} ms, p{row.percent:g} at {row.rate:.0f}/s"
         table.add_row(row.title, row.other, both, str(row.latency), row.words, str(row.cpu), _held(row))
     return table
 
 
-def validity(figures: Figures) -> list[str]:
-    """Whether the figures may be believed."""
-    verified = [f"{arm}: {'; '.join(found)}" for arm, found in figures.verified.items() if found]
-    shares = {arm: share_of_busiest((run for run in figures.runs if run["arm"] == arm), figures.about["workers"])
-              for arm in figures.arms()}  # fmt: skip
-    balance = ", ".join(f"{arm} {share:.2f}" for arm, share in shares.items() if not math.isnan(share))
-    lines = [
-        "answers alike, byte for byte" if not verified else f"ANSWERS DIFFER: {verified}",
-        f"{len(figures.void)} of {len(figures.runs)} runs void",
-        f"most loaded worker against the mean: {balance}",
-        f"most time stolen by the hypervisor: {max((run['stolen'] for run in figures.runs), default=0):.1%}",
-    ]
-    for name, counts in figures.visits.items():
-        if counts["app"] is not None and not 0 <= counts["app"] - counts["nginx"] <= READY_PROBES:
-            lines.append(f"{name}: nginx passed {counts['nginx']} requests on, the app counted {counts['app']}")
-    lines += [f"void: {run['label']}, {run['workload']}, {run['what']}: {run['void']}" for run in figures.void]
-    lines += [f"drifts with time: {name}" for name in figures.drifting()]
-    return lines
+def cells_alone(one: Alone) -> tuple[str, ...]:
+    """One line of the table of the arms by themselves."""
+    return (
+        one.title, one.label, f"{one.rate:.0f}/s", str(one.n), str(one.p50), str(one.p99), str(one.uncorrected),
+        str(one.kib), one.failed() or "0",
+    )  # fmt: skip
 
 
-def page(figures: Figures, rows: Sequence[Row], drawn: dict[str, str]) -> str:
+def terminal_alone(single: Iterable[Alone]) -> Table:
+    """What WSGI has no counterpart of."""
+    table = Table(title="Websockets and event streams, which WSGI has not: median of the rounds (interval)")
+    for heading in HEADINGS_ALONE:
+        table.add_column(heading)
+    for one in single:
+        table.add_row(*cells_alone(one))
+    return table
+
+
+def page(figures: Figures, rows: Sequence[Row], single: Sequence[Alone], drawn: dict[str, str]) -> str:
     """The HTML page, whole in itself."""
     about = figures.about
     parts = {
         "TITLE": f"Benchmark of {about['begun']} ({about['mode']})",
         "VERDICT": html_table(HEADINGS, (cells(row) for row in rows)),
-        "VALIDITY": "".join(f"<li>{html.escape(line)}</li>" for line in validity(figures)),
+        "VALIDITY": "".join(f"<li>{html.escape(line)}</li>" for line in validity(figures, single)),
         "PLOTS": "".join(f"<figure>{_inline(drawn[name])}</figure>" for name in sorted(drawn, key=_order)),
-        "LOCUST": html_table(("arm", "users", "rate", "p50", "p99", "uncorrected p99", "failures"), _locust(figures)),
+        "ALONE": html_table(HEADINGS_ALONE, map(cells_alone, single)),
         "PREDICTIONS": html_table(("workload", "expected", "because"), (
             (BY_NAME[name].title, told["winner"], told["reason"]) for name, told in about["predictions"].items()
         )),
@@ -115,26 +130,16 @@ def compare(a: Path, b: Path, console: Console) -> None:
     from bench.compare import lines
 
     table = Table(title=f"{a.name} (A) and {b.name} (B)")
-    for heading in ("workload", "arm", "figure", "A", "B", "B by A", "in words"):
+    for heading in ("workload", "arm", "figure", "A", "B", "B by A", "in words", "at"):
         table.add_column(heading)
     for line in lines(Figures(Results(a)), Figures(Results(b))):
         table.add_row(*line)
     console.print(table)
 
 
-def _locust(figures: Figures) -> Iterable[Sequence[object]]:
-    from bench.histogram import Histogram
-
-    for run in figures.of("locust", valid=False):
-        found = run["locust"]
-        for name, buckets in found.get("corrected", {}).items():
-            both = Histogram(buckets), Histogram(found["uncorrected"][name])
-            failures = sum(found["failures"].values())
-            p50, p99, raw = both[0].percentile(50), both[0].percentile(99), both[1].percentile(99)
-            yield run["arm"], name, f"{found['rate']:g}/s", p50, p99, raw, failures or run["void"] or 0
-
-
 def _held(row: Row) -> str:
+    if math.isnan(row.sustainable[0]):
+        return "-"  # measured at a fixed rate
     held = [
         f"{'≥ ' if limited else ''}{rate:.0f}/s" for rate, limited in zip(row.sustainable, row.limited, strict=True)
     ]
@@ -153,10 +158,6 @@ def _hit(row: Row) -> str:
     if not found:
         return "open"
     return "hit" if found == {row.predicted} else "missed" if row.predicted not in found else "in part"
-
-
-def _number(milliseconds: float) -> str:
-    return "-" if math.isnan(milliseconds) else f"{milliseconds:.3g}"
 
 
 def _order(name: str) -> tuple[bool, str]:

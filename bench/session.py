@@ -2,6 +2,7 @@
 
 import math
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,15 @@ from bench import counters, dataset, generators, idle, machine, stack, verify
 from bench.arms import BY_NAME, Arm
 from bench.generators import Meter
 from bench.openload import Result
-from bench.plan import Mode, Step, Visit
+from bench.plan import FLOOR_RATES, LONGEST, Mode, Step, Visit
 from bench.results import Results
 from bench.search import Probe, search
 from bench.stack import Stack
 from bench.workloads import BY_NAME as WORKLOADS
-from bench.workloads import IDLE, LOWEST, Workload
+from bench.workloads import LOWEST, Workload
 
-FLOOR_RATES = (100, 1_000, 4_000, 10_000, 16_000)  # requests per second
 ENOUGH_REQUESTS = 40  # in one measured run; slow work is watched for longer, within bounds
 LOG_LINES = 50  # that are kept of nginx's log once it is counted
-LONGEST = 2.5  # times the mode's own length
 
 Say = Callable[[str], None]
 
@@ -44,8 +43,7 @@ class Session:
 
     def prepare(self, say: Say) -> None:
         """The generator's own floor, and whether all arms answer alike."""
-        self.environment = dataset.prepare(self.results.folder / "data")
-        self.answers = dataset.ANSWERS
+        self.environment, self.answers = dataset.prepare(self.results.folder / "data")
         if not self.results.extra("floor"):
             say("generator against nginx alone")
             self.results.save_extra("floor", self._floor())
@@ -58,8 +56,8 @@ class Session:
         done(sum(step.seconds for step in visit.steps) - sum(step.seconds for step in steps))
         if not steps:
             return
-        logs = self.results.logs / visit.name
-        arm = BY_NAME[visit.arm]
+        logs, arm, begun = self.results.logs / visit.name, BY_NAME[visit.arm], time.monotonic()
+        (logs / "nginx.log").unlink(missing_ok=True)  # of a visit that was interrupted: counted already
         taken: dict[int, dict[str, Any]] = {}
         up: Stack | None = None
         try:
@@ -74,10 +72,12 @@ class Session:
                         self.failed.append(f"{visit.label}, {step.workload.title}, {step.what}: {error}")
                     done(step.seconds)
         finally:
-            self._count(taken, logs, visit, up)
+            planned = visit.seconds - sum(step.seconds for step in visit.steps if step not in steps)
+            times = {"planned": planned, "took": time.monotonic() - begun}
+            self._count(taken, logs, visit, up, times)
 
     def _measure(self, up: Stack, step: Step, visit: Visit) -> dict[str, Any]:
-        meter = Meter(up)
+        meter = Meter(up, self.cpus)
         figures: dict[str, Any] = getattr(self, f"_{step.what}")(up, step)
         about = {
             "number": step.number, "what": step.what, "workload": step.workload.name, "arm": visit.arm,
@@ -86,16 +86,26 @@ class Session:
         return {**about, **meter.read(), **figures}
 
     def _rate(self, up: Stack, step: Step) -> dict[str, Any]:
-        rate = self.common_rate(step.workload, step.fraction)
-        seconds = _long_enough(self.mode.measure, rate)
-        found = self._open(up.port, step, rate, seconds, self.mode.warmup)
-        return {"generator": "open load", "rate": rate, "sent": found["result"]["sent"], "open": 0, **found}
+        work = step.workload
+        if work.by_locust:
+            return self._locust(up, work, work.rate)
+        rate = work.rate or self.common_rate(work, step.fraction)
+        with idle.waiting(up, work.waiting) as memory:
+            found = self._open(up.port, step, rate, _long_enough(self.mode.measure, rate), self.mode.warmup)
+        sent = found["result"]["sent"]
+        return {"generator": "open load", "rate": rate, "sent": sent, "open": 0, "memory": memory, **found}
+
+    def _check(self, up: Stack, step: Step) -> dict[str, Any]:
+        """One cell by both generators, one after the other."""
+        theirs = self._locust(up, step.workload, generators.LOCUST_RATE)
+        ours = self._open(up.port, step, generators.LOCUST_RATE, self.mode.probe, self.mode.warmup)
+        counts = {"sent": ours["result"]["sent"], "void": theirs["void"] or ours["void"]}
+        return {**theirs, **counts, "ours": ours["result"]}
 
     def _peak(self, up: Stack, step: Step) -> dict[str, Any]:
         found = generators.peak(up, step.workload, seconds=self.mode.peak, number=step.number, cpus=self.cpus.generator)
-        figures = {"rate": found.rate, "errors": found.errors, "mean": found.mean, "p50": found.p50, "p99": found.p99}
-        open_at_end = step.workload.peak_connections
-        return {"generator": "wrk", "sent": found.requests, "open": open_at_end, "void": None, **figures}
+        figures = {"rate": found.rate, "void": generators.no_peak(found)}
+        return {"generator": "wrk", "sent": found.requests, "open": step.workload.peak_connections, **figures}
 
     def _search(self, up: Stack, step: Step) -> dict[str, Any]:
         """The peak of a closed load is where the search begins; each probe is a point of the curve."""
@@ -112,31 +122,19 @@ class Session:
 
         first = generators.peak(up, step.workload, seconds=self.mode.peak, number=step.number, cpus=self.cpus.generator)
         high = max(min(first.rate * 0.9, step.workload.most), LOWEST)
-        objective = self.objective + step.workload.own
-        found = search(probe, low=max(high / 20, 1.0), high=high, objective=objective, probes=self.mode.probes)
+        low, objective = max(high / 20, 1.0), self.objective + step.workload.own
+        found = search(probe, low=low, high=high, objective=objective, probes=self.mode.probes)
         sent = first.requests + sum(point["result"]["sent"] for point in points)
         return {
-            "generator": "open load", "peak": first.rate, "sustainable": found.rate, "limited": found.limited,
-            "points": points, "sent": sent, "open": step.workload.peak_connections, "void": None,
+            "generator": "open load", "low": low, "sustainable": found.rate, "limited": found.limited, "points": points,
+            "sent": sent, "open": step.workload.peak_connections, "void": None,
         }  # fmt: skip
 
-    def _idle(self, up: Stack, step: Step) -> dict[str, Any]:
-        """Memory of waiting connections, and the latency of others beside them."""
-        before = idle.kib(up.worker_pids())
-        opened = idle.websockets if up.arm.asgi else idle.keepalives
-        with opened(up.port, IDLE):
-            after = idle.kib(up.worker_pids())
-            found = self._open(up.port, step, 100.0, 1.0, 0.2)
-        kind = "websocket" if up.arm.asgi else "keep-alive connection"
-        figures = {"kind": kind, "connections": IDLE, "kib": (after - before) / IDLE, "idle_kib": before}
-        return {"generator": "open load", "rate": 100.0, "sent": found["result"]["sent"], "open": 0, **figures, **found}
-
-    def _locust(self, up: Stack, step: Step) -> dict[str, Any]:
+    def _locust(self, up: Stack, workload: Workload, rate: float) -> dict[str, Any]:
         found = generators.locust(
-            up, step.workload, seconds=self.mode.sockets, folder=self.results.logs, cpus=self.cpus.generator
+            up, workload, rate=rate, seconds=self.mode.locust, folder=self.results.logs, cpus=self.cpus.generator
         )
-        void = None if found["exit"] == 0 else f"locust ended with {found['exit']}"
-        return {"generator": "locust", "sent": None, "open": 0, "void": void, "locust": found}
+        return {"generator": "locust", "rate": rate, "sent": None, "open": 0, **found}
 
     def _open(self, port: int, step: Step, rate: float, seconds: float, warmup: float) -> dict[str, Any]:
         result = generators.open_load(
@@ -146,15 +144,16 @@ class Session:
         return {"result": result.as_dict(), "void": generators.overloaded(result)}
 
     def common_rate(self, workload: Workload, fraction: float) -> float:
-        """A part of what the weakest arm holds: the same rate for all arms."""
-        rates = [
-            one["sustainable"]
-            for one in self.results.all()
-            if one["what"] == "search" and one["workload"] == workload.name
-        ]
-        return max(LOWEST, fraction * min(rates, default=LOWEST))
+        """A part of what the weakest arm holds: the same rate for all arms.
 
-    def _count(self, taken: dict[int, dict[str, Any]], logs: Path, visit: Visit, up: Stack | None) -> None:
+        Of an arm of which no probe held, where the search began is taken: the probes may have failed by the generator.
+        """
+        searches = [one for one in self.results.all() if one["what"] == "search" and one["workload"] == workload.name]
+        return max(LOWEST, fraction * min((one["sustainable"] or one["low"] for one in searches), default=LOWEST))
+
+    def _count(
+        self, taken: dict[int, dict[str, Any]], logs: Path, visit: Visit, up: Stack | None, times: dict[str, float]
+    ) -> None:
         """Compare what the client, nginx and the app have counted, and keep the steps."""
         log = logs / "nginx.log"
         seen, passed = counters.nginx_counts(log) if log.exists() else ({}, 0)
@@ -167,7 +166,8 @@ class Session:
                 figures["void"] = figures["void"] or problem
             self.results.save(number, figures)
         visits = self.results.extra("visits")
-        visits[visit.name] = {"nginx": passed, "app": up.counted if up else None}
+        left_open = sum(figures["open"] for figures in taken.values())
+        visits[visit.name] = {"nginx": passed, "app": up.counted if up else None, "open": left_open, **times}
         self.results.save_extra("visits", visits)
         if log.exists():
             log.write_text("".join(log.read_text(errors="replace").splitlines(keepends=True)[-LOG_LINES:]))
@@ -175,9 +175,9 @@ class Session:
     def _floor(self) -> dict[str, Any]:
         points = []
         with stack.floor(self.cpus, self.results.logs) as port:
-            for rate in FLOOR_RATES if self.mode.sockets else FLOOR_RATES[1:4]:
+            for rate in FLOOR_RATES:
                 result = generators.open_load(
-                    port, WORKLOADS["plaintext"], rate=rate, seconds=1.0, warmup=0.2, number=0,
+                    port, WORKLOADS["plaintext"], rate=rate, seconds=self.mode.probe, warmup=self.mode.warmup, number=0,
                     cpus=self.cpus.generator, seed=self.seed, answers={},
                 )  # fmt: skip
                 points.append({"rate": rate, "result": result.as_dict(), "void": generators.overloaded(result)})

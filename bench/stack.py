@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import machine, processes
+from bench import counters, machine, processes
 from bench.arms import Arm, program
+from bench.counters import COUNTS
 from bench.processes import NotStarted, Process
 from ops import nginx, wait
 
@@ -35,7 +36,7 @@ class Stack:
     folder: Path
     app: Process
     proxy: Process
-    counted: int | None = None  # after the end: requests by the workers' own count, None where they do not count
+    counted: int | None = None  # after the end: requests by the workers' own count, None where one left none
 
     @property
     def origin(self) -> str:
@@ -61,7 +62,7 @@ def serving(arm: Arm, *, workers: int, cpus: machine.Cpus, logs: Path, environme
             "BENCH_ENDPOINTS": "1", "ACCESS_LOG": "0", "MIGRATE": "1", "INSTANCE": "app",
             "WEB_CONCURRENCY": str(workers), "LOG_LEVEL": "warning", "PYTHONWARNINGS": "ignore",
             "MAX_BODY_BYTES": str(MOST_BODY),
-            "BENCH_COUNTS": str(folder / "counts"), "SOCKET_DIR": str(folder / "app"), "DATA_DIR": str(folder / "data"),
+            COUNTS: str(folder / "counts"), "SOCKET_DIR": str(folder / "app"), "DATA_DIR": str(folder / "data"),
             **environment,
         }  # fmt: skip
         app = _start_app(arm, folder, workers, cpus, logs / "app.log", env)
@@ -76,8 +77,7 @@ def serving(arm: Arm, *, workers: int, cpus: machine.Cpus, logs: Path, environme
             finally:
                 proxy.stop(signal.SIGQUIT)
             app.stop()
-            counts = [int(path.read_text()) for path in (folder / "counts").iterdir()]
-            up.counted = sum(counts) if len(counts) == workers else None
+            up.counted = counters.left(folder / "counts", 1 if arm.one_process else workers)
         finally:
             app.stop()
 

@@ -8,7 +8,8 @@ from bench.openload import Kind
 
 HELLO = "Hello, World!"
 UPLOAD = "x" * 65_536
-IDLE = 500  # websockets that only wait
+IDLE = 500  # connections that only wait
+KEEP_ALIVE, WEBSOCKET = "keep-alive connection", "websocket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,13 @@ class Workload:
     asgi_only: bool = False
     own: float = 0.0  # milliseconds that the work itself takes; the objective comes on top
     most: float = math.inf  # requests per second that no arm can reach; the search begins no higher
+    rate: float = 0.0  # requests per second; 0: a part of what the weakest arm holds, found by a search
+    waiting: str = ""  # the kind of connection of which so many wait beside the load
+
+    @property
+    def by_locust(self) -> bool:
+        """Whether locust drives it: what is no plain request."""
+        return not self.kinds
 
 
 def _one(name: str, path: str, expected: str, method: str = "GET", body: str = "") -> tuple[Kind, ...]:
@@ -65,14 +73,28 @@ HTTP = (
         "threads are used up at workers x threads / 0.1 s, an event loop is not", 64, own=100,
     ),
 )  # fmt: skip
-SOCKETS = (
-    Workload("echo", "websocket echo", (), "WS /ws/echo", "EchoUser", "asgi", "WSGI has none", asgi_only=True),
+# The same plain text at a rate that every arm holds. Few requests beside many connections: what counts is whether these
+# are in the way, and what each costs in memory.
+IDLING = (
     Workload(
-        "events", "server-sent events", (), "SSE /events", "EventsUser", "asgi", "WSGI would hold a thread for each",
-        asgi_only=True,
+        "idle-websockets", f"plain text beside {IDLE} idle websockets", _one("plaintext", "/plaintext", HELLO),
+        "plaintext", "PlaintextUser", "asgi", "WSGI has none", asgi_only=True, rate=400, waiting=WEBSOCKET,
+    ),
+    Workload(
+        "idle", f"plain text beside {IDLE} idle connections", _one("plaintext", "/plaintext", HELLO), "plaintext",
+        "PlaintextUser", "tie", "they wait in nginx; no app server sees them", rate=400, waiting=KEEP_ALIVE,
     ),
 )  # fmt: skip
-ALL = HTTP + SOCKETS
+SOCKETS = (
+    Workload(
+        "echo", "websocket echo", (), "WS /ws/echo", "EchoUser", "asgi", "WSGI has none", asgi_only=True, rate=200,
+    ),
+    Workload(
+        "events", "server-sent events", (), "SSE /events", "EventsUser", "asgi", "WSGI would hold a thread for each",
+        asgi_only=True, rate=40,
+    ),
+)  # fmt: skip
+ALL = (*HTTP, *IDLING, *SOCKETS)
 BY_NAME = {workload.name: workload for workload in ALL}
 
 

@@ -24,5 +24,5 @@ class Schedule:
         return max(0.0, self.due - now)
 
     def missed(self, now: float) -> int:
-        """How many starts are overdue and not made up for: what a test leaves behind when it ends."""
-        return int((now - self.due) / self.interval) + 1 if now > self.due else 0
+        """How many starts were due and not made, besides the one that is under way: what a test leaves at its end."""
+        return int(max(0.0, now - self.due) / self.interval)

@@ -1,8 +1,10 @@
 """A websocket of a user: one connection that comes back after it was closed, as a page's does."""
 
+from contextlib import suppress
 from typing import Any
 
-from websocket import WebSocket, create_connection  # pure Python, so it waits the way gevent wants it
+# pure Python, so it waits the way gevent wants it
+from websocket import WebSocket, WebSocketException, create_connection
 
 TIMEOUT_SECONDS = 10.0
 
@@ -14,6 +16,13 @@ class Closed(Exception):
 def connect(host: str, path: str) -> WebSocket:
     """Open a websocket at the place of an HTTP host."""
     return create_connection("ws" + host.removeprefix("http").rstrip("/") + path, timeout=TIMEOUT_SECONDS)
+
+
+def close(socket: WebSocket) -> None:
+    """Say goodbye and hang up: WebSocket.close() waits for the answer, and swallows the end of a user meanwhile."""
+    with suppress(OSError, WebSocketException):
+        socket.send_close()
+    socket.shutdown()  # type: ignore[no-untyped-call]
 
 
 def receive(socket: WebSocket) -> str | bytes:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from locust import task
 from websocket import WebSocketException
 
-from loadtest._socket import TIMEOUT_SECONDS, connect
+from loadtest._socket import TIMEOUT_SECONDS, close, connect
 from loadtest._user import ScheduledUser
 
 NAME = "/events"
@@ -52,7 +52,7 @@ class EventsUser(ScheduledUser):
                     return self.fired("SSE", NAME, sent, sent, len(text))
             self.fired("SSE", NAME, sent, sent, 0, "the message did not come")
         finally:
-            chat.close()
+            close(chat)
 
 
 def first_event(stream: HTTPResponse) -> str | None:

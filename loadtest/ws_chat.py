@@ -8,7 +8,7 @@ import gevent  # type: ignore[import-untyped]
 from locust import task
 from websocket import WebSocket, WebSocketException
 
-from loadtest._socket import TIMEOUT_SECONDS, Closed, connect, receive
+from loadtest._socket import TIMEOUT_SECONDS, Closed, close, connect, receive
 from loadtest._user import ScheduledUser
 
 NAME = "/ws/chat"
@@ -67,4 +67,4 @@ class ChatUser(ScheduledUser):
         super().on_stop()
         self.reader.kill()
         if self.socket is not None:
-            self.socket.close()
+            close(self.socket)

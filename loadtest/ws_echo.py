@@ -6,7 +6,7 @@ from random import choice, randbytes
 from locust import task
 from websocket import ABNF, WebSocket, WebSocketException
 
-from loadtest._socket import Closed, connect, receive
+from loadtest._socket import Closed, close, connect, receive
 from loadtest._user import ScheduledUser
 
 SIZE = 100  # bytes
@@ -36,4 +36,4 @@ class EchoUser(ScheduledUser):
     def on_stop(self) -> None:
         super().on_stop()
         if self.socket is not None:
-            self.socket.close()
+            close(self.socket)

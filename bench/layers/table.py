@@ -26,7 +26,7 @@ class Line:
     def reached(self) -> str:
         if self.goal is None:
             return ""
-        return "reached" if self.ratio.ratio >= self.goal else "NOT reached"
+        return "reached" if self.ratio.middle >= self.goal else "NOT reached"
 
 
 def lines(weighed: Mapping[str, Sequence[Weighed]], base: str, goals: Mapping[str, float | None]) -> list[Line]:

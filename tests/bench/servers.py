@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 
+LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!"
 Behave = Callable[[bytes, float], tuple[float, bytes]]  # request, seconds since the start: seconds to wait, the answer
 
@@ -18,15 +20,22 @@ def serving(behave: Behave) -> Iterator[int]:
     begun = time.monotonic()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        try:
             while True:
                 request = await reader.readuntil(b"\r\n\r\n")
+                length = LENGTH.search(request)
+                await reader.readexactly(int(length[1]) if length else 0)
                 delay, answer = behave(request, time.monotonic() - begun)
                 if delay:
                     await asyncio.sleep(delay)
                 writer.write(answer)
                 await writer.drain()
-        writer.close()
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # the client has gone
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def main() -> None:
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
@@ -34,9 +43,10 @@ def serving(behave: Behave) -> Iterator[int]:
         started.set()
         await stop.wait()
         server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        handlers = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in handlers:
             task.cancel()
-        await asyncio.sleep(0.05)
+        await asyncio.gather(*handlers, return_exceptions=True)
 
     stop = asyncio.Event()
     thread = threading.Thread(target=loop.run_until_complete, args=(main(),))

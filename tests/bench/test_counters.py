@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from pathlib import Path
 
-from bench.counters import imbalance, mismatch, nginx_counts
+from bench.counters import READY_PROBES, app_mismatch, imbalance, left, mismatch, nginx_counts
 
 
 def test_requests_are_counted_by_the_number_of_their_run_and_by_worker(tmp_path: Path) -> None:
@@ -35,6 +35,22 @@ def test_an_open_load_must_agree_to_the_request() -> None:
 def test_a_closed_load_may_leave_as_many_as_it_has_connections() -> None:
     assert mismatch(100, 132, open_at_end=32) is None
     assert mismatch(100, 133, open_at_end=32)
+
+
+def test_the_app_must_have_counted_what_nginx_passed_on() -> None:
+    """And readiness checks; and a closed load may end before a worker has taken its last requests."""
+    assert app_mismatch(10, 10) is None
+    assert app_mismatch(10, 10 + READY_PROBES) is None
+    assert app_mismatch(10, 11 + READY_PROBES)
+    assert app_mismatch(10, 9)
+    assert app_mismatch(10, 8, open_at_end=2) is None
+
+
+def test_a_worker_that_left_no_count_is_no_agreement(tmp_path: Path) -> None:
+    (tmp_path / "17").write_text("3")
+
+    assert left(tmp_path, 1) == 3
+    assert app_mismatch(3, left(tmp_path, 2)) == "not every worker left its count"
 
 
 def test_imbalance_is_the_busiest_worker_against_the_mean() -> None:

@@ -32,5 +32,5 @@ def test_a_ratio_is_taken_within_its_round() -> None:
 
     found = lines(rounds, "base", {"row": 0.6})[1]
 
-    assert found.ratio.ratio == 0.5
+    assert found.ratio.middle == 0.5
     assert found.reached == "NOT reached"

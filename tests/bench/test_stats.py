@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from bench.stats import Interval, drift, noise_floor, paired_ratio, verdict
+from bench.stats import NOTHING, Interval, drift, noise_floor, paired_ratio, spread, verdict
 
 
 def test_pairing_removes_what_both_figures_of_a_round_saw() -> None:
@@ -12,7 +12,7 @@ def test_pairing_removes_what_both_figures_of_a_round_saw() -> None:
 
     interval = paired_ratio([2 * speed for speed in machine], machine)
 
-    assert (interval.ratio, interval.low, interval.high) == (2, 2, 2)
+    assert (interval.middle, interval.low, interval.high) == (2, 2, 2)
 
 
 def test_the_interval_holds_the_true_ratio_in_most_experiments() -> None:
@@ -25,6 +25,16 @@ def test_the_interval_holds_the_true_ratio_in_most_experiments() -> None:
         return interval.low <= 1.2 <= interval.high
 
     assert sum(experiment() for _ in range(60)) >= 48
+
+
+def test_the_spread_of_three_rounds_is_from_the_least_to_the_most() -> None:
+    assert spread([7.0, 1.0, 2.0]) == Interval(2, 1, 7)
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    assert spread([]) is NOTHING
+    assert str(NOTHING) == "-"
+    assert str(Interval(0.12345, 1, 1234.5)) == "0.123 (1 to 1234)"
 
 
 def test_the_noise_floor_is_the_worst_that_an_arm_differs_from_itself() -> None:

@@ -1,0 +1,34 @@
+"""The app for daphne, which has no lifespan (https://github.com/django/daphne/issues/264).
+
+The first request starts the app; each gets the state. The app is never shut down, since daphne says nothing at its end.
+"""
+
+import asyncio
+import atexit
+from contextlib import AsyncExitStack
+from typing import Any
+
+from app.asgi.types import Receive, Scope, Send
+from bench.counted_app import exchanges, lifespan
+from bench.counters import leave
+
+
+class Started:
+    """Holds the app's lifespan open from the first request on."""
+
+    def __init__(self) -> None:
+        self._starting: asyncio.Task[dict[str, Any]] | None = None
+        self._held = AsyncExitStack()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._starting = self._starting or asyncio.create_task(self._start())
+        scope["state"] = dict(await self._starting)
+        await exchanges(scope, receive, send)
+
+    async def _start(self) -> dict[str, Any]:
+        state: dict[str, Any] = {}
+        return {**state, **await self._held.enter_async_context(lifespan.context(state))}
+
+
+application = Started()
+atexit.register(lambda: leave(exchanges.total))

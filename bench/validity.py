@@ -1,0 +1,70 @@
+"""Whether the figures may be believed: one plain line for each thing that speaks for or against it."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from bench.counters import app_mismatch, imbalance
+from bench.figures import Figures, Run
+from bench.histogram import Histogram
+from bench.rows import Alone
+from bench.workloads import BY_NAME
+
+TOLERANCE = 2.0  # milliseconds, which locust adds by itself
+
+
+def validity(figures: Figures, single: Iterable[Alone]) -> list[str]:
+    """What holds for the whole run, then each thing that is in doubt, then what must be known of each arm."""
+    verified = [f"{arm} ANSWERS OTHERWISE: {what}" for arm, found in figures.verified.items() for what in found]
+    lines = [
+        *(verified or ["answers alike, byte for byte"]),
+        f"{len(figures.void)} of {len(figures.runs)} runs void",
+        f"most loaded worker against the mean: {_balance(figures)}",
+        f"most time stolen by the hypervisor: {max((run['stolen'] for run in figures.runs), default=0):.1%}",
+        *_headroom(figures),
+        *map(_check, figures.of("check")),
+        f"planned {_minutes(figures, 'planned')}, took {_minutes(figures, 'took')}",
+    ]
+    for name, counts in figures.visits.items():
+        if problem := app_mismatch(counts["nginx"], counts["app"], open_at_end=counts["open"]):
+            lines.append(f"{name}: {problem}")
+    lines += [f"void: {run['label']}, {run['workload']}, {run['what']}: {run['void']}" for run in figures.void]
+    lines += [f"failed: {one.title}, {one.label}: {one.failed()} beside {one.n}" for one in single if one.failures]
+    lines += [f"drifts with time: {name}" for name in figures.drifting()]
+    return lines + [f"{arm}: {remark}" for arm, remark in figures.about["remarks"].items() if remark]
+
+
+def _headroom(figures: Figures) -> Iterator[str]:
+    """What the generator can do by itself: figures near it would be its own."""
+    points = [point for point in figures.floor.get("points", []) if not point["void"]]
+    if points:
+        best = max(points, key=lambda point: float(point["rate"]))
+        p99 = Histogram(best["result"]["corrected"]["plaintext"]).percentile(99)
+        yield f"the generator against nginx alone keeps up to {best['rate']}/s, with a p99 of {p99:.3g} ms there"
+
+
+def _minutes(figures: Figures, key: str) -> str:
+    return f"{sum(visit[key] for visit in figures.visits.values()) / 60:.1f} min"
+
+
+def _balance(figures: Figures) -> str:
+    shares = {}
+    for arm in figures.arms():
+        total: Counter[str] = Counter()
+        for run in figures.runs:
+            if run["arm"] == arm:
+                total.update(run["workers"])
+        shares[arm] = imbalance(total, figures.about["workers"])
+    return ", ".join(f"{arm} {share:.2f}" for arm, share in shares.items() if not math.isnan(share))
+
+
+def _check(run: Run) -> str:
+    """One cell by both generators."""
+    workload = BY_NAME[run["workload"]]
+    by_locust = Histogram(run["result"]["corrected"].get(f"GET {workload.kinds[0].path}")).percentile(50)
+    by_ours = Histogram(run["ours"]["corrected"].get(workload.figure)).percentile(50)
+    words = "they agree" if abs(by_locust - by_ours) <= TOLERANCE else "THEY DISAGREE"
+    return (
+        f"{workload.title} on {run['arm']} at {run['rate']:.0f}/s: p50 {by_ours:.3g} ms, by locust {by_locust:.3g} ms; "
+        f"{words} within {TOLERANCE:g} ms"
+    )

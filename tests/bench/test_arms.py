@@ -1,0 +1,66 @@
+"""Every server that can be compared is started as the benchmark starts it.
+
+Rules: loopback and unix sockets only, every wait has an end, and only what was started here is ended.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from bench import counters, dataset, idle, machine, stack, verify
+from bench.arms import ASGI, BY_NAME, Arm, chosen
+from bench.stack import Stack
+
+Serve = Callable[[Arm], AbstractContextManager[Stack]]
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    """Start an arm with two workers over the database that all of them share."""
+    folder = tmp_path_factory.mktemp("arms")
+    environment, _ = dataset.prepare(folder / "data")
+    cpus = machine.Cpus((), ())
+
+    def start(arm: Arm) -> AbstractContextManager[Stack]:
+        return stack.serving(arm, workers=2, cpus=cpus, logs=folder / arm.name, environment=environment)
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def reference(serve: Serve) -> Iterator[Stack]:
+    """What every other arm has to answer like."""
+    with serve(ASGI) as up:
+        yield up
+
+
+def passed_on(up: Stack) -> int:
+    """The requests that nginx passed to the app, by its log."""
+    return counters.nginx_counts(Path(up.proxy.log))[1]
+
+
+@pytest.mark.parametrize("arm", BY_NAME.values(), ids=BY_NAME)
+def test_an_arm_answers_like_the_reference_and_counts_what_nginx_passed_on(
+    serve: Serve, reference: Stack, arm: Arm
+) -> None:
+    """Byte for byte, to random requests; those with websockets echo too; and no worker's count is missing."""
+    with serve(arm) as up:
+        assert verify.differences(reference.port, up.port, seed=1) == []
+        if arm.asgi:
+            with idle.websockets(up.port, 4) as sockets:
+                assert len(sockets) == 4
+        workers = 1 if arm.one_process else 2
+        assert len(up.worker_pids()) >= workers
+
+    assert counters.app_mismatch(passed_on(up), up.counted) is None
+
+
+def test_every_run_has_the_three_arms_and_those_that_are_asked_for_once() -> None:
+    assert [arm.name for arm in chosen("granian, asgi,granian")] == ["asgi", "wsgi-sync", "wsgi-gthread", "granian"]
+
+
+def test_an_unknown_server_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="'apache' is unknown"):
+        chosen("uvicorn,apache")
