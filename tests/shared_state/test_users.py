@@ -20,12 +20,9 @@ from soak import servers
 from soak.client import request
 from soak.servers import Postgres
 from soak.stack import ROOT, Server, make_folder, serving, until
-from tests.shared_state.stacks import Backend, Cramped, Stack, is_unavailable, new_name
+from tests.shared_state.stacks import Backend, Cramped, Stack, is_unavailable, new_name, on_servers
 
 HEAL_SECONDS = 5.0
-
-
-on_servers = pytest.mark.parametrize("backend", ["servers"], indirect=True)
 
 
 async def heals(stack: Stack) -> None:
