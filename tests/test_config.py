@@ -14,6 +14,7 @@ def test_defaults() -> None:
 
     assert settings.database_url.render_as_string() == f"sqlite:///{Path.cwd()}/.run/data/slipway.db"
     assert (settings.bus_url, settings.max_body_bytes, settings.worker_slot) == ("embedded", 1 << 20, None)
+    assert (settings.keep_messages, settings.keep_seconds) == (10_000, 3_600)
     assert not settings.bench_endpoints
 
 

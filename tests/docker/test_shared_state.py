@@ -36,7 +36,7 @@ __all__ = [
     "test_two_machines",
 ]
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 EMBEDDED = {"DATABASE_URL": "sqlite:////tmp/slipway.db", "BUS_URL": "embedded"}
 

@@ -10,11 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from soak import state_chat
 from soak.client import Address, Answer, request
 from soak.servers import Postgres, Redis
 from soak.stack import Nginx, Server
 from soak.stores import Disk, LockedFile, Service, Store
+
+on_servers = pytest.mark.parametrize("backend", ["servers"], indirect=True)  # for what has no meaning with files
 
 
 class Stack(ABC):

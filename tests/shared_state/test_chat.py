@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Callable
 
-import pytest
-
 from soak import servers
 from soak.chat import Client
 from soak.client import Address, EventStream
@@ -12,14 +10,12 @@ from soak.processes import until
 from soak.stack import behind_nginx, serving
 from soak.state_chat import Result, restarted, talk
 from tests.shared_state.conftest import Start
-from tests.shared_state.stacks import Stack, create, new_name
+from tests.shared_state.stacks import Stack, create, new_name, on_servers
 
 CLIENTS, MESSAGES = 20, 2_000
 SECONDS = 50.0
 ANSWER_SECONDS = 2.0  # in which whoever publishes is told that the bus is away
 HEAL_SECONDS = 5.0
-
-on_servers = pytest.mark.parametrize("backend", ["servers"], indirect=True)
 
 
 def complete(result: Result) -> bool:

@@ -21,12 +21,9 @@ from soak.client import request
 from soak.processes import until
 from soak.servers import Postgres
 from soak.stack import Server, serving
-from tests.shared_state.stacks import Backend, Cramped, Stack, is_unavailable, new_name
+from tests.shared_state.stacks import Backend, Cramped, Stack, is_unavailable, new_name, on_servers
 
 HEAL_SECONDS = 5.0
-
-
-on_servers = pytest.mark.parametrize("backend", ["servers"], indirect=True)
 
 
 async def heals(stack: Stack) -> None:
