@@ -1,0 +1,118 @@
+"""What is measured on an arm that runs: each sort of step, by the name that the plan gives it."""
+
+import math
+from typing import Any
+
+from bench import generators, idle, machine, stack
+from bench.generators import Meter
+from bench.openload import Result
+from bench.plan import FLOOR_RATES, LONGEST, Mode, Step, Visit
+from bench.results import Results
+from bench.search import Probe, search
+from bench.stack import Stack
+from bench.workloads import BY_NAME, LOWEST, Workload
+
+ENOUGH_REQUESTS = 40  # in one measured run; slow work is watched for longer, within bounds
+
+
+class Steps:
+    """Measures; what was measured before gives the rate that all arms have in common."""
+
+    def __init__(self, results: Results, mode: Mode, cpus: machine.Cpus, *, objective: float, seed: int) -> None:
+        self.results = results
+        self.mode = mode
+        self.cpus = cpus
+        self.objective = objective  # milliseconds for p99
+        self.seed = seed
+        self.answers: dict[str, str] = {}
+
+    def measure(self, up: Stack, step: Step, visit: Visit) -> dict[str, Any]:
+        """One step, with what it used."""
+        meter = Meter(up, self.cpus)
+        figures: dict[str, Any] = getattr(self, step.what)(up, step)
+        about = {
+            "number": step.number, "what": step.what, "workload": step.workload.name, "arm": visit.arm,
+            "label": visit.label, "round": visit.round, "fraction": step.fraction,
+        }  # fmt: skip
+        return {**about, **meter.read(), **figures}
+
+    def rate(self, up: Stack, step: Step) -> dict[str, Any]:
+        """The latencies at a rate that all arms have in common."""
+        work = step.workload
+        if work.by_locust:
+            return self._locust(up, work, work.rate)
+        rate = work.rate or self.common_rate(work, step.fraction)
+        with idle.waiting(up, work.waiting) as memory:
+            found = self._open(up.port, step, rate, _long_enough(self.mode.measure, rate))
+        sent = found["result"]["sent"]
+        return {"generator": "open load", "rate": rate, "sent": sent, "open": 0, "memory": memory, **found}
+
+    def check(self, up: Stack, step: Step) -> dict[str, Any]:
+        """One cell by both generators, one after the other."""
+        theirs = self._locust(up, step.workload, generators.LOCUST_RATE)
+        ours = self._open(up.port, step, generators.LOCUST_RATE, self.mode.probe)
+        counts = {"sent": ours["result"]["sent"], "void": theirs["void"] or ours["void"]}
+        return {**theirs, **counts, "ours": ours["result"]}
+
+    def peak(self, up: Stack, step: Step) -> dict[str, Any]:
+        """The most that a closed load gets."""
+        found = generators.peak(up, step.workload, seconds=self.mode.peak, number=step.number, cpus=self.cpus.generator)
+        figures = {"rate": found.rate, "void": generators.no_peak(found)}
+        return {"generator": "wrk", "sent": found.requests, "open": step.workload.peak_connections, **figures}
+
+    def search(self, up: Stack, step: Step) -> dict[str, Any]:
+        """The peak of a closed load is where the search begins; each probe is a point of the curve."""
+        points: list[dict[str, Any]] = []
+
+        def probe(rate: float) -> Probe:
+            found = self._open(up.port, step, rate, _long_enough(self.mode.probe, rate))
+            result = found["result"]
+            figure = Result.from_dict(result).corrected.get(step.workload.figure)
+            p99 = figure.percentile(99) if figure else math.inf
+            errors = sum(result["failures"].values())
+            points.append({"rate": rate, **found})
+            return Probe(rate, result["completed"] / max(1, result["offered"]), p99, errors, found["void"] is None)
+
+        first = generators.peak(up, step.workload, seconds=self.mode.peak, number=step.number, cpus=self.cpus.generator)
+        high = max(min(first.rate * 0.9, step.workload.most), LOWEST)
+        low, objective = max(high / 20, 1.0), self.objective + step.workload.own
+        found = search(probe, low=low, high=high, objective=objective, probes=self.mode.probes)
+        sent = first.requests + sum(point["result"]["sent"] for point in points)
+        return {
+            "generator": "open load", "low": low, "sustainable": found.rate, "limited": found.limited, "points": points,
+            "sent": sent, "open": step.workload.peak_connections, "void": None,
+        }  # fmt: skip
+
+    def floor(self) -> dict[str, Any]:
+        """The generator against nginx alone."""
+        points = []
+        with stack.floor(self.cpus, self.results.logs) as port:
+            for rate in FLOOR_RATES:
+                step = Step(0, "floor", BY_NAME["plaintext"])
+                points.append({"rate": rate, **self._open(port, step, rate, self.mode.probe)})
+        return {"points": points}
+
+    def common_rate(self, workload: Workload, fraction: float) -> float:
+        """A part of what the weakest arm holds: the same rate for all arms.
+
+        Of an arm of which no probe held, where the search began is taken: the probes may have failed by the generator.
+        """
+        searches = [one for one in self.results.all() if one["what"] == "search" and one["workload"] == workload.name]
+        return max(LOWEST, fraction * min((one["sustainable"] or one["low"] for one in searches), default=LOWEST))
+
+    def _locust(self, up: Stack, workload: Workload, rate: float) -> dict[str, Any]:
+        found = generators.locust(
+            up, workload, rate=rate, seconds=self.mode.locust, folder=self.results.logs, cpus=self.cpus.generator
+        )
+        return {"generator": "locust", "rate": rate, "sent": None, "open": 0, **found}
+
+    def _open(self, port: int, step: Step, rate: float, seconds: float) -> dict[str, Any]:
+        result = generators.open_load(
+            port, step.workload, rate=rate, seconds=seconds, warmup=self.mode.warmup, number=step.number,
+            cpus=self.cpus.generator, seed=self.seed, answers=self.answers,
+        )  # fmt: skip
+        return {"result": result.as_dict(), "void": generators.overloaded(result)}
+
+
+def _long_enough(seconds: float, rate: float) -> float:
+    return min(max(seconds, ENOUGH_REQUESTS / rate), LONGEST * seconds)

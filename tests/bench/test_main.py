@@ -1,0 +1,90 @@
+"""`make bench` can be interrupted and goes on where it was.
+
+Rules: loopback only, and only what was started here is ended.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import about
+from bench.arms import ALWAYS
+from bench.plan import QUICK
+from bench.results import Results
+from ops import wait
+from ops.settings import ROOT
+
+pytestmark = pytest.mark.timeout(120)
+
+BEGIN_SECONDS = 45.0  # to verify all arms on a busy machine, and for the first step
+
+
+def interrupted(results: Results, step: int) -> tuple[int, str]:
+    """Go on with a run, and send it Ctrl-C in the midst of a step; return its exit code and what it printed."""
+    log = results.logs / "search-asgi" / "nginx.log"
+    env = {**os.environ, "RESUME": str(results.folder)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run"], cwd=ROOT, env=env, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        assert wait.until(lambda: log.exists() and f"run={step}" in log.read_text(errors="replace"), BEGIN_SECONDS)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+    return process.returncode, output
+
+
+def servers_of(folder: Path) -> list[str]:
+    """Processes that still run over the database of a results folder."""
+    mark = f"DATA_DIR={folder / 'data'}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in path.read_bytes():
+                found.append((path.parent / "cmdline").read_text())
+        except OSError:
+            continue  # it has ended meanwhile
+    return found
+
+
+def test_an_interrupted_run_keeps_what_it_has_stops_its_servers_and_goes_on(tmp_path: Path) -> None:
+    results = Results(tmp_path / "r")
+    results.create(about.facts(QUICK, ALWAYS, seed=1, objective=100))
+
+    code, output = interrupted(results, step=2)
+
+    assert code == 130, output
+    assert f"make bench RESUME={results.folder}" in output
+    assert [path.name for path in results.raw.iterdir()] == ["00001.json"]
+    assert servers_of(results.folder) == []
+
+    first = (results.raw / "00001.json").read_bytes()
+    code, output = interrupted(results, step=3)
+
+    assert code == 130, output
+    assert "quick: 15 starts, about 2 min" in output
+    assert sorted(path.name for path in results.raw.iterdir()) == ["00001.json", "00002.json"]
+    assert (results.raw / "00001.json").read_bytes() == first
+    assert servers_of(results.folder) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"RESUME": "nowhere"}, "there is no result in nowhere"),
+        ({"SERVERS": "apache"}, "'apache' is unknown; there are asgi, wsgi-sync"),
+    ],
+)
+def test_a_wrong_setting_is_named_before_anything_runs(settings: dict[str, str], message: str) -> None:
+    command = [sys.executable, "-m", "bench", "run"]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **settings}, capture_output=True, text=True, timeout=30)
+
+    assert done.returncode == 1
+    assert message in done.stderr
