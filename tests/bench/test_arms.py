@@ -24,7 +24,8 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
     cpus = machine.Cpus((), ())
 
     def start(arm: Arm) -> AbstractContextManager[Stack]:
-        return stack.serving(arm, workers=2, cpus=cpus, logs=folder / arm.name, environment=environment)
+        logs = tmp_path_factory.mktemp(arm.name)  # the reference is an arm that is tested, too
+        return stack.serving(arm, workers=2, cpus=cpus, logs=logs, environment=environment)
 
     return start
 
