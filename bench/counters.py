@@ -9,6 +9,7 @@ from pathlib import Path
 
 RUN = re.compile(r"[?&]run=(\d+)")
 COUNTS = "BENCH_COUNTS"  # the variable that names the folder of the workers' counts
+UNANSWERED = (499, 502, 504)  # the client or nginx gave up, perhaps before a worker had taken the request
 READY_PROBES = 5  # readiness checks, which nginx does not log
 
 
@@ -21,24 +22,31 @@ class Seen:
     workers: Counter[str] = field(default_factory=Counter)  # by the upstream's name
 
 
-def nginx_counts(log: Path) -> tuple[dict[int, Seen], int]:
+@dataclass(slots=True)
+class Passed:
+    """What nginx passed on to the app; of what stayed without the app's answer, the app may not know."""
+
+    requests: int = 0
+    unanswered: int = 0
+
+
+def nginx_counts(log: Path) -> tuple[dict[int, Seen], Passed]:
     """Requests by the number of their run, and all that were passed on to the app."""
     runs: dict[int, Seen] = {}
-    passed = 0
-    for line in log.read_text(errors="replace").splitlines():
-        if not line.startswith("{"):
-            continue
+    passed = Passed()
+    for line in log.read_text(errors="replace").splitlines() if log.exists() else ():
         try:
             entry = json.loads(line)
         except ValueError:
-            continue
-        upstream = entry.get("upstream") or "-"
-        passed += upstream not in ("-", "")
+            continue  # the error log, or a line that is not whole
+        upstream, status = entry.get("upstream") or "-", int(entry.get("status", 0))
+        passed.requests += upstream != "-"
+        passed.unanswered += upstream != "-" and status in UNANSWERED
         found = RUN.search(entry.get("uri", ""))
         if found:
             seen = runs.setdefault(int(found[1]), Seen())
             seen.requests += 1
-            seen.statuses[int(entry["status"])] += 1
+            seen.statuses[status] += 1
             seen.workers[Path(upstream.rpartition(":")[2]).stem] += 1
     return runs, passed
 
@@ -59,14 +67,11 @@ def left(folder: Path, workers: int) -> int | None:
     return sum(counts) if len(counts) == workers else None
 
 
-def app_mismatch(passed: int, counted: int | None, *, open_at_end: int = 0) -> str | None:
-    """The app must have counted what nginx passed on, and the few readiness checks that nginx does not log.
-
-    Of what a closed load leaves under way at its end, a worker may never have taken some.
-    """
+def app_mismatch(passed: int, counted: int | None, unanswered: int = 0) -> str | None:
+    """The app must have counted what nginx passed on, and the few readiness checks that nginx does not log."""
     if counted is None:
         return "not every worker left its count"
-    alike = -open_at_end <= counted - passed <= READY_PROBES
+    alike = -unanswered <= counted - passed <= READY_PROBES
     return None if alike else f"nginx passed {passed} requests on, the app counted {counted}"
 
 

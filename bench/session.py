@@ -70,14 +70,14 @@ class Session:
         finally:
             passed = self._count(taken, logs / "nginx.log")
             self._note(visit.name, {
-                "nginx": passed, "app": up.counted if up else None, "planned": visit.seconds,
-                "open": sum(figures["open"] for figures in taken.values()), "took": time.monotonic() - begun,
+                "nginx": passed.requests, "unanswered": passed.unanswered, "app": up.counted if up else None,
+                "planned": visit.seconds, "took": time.monotonic() - begun,
             })  # fmt: skip
         done(START_SECONDS)
 
-    def _count(self, taken: dict[int, dict[str, Any]], log: Path) -> int:
+    def _count(self, taken: dict[int, dict[str, Any]], log: Path) -> counters.Passed:
         """Compare what the client and nginx have counted, and keep the steps; return what nginx passed on."""
-        seen, passed = counters.nginx_counts(log) if log.exists() else ({}, 0)
+        seen, passed = counters.nginx_counts(log)
         for number, figures in taken.items():
             of_run = seen.get(number, counters.Seen())
             figures |= {"nginx": of_run.requests, "workers": dict(of_run.workers)}

@@ -26,7 +26,7 @@ def validity(figures: Figures, single: Iterable[Alone]) -> list[str]:
         f"planned {_minutes(figures, 'planned')}, took {_minutes(figures, 'took')}",
     ]
     for name, counts in figures.visits.items():
-        if problem := app_mismatch(counts["nginx"], counts["app"], open_at_end=counts["open"]):
+        if problem := app_mismatch(counts["nginx"], counts["app"], counts["unanswered"]):
             lines.append(f"{name}: {problem}")
     lines += [f"void: {run['label']}, {run['workload']}, {run['what']}: {run['void']}" for run in figures.void]
     lines += [f"failed: {one.title}, {one.label}: {one.failed()} beside {one.n}" for one in single if one.failures]

@@ -5,7 +5,6 @@ Rules: loopback and unix sockets only, every wait has an end, and only what was 
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import pytest
 
@@ -37,11 +36,6 @@ def reference(serve: Serve) -> Iterator[Stack]:
         yield up
 
 
-def passed_on(up: Stack) -> int:
-    """The requests that nginx passed to the app, by its log."""
-    return counters.nginx_counts(Path(up.proxy.log))[1]
-
-
 @pytest.mark.parametrize("arm", BY_NAME.values(), ids=BY_NAME)
 def test_an_arm_answers_like_the_reference_and_counts_what_nginx_passed_on(
     serve: Serve, reference: Stack, arm: Arm
@@ -55,7 +49,9 @@ def test_an_arm_answers_like_the_reference_and_counts_what_nginx_passed_on(
         workers = 1 if arm.one_process else 2
         assert len(up.worker_pids()) >= workers
 
-    assert counters.app_mismatch(passed_on(up), up.counted) is None
+    _, passed = counters.nginx_counts(up.proxy.log)
+    assert passed.requests > len(verify.asks(1)) / 2
+    assert counters.app_mismatch(passed.requests, up.counted) is None
 
 
 def test_every_run_has_the_three_arms_and_those_that_are_asked_for_once() -> None:

@@ -167,7 +167,7 @@ def test_the_generator_s_own_ceiling_is_named(folder: Folder) -> None:
 
 def test_counters_that_do_not_agree_are_named(folder: Folder) -> None:
     times = {"planned": 60, "took": 90}
-    folder.results.save_extra("visits", {"round-1": {"nginx": 10, "app": 9, "open": 0, **times}})
+    folder.results.save_extra("visits", {"round-1": {"nginx": 10, "app": 9, "unanswered": 0, **times}})
 
     assert "round-1: nginx passed 10 requests on, the app counted 9" in folder.text()
     assert "planned 1.0 min, took 1.5 min" in folder.text()

@@ -79,7 +79,7 @@ def test_every_answer_was_the_expected_one(folder: Path) -> None:
 def test_client_nginx_and_app_have_counted_the_same(folder: Path) -> None:
     assert not [run for run in Results(folder).all() if "nginx saw" in (run["void"] or "")]
     for name, visit in Results(folder).extra("visits").items():
-        assert app_mismatch(visit["nginx"], visit["app"], open_at_end=visit["open"]) is None, name
+        assert app_mismatch(visit["nginx"], visit["app"], visit["unanswered"]) is None, name
 
 
 def test_memory_of_waiting_connections_is_measured_in_every_round_where_there_are_any(folder: Path) -> None:
@@ -120,4 +120,4 @@ def test_a_resumed_run_measures_only_what_is_missing(folder: Path) -> None:
     assert [name for name in after if after[name] != before[name]] == [f"{lost.number:05}.json"]
     assert moved == pytest.approx(START_SECONDS + lost.seconds)
     counted = results.extra("visits")[visit.name]
-    assert app_mismatch(counted["nginx"], counted["app"], open_at_end=counted["open"]) is None
+    assert app_mismatch(counted["nginx"], counted["app"], counted["unanswered"]) is None
