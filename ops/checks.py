@@ -81,7 +81,7 @@ def bench_layers(arguments: list[str]) -> None:
 def soak(arguments: list[str]) -> None:
     """The guarantees at full size."""
     prepare("requirements-test.txt")
-    setup.system_packages(PROGRAMS)
+    setup.system_packages({**PROGRAMS, "wrk": "wrk"})
     run("soak", *arguments)
 
 
