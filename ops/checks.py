@@ -23,19 +23,6 @@ PROGRAMS: dict[str, str | None] = {
     "wrk": "wrk",
 }
 
-# Tests that put load on real servers: one at a time, or they would measure each other. The others run two at a time.
-BUSY = (
-    "browser",
-    "live/test_drain.py",
-    "live/test_recycling.py",
-    "live/test_reload.py",
-    "live/test_slots.py",
-    "live/test_survival.py",
-    "shared_state/test_bus.py",
-    "shared_state/test_chat.py",
-    "shared_state/test_limits.py",
-)
-
 # The app needs the client's own Host, port included, to tell its own pages from foreign ones (the docker runtime maps
 # ports, so $host:$server_port is another one); and the limit of open files is set by who starts nginx, since a
 # container and a user may have less than any number that the file could name.
@@ -52,10 +39,9 @@ def test(arguments: list[str]) -> None:
     """The checkers, then every test that needs no container."""
     lint([])
     setup.system_packages(PROGRAMS)
-    busy = [f"tests/{name}" for name in BUSY]
-    ignored = [f"--ignore={folder}" for folder in [*busy, "tests/docker"]]
-    run("pytest", "--numprocesses=2", "--dist=loadfile", *ignored, *arguments)
-    run("pytest", *busy, *arguments)
+    local = ("--ignore=tests/docker", *arguments)
+    run("pytest", "--numprocesses=2", "--dist=loadfile", "-m", "not alone", *local)
+    run("pytest", "-m", "alone", *local)
 
 
 def test_docker(arguments: list[str]) -> None:

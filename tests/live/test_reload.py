@@ -21,6 +21,7 @@ REQUESTS = 10_000
 RELOADS = 5
 
 
+@pytest.mark.alone
 async def test_reloads_under_load_lose_nothing() -> None:
     """Five reloads under 10,000 requests, half GET, half POST, kept-alive and fresh: each one is answered right."""
     with serving(workers=2) as server, behind_nginx(server) as proxy:

@@ -28,6 +28,7 @@ async def test_websockets_of_a_burst_are_even(server: Server, proxy: Nginx) -> N
     assert unevenness(by_slot, 4) <= EVEN
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("connections", [16, 64])
 async def test_requests_of_kept_connections_are_even(server: Server, proxy: Nginx, connections: int) -> None:
     """10,000 requests over kept-alive connections fall on four workers evenly."""
@@ -38,6 +39,7 @@ async def test_requests_of_kept_connections_are_even(server: Server, proxy: Ngin
     assert unevenness(by_slot, 4) <= EVEN
 
 
+@pytest.mark.alone
 async def test_fast_requests_do_not_wait_for_a_slow_one(server: Server, proxy: Nginx) -> None:
     """While a worker computes, all other requests go to free ones, and are answered before it has finished."""
     slow = asyncio.create_task(request(proxy.address, "GET", "/cpu?ms=2000"))

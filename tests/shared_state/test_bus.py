@@ -281,6 +281,7 @@ async def connected(redis: Redis) -> AsyncIterator[RedisBus]:
         await bus.stop()
 
 
+@pytest.mark.alone
 async def test_locked_log(folder: Path) -> None:
     """While another process holds the log, publishing fails within two seconds, clients are told, and it heals."""
     async with embedded(folder) as bus, bus.subscribe(beats=False) as items:
@@ -326,6 +327,7 @@ async def test_full_redis(redis: Redis) -> None:
         assert await take_until(items, "after") == ["False", "True", "after"]
 
 
+@pytest.mark.alone
 async def test_stopped_redis() -> None:
     """The same with a Redis that is stopped; what it was sent meanwhile is not carried out when it goes on."""
     with servers.redis() as redis:

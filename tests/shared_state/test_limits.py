@@ -141,6 +141,7 @@ async def test_event_stream_that_is_not_read() -> None:
     assert speaker.seen.messages == 600
 
 
+@pytest.mark.alone
 async def test_readers_that_never_read() -> None:
     """Beside 100 clients that never read the others are not disturbed, the memory stays bounded, and these are cut."""
     with serving(workers=2) as server:
