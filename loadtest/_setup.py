@@ -39,12 +39,13 @@ def add_options(parser: ArgumentParser, **_: Any) -> None:
 
 def on_init(environment: Environment, **_: Any) -> None:
     options = environment.parsed_options
-    if options is None or getattr(options, "worker", False):
+    if options is None or (options.worker and not options.processes):
         return
     if not options.user_classes:
         environment.user_classes[:] = [user for user in environment.user_classes if getattr(user, "in_mix", True)]
     if options.headless and (problem := obstacle(environment)):
-        sys.exit(_say(problem))
+        # the workers of --processes too: a master that ends this early leaves them behind for a minute
+        sys.exit(NOT_READY if options.worker else _say(problem))
 
 
 def on_test_start(environment: Environment, **_: Any) -> None:

@@ -5,6 +5,7 @@ import time
 from random import getrandbits
 
 import gevent  # type: ignore[import-untyped]
+from gevent.event import Event  # type: ignore[import-untyped]
 from locust import task
 from websocket import WebSocket, WebSocketException
 
@@ -22,6 +23,7 @@ class ChatUser(ScheduledUser):
 
     def on_start(self) -> None:
         self.socket: WebSocket | None = None
+        self.connected = Event()
         self.waiting: dict[str, tuple[float, float]] = {}  # message: its intended and its real start
         self.reader = gevent.spawn(self.read)
         super().on_start()
@@ -30,6 +32,7 @@ class ChatUser(ScheduledUser):
     def say(self) -> None:
         text, sent = f"{getrandbits(96):024x}", time.perf_counter()
         self.expire(sent)
+        self.connected.wait(TIMEOUT_SECONDS)  # a page keeps what is typed until it is connected again
         if self.socket is None:
             return self.fired("WS", NAME, self.schedule.due, sent, 0, "not connected")
         self.waiting[text] = (self.schedule.due, sent)
@@ -44,12 +47,13 @@ class ChatUser(ScheduledUser):
         while True:
             try:
                 self.socket = connect(self.host or "", NAME)
+                self.socket.settimeout(None)  # a quiet chat is no failure
+                self.connected.set()
                 while True:
                     self.take(json.loads(receive(self.socket)))
-            except TimeoutError:
-                continue
             except (OSError, WebSocketException, Closed):
                 self.socket = None
+                self.connected.clear()
                 gevent.sleep(1)
 
     def take(self, message: dict[str, str]) -> None:

@@ -33,8 +33,8 @@ def app() -> Iterator[str]:
 def locust() -> Locust:
     """Run `locust -f loadtest --headless` to its end."""
 
-    def run(*arguments: str, host: str | None, seconds: float = 2) -> Outcome:
-        command = [str(BIN / "locust"), "-f", "loadtest", "--headless", "--only-summary", "-r", "100"]
+    def run(*arguments: str, host: str | None, seconds: float = 2, file: str = "loadtest") -> Outcome:
+        command = [str(BIN / "locust"), "-f", file, "--headless", "--only-summary", "-r", "100"]
         command += ["-t", f"{seconds:g}s", *(["--host", host] if host is not None else []), *arguments]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
         return Outcome(done.returncode, done.stdout + done.stderr)

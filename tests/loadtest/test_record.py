@@ -76,3 +76,23 @@ def test_locust_itself_counts_with_three_digits() -> None:
     )
 
     assert in_a_process(code) == {"a": 0.735, "b": 1230.0}
+
+
+def test_an_overloaded_generator_has_an_exit_code_of_its_own() -> None:
+    """With --strict, by which the benchmark runs it: such figures are void."""
+    code = """
+import json
+from types import SimpleNamespace as Stub
+from loadtest import _setup
+
+def exit_code(strict, master, worker):
+    options = Stub(worker=False, record="", strict=strict, headless=True)
+    runner = Stub(cpu_warning_emitted=master, worker_cpu_warning_emitted=worker, stats=Stub(total=Stub(num_requests=1)))
+    environment = Stub(parsed_options=options, runner=runner, process_exit_code=None)
+    _setup.on_quitting(environment)
+    return environment.process_exit_code
+
+print(json.dumps([exit_code(*each) for each in ((1, 1, 0), (1, 0, 1), (1, 0, 0), (0, 1, 1))]))
+"""
+
+    assert in_a_process(code) == [4, 4, None, None]

@@ -6,11 +6,14 @@ Rules: loopback only, a few seconds each, and only what was started here is ende
 import json
 import re
 import subprocess
-import urllib.request
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from bench.histogram import Histogram
 from ops import wait
 from ops.settings import ROOT
 from soak.processes import BIN, Process, free_ports, running
@@ -79,14 +82,37 @@ def test_master_and_worker_share_the_work(app: str, locust: Locust, tmp_path: Pa
         assert wait.until(lambda: worker.code == 0, 10)
 
 
-def test_a_stack_that_is_down_ends_with_a_message_and_no_load(locust: Locust) -> None:
-    outcome = locust("PlaintextUser", host=f"http://127.0.0.1:{free_ports()}")
+@pytest.mark.parametrize("how", [(), ("--processes", "2"), ("--master", "--master-bind-port", "0")])
+def test_a_stack_that_is_down_ends_with_a_message_and_no_load(locust: Locust, how: tuple[str, ...]) -> None:
+    """Also of several processes none is left behind: the output of all of them ends."""
+    how = tuple(str(free_ports()) if argument == "0" else argument for argument in how)
+    begun = time.monotonic()
+    outcome = locust(*how, "PlaintextUser", host=f"http://127.0.0.1:{free_ports()}")
 
     assert outcome.code == 3
-    assert "Is the stack up? `make up` starts it." in outcome.output
+    assert outcome.output.count("Is the stack up? `make up` starts it.") == 1
+    assert time.monotonic() - begun < 20
 
 
-def test_an_empty_host_ends_with_a_message(locust: Locust) -> None:
+def test_no_host_ends_with_the_one_to_give(locust: Locust, tmp_path: Path) -> None:
+    """The users of loadtest/ have one; a user of one's own may have none."""
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from locust import task\n"
+        "from loadtest._user import ScheduledUser\n"
+        "class OwnUser(ScheduledUser):\n"
+        "    host = None\n"
+        "    @task\n"
+        "    def nothing(self) -> None: ...\n"
+    )
+
+    outcome = locust(host=None, file=str(own))
+
+    assert outcome.code == 3
+    assert "No host: add --host http://127.0.0.1:8080" in outcome.output
+
+
+def test_a_host_that_is_no_address_ends_with_a_message(locust: Locust) -> None:
     outcome = locust("PlaintextUser", host="nonsense")
 
     assert outcome.code == 3
@@ -101,9 +127,10 @@ def test_an_app_without_the_endpoint_ends_with_a_hint(locust: Locust) -> None:
     assert "BENCH_ENDPOINTS=1" in outcome.output
 
 
-def test_a_wrong_answer_is_a_failure_with_what_was_wrong(locust: Locust) -> None:
+@pytest.mark.parametrize("how", [(), ("--processes", "2")])
+def test_a_wrong_answer_is_a_failure_with_what_was_wrong(locust: Locust, how: tuple[str, ...]) -> None:
     with serving(wrong_each(5)) as port:
-        outcome = locust("-u", "2", "PlaintextUser", host=f"http://127.0.0.1:{port}")
+        outcome = locust(*how, "-u", "2", "PlaintextUser", host=f"http://127.0.0.1:{port}", seconds=3)
 
     assert outcome.code == 1
     assert "wrong body b'Hello, Wirld!'" in outcome.output
@@ -114,32 +141,38 @@ def test_a_server_that_freezes_is_seen_from_the_intended_start_alone(locust: Loc
     record = tmp_path / "record.json"
 
     with serving(freezing(period=5.0, frozen=1.0)) as port:
-        locust(
-            "-u",
-            "10",
-            "--rate",
-            "10",
-            "--record",
-            str(record),
-            "PlaintextUser",
-            host=f"http://127.0.0.1:{port}",
-            seconds=12,
-        )
+        host = f"http://127.0.0.1:{port}"
+        locust("-u", "10", "--rate", "10", "--record", str(record), "PlaintextUser", host=host, seconds=12)
 
     found = json.loads(record.read_text())
-    corrected, uncorrected = (percentile(found[key]["GET /plaintext"], 0.9) for key in ("corrected", "uncorrected"))
-    assert corrected > 300
-    assert uncorrected < 50
+    corrected, uncorrected = (Histogram(found[key]["GET /plaintext"]) for key in ("corrected", "uncorrected"))
+    assert corrected.percentile(90) > 300
+    assert uncorrected.percentile(90) < 50
 
 
-def test_the_page_opens_with_the_host_filled_in(app: str, tmp_path: Path) -> None:
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[tuple[str, Process]]:
+    """locust's page: its address and the process."""
     port = free_ports()
     command = [str(BIN / "locust"), "-f", "loadtest", "--web-host", "127.0.0.1", "--web-port", str(port)]
-    with running(Process(command, tmp_path / "log")):
+    with running(Process(command, tmp_path / "log")) as process:
         assert wait.until(lambda: not wait.is_free("127.0.0.1", port), 20)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
-            text = response.read().decode()
-        assert "http://127.0.0.1:8080" in text.replace("\\/", "/")
+        yield f"http://127.0.0.1:{port}", process
+
+
+def test_the_page_opens_with_the_host_filled_in(page: tuple[str, Process]) -> None:
+    text = httpx.get(page[0]).text
+
+    assert "http://127.0.0.1:8080" in text.replace("\\/", "/")
+
+
+def test_the_page_says_that_the_stack_is_down_and_stops(page: tuple[str, Process]) -> None:
+    url, process = page
+    host = f"http://127.0.0.1:{free_ports()}"
+    httpx.post(f"{url}/swarm", data={"user_count": 1, "spawn_rate": 1, "host": host}).raise_for_status()
+
+    assert wait.until(lambda: httpx.get(f"{url}/stats/requests").json()["state"] == "stopped", 10)
+    assert process.logged(f"{host}/api/users does not answer") or process.logged(f"{host}/livez does not answer")
 
 
 def test_no_file_is_loaded_that_is_not_meant_to_be() -> None:
@@ -148,12 +181,3 @@ def test_no_file_is_loaded_that_is_not_meant_to_be() -> None:
     )
 
     assert set(re.findall(r"\w+User\b", done.stdout)) == set(USERS)
-
-
-def percentile(buckets: dict[str, int], share: float) -> float:
-    seen, total = 0, sum(buckets.values())
-    for value in sorted(map(float, buckets)):
-        seen += buckets[str(value)]
-        if seen >= share * total:
-            return value
-    return 0.0
