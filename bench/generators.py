@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from bench import machine, openload, wrk
+from bench import machine, wrk
 from bench.arms import program
-from bench.openload import Job, Result
+from bench.job import Job, Result, job_json
 from bench.stack import ROOT, Stack
 from bench.workloads import Workload, marked
 
@@ -47,7 +47,7 @@ def open_load(port: int, workload: Workload, *, rate: float, seconds: float, war
     job = Job(port, kinds, rate, warmup + seconds, warmup, seed)
     command = ["taskset", "-c", ",".join(map(str, cpus)), sys.executable, "-m", "bench.openload"]
     done = subprocess.run(
-        command, input=openload.job_json(job), capture_output=True, text=True, cwd=ROOT,
+        command, input=job_json(job), capture_output=True, text=True, cwd=ROOT,
         timeout=warmup + seconds + GRACE_SECONDS,
     )  # fmt: skip
     if done.returncode:

@@ -1,6 +1,5 @@
 """The report: a table in the terminal, SVG files, one HTML page that holds them; built from a results folder alone."""
 
-import html
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from rich.table import Table
 
 from bench import plots
 from bench.figures import Figures
+from bench.page import page
 from bench.results import Results
 from bench.rows import Alone, Row, alone, verdicts
 from bench.stats import short
@@ -21,7 +21,6 @@ HEADINGS = ("workload", "against", "rate", "percentile", "ASGI ms", "other ms", 
 HEADINGS_ALONE = ("workload", "arm", "rate", "n", "p50 ms", "p99 ms", "p99 from the real start", "KiB per connection",
                   "failed")  # fmt: skip
 CLEAR = 1.3  # a search is made once for each arm, so only a large difference counts
-PAGE = Path(__file__).with_name("report.html")
 
 
 def build(folder: Path, console: Console) -> None:
@@ -31,13 +30,14 @@ def build(folder: Path, console: Console) -> None:
     drawn = pictures(figures, rows, single)
     for name, svg in drawn.items():
         (folder / f"{name}.svg").write_text(svg)
-    (folder / "report.html").write_text(page(figures, rows, single, drawn))
+    doubts = validity(figures, single)
+    tables = (HEADINGS, map(cells, rows)), (HEADINGS_ALONE, map(cells_alone, single))
+    (folder / "report.html").write_text(page(figures.about, *tables, doubts, drawn))
     console.print(terminal(rows))
     if sockets := [one for one in single if BY_NAME[one.workload].asgi_only]:
         console.print(terminal_alone(sockets))
-    for line in validity(figures, single):
-        console.print(f"  {line}")
-    console.print(f"  report: {folder / 'report.html'}")
+    for line in [*doubts, f"report: {folder / 'report.html'}"]:
+        console.print(f"  {line}", markup=False)
 
 
 def pictures(figures: Figures, rows: Sequence[Row], single: Sequence[Alone]) -> dict[str, str]:
@@ -95,36 +95,6 @@ def terminal_alone(single: Iterable[Alone]) -> Table:
     return table
 
 
-def page(figures: Figures, rows: Sequence[Row], single: Sequence[Alone], drawn: dict[str, str]) -> str:
-    """The HTML page, whole in itself."""
-    about = figures.about
-    parts = {
-        "TITLE": f"Benchmark of {about['begun']} ({about['mode']})",
-        "VERDICT": html_table(HEADINGS, (cells(row) for row in rows)),
-        "VALIDITY": "".join(f"<li>{html.escape(line)}</li>" for line in validity(figures, single)),
-        "PLOTS": "".join(f"<figure>{_inline(drawn[name])}</figure>" for name in sorted(drawn, key=_order)),
-        "ALONE": html_table(HEADINGS_ALONE, map(cells_alone, single)),
-        "PREDICTIONS": html_table(("workload", "expected", "because"), (
-            (BY_NAME[name].title, told["winner"], told["reason"]) for name, told in about["predictions"].items()
-        )),
-        "MACHINE": html_table(("what", "value"), [*about["machine"].items(), *about["versions"].items(),
-                              ("seed", about["seed"]), ("commit", about["commit"]), ("workers", about["workers"]),
-                              ("processors of servers, generator", about["cpus"])]),
-        "COMMANDS": html_table(("arm", "command"), about["commands"].items()),
-        "NGINX": html.escape(about["nginx"]),
-    }  # fmt: skip
-    text = PAGE.read_text()
-    for name, value in parts.items():
-        text = text.replace(f"<!-- {name} -->", value)
-    return text
-
-
-def html_table(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in headings)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in line) + "</tr>" for line in lines)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
 def compare(a: Path, b: Path, console: Console) -> None:
     """What changed from A to B, arm by arm; the medians of the rounds and their spread."""
     from bench.compare import lines
@@ -158,11 +128,3 @@ def _hit(row: Row) -> str:
     if not found:
         return "open"
     return "hit" if found == {row.predicted} else "missed" if row.predicted not in found else "in part"
-
-
-def _order(name: str) -> tuple[bool, str]:
-    return name != "forest", name
-
-
-def _inline(svg: str) -> str:
-    return svg[svg.index("<svg") :]

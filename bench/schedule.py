@@ -11,12 +11,6 @@ def poisson(rate: float, seconds: float, seed: int) -> Iterator[float]:
         yield offset
 
 
-def steady(rate: float, seconds: float) -> Iterator[float]:
-    """One start every 1/rate seconds."""
-    for index in range(int(rate * seconds)):
-        yield index / rate
-
-
 def measured(offset: float, warmup: float) -> bool:
     """A request belongs to the phase in which it was meant to start, however late it ended."""
     return offset >= warmup

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench import generators, idle, machine, stack
 from bench.generators import Meter
-from bench.openload import Result
+from bench.job import Result
 from bench.plan import FLOOR_RATES, LONGEST, Mode, Step, Visit
 from bench.results import Results
 from bench.search import Probe, search

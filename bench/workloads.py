@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.openload import Kind
+from bench.job import Kind
 
 HELLO = "Hello, World!"
 UPLOAD = "x" * 65_536

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from bench.generators import overloaded
-from bench.openload import Job, Kind, Result, job_json
+from bench.job import Job, Kind, Result, job_json
 from tests.bench.servers import ANSWER, freezing, serving, wrong_each
 
 HELLO = Kind("hello", "/", "Hello, World!")

@@ -11,7 +11,7 @@ from rich.console import Console
 from bench import report
 from bench.figures import Figures
 from bench.histogram import Histogram
-from bench.openload import Result
+from bench.job import Result
 from bench.results import Results
 from bench.rows import alone, verdicts
 

@@ -3,7 +3,7 @@
 import itertools
 import statistics
 
-from bench.schedule import measured, poisson, steady
+from bench.schedule import measured, poisson
 
 
 def test_poisson_arrivals_have_the_rate_and_the_spread_of_chance() -> None:
@@ -17,10 +17,6 @@ def test_poisson_arrivals_have_the_rate_and_the_spread_of_chance() -> None:
 
 def test_the_same_seed_gives_the_same_arrivals() -> None:
     assert list(poisson(50, 2, seed=7)) == list(poisson(50, 2, seed=7)) != list(poisson(50, 2, seed=8))
-
-
-def test_a_steady_load_starts_at_equal_distances() -> None:
-    assert list(steady(4, 1)) == [0, 0.25, 0.5, 0.75]
 
 
 def test_a_request_belongs_to_the_phase_in_which_it_was_meant_to_start() -> None:
