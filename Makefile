@@ -48,7 +48,7 @@ test-docker: ## the tests of the containers; needs a Docker engine
 	@$(PYTHON) -m ops.checks test-docker $(PYTEST)
 
 .PHONY: bench
-bench: ## the ASGI app against the WSGI baseline under the same nginx (QUICK=1, FULL=1, SERVERS=…)
+bench: ## the ASGI app against the WSGI baseline under the same nginx (QUICK=1, FULL=1, SERVERS=…, RESUME=folder)
 	@$(PYTHON) -m ops.checks bench run
 
 .PHONY: bench-layers

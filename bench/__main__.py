@@ -14,6 +14,7 @@ from bench.plan import FULL, MODES, NORMAL, QUICK, plan, prepare_seconds, total_
 from bench.results import HOME, Results, latest
 from bench.session import Session
 from bench.stack import ROOT, now
+from environment import Environment
 
 INTERRUPTED = 130  # as a shell says it of SIGINT
 console = terminal.console()
@@ -46,7 +47,7 @@ def measure(results: Results) -> int:
     try:
         failed = _measure(results)
     except KeyboardInterrupt:
-        console.print(f"\nInterrupted. {go_on}")
+        console.print(f"\nInterrupted. {go_on}", markup=False)
         return INTERRUPTED
     except RuntimeError as error:
         console.print(f"{error}\n{go_on}", markup=False)
@@ -85,11 +86,12 @@ def _results(resume: str) -> Results:
     """The folder to go on with, or a new one."""
     if resume:
         return Results(_folder(resume))
-    mode = QUICK if os.environ.get("QUICK") else FULL if os.environ.get("FULL") else NORMAL
-    seed = int(os.environ.get("SEED") or random.randrange(1 << 30))
+    env = Environment()
+    mode = QUICK if env.flag("QUICK", False) else FULL if env.flag("FULL", False) else NORMAL
+    seed = env.integer("SEED", random.randrange(1 << 30), 0, 1 << 30)
+    objective = env.integer("P99", 100, 1, 60_000)
     try:
-        chosen = arms.chosen(os.environ.get("SERVERS", ""))
-        objective = float(os.environ.get("P99") or 100)
+        chosen = arms.chosen(env.text("SERVERS"))
     except ValueError as error:
         sys.exit(str(error))
     results = Results(HOME / now())

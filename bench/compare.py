@@ -25,7 +25,7 @@ def lines(a: Figures, b: Figures) -> Iterator[tuple[str, ...]]:
                 one, two = (_values(figures, what, workload, arm, figure) for figures in (a, b))
                 if one and two:
                     line = _line(one, two, _floor(a, what, workload, figure), higher_is_better)
-                    yield (workload, arm, name, *line, *(_rates(a, b, workload) if what == "rate" else ("",)))
+                    yield (workload, arm, name, *line, _rates(a, b, workload) if what == "rate" else "")
 
 
 def _line(one: list[float], two: list[float], floor: float, higher_is_better: bool) -> tuple[str, ...]:
@@ -40,12 +40,12 @@ def _line(one: list[float], two: list[float], floor: float, higher_is_better: bo
     return short(median(one)), short(median(two)), str(interval), words
 
 
-def _rates(a: Figures, b: Figures, workload: str) -> tuple[str]:
+def _rates(a: Figures, b: Figures, workload: str) -> str:
     """A rate is a part of what the weakest arm held in that run: figures at rates far apart are no comparison."""
     one, two = a.common_rates(workload), b.common_rates(workload)
     alike = len(one) == len(two) and all(abs(x / y - 1) <= ALIKE for x, y in zip(one, two, strict=True))
     shown = " and ".join("+".join(f"{rate:.0f}/s" for rate in rates) for rates in (one, two))
-    return (f"{shown}{'' if alike else ': NOT COMPARABLE'}",)
+    return shown if alike else f"{shown}: NOT COMPARABLE"
 
 
 def _values(figures: Figures, what: str, workload: str, label: str, figure: Callable[[Run], float]) -> list[float]:

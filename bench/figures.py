@@ -68,6 +68,11 @@ class Figures:
         points = [(run["rate"], histogram(run)) for run in runs]
         return sorted((rate, h.percentile(50), h.percentile(99)) for rate, h in points if len(h))
 
+    def ceiling(self) -> list[tuple[float, float]]:
+        """(rate, p99) of the generator against nginx alone, as far as it kept up."""
+        points = [point for point in self.floor.get("points", []) if not point["void"]]
+        return [(p["rate"], Histogram(p["result"]["corrected"].get("plaintext")).percentile(99)) for p in points]
+
     def drifting(self) -> list[str]:
         """Cells whose figures grow or fall with the time: the machine was not the same throughout."""
         found = []

@@ -6,7 +6,6 @@ from typing import Any
 
 from bench.drawing import COLOURS, MARKS, columns, height, intervals, logarithmic, new, svg
 from bench.figures import Figures
-from bench.histogram import Histogram
 from bench.rows import Alone, Row
 from bench.workloads import BY_NAME
 
@@ -20,18 +19,12 @@ def curve(figures: Figures, workload: str, title: str, objective: float) -> str:
         look: dict[str, Any] = {"color": COLOURS[index % 8], "marker": MARKS[index % 8]}
         axes.plot(rates, [point[2] for point in points], linestyle="-", label=f"{arm} p99", markersize=5, **look)
         axes.plot(rates, [point[1] for point in points], linestyle=":", label=f"{arm} p50", markersize=3, **look)
-    axes.plot(*columns(floor(figures)), color="grey", linestyle="--", label="generator against nginx alone, p99")
+    axes.plot(*columns(figures.ceiling()), color="grey", linestyle="--", label="generator against nginx alone, p99")
     axes.axhline(objective, color="black", linewidth=0.8, linestyle="-.", label=f"objective {objective:g} ms")
     axes.set(xlabel="requests per second offered", ylabel="ms from the intended start")
     logarithmic(axes, any(curves.values()))
     axes.legend(fontsize=7)
     return svg(figure)
-
-
-def floor(figures: Figures) -> list[tuple[float, float]]:
-    """(rate, p99) of the generator against nginx alone, as far as it kept up."""
-    points = [point for point in figures.floor.get("points", []) if not point["void"]]
-    return [(p["rate"], Histogram(p["result"]["corrected"].get("plaintext")).percentile(99)) for p in points]
 
 
 def percentiles(figures: Figures, workload: str, title: str, rate: float) -> str:

@@ -79,6 +79,7 @@ def test_an_interrupted_run_keeps_what_it_has_stops_its_servers_and_goes_on(tmp_
     ("settings", "message"),
     [
         ({"RESUME": "nowhere"}, "there is no result in nowhere"),
+        ({"P99": "fast"}, "P99='fast' is not allowed: a whole number from 1 to 60000"),
         ({"SERVERS": "apache"}, "'apache' is unknown; there are asgi, wsgi-sync"),
     ],
 )
