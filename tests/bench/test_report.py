@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,13 @@ def test_a_peak_says_what_limited_it(folder: Folder) -> None:
 
     assert row.peak.middle == 3
     assert row.peak_limits == ("processors", "waiting")
+
+
+@pytest.mark.parametrize(("predicted", "words"), [("asgi", "hit"), ("wsgi", "missed"), ("tie", "missed")])
+def test_what_was_predicted_is_held_against_what_was_seen(folder: Folder, predicted: str, words: str) -> None:
+    row = replace(verdicts(folder.figures)[0], predicted=predicted)
+
+    assert report.cells(row)[-1] == f"{predicted}: {words}"
 
 
 def test_both_generators_must_agree(folder: Folder) -> None:

@@ -68,6 +68,17 @@ def test_every_step_of_the_plan_has_a_result(folder: Path) -> None:
     assert {run["number"] for run in Results(folder).all()} == planned
 
 
+def test_the_folder_tells_what_the_run_was_made_of(folder: Path) -> None:
+    """Versions, processors, configuration and commands; each arm's log; and each run who drove it."""
+    made_of = Results(folder).about
+
+    assert {"python", "nginx", "wrk", "gunicorn", "uvicorn", "locust"} <= made_of["versions"].keys()
+    assert made_of["machine"]["processor"] and made_of["cpus"]["servers"]
+    assert "upstream app" in made_of["nginx"] and "-k sync" in made_of["commands"]["wsgi-sync"]
+    assert {path.parent.name for path in folder.glob("logs/*/app.log")} >= {visit.name for visit in visits()}
+    assert {run["generator"] for run in Results(folder).all()} == {"open load", "wrk", "locust"}
+
+
 def test_every_answer_was_the_expected_one(folder: Path) -> None:
     """Also the database's row, and what locust asked for."""
     for run in [*runs(folder, "rate"), *runs(folder, "check")]:
