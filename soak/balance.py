@@ -4,11 +4,12 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from bench import wrk
 from soak import scenarios
 from soak.load import GET, Load, Request, cpu
-from soak.processes import until
+from soak.processes import running, until
 from soak.promise import Row
 from soak.stack import Nginx, Server, behind_nginx, serving
 
@@ -105,8 +106,17 @@ def _two_arms() -> Iterator[dict[str, Nginx]]:
         path = shared.folder / "shared.sock"
         _bind_to(shared, str(path))
         (shared.folder / "slots.conf").write_text(f"server unix:{path} max_fails=0;\n")
-        with behind_nginx(shared) as shared_front:
+        shared_front = Nginx(shared)
+        _keep_for_a_minute(shared.folder / "nginx" / "nginx.conf")
+        with running(shared_front):
             yield {"slots": front, "shared": shared_front}
+
+
+def _keep_for_a_minute(configuration: Path) -> None:
+    """As nginx does by itself. Ours closes idle connections to workers after a second, for the drain's sake."""
+    text = configuration.read_text()
+    assert text.count("keepalive_timeout 1s;") == 1
+    configuration.write_text(text.replace("keepalive_timeout 1s;", "keepalive_timeout 60s;"))
 
 
 def _bind_to(server: Server, path: str) -> None:
