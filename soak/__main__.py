@@ -3,6 +3,7 @@
 Exit code 1 if one does not hold. `python -m soak list` names the parts.
 """
 
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -30,6 +31,7 @@ def main() -> None:
     names = sys.argv[1:] or list(PARTS)
     if unknown := set(names) - PARTS.keys():
         sys.exit(f"{', '.join(sorted(unknown))}: not one of {', '.join(PARTS)}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
     rows = uvloop.run(_run(names))  # the generator must not be what is measured
     width = max(len(row.promise) for row in rows)
     print()

@@ -90,7 +90,7 @@ async def recycling() -> AsyncIterator[Row]:
     by_count = await scenarios.recycle(RECYCLED_REQUESTS, RECYCLED, MAX_REQUESTS=str(MAX_REQUESTS))
     yield _unnoticed(f"max_requests={MAX_REQUESTS}", *by_count)
     by_memory = await scenarios.recycle(RECYCLED_REQUESTS, RECYCLED, LEAKING, MAX_WORKER_MEMORY=str(MAX_MEMORY))
-    yield _unnoticed(f"at most {MAX_MEMORY >> 20} MiB", *by_memory)
+    yield _unnoticed(f"{MAX_MEMORY >> 20} MiB", *by_memory)
 
 
 def _unnoticed(what: str, report: Report, replaced: int) -> Row:
