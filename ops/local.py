@@ -18,7 +18,6 @@ from ops.report import Failure, readable, say, step
 from ops.settings import ROOT, Settings
 
 READY_SECONDS = 50.0  # so that `up` fails within a minute
-PROXIES = {"nginx", "baseline-nginx"}
 PROGRAMS = {False: ("app", "nginx"), True: ("app", "nginx", "baseline", "baseline-nginx")}
 
 
@@ -90,8 +89,7 @@ class Local:
         self.in_force.put(self.settings)
         self._serving_ctl("reload")
         self.in_force.remember(self.settings)
-        for name in PROXIES & self._running().keys():
-            self._reload_proxy(name)
+        self._reload_nginx()
 
     def deploy(self) -> None:
         """Without images, new code is taken into service by a reload."""
@@ -206,19 +204,19 @@ class Local:
             max_body_bytes=settings.max_body_bytes,
         )
 
-    def _reload_proxy(self, name: str) -> None:
-        """Have an nginx take new settings of its own; it cuts idle connections then, so never for nothing."""
-        path = self.run / name / "nginx.conf"
+    def _reload_nginx(self) -> None:
+        """Have nginx take new settings of its own; it cuts idle connections of clients then, so never for nothing."""
+        path = self.run / "nginx" / "nginx.conf"
         before = path.read_text()
-        command = self._proxy(name)
+        command = self._proxy("nginx")
         if path.read_text() == before:
             return
-        with step(name):
+        with step("nginx"):
             test = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True)
             if test.returncode:
                 path.write_text(before)
-                raise Failure(f"the app has the new settings, but {name} can't take them:\n{test.stderr}")
-            self._supervisorctl("signal", "HUP", name)
+                raise Failure(f"the app has the new settings, but nginx can't take them:\n{test.stderr}")
+            self._supervisorctl("signal", "HUP", "nginx")
 
     def _await_ready(self) -> None:
         urls = [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]
