@@ -112,5 +112,10 @@ def forest(rows: Sequence[Row]) -> str:
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [f"{row.title}, p{row.percent:g}, {row.other}, {row.rate:.0f}/s" for row in rows])
     axes.set(xscale="log", xlabel="ratio, 95 % interval; grey: an arm against itself")
+    ticks = [
+        tick for tick in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]
+    ]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
     axes.invert_yaxis()
     return svg(figure)
