@@ -38,7 +38,7 @@ class Request:
 
     async def body(self) -> bytes:
         """The whole body. Raises HTTPError 413 above the cap, Disconnected when the client leaves early."""
-        declared = self.header(b"content-length")
+        declared = header(self.scope, b"content-length")
         if declared is not None and int(declared) > self.max_body_bytes:
             self._too_large()
         chunks: list[bytes] = []
@@ -57,7 +57,7 @@ class Request:
 
     async def json(self) -> Any:
         """The body as JSON. Raises HTTPError 415 for another content type, 400 for what is not JSON."""
-        return parse_json(self.header(b"content-type"), await self.body())
+        return parse_json(header(self.scope, b"content-type"), await self.body())
 
     def _too_large(self) -> NoReturn:
         raise too_large(self.max_body_bytes)

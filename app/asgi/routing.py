@@ -100,7 +100,7 @@ class Router:
     """The ASGI app that finds the handler, gives it a Request or a WebSocket, and sends its answer."""
 
     def __init__(self, routes: Iterable[Route], *, max_body_bytes: int, max_message_bytes: int = 64 * 1024) -> None:
-        self.routes = Routes(routes)
+        self.match = Routes(routes).match
         self.max_body_bytes = max_body_bytes
         self.max_message_bytes = max_message_bytes
 
@@ -108,7 +108,7 @@ class Router:
         if scope["type"] == "http":
             method = scope["method"]
             try:
-                route, params = self.routes.match(method, scope["path"])
+                route, params = self.match(method, scope["path"])
             except HTTPError as error:
                 if error.status != 405 or method != "OPTIONS":
                     raise
@@ -124,7 +124,7 @@ class Router:
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = WebSocket(scope, receive, send, max_message_bytes=self.max_message_bytes)
         try:
-            route, socket.params = self.routes.match(WEBSOCKET, scope["path"])
+            route, socket.params = self.match(WEBSOCKET, scope["path"])
         except HTTPError:
             raise HTTPError(404, "There is no websocket at this path.") from None
         await route.handler(socket)

@@ -66,9 +66,9 @@ def taken(name: str) -> HTTPError:
 
 def user_id(text: str) -> int:
     """The id in a path; a text that can't be one names nobody, so it is a 404."""
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= MAX_ID):
-        raise no_such_user()
-    return int(text)
+    if text.isascii() and text.isdigit() and len(text) < 20 and (number := int(text)) <= MAX_ID:
+        return number
+    raise no_such_user()
 
 
 def user_response(user: User | None) -> Response:
