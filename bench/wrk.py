@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -51,14 +52,16 @@ class Peak:
 
 
 def run(
-    origin: str, call: Call, *, seconds: int, connections: int = 32, cpus: Sequence[int] = (), host: str = "127.0.0.1"
+    origin: str, call: Call, *, seconds: float, connections: int = 32, cpus: Sequence[int] = (), host: str = "127.0.0.1"
 ) -> Peak:
-    """Keep `connections` requests under way for so many seconds."""
+    """Keep `connections` requests under way for so many seconds, also for parts of one."""
     command = [
+        "stdbuf",
+        "-oL",
         "wrk",
         "-t1",
         f"-c{connections}",
-        f"-d{seconds}s",
+        f"-d{seconds + GRACE_SECONDS:.0f}s",
         "-s",
         str(SCRIPT),
         "-H",
@@ -73,10 +76,19 @@ def run(
     if call.body:
         env["BENCH_BODY"] = call.body
     used = _used()
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS, env={**os.environ, **env}
-    )
-    return replace(parse(done.stdout + done.stderr), busy=(_used() - used) / seconds)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **env}
+    ) as wrk:
+        try:
+            started = wrk.stdout.readline() if wrk.stdout else ""  # until then the signal would just end it
+            output, _ = wrk.communicate(timeout=seconds)  # it has failed if it ends by itself
+        except subprocess.TimeoutExpired:
+            wrk.send_signal(signal.SIGINT)  # its options know whole seconds only; it ends at its next tenth of one
+            output, _ = wrk.communicate(timeout=GRACE_SECONDS)
+        finally:
+            wrk.kill()
+    peak = parse(started + output)
+    return replace(peak, busy=(_used() - used) / peak.seconds)
 
 
 def _used() -> float:

@@ -21,15 +21,15 @@ from bench.stack import now
 from bench.wrk import Call
 
 WARMUP_SECONDS = 1
+WINDOW_SECONDS = 0.3  # short, so that a row and its base meet the same neighbours: a spell of theirs takes seconds
 NGINX_APP = "bench.layers.apps.bare:get_user"
 
 
 class Layers:
     """Weighs all rows of a table in turn, the order rotated each round."""
 
-    def __init__(self, rounds: int, seconds: int, progress: Progress, total: int) -> None:
+    def __init__(self, rounds: int, progress: Progress, total: float) -> None:
         self.rounds = rounds
-        self.seconds = seconds
         self.cpus = machine.split_cpus()
         self.progress = progress
         self.task = progress.add_task("", total=total)
@@ -42,10 +42,10 @@ class Layers:
             self._one(call, name, servers[name], WARMUP_SECONDS)
         for number in range(self.rounds):
             for name in names[number % len(names) :] + names[: number % len(names)]:
-                weighed[name].append(self._one(call, name, servers[name], self.seconds))
+                weighed[name].append(self._one(call, name, servers[name], WINDOW_SECONDS))
         return weighed
 
-    def _one(self, call: Call, name: str, server: Server, seconds: int) -> Weighed:
+    def _one(self, call: Call, name: str, server: Server, seconds: float) -> Weighed:
         self.progress.update(self.task, description=f"{call.method} {call.path}: {name}")
         found = weigh(server.origin, call, server.processes, seconds=seconds, cpus=self.cpus)
         self.progress.advance(self.task, seconds)
@@ -54,7 +54,7 @@ class Layers:
 
 def main() -> None:
     """Measure, print, and keep the figures."""
-    rounds, seconds = (3, 1) if os.environ.get("QUICK") else (10, 5) if os.environ.get("FULL") else (5, 2)
+    rounds = 12 if os.environ.get("QUICK") else 150 if os.environ.get("FULL") else 40
     ours = os.environ.get("ONLY") == "toolkit"
     tables = {call: _rows(call, ours) for call in CALLS}
     count = sum(len(found) for found in tables.values()) + 5
@@ -63,7 +63,7 @@ def main() -> None:
     found: dict[str, list[Line]] = {}
     with Progress(BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn(),
                   TextColumn("{task.description}"), console=console) as progress:  # fmt: skip
-        layers = Layers(rounds, seconds, progress, count * (rounds * seconds + WARMUP_SECONDS))
+        layers = Layers(rounds, progress, count * (rounds * WINDOW_SECONDS + WARMUP_SECONDS))
         for call, measured in tables.items():
             found[call] = _call(layers, call, measured, folder / "logs")
         with proxied(NGINX_APP, layers.cpus, folder / "logs") as ways:

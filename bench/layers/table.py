@@ -30,20 +30,20 @@ class Line:
 
 
 def lines(weighed: Mapping[str, Sequence[Weighed]], base: str, goals: Mapping[str, float | None]) -> list[Line]:
-    """One line for each row, in the order in which they were given."""
-    of_base = weighed[base]
-    return [
-        Line(
-            name,
-            paired_ratio([one.microseconds for one in of_base], [one.microseconds for one in runs]),
-            median(one.microseconds for one in runs),
-            median(one.peak.rate for one in runs),
-            median(one.peak.rate / other.peak.rate for one, other in zip(runs, of_base, strict=True)),
-            sum(one.peak.errors for one in runs),
-            goals.get(name),
-        )
-        for name, runs in weighed.items()
-    ]
+    """One line for each row, in the order in which they were given.
+
+    A window in which nothing was answered, since the machine stood still, is left out with its pair.
+    """
+    found = []
+    for name, runs in weighed.items():
+        pairs = [pair for pair in zip(runs, weighed[base], strict=True) if all(one.peak.requests for one in pair)]
+        ratio = paired_ratio([of_base.microseconds for _, of_base in pairs], [one.microseconds for one, _ in pairs])
+        microseconds = median(one.microseconds for one, _ in pairs)
+        rate = median(one.peak.rate for one, _ in pairs)
+        rates = median(one.peak.rate / of_base.peak.rate for one, of_base in pairs)
+        errors = sum(one.peak.errors for one in runs)
+        found.append(Line(name, ratio, microseconds, rate, rates, errors, goals.get(name)))
+    return found
 
 
 def table(title: str, found: Sequence[Line]) -> Table:

@@ -2,7 +2,9 @@
 
 import pytest
 
-from bench.wrk import WrkFailed, parse
+from bench.processes import free_port
+from bench.wrk import Call, WrkFailed, parse, run
+from tests.bench.servers import ANSWER, serving
 
 LINE = (
     'BENCH {"requests":2000,"microseconds":1000000,"bytes":9,"connect":1,"read":2,"write":0,"timeout":3,"status":4,'
@@ -20,3 +22,19 @@ def test_times_become_milliseconds_and_errors_a_sum() -> None:
 def test_no_summary_is_an_error_with_what_was_said() -> None:
     with pytest.raises(WrkFailed, match="unable to connect"):
         parse("unable to connect to 127.0.0.1:1\n")
+
+
+def test_a_window_may_be_a_part_of_a_second() -> None:
+    """The run ends within the tenth of a second in which wrk looks, with what was answered until then."""
+    with serving(lambda request, seconds: (0, ANSWER)) as port:
+        peak = run(f"http://127.0.0.1:{port}", Call("/"), seconds=0.3, connections=2)
+
+    assert peak.requests > 0
+    assert peak.errors == 0
+    assert 0.2 < peak.seconds < 2
+
+
+def test_wrk_that_meets_nobody_says_so() -> None:
+    """It ends by itself, and what it said is in the error."""
+    with pytest.raises(WrkFailed, match="unable to connect"):
+        run(f"http://127.0.0.1:{free_port()}", Call("/"), seconds=5, connections=1)
