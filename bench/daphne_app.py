@@ -26,8 +26,7 @@ class Started:
         await exchanges(scope, receive, send)
 
     async def _start(self) -> dict[str, Any]:
-        state: dict[str, Any] = {}
-        return {**state, **await self._held.enter_async_context(lifespan.context(state))}
+        return dict(await self._held.enter_async_context(lifespan.context({})))
 
 
 application = Started()

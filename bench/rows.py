@@ -13,7 +13,7 @@ from bench.stats import Interval, noise_floor, paired_ratio, spread, verdict
 from bench.workloads import BY_NAME
 
 PERCENTS = (99.9, 99, 90, 50)
-FULL = 0.9  # share of the servers' processors that is as good as all
+SATURATED = 0.9  # share of the servers' processors that is as good as all
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def _limit(runs: dict[int, Run]) -> str:
     """What kept a closed load from being faster: the servers' processors, or that they waited for something."""
     if not runs:
         return "-"
-    return "processors" if median(run["busy"] for run in runs.values()) >= FULL else "waiting"
+    return "processors" if median(run["busy"] for run in runs.values()) >= SATURATED else "waiting"
 
 
 def _pairs(

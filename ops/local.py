@@ -158,7 +158,8 @@ class Local:
 
     def _await_slots(self, name: str) -> None:
         slots = self.run / name / "slots.conf"
-        wait.until(lambda: slots.exists() or name not in self._running(), READY_SECONDS)
+        begun = self._process_of(name)
+        wait.until(lambda: slots.exists() or self._process_of(name) != begun, READY_SECONDS)
         if not slots.exists():
             raise Failure(f"{name} did not become ready; the end of its log:\n{self._tail(name)}")
 
@@ -245,6 +246,10 @@ class Local:
             return {}
         lines = [line.split(None, 1) for line in self._supervisorctl("status").splitlines()]
         return {line[0]: line[1] for line in lines if len(line) == 2 and line[1].startswith(("RUNNING", "STARTING"))}
+
+    def _process_of(self, name: str) -> str:
+        """The part of supervisor's line that tells one run of a program from the next: `RUNNING pid 123`."""
+        return self._running().get(name, "").partition(",")[0]
 
     def _running_or_fail(self) -> None:
         if "app" not in self._running():

@@ -4,13 +4,18 @@ Rules: loopback and unix sockets only, every wait has an end, and only what was 
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
 from bench import counters, dataset, idle, machine, stack, verify
-from bench.arms import ASGI, BY_NAME, Arm, chosen
+from bench.arms import ASGI, BY_NAME, GTHREAD, SYNC, Arm, chosen
 from bench.stack import Stack
+from ops import wait
+from soak import servers
+from soak.servers import Postgres
 
 Serve = Callable[[Arm], AbstractContextManager[Stack]]
 
@@ -52,6 +57,45 @@ def test_an_arm_answers_like_the_reference_and_counts_what_nginx_passed_on(
     _, passed = counters.nginx_counts(up.proxy.log)
     assert passed.requests > len(verify.asks(1)) / 2
     assert counters.app_mismatch(passed.requests, up.counted) is None
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with servers.postgres() as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("arm", "connections"), [(ASGI, 4), (GTHREAD, 4), (SYNC, 2)], ids=lambda value: str(value)[:20]
+)
+def test_the_arms_of_every_run_may_open_the_same_database_connections(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arm: Arm, connections: int
+) -> None:
+    """However many requests wait for the database; a worker of `sync` needs no second one."""
+    monkeypatch.setenv("DATABASE_URL", url := postgres.new_database())
+    monkeypatch.setenv("DATABASE_CONNECTIONS", "8")  # two workers, and room for two more while they are replaced
+    environment, _ = dataset.prepare(tmp_path / "data")
+    with (
+        stack.serving(arm, workers=2, cpus=machine.Cpus((), ()), logs=tmp_path, environment=environment) as up,
+        postgres.connect(url) as session,
+        ThreadPoolExecutor(32) as clients,
+    ):
+
+        def open_now() -> int:
+            query = (
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid()"
+            )
+            row = session.execute(query).fetchone()
+            return int(row[0]) if row else 0
+
+        session.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")  # nobody is served until all of them wait
+        answers = clients.map(lambda number: wait.get(f"{up.origin}/db", timeout=10), range(32))
+        assert wait.until(lambda: open_now() >= connections, 1.5)  # a request waits 2 s for a connection
+        session.rollback()
+        served = [code for code, _ in answers]
+
+        assert served == [200] * 32
+        assert open_now() == connections
 
 
 def test_every_run_has_the_three_arms_and_those_that_are_asked_for_once() -> None:

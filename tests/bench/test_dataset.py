@@ -3,16 +3,13 @@
 from io import BytesIO
 from pathlib import Path
 
-import pytest
-
 from app.config import Settings
 from app.wsgi import Application
 from bench.dataset import prepare
 
 
-def test_the_expected_row_is_the_one_that_the_app_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_expected_row_is_the_one_that_the_app_answers(tmp_path: Path) -> None:
     """Also when the database was there before: a resumed run, or one with a DATABASE_URL of its own."""
-    monkeypatch.delenv("DATABASE_URL", raising=False)
     environment, answers = prepare(tmp_path)
     app = Application(Settings.from_environment({**environment, "BENCH_ENDPOINTS": "1"}))
     request = {"REQUEST_METHOD": "GET", "PATH_INFO": "/db", "QUERY_STRING": "", "wsgi.input": BytesIO()}

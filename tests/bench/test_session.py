@@ -30,15 +30,13 @@ pytestmark = pytest.mark.timeout(180)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The results of one round of all workloads on two arms."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("DATABASE_URL", raising=False)
-        folder = tmp_path_factory.mktemp("bench") / "results"
-        results = Results(folder)
-        results.create(about.facts(TINY, [ASGI, SYNC], seed=SEED, objective=100))
-        session = begin(results)
-        assert carry_out(session) == pytest.approx(sum(visit.seconds for visit in visits()))
-        assert session.failed == []
-        yield folder
+    folder = tmp_path_factory.mktemp("bench") / "results"
+    results = Results(folder)
+    results.create(about.facts(TINY, [ASGI, SYNC], seed=SEED, objective=100))
+    session = begin(results)
+    assert carry_out(session) == pytest.approx(sum(visit.seconds for visit in visits()))
+    assert session.failed == []
+    yield folder
 
 
 def begin(results: Results) -> Session:
