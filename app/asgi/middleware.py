@@ -46,7 +46,7 @@ class Exchange:
 
     def end(self) -> None:
         """Forget the server's `send`, which knows the scope: a circle would leave each request to the collector."""
-        del self._send
+        self._send = _too_late
 
     @property
     def id(self) -> bytes:
@@ -59,6 +59,10 @@ class Exchange:
     def request_id(self) -> str:
         """The same for a text."""
         return self.id.decode()
+
+
+async def _too_late(message: Message) -> None:
+    raise RuntimeError(f"{message['type']!r} is sent, but the app has returned")
 
 
 def _given_id(headers: Sequence[Header]) -> bytes | None:

@@ -170,6 +170,21 @@ async def test_nothing_is_left_for_the_garbage_collector() -> None:
         gc.enable()
 
 
+async def test_what_is_sent_too_late_is_an_error() -> None:
+    """A task that outlives its request is told what it did; nothing reaches the server."""
+    kept: list[Send] = []
+
+    async def keeping(scope: Scope, receive: Receive, send: Send) -> None:
+        kept.append(send)
+        await ok(scope, receive, send)
+
+    answer = await request(Exchanges(keeping), "GET", "/")
+
+    assert answer.status == 200
+    with pytest.raises(RuntimeError, match=r"'http\.response\.body' is sent, but the app has returned"):
+        await kept[0]({"type": "http.response.body"})
+
+
 async def test_counts() -> None:
     """What is open and what has been are counted, failures included."""
     go = asyncio.Event()
