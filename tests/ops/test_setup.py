@@ -1,0 +1,27 @@
+"""What is installed already is found, and never installed again."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ops import setup
+from ops.report import Failure
+
+
+def test_a_package_whose_folder_is_there_is_not_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL's programs are not on the path; a user who is not root would be told to install it for ever."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    setup.system_packages({"postgresql": str(tmp_path)})
+
+    with pytest.raises(Failure, match="postgresql"):
+        setup.system_packages({"postgresql": str(tmp_path / "none")})
+
+
+def test_a_folder_of_the_project_is_no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Our `nginx` folder lies in the folder that a verb runs in."""
+    (tmp_path / "no-such-program").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    assert setup.find("no-such-program") is None
