@@ -6,7 +6,7 @@ from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as quoted  # the C function; a whole json.dumps takes 4 times as long
 from time import gmtime, perf_counter, strftime, time
 
-from app.asgi.middleware import Exchange
+from app.asgi.exchange import Exchange
 from app.asgi.types import Scope
 
 HEALTH = frozenset({"/livez", "/readyz", "/healthz"})  # asked every few seconds, and of no interest

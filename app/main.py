@@ -11,8 +11,9 @@ from typing import Any
 
 from app.access import HEALTH, AccessRecord
 from app.asgi.errors import HTTPError
+from app.asgi.exchange import Exchange, Exchanges
 from app.asgi.lifespan import Lifespan
-from app.asgi.middleware import Errors, Exchange, Exchanges, Limits
+from app.asgi.middleware import Errors, Limits
 from app.asgi.origins import Origins
 from app.asgi.routing import Route, Router, websocket
 from app.asgi.types import ASGIApp, Receive, Scope, Send

@@ -11,7 +11,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from app.asgi.errors import HTTPError
-from app.asgi.middleware import REQUEST_ID
+from app.asgi.exchange import REQUEST_ID
 from app.asgi.request import parse_json, parse_query, too_large
 from app.asgi.response import NO_STORE, Response
 from app.asgi.routing import Route, Routes

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+from app.asgi.exchange import Exchanges
 from app.asgi.lifespan import Lifespan
-from app.asgi.middleware import Exchanges
 from app.main import application as shipped
 from bench.counters import leave
 

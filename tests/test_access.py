@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.access import AccessRecord
-from app.asgi.middleware import Exchanges
+from app.asgi.exchange import Exchanges
 from app.asgi.response import Response
 from app.asgi.types import ASGIApp, Receive, Scope, Send
 from tests.driver import Conversation, http_scope, websocket_scope

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from app.asgi.errors import Disconnected, HTTPError
-from app.asgi.middleware import Errors, Exchange, Exchanges, Limits
+from app.asgi.exchange import Exchange, Exchanges
+from app.asgi.middleware import Errors, Limits
 from app.asgi.origins import Origins
 from app.asgi.request import Request
 from app.asgi.response import Response

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from app import __version__
-from app.asgi.middleware import Errors, Exchanges
+from app.asgi.exchange import Exchanges
+from app.asgi.middleware import Errors
 from app.asgi.routing import Router
 from app.asgi.types import Header
 from app.handlers.pages import FOLDER

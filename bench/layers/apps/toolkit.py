@@ -1,7 +1,8 @@
 """The toolkit of `app/asgi` with all middleware, in the order of `app.main`; users in memory, no database."""
 
 from app.access import HEALTH, AccessRecord
-from app.asgi.middleware import Errors, Exchanges, Limits, Record
+from app.asgi.exchange import Exchanges, Record
+from app.asgi.middleware import Errors, Limits
 from app.asgi.origins import Origins
 from app.asgi.request import Request
 from app.asgi.response import Response
