@@ -89,8 +89,8 @@ def system_packages(packages: dict[str, str | None]) -> None:
 
 def find(program: str) -> str | None:
     """The path of a program, or of a folder of them; servers lie in sbin, which a user's PATH may lack."""
-    if (folder := Path(program)).is_absolute():  # PostgreSQL's: Debian keeps each version's in a folder of its own
-        return program if folder.is_dir() else None
+    if Path(program).is_absolute():  # PostgreSQL's: Debian keeps each version's in a folder of its own
+        return program if Path(program).exists() else None
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")
 
 

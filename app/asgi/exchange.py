@@ -66,11 +66,10 @@ class RecordedExchange(Exchange):
 
     def send(self, message: Message) -> Awaitable[None]:
         if message["type"] in STARTS:
-            self.status = message.get("status", 101)
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id)]
         elif message["type"] == "http.response.body":
             self.sent += len(message.get("body", b""))
-        return self._send(message)
+        return super().send(message)
 
 
 Record = Callable[[Scope, Exchange], None]

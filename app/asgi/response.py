@@ -25,9 +25,9 @@ class Response:
     def __init__(self, body: bytes = b"", status: int = 200, headers: Sequence[Header] = ()) -> None:
         self.body = body
         self.status = status
-        self.headers = [*headers, (b"content-length", b"%d" % len(body))]
-        if status in NO_LENGTH:
-            self.headers.pop()
+        self.headers = [*headers]
+        if status not in NO_LENGTH:
+            self.headers.append((b"content-length", b"%d" % len(body)))
 
     @classmethod
     def json(cls, data: Any, status: int = 200, headers: Sequence[Header] = ()) -> "Response":

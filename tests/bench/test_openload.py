@@ -40,7 +40,7 @@ def test_all_starts_are_made_and_all_answers_are_counted() -> None:
 
     assert result.offered == result.completed > 200
     assert result.sent > result.offered  # the warm-up's
-    assert result.uncorrected["hello"].percentile(50) >= 19
+    assert 19 <= result.uncorrected["hello"].percentile(50) <= 40
     assert not result.failures
 
 

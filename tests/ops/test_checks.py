@@ -14,13 +14,13 @@ import signal, sys, time
 from pathlib import Path
 
 def end(number, frame):
-    time.sleep(1)  # as long as it takes to stop servers
+    time.sleep(1)  # the work under test: as long as it takes to stop servers
     Path("{folder}/ended").touch()
     sys.exit(7)
 
 signal.signal(signal.SIGINT, end)
 Path("{folder}/started").touch()
-time.sleep(30)
+time.sleep(30)  # the signal ends it; without one it ends by itself
 """
 
 
