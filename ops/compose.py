@@ -24,6 +24,13 @@ def engine_answers() -> bool:
         return False
 
 
+# A volume keeps the password that it was made with, which another clone of the project has made up: ours replaces it, by
+# the unix socket, which PostgreSQL's image trusts. The data stay.
+TAKE_PASSWORD = (
+    """echo "ALTER USER slipway PASSWORD :'password'" | psql -q -v password="$POSTGRES_PASSWORD" -U slipway"""
+)
+
+
 class Compose:
     """The verbs of this runtime."""
 
@@ -40,6 +47,8 @@ class Compose:
         with step("image"):
             self._compose("build", "--quiet", "app")
         with step("containers"):
+            if not self._try("up", "--detach", "--wait", "--wait-timeout", str(READY_SECONDS), "db").returncode:
+                self._try("exec", "-T", "db", "sh", "-c", TAKE_PASSWORD)
             started = self._try("up", "--detach", "--wait", "--wait-timeout", str(READY_SECONDS), "--remove-orphans")
         urls = [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]
         if started.returncode or not all(wait.until_ready(url, 10) for url in urls):
