@@ -13,6 +13,9 @@ from ops.settings import ROOT, Settings
 
 ERASE_LINE = "\x1b[2K"  # compose begins each line of its logs with it, terminal or not
 READY_SECONDS = 55  # so that `up` fails within a minute of the images being there
+# A volume keeps the password that it was made with, which may be an earlier clone's: ours replaces it, by the
+# unix socket, which PostgreSQL's image trusts. The data stay.
+TAKE_PASSWORD = 'echo "ALTER USER slipway PASSWORD :\'it\'" | psql -q -v it="$POSTGRES_PASSWORD" -U slipway'
 
 
 def engine_answers() -> bool:
@@ -22,13 +25,6 @@ def engine_answers() -> bool:
         return all(subprocess.run(command, capture_output=True, timeout=10).returncode == 0 for command in commands)
     except (OSError, subprocess.TimeoutExpired):
         return False
-
-
-# A volume keeps the password that it was made with, which another clone of the project has made up: ours replaces it, by
-# the unix socket, which PostgreSQL's image trusts. The data stay.
-TAKE_PASSWORD = (
-    """echo "ALTER USER slipway PASSWORD :'password'" | psql -q -v password="$POSTGRES_PASSWORD" -U slipway"""
-)
 
 
 class Compose:
@@ -47,9 +43,11 @@ class Compose:
         with step("image"):
             self._compose("build", "--quiet", "app")
         with step("containers"):
-            if not self._try("up", "--detach", "--wait", "--wait-timeout", str(READY_SECONDS), "db").returncode:
+            start = ("up", "--detach", "--wait", "--wait-timeout", str(READY_SECONDS), "--remove-orphans")
+            started = self._try(*start, "db")
+            if not started.returncode:
                 self._try("exec", "-T", "db", "sh", "-c", TAKE_PASSWORD)
-            started = self._try("up", "--detach", "--wait", "--wait-timeout", str(READY_SECONDS), "--remove-orphans")
+                started = self._try(*start)
         urls = [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]
         if started.returncode or not all(wait.until_ready(url, 10) for url in urls):
             reason = started.stderr.strip().rpartition("\n")[2] or "/readyz does not answer"

@@ -51,16 +51,17 @@ def test_the_contract_holds_through_the_published_port(containers: Containers) -
 
 
 def test_users_survive_down_and_up(containers: Containers) -> None:
-    """They lie in PostgreSQL's named volume."""
+    """They lie in PostgreSQL's named volume, which a clone that has another password opens, too."""
     name = f"kept {time.monotonic_ns()}"
     created = httpx.post(f"{containers.url}/api/users", json={"name": name})
     assert created.status_code == 201
 
     assert containers.make("down").returncode == 0
     assert containers.compose("ps", "--all", "--quiet") == ""
-    containers.up()
+    for settings in ({"POSTGRES_PASSWORD": "another's"}, {}):
+        containers.up(**settings)
 
-    assert httpx.get(f"{containers.url}{created.headers['location']}").json() == created.json()
+        assert httpx.get(f"{containers.url}{created.headers['location']}").json() == created.json()
 
 
 def test_the_app_runs_hardened(containers: Containers) -> None:
