@@ -1,16 +1,16 @@
 FROM python:3.13-slim AS build
 WORKDIR /build
-COPY requirements.txt .
+COPY requirements/app.txt requirements/
 # Wheels only: nothing is compiled, so nothing is needed to compile. Without pip the environment is smaller by 12 MiB.
 RUN python -m venv --without-pip /venv \
  && pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check \
-      --require-hashes --only-binary :all: -r requirements.txt
+      --require-hashes --only-binary :all: -r requirements/app.txt
 
 # The load generator, for `make locust` alone.
 FROM build AS loadtest
-COPY requirements-loadtest.txt .
+COPY requirements/loadtest.txt requirements/
 RUN pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check \
-      --require-hashes --only-binary :all: -r requirements-loadtest.txt
+      --require-hashes --only-binary :all: -r requirements/loadtest.txt
 WORKDIR /srv
 COPY loadtest loadtest
 ENV PATH=/venv/bin:$PATH \
@@ -24,8 +24,8 @@ FROM python:3.13-slim AS app
 RUN groupadd --gid 10001 slipway && useradd --uid 10001 --gid slipway --no-create-home --shell /usr/sbin/nologin slipway
 WORKDIR /srv
 COPY --from=build /venv /venv
-COPY environment.py gunicorn.conf.py ./
-COPY serving serving
+COPY gunicorn.conf.py ./
+COPY slipway slipway
 COPY app app
 # Bytecode is written now, since the root file system will be read-only.
 RUN /venv/bin/python -m compileall -q /srv

@@ -1,81 +1,81 @@
-# Each verb is one line; the work is in ops/. The text after ## is what `make help` shows.
+# Each verb is one line; the work is in slipway/ops/. The text after ## is what `make help` shows.
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 
 .PHONY: up
 up: ## start the stack and wait until it is ready (RUNTIME=docker|local, BASELINE=1, APP=module:callable)
-	@$(PYTHON) -m ops up
+	@$(PYTHON) -m slipway.ops up
 
 .PHONY: down
 down: ## stop it; data stays
-	@$(PYTHON) -m ops down
+	@$(PYTHON) -m slipway.ops down
 
 .PHONY: status
 status: ## what runs
-	@$(PYTHON) -m ops status
+	@$(PYTHON) -m slipway.ops status
 
 .PHONY: logs
 logs: ## follow all logs
-	@$(PYTHON) -m ops logs
+	@$(PYTHON) -m slipway.ops logs
 
 .PHONY: reload
 reload: ## new code or settings in service with nothing lost; refused when they do not start
-	@$(PYTHON) -m ops reload
+	@$(PYTHON) -m slipway.ops reload
 
 .PHONY: deploy
 deploy: ## a new image in service with nothing lost; when it is not healthy the old one stays
-	@$(PYTHON) -m ops deploy
+	@$(PYTHON) -m slipway.ops deploy
 
 .PHONY: prove
 prove: ## load, then a reload, a killed worker and a stop: what was promised and what was seen
-	@$(PYTHON) -m ops prove
+	@$(PYTHON) -m slipway.ops prove
 
 .PHONY: migrate
 migrate: ## bring the database's schema up to date (a start does it by itself)
-	@$(PYTHON) -m ops migrate
+	@$(PYTHON) -m slipway.ops migrate
 
 .PHONY: test
 test: ## all checkers and tests, and what they need (PYTEST="-k name" for some)
-	@$(PYTHON) -m ops.checks test $(PYTEST)
+	@$(PYTHON) -m slipway.ops.checks test $(PYTEST)
 
 .PHONY: lint
 lint: ## the checkers alone
-	@$(PYTHON) -m ops.checks lint
+	@$(PYTHON) -m slipway.ops.checks lint
 
 .PHONY: test-docker
 test-docker: ## the tests of the containers; needs a Docker engine
-	@$(PYTHON) -m ops.checks test-docker $(PYTEST)
+	@$(PYTHON) -m slipway.ops.checks test-docker $(PYTEST)
 
 .PHONY: bench
 bench: ## the ASGI app against the WSGI baseline under the same nginx (QUICK=1, FULL=1, SERVERS=…, RESUME=folder)
-	@$(PYTHON) -m ops.checks bench run
+	@$(PYTHON) -m slipway.ops.checks bench run
 
 .PHONY: bench-layers
 bench-layers: ## CPU time per request of each layer, beside other frameworks (QUICK=1, FULL=1)
-	@$(PYTHON) -m ops.checks bench-layers
+	@$(PYTHON) -m slipway.ops.checks bench-layers
 
 .PHONY: bench-compare
 bench-compare: ## two results side by side: A=folder B=folder
-	@$(PYTHON) -m ops.checks bench compare $(A) $(B)
+	@$(PYTHON) -m slipway.ops.checks bench compare $(A) $(B)
 
 .PHONY: locust
 locust: ## locust in containers, its page on LOCUST_PORT, with LOCUST_WORKERS workers
-	@$(PYTHON) -m ops locust
+	@$(PYTHON) -m slipway.ops locust
 
 .PHONY: soak
 soak: ## the guarantees at full size (PARTS="reload kill …" for some)
-	@$(PYTHON) -m ops.checks soak $(PARTS)
+	@$(PYTHON) -m slipway.ops.checks soak $(PARTS)
 
 .PHONY: screenshots
 screenshots: ## the README's pictures, from the stack that runs
-	@$(PYTHON) -m ops.checks screenshots
+	@$(PYTHON) -m slipway.ops.checks screenshots
 
 .PHONY: lock
 lock: ## compile the locked requirements anew from pyproject.toml; needs uv
 	@for extra in '' local loadtest test bench peers; do \
 		uv pip compile -q pyproject.toml $${extra:+--extra $$extra} --universal --python-version 3.11 --generate-hashes \
-			--no-emit-index-url --no-header $${extra:+-c requirements.txt} -o requirements$${extra:+-$$extra}.txt; done
+			--no-emit-index-url --no-header $${extra:+-c requirements/app.txt} -o requirements/$${extra:-app}.txt; done
 
 .PHONY: help
 help: ## this list

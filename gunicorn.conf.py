@@ -1,13 +1,13 @@
 """The process model: `gunicorn -k uvicorn.workers.UvicornWorker app.main:application` picks this file up.
 
 Every value comes from an environment variable that `.env.example` explains; what gunicorn and uvicorn lack is in
-serving/.
+slipway/serving/.
 """
 
-import serving
-from serving import hooks
-from serving.config import Settings
-from serving.variables import variables
+from slipway import serving
+from slipway.serving import hooks
+from slipway.serving.config import Settings
+from slipway.serving.variables import variables
 
 variables.take(variables.read())
 settings = Settings.from_environment()

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from environment import Environment, SettingError
+from slipway.environment import Environment, SettingError
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}

@@ -13,7 +13,7 @@ from sqlalchemy import URL, text
 from app.config import Settings
 from app.services.database import sync_engine, translated
 from app.services.errors import Unavailable
-from environment import SettingError
+from slipway.environment import SettingError
 
 ADVISORY_LOCK = 7_391_446  # any number, the same on every machine
 CONNECTIONS = "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"

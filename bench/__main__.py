@@ -14,7 +14,7 @@ from bench.plan import FULL, MODES, NORMAL, QUICK, plan, prepare_seconds, total_
 from bench.results import HOME, Results, latest
 from bench.session import Session
 from bench.stack import ROOT, now
-from environment import Environment
+from slipway.environment import Environment
 
 INTERRUPTED = 130  # as a shell says it of SIGINT
 console = terminal.console()

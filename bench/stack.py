@@ -12,7 +12,7 @@ from bench import counters, machine, processes
 from bench.arms import Arm, program
 from bench.counters import COUNTS
 from bench.processes import NotStarted, Process
-from ops import nginx, wait
+from slipway.ops import nginx, wait
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 20.0

@@ -1,6 +1,6 @@
 """Reads settings from environment variables; a wrong value ends the start with one line.
 
-Shared by `app/config.py`, `serving/config.py` and `ops/`, which list the settings. Standard library only.
+Shared by `app/config.py` and the rest of `slipway/`, which list the settings. Standard library only.
 """
 
 import os

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from soak.processes import short_folder
+from tests.harness.processes import short_folder
 
 # The same examples in each run: a new failure is then caused by a change, and the suite takes the same time.
 settings.register_profile("slipway", derandomize=True, deadline=None, max_examples=200, database=None)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
-from environment import SettingError
+from slipway.environment import SettingError
 
 
 def test_defaults() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODULES = sorted(path for folder in ("app", "serving") for path in (ROOT / folder).rglob("*.py"))
+MODULES = sorted(path for folder in ("app", "slipway") for path in (ROOT / folder).rglob("*.py"))
 
 # From the bottom up: a module imports from its own row or from those before it.
 LAYERS = (
@@ -20,7 +20,8 @@ LAYERS = (
     ("app.main",),
     ("app.wsgi",),
 )
-ABOVE_THE_APP = {"gunicorn", "uvicorn", "serving", "ops", "bench", "loadtest", "examples", "tests"}
+ABOVE_THE_APP = {"gunicorn", "uvicorn", "bench", "loadtest", "examples", "tests"}
+SHARED = "slipway.environment"  # all that the app may know of slipway/
 
 
 def name_of(path: Path) -> str:
@@ -72,6 +73,7 @@ def test_downwards_only(path: Path) -> None:
 def test_app_knows_no_server(path: Path) -> None:
     """The app runs under any server."""
     assert ABOVE_THE_APP.isdisjoint(module.split(".")[0] for module in imports(path))
+    assert {module for module in imports(path) if module.startswith("slipway")} <= {SHARED}
 
 
 @pytest.mark.parametrize("path", of("app.asgi"), ids=name_of)
@@ -95,12 +97,12 @@ def test_one_reader_of_the_environment(path: Path) -> None:
     assert not [word for word in ("os.environ", "os.getenv", "from os import", "Environment(") if word in code]
 
 
-@pytest.mark.parametrize("path", of("serving"), ids=name_of)
-def test_process_model_knows_no_app(path: Path) -> None:
-    """Another app runs under the same process model."""
+@pytest.mark.parametrize("path", of("slipway"), ids=name_of)
+def test_slipway_knows_no_app(path: Path) -> None:
+    """Another app is carried the same."""
     assert "app" not in {module.split(".")[0] for module in imports(path)}
 
 
 def test_environment_stands_below_all() -> None:
     """What reads the variables imports the standard library alone."""
-    assert {module.split(".")[0] for module in imports(ROOT / "environment.py")} <= sys.stdlib_module_names
+    assert {module.split(".")[0] for module in imports(ROOT / "slipway/environment.py")} <= sys.stdlib_module_names

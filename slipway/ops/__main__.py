@@ -1,13 +1,13 @@
-"""`python -m ops VERB`; `make help` lists the verbs."""
+"""`python -m slipway.ops VERB`; `make help` lists the verbs."""
 
 import sys
 
-from ops.compose import Compose, engine_answers
-from ops.local import Local
-from ops.prove import prove
-from ops.report import Failure, say
-from ops.settings import Settings
-from serving.config import Settings as ServingSettings
+from slipway.ops.compose import Compose, engine_answers
+from slipway.ops.local import Local
+from slipway.ops.prove import prove
+from slipway.ops.report import Failure, say
+from slipway.ops.settings import Settings
+from slipway.serving.config import Settings as ServingSettings
 
 VERBS = ("up", "down", "status", "logs", "reload", "deploy", "migrate", "prove", "locust")
 
@@ -15,7 +15,7 @@ VERBS = ("up", "down", "status", "logs", "reload", "deploy", "migrate", "prove",
 def main() -> None:
     """Run one verb in the runtime that the settings or the machine decide."""
     if len(sys.argv) != 2 or sys.argv[1] not in VERBS:
-        sys.exit(f"usage: python -m ops {' | '.join(VERBS)}")
+        sys.exit(f"usage: python -m slipway.ops {' | '.join(VERBS)}")
     if sys.version_info < (3, 11):  # noqa: UP036 (a user's python3 may be older)
         raise Failure(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}; set PYTHON=…")
     runtime = choose(Settings.load())

@@ -8,11 +8,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from ops import nginx, setup
-from ops.report import Failure, say
-from ops.settings import ROOT, Settings
+from slipway.ops import nginx, setup
+from slipway.ops.report import Failure, say
+from slipway.ops.settings import ROOT, Settings
 
-PYTHON = ["app", "bench", "loadtest", "ops", "serving", "soak", "tests", "environment.py", "gunicorn.conf.py"]
+PYTHON = ["app", "bench", "loadtest", "slipway", "tests", "gunicorn.conf.py"]
 # What the tests start for real. Debian's names; on another system the last one to be missing is named.
 PROGRAMS: dict[str, str | None] = {
     "nginx": "nginx",
@@ -46,36 +46,36 @@ def test(arguments: list[str]) -> None:
 
 def test_docker(arguments: list[str]) -> None:
     """The tests of the containers."""
-    prepare("requirements-test.txt")
+    prepare("requirements/test.txt")
     run("pytest", "tests/docker", *arguments)
 
 
 def bench(arguments: list[str]) -> None:
     """The benchmark and its report."""
-    prepare("requirements-bench.txt")
+    prepare("requirements/bench.txt")
     setup.system_packages({"nginx": "nginx", "wrk": "wrk"})
     run("bench", *arguments)
 
 
 def bench_layers(arguments: list[str]) -> None:
     """The layers, with the frameworks to compare with."""
-    prepare("requirements-peers.txt")
+    prepare("requirements/peers.txt")
     setup.system_packages({"nginx": "nginx", "wrk": "wrk"})
     run("bench.layers", *arguments)
 
 
 def soak(arguments: list[str]) -> None:
     """The guarantees at full size."""
-    prepare("requirements-test.txt")
+    prepare("requirements/test.txt")
     setup.system_packages({**PROGRAMS, "wrk": "wrk"})
-    run("soak", *arguments)
+    run("tests.promises", *arguments)
 
 
 def screenshots(arguments: list[str]) -> None:
     """The README's pictures."""
-    prepare("requirements-test.txt")
+    prepare("requirements/test.txt")
     setup.system_packages({"chromium": "chromium"})
-    run("ops.screenshot", *arguments)
+    run("slipway.ops.screenshot", *arguments)
 
 
 def prepare(requirements: str) -> None:
@@ -86,7 +86,7 @@ def prepare(requirements: str) -> None:
 
 def lint(arguments: list[str]) -> None:
     """Every checker over every file that it knows, all of them before the first failure ends it."""
-    prepare("requirements-test.txt")
+    prepare("requirements/test.txt")
     setup.system_packages({"nginx": "nginx"})
     python = [name for name in PYTHON if (ROOT / name).exists()]
     with tempfile.TemporaryDirectory() as folder:

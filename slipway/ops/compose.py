@@ -7,9 +7,9 @@ import subprocess
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from ops import wait
-from ops.report import Failure, readable, say, step
-from ops.settings import ROOT, Settings
+from slipway.ops import wait
+from slipway.ops.report import Failure, readable, say, step
+from slipway.ops.settings import ROOT, Settings
 
 ERASE_LINE = "\x1b[2K"  # compose begins each line of its logs with it, terminal or not
 READY_SECONDS = 55  # so that `up` fails within a minute of the images being there
@@ -79,7 +79,7 @@ class Compose:
         """Replace the workers in the running container; `make deploy` is for a new image or new settings."""
         if self._settings_differ():
             say("  settings have changed; a container keeps those it was made with: `make deploy` takes the new ones")
-        done = self._try("exec", "-T", "app", "python", "-m", "serving.ctl", "reload")
+        done = self._try("exec", "-T", "app", "python", "-m", "slipway.serving.ctl", "reload")
         say(done.stdout.strip())
         if done.returncode:
             raise Failure(f"{done.stderr.strip()}; what served before still serves")
@@ -99,7 +99,7 @@ class Compose:
                 self._give_up(new, "did not become healthy")
             if self._health(new[0]) != "healthy":
                 self._give_up(new, "ended")
-            self._docker("exec", new[0], "python", "-m", "serving.ctl", "publish")
+            self._docker("exec", new[0], "python", "-m", "slipway.serving.ctl", "publish")
         # nginx's links lead to the new container from now on; nginx needs to know only of another number of workers.
         if self._slots() != slots:
             self._reload_nginx()
@@ -133,7 +133,7 @@ class Compose:
         return [int(pid) for pid in self._instance()["serving"]]
 
     def kill_worker(self) -> int:
-        return int(self._compose("exec", "-T", "app", "python", "-m", "serving.ctl", "kill"))
+        return int(self._compose("exec", "-T", "app", "python", "-m", "slipway.serving.ctl", "kill"))
 
     def stop_app(self) -> int:
         container = self._containers()[0]
@@ -147,7 +147,9 @@ class Compose:
         return self._stop_grace()
 
     def _instance(self) -> dict[str, Any]:
-        values: dict[str, Any] = json.loads(self._compose("exec", "-T", "app", "python", "-m", "serving.ctl", "status"))
+        values: dict[str, Any] = json.loads(
+            self._compose("exec", "-T", "app", "python", "-m", "slipway.serving.ctl", "status")
+        )
         return values
 
     def _containers(self) -> list[str]:

@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from environment import SettingError
-from ops.settings import Settings
-from serving.variables import write
+from slipway.environment import SettingError
+from slipway.ops.settings import Settings
+from slipway.serving.variables import write
 
 # What only a start can change, and the field that tells. What the app server can't change it refuses itself.
 FIXED = {

@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ops import nginx, setup, wait
-from ops.inforce import InForce
-from ops.report import Failure, readable, say, step
-from ops.settings import ROOT, Settings
+from slipway.ops import nginx, setup, wait
+from slipway.ops.inforce import InForce
+from slipway.ops.report import Failure, readable, say, step
+from slipway.ops.settings import ROOT, Settings
 
 READY_SECONDS = 50.0  # so that `up` fails within a minute
 PROGRAMS = {False: ("app", "nginx"), True: ("app", "nginx", "baseline", "baseline-nginx")}
@@ -35,7 +35,7 @@ class Local:
 
     def up(self) -> None:
         """Start what does not run yet and wait until it is ready; on failure stop it again."""
-        setup.environment(self.run, "requirements-local.txt")
+        setup.environment(self.run, "requirements/local.txt")
         setup.system_packages({"nginx": "nginx"})
         running = self._running()
         missing = [name for name in PROGRAMS[self.settings.baseline] if name not in running]
@@ -85,7 +85,7 @@ class Local:
         """New code and settings in service with nothing lost, or a Failure with the reason and the old ones serving."""
         self._running_or_fail()
         self.in_force.check_change(self.settings)
-        setup.environment(self.run, "requirements-local.txt")
+        setup.environment(self.run, "requirements/local.txt")
         self.in_force.put(self.settings)
         self._serving_ctl("reload")
         self.in_force.remember(self.settings)
@@ -99,7 +99,7 @@ class Local:
         raise Failure("`make locust` is for containers; beside local processes type: locust -f loadtest")
 
     def migrate(self) -> None:
-        setup.environment(self.run, "requirements-local.txt")
+        setup.environment(self.run, "requirements/local.txt")
         command = [str(self.venv / "python"), "-m", "app.migrate"]
         if subprocess.run(command, env=self._environment(), cwd=ROOT).returncode:
             raise Failure("the migration failed")
@@ -166,7 +166,7 @@ class Local:
     def _start_supervisor(self) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # inherited; a connection is a file
-        command = [str(self.venv / "supervisord"), "-c", str(ROOT / "ops" / "supervisord.conf")]
+        command = [str(self.venv / "supervisord"), "-c", str(ROOT / "slipway" / "ops" / "supervisord.conf")]
         done = subprocess.run(command, env=self._supervisor_environment(), cwd=ROOT, capture_output=True, text=True)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         socket = self.run / "supervisor.sock"
@@ -180,7 +180,7 @@ class Local:
         return {**environment, "DATA_DIR": data, "SOCKET_DIR": str(self.sockets), "INSTANCE": "app"}
 
     def _supervisor_environment(self) -> dict[str, str]:
-        """What ops/supervisord.conf asks for and the servers get; settings come from a file, since they change."""
+        """What supervisord.conf asks for and the servers get; settings come from a file, since they change."""
         return {
             **{name: value for name, value in os.environ.items() if name not in self.settings.variables},
             "SLIPWAY_ROOT": str(ROOT),
@@ -264,7 +264,7 @@ class Local:
         return subprocess.run(command, capture_output=True, text=True).stdout
 
     def _serving_ctl(self, verb: str) -> None:
-        command = [str(self.venv / "python"), "-m", "serving.ctl", verb]
+        command = [str(self.venv / "python"), "-m", "slipway.serving.ctl", verb]
         if subprocess.run(command, env=self._environment(), cwd=ROOT).returncode:
             raise Failure(f"{verb} was refused; what served before still serves")
 

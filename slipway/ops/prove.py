@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Protocol
 
-from ops import wait
-from ops.report import Failure, say
-from ops.settings import Settings
+from slipway.ops import wait
+from slipway.ops.report import Failure, say
+from slipway.ops.settings import Settings
 
 CONNECTIONS = 8  # every second one is closed after each answer
 PAUSE_SECONDS = 0.005  # between two requests of a connection: about 1,000 requests a second, no stress test

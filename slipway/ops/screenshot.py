@@ -6,11 +6,11 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from ops import wait
-from ops.prove import load
-from ops.report import Failure
-from ops.settings import ROOT, Settings
-from ops.setup import find
+from slipway.ops import wait
+from slipway.ops.prove import load
+from slipway.ops.report import Failure
+from slipway.ops.settings import ROOT, Settings
+from slipway.ops.setup import find
 
 FOLDER = ROOT / "docs"
 CHROMIUM = [  # as root it has no sandbox; without the rest it calls its maker at every start

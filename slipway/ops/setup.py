@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ops.report import Failure, say, step
-from ops.settings import ROOT
+from slipway.ops.report import Failure, say, step
+from slipway.ops.settings import ROOT
 
 # Services start themselves when Debian installs them; in runlevel 1 invoke-rc.d leaves them alone.
 MANAGERS = {

@@ -8,11 +8,11 @@ import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from serving.config import Settings
+    from slipway.serving.config import Settings
 
 
 def install(settings: "Settings") -> None:
-    """Let gunicorn use `serving.worker.Worker` for uvicorn.workers.UvicornWorker, and `serving.arbiter.Arbiter`."""
+    """Put our worker and arbiter in the place of uvicorn.workers.UvicornWorker and gunicorn's Arbiter."""
     import gunicorn.app.base
 
     with warnings.catch_warnings():
@@ -20,8 +20,8 @@ def install(settings: "Settings") -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         import uvicorn.workers
 
-        from serving.worker import Worker
-    from serving.arbiter import Arbiter
+        from slipway.serving.worker import Worker
+    from slipway.serving.arbiter import Arbiter
 
     Worker.settings = Arbiter.settings = settings
     # -k on the command line names a class by its path and beats the configuration file, so the path must lead to ours.

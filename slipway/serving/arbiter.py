@@ -1,7 +1,7 @@
 """gunicorn's arbiter, changed in how it replaces workers: the successor is ready before the old one drains.
 
 Stock behaviour that this answers: a reload tells the old workers to stop before the new ones have started, and a dead
-worker is not replaced while another drains. See serving/watch.py and serving/stop.py for the rest.
+worker is not replaced while another drains. See slipway/serving/watch.py and slipway/serving/stop.py for the rest.
 """
 
 import os
@@ -9,11 +9,11 @@ import signal
 import tempfile
 from typing import Any
 
-from serving.config import Settings
-from serving.reload import Reload
-from serving.slots import Loans, emptiest, lend_orphans
-from serving.status import Status
-from serving.watch import Watchful
+from slipway.serving.config import Settings
+from slipway.serving.reload import Reload
+from slipway.serving.slots import Loans, emptiest, lend_orphans
+from slipway.serving.status import Status
+from slipway.serving.watch import Watchful
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
@@ -131,7 +131,7 @@ class Arbiter(Watchful):
             self.log.warning("SIGTTOU is ignored: %s can't serve another's slot", self.cfg.worker_class_str)
 
     def reload(self) -> None:
-        """SIGHUP: see serving/reload.py; it goes on in steps, so that signals and deaths are handled meanwhile."""
+        """SIGHUP: see reload.py; it goes on in steps, so that signals and deaths are handled meanwhile."""
         if self.reloading is not None:
             self.reload_again = True  # what has changed since it began may have come too late for it
             return

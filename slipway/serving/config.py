@@ -9,8 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from environment import Environment, SettingError
-from serving.cpus import worker_count
+from slipway.environment import Environment, SettingError
+from slipway.serving.cpus import worker_count
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL

@@ -1,4 +1,4 @@
-"""Talks to an instance that runs: `python -m serving.ctl VERB`, in the environment that the instance has."""
+"""Talks to an instance that runs: `python -m slipway.serving.ctl VERB`, in the environment that the instance has."""
 
 import json
 import os
@@ -8,8 +8,8 @@ import sys
 import time
 from typing import Any
 
-from serving.config import Settings
-from serving.status import publish, runs
+from slipway.serving.config import Settings
+from slipway.serving.status import publish, runs
 
 POLL_SECONDS = 0.05
 
@@ -18,7 +18,7 @@ def main() -> None:
     """Run one verb; exit 1 with the reason when it does not succeed."""
     verbs = {"reload": reload, "ready": ready, "status": status, "kill": kill, "publish": put_into_service}
     if len(sys.argv) != 2 or sys.argv[1] not in verbs:
-        sys.exit(f"usage: python -m serving.ctl {' | '.join(verbs)}")
+        sys.exit(f"usage: python -m slipway.serving.ctl {' | '.join(verbs)}")
     verbs[sys.argv[1]](Settings.from_environment())
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 
-from serving.arbiter import STOP_SIGNALS
-from serving.config import Settings
-from serving.reload import prestart_command
+from slipway.serving.arbiter import STOP_SIGNALS
+from slipway.serving.config import Settings
+from slipway.serving.reload import prestart_command
 
 
 def tmp_dir() -> str | None:

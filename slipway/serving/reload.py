@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.config import Config
 
-from serving.check import Check
-from serving.config import Settings
-from serving.variables import check_change, variables
+from slipway.serving.check import Check
+from slipway.serving.config import Settings
+from slipway.serving.variables import check_change, variables
 
 if TYPE_CHECKING:
-    from serving.arbiter import Arbiter
+    from slipway.serving.arbiter import Arbiter
 
 
 class Reload:

@@ -1,4 +1,4 @@
-"""uvicorn's server, changed in how it starts and what ends it; serving/drain.py has the end itself."""
+"""uvicorn's server, changed in how it starts and what ends it; slipway/serving/drain.py has the end itself."""
 
 import asyncio
 import os
@@ -11,8 +11,8 @@ from typing import Any
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
-from serving.drain import Draining
-from serving.http import OneRequest
+from slipway.serving.drain import Draining
+from slipway.serving.http import OneRequest
 
 
 class Lifespan(LifespanOn):

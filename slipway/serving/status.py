@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from serving.config import Settings
+from slipway.serving.config import Settings
 
 
 class Status:
-    """Written by the arbiter, read by nginx, by `python -m serving.ctl` and by whoever is curious."""
+    """Written by the arbiter, read by nginx, by `python -m slipway.serving.ctl` and by whoever is curious."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import gunicorn.arbiter
 
 if TYPE_CHECKING:
-    from serving.reload import Reload
-    from serving.status import Status
+    from slipway.serving.reload import Reload
+    from slipway.serving.status import Status
 
 NEVER = -1  # an exit code that no process has
 QUICK_SECONDS = 4.0  # SIGINT and SIGQUIT: about three are the workers' own

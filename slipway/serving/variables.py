@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from environment import Environment, SettingError
-from serving.config import Settings
+from slipway.environment import Environment, SettingError
+from slipway.serving.config import Settings
 
 # What listeners, files and whoever stops us depend on: these settings can't change, and the field that tells.
 FIXED = {

@@ -8,7 +8,7 @@ import signal
 import time
 from typing import Any
 
-from serving.stop import POLL_SECONDS, Stoppable
+from slipway.serving.stop import POLL_SECONDS, Stoppable
 
 BACKOFF_SECONDS = (0.1, 5.0)  # first and longest pause between two starts that fail
 YOUNG_SECONDS = 0.3  # the same after one that was ready, but not for long: it may have been killed by chance

@@ -13,10 +13,10 @@ from typing import IO, Any
 
 from uvicorn.workers import UvicornWorker
 
-from serving.config import Settings
-from serving.http import Http
-from serving.server import Lifespan, Server, duplicate
-from serving.slots import Loans
+from slipway.serving.config import Settings
+from slipway.serving.http import Http
+from slipway.serving.server import Lifespan, Server, duplicate
+from slipway.serving.slots import Loans
 
 BEAT_SECONDS = 0.5
 ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone has so long, since nobody would kill it

@@ -13,9 +13,9 @@ import pytest
 from bench import counters, dataset, idle, machine, stack, verify
 from bench.arms import ASGI, BY_NAME, GTHREAD, SYNC, Arm, chosen
 from bench.stack import Stack
-from ops import wait
-from soak import servers
-from soak.servers import Postgres
+from slipway.ops import wait
+from tests.harness import servers
+from tests.harness.servers import Postgres
 
 Serve = Callable[[Arm], AbstractContextManager[Stack]]
 

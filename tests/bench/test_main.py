@@ -15,8 +15,8 @@ from bench import about
 from bench.arms import ALWAYS
 from bench.plan import QUICK
 from bench.results import Results
-from ops import wait
-from ops.settings import ROOT
+from slipway.ops import wait
+from slipway.ops.settings import ROOT
 
 pytestmark = pytest.mark.timeout(120)
 

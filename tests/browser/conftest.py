@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from ops import setup
-from ops.settings import ROOT
-from soak import servers
-from soak.servers import Redis
-from soak.stack import Nginx, Server, behind_nginx, serving
+from slipway.ops import setup
+from slipway.ops.settings import ROOT
+from tests.harness import servers
+from tests.harness.servers import Redis
+from tests.harness.stack import Nginx, Server, behind_nginx, serving
 
 SCREENSHOTS = ROOT / ".run" / "screenshots"
 # Root has no sandbox of the kernel; the rest keeps the browser from talking to anyone but us.

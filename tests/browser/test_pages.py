@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from soak.servers import Redis
-from soak.stack import Server
 from tests.browser.conftest import Open, keep_screenshot
+from tests.harness.servers import Redis
+from tests.harness.stack import Server
 
 CONNECTED = re.compile(r"^connected to worker (\d) \(pid (\d+)\)$")
 PHONE = {"viewport": {"width": 360, "height": 640}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}

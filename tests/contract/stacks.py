@@ -21,9 +21,9 @@ from websockets.typing import Origin
 from app.asgi.types import Header, Receive, Scope, Send
 from app.config import Settings
 from app.main import create_app
-from soak import stack as servers
-from soak.processes import Process, running, short_folder
 from tests.driver import Answer, Conversation, http_scope, request, websocket_scope
+from tests.harness import stack as servers
+from tests.harness.processes import Process, running, short_folder
 
 SECONDS = 10.0  # for whatever must come
 MAX_BODY_BYTES = 10_000

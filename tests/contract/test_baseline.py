@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soak.processes import short_folder
-from soak.stack import served_by_uvicorn, serving
 from tests.contract.stacks import MAX_BODY_BYTES, SECONDS, VARIABLES
+from tests.harness.processes import short_folder
+from tests.harness.stack import served_by_uvicorn, serving
 
 COMPARED = (
     "content-type",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings import ROOT
-from soak.processes import free_ports, short_folder
+from slipway.ops.settings import ROOT
 from tests.contract.stacks import VARIABLES
+from tests.harness.processes import free_ports, short_folder
 
 VERB_SECONDS = 300  # the first build fetches the packages
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from ops import wait
-from soak.stores import LockedFile, Store
+from slipway.ops import wait
 from tests.docker.conftest import Containers
+from tests.harness.stores import LockedFile, Store
 from tests.shared_state.stacks import Stack
 
 ANSWER_SECONDS = 30.0
@@ -72,7 +72,7 @@ class ComposedStack(Stack):
         return serving
 
     async def _ctl(self, verb: str) -> str:
-        command = ("exec", "-T", "app", "python", "-m", "serving.ctl", verb)
+        command = ("exec", "-T", "app", "python", "-m", "slipway.serving.ctl", verb)
         return await asyncio.to_thread(self._containers.compose, *command)
 
 

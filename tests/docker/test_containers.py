@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ops import wait
-from ops.prove import Load, load
-from ops.settings import ROOT, Settings
+from slipway.ops import wait
+from slipway.ops.prove import Load, load
+from slipway.ops.settings import ROOT, Settings
 from tests.docker.conftest import Containers
 
 pytestmark = pytest.mark.timeout(300)

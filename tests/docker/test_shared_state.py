@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops import wait
-from soak.client import Address
-from soak.processes import free_ports
+from slipway.ops import wait
 from tests.docker.conftest import Containers
 from tests.docker.stacks import ComposedStack, ContainerDisk, users_in_memory
+from tests.harness.client import Address
+from tests.harness.processes import free_ports
 from tests.shared_state.stacks import Cramped
 from tests.shared_state.test_chat import (
     test_event_stream_is_told,

@@ -13,8 +13,8 @@ from pathlib import Path
 from signal import SIGCONT, SIGTERM
 from typing import TypeVar
 
-from ops import wait
-from ops.settings import ROOT
+from slipway.ops import wait
+from slipway.ops.settings import ROOT
 
 BIN = Path(sys.executable).parent
 START_SECONDS = 40.0  # for a start on a busy machine

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from ops import setup
-from soak.processes import Process, free_ports, short_folder
+from slipway.ops import setup
+from tests.harness.processes import Process, free_ports, short_folder
 
 DATABASE_FOLDERS = "/usr/lib/postgresql"  # Debian keeps each version's programs in a folder of its own
 

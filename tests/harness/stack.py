@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from ops import nginx, wait
-from ops.settings import ROOT
-from soak.client import Address
-from soak.processes import (
+from slipway.ops import nginx, wait
+from slipway.ops.settings import ROOT
+from tests.harness.client import Address
+from tests.harness.processes import (
     BIN,
     STOP_SECONDS,
     Process,
@@ -87,8 +87,8 @@ class Server(Process):
         return False
 
     async def ctl(self, verb: str, seconds: float = 60.0) -> tuple[int, str]:
-        """Exit code and output of `python -m serving.ctl`."""
-        command = [sys.executable, "-m", "serving.ctl", verb]
+        """Exit code and output of `python -m slipway.serving.ctl`."""
+        command = [sys.executable, "-m", "slipway.serving.ctl", verb]
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=ROOT,

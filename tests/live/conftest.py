@@ -1,7 +1,7 @@
 """Fixtures of the tests that run the real servers.
 
 Rules: traffic stays on 127.0.0.1 and unix sockets; every wait has an end; nothing is ended but what was started here;
-faults are real signals and real processes. The full-size forms are in soak/.
+faults are real signals and real processes. The full-size forms are in tests/promises/.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from soak.stack import Nginx, Server, behind_nginx, serving
+from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.live.sites import Site
 
 

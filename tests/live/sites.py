@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from soak.load import Request
+from tests.promises.load import Request
 
 SOURCE = """
 async def application(scope, receive, send):

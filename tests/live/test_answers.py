@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from soak.client import Connection, request
-from soak.stack import Server, behind_nginx, serving
+from tests.harness.client import Connection, request
+from tests.harness.stack import Server, behind_nginx, serving
 from tests.live.sites import Site, source
 
 HEAD = "{'type': 'http.response.start', 'status': 200, 'headers': [(b'content-length', b'3')]}"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings import ROOT
-from soak.client import Connection, EventStream, WebSocket, request
-from soak.processes import is_alive, until
-from soak.scenarios import stop_with_everything_open
-from soak.stack import Server, Slots, behind_nginx, serving
+from slipway.ops.settings import ROOT
+from tests.harness.client import Connection, EventStream, WebSocket, request
+from tests.harness.processes import is_alive, until
+from tests.harness.stack import Server, Slots, behind_nginx, serving
 from tests.live.sites import Site, source
+from tests.promises.scenarios import stop_with_everything_open
 
 WEBSOCKETS = 200
 STREAMS = 20

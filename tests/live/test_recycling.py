@@ -2,9 +2,9 @@
 
 import pytest
 
-from soak.endurance import LEAKING
-from soak.scenarios import recycle
-from soak.stack import APP
+from tests.harness.stack import APP
+from tests.promises.endurance import LEAKING
+from tests.promises.scenarios import recycle
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings import ROOT
-from soak.client import request
-from soak.load import Load
-from soak.processes import is_alive, until
-from soak.scenarios import reloads
-from soak.stack import Server, Slots, behind_nginx, serving
+from slipway.ops.settings import ROOT
+from tests.harness.client import request
+from tests.harness.processes import is_alive, until
+from tests.harness.stack import Server, Slots, behind_nginx, serving
 from tests.live import sites
 from tests.live.sites import GET_OLD, Site, source
+from tests.promises.load import Load
+from tests.promises.scenarios import reloads
 
 REQUESTS = 10_000
 RELOADS = 5

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from soak.load import Load
-from soak.processes import running, until
-from soak.stack import Server, behind_nginx, serving
+from tests.harness.processes import running, until
+from tests.harness.stack import Server, behind_nginx, serving
+from tests.promises.load import Load
 
 
 class Other(Server):

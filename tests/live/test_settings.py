@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from serving.variables import write
-from soak.client import request
-from soak.load import Load
-from soak.scenarios import kill_one
-from soak.stack import Server, serving
+from slipway.serving.variables import write
+from tests.harness.client import request
+from tests.harness.stack import Server, serving
 from tests.live.sites import Site, source
+from tests.promises.load import Load
+from tests.promises.scenarios import kill_one
 
 IN_FORCE = {"MAX_BODY_BYTES": "20000"}
 

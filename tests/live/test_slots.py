@@ -7,11 +7,11 @@ import signal
 
 import pytest
 
-from soak.client import request
-from soak.load import GET, Load
-from soak.processes import until
-from soak.scenarios import kills, open_chats, spread, unevenness
-from soak.stack import Nginx, Server, behind_nginx, serving
+from tests.harness.client import request
+from tests.harness.processes import until
+from tests.harness.stack import Nginx, Server, behind_nginx, serving
+from tests.promises.load import GET, Load
+from tests.promises.scenarios import kills, open_chats, spread, unevenness
 
 EVEN = 1.05  # the most loaded worker against the mean
 REQUESTS = 10_000

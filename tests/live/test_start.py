@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from soak.client import request
-from soak.processes import until
-from soak.stack import Server, Slots, serving
+from tests.harness.client import request
+from tests.harness.processes import until
+from tests.harness.stack import Server, Slots, serving
 from tests.live import sites
 from tests.live.sites import Site, source
 

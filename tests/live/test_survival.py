@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from soak.client import Connection, EventStream, WebSocket, request
-from soak.load import GET, Load
-from soak.processes import is_alive, until
-from soak.scenarios import kill_one, kills
-from soak.servers import postgres
-from soak.stack import Nginx, Server, Slots, behind_nginx, serving
+from tests.harness.client import Connection, EventStream, WebSocket, request
+from tests.harness.processes import is_alive, until
+from tests.harness.servers import postgres
+from tests.harness.stack import Nginx, Server, Slots, behind_nginx, serving
 from tests.live import sites
 from tests.live.sites import GET_OLD, Site, source
+from tests.promises.load import GET, Load
+from tests.promises.scenarios import kill_one, kills
 
 KILLS = 10
 BACK_SECONDS = 10.0

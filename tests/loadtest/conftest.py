@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from ops.settings import ROOT
-from soak.processes import BIN
-from soak.stack import served_by_uvicorn
+from slipway.ops.settings import ROOT
+from tests.harness.processes import BIN
+from tests.harness.stack import served_by_uvicorn
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from bench.histogram import Histogram
-from ops import wait
-from ops.settings import ROOT
-from soak.processes import BIN, Process, free_ports, running
+from slipway.ops import wait
+from slipway.ops.settings import ROOT
 from tests.bench.servers import freezing, serving, wrong_each
+from tests.harness.processes import BIN, Process, free_ports, running
 from tests.loadtest.conftest import Locust
 
 USERS = {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.settings import ROOT
-from soak.processes import free_ports, is_alive, short_folder
+from slipway.ops.settings import ROOT
+from tests.harness.processes import free_ports, is_alive, short_folder
 
 VERB_SECONDS = 90
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from ops import wait
-from ops.settings import ROOT
-from soak.client import Address, request
-from soak.load import GET, Load
-from soak.processes import children, short_folder
+from slipway.ops import wait
+from slipway.ops.settings import ROOT
+from tests.harness.client import Address, request
+from tests.harness.processes import children, short_folder
 from tests.ops.conftest import Verbs
+from tests.promises.load import GET, Load
 
-COPIED = ("Makefile", "environment.py", "gunicorn.conf.py", "requirements-local.txt", ".env.example")
-FOLDERS = ("app", "nginx", "ops", "serving")
+COPIED = ("Makefile", "gunicorn.conf.py", ".env.example")
+FOLDERS = ("app", "nginx", "requirements", "slipway")
 
 
 class Copy(Verbs):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import nginx
+from slipway.ops import nginx
 
 
 def test_a_missing_value_is_an_error() -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from environment import SettingError
-from ops.settings import ROOT, documented, read_env_file
+from slipway.environment import SettingError
+from slipway.ops.settings import ROOT, documented, read_env_file
 
-READERS = ("app/config.py", "serving/config.py", "serving/variables.py", "ops/settings.py")
+READERS = ("app/config.py", "slipway/serving/config.py", "slipway/serving/variables.py", "slipway/ops/settings.py")
 
 
 def read() -> set[str]:

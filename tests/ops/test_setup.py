@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import setup
-from ops.report import Failure
+from slipway.ops import setup
+from slipway.ops.report import Failure
 
 
 def test_a_package_whose_folder_is_there_is_not_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import wait
-from soak.processes import Process, free_ports
+from slipway.ops import wait
+from tests.harness.processes import Process, free_ports
 from tests.live.sites import source
 from tests.ops.conftest import Verbs
 

@@ -1,6 +1,6 @@
-"""`python -m soak [NAME ...]`: each promise at full size, as a table: the promise, what was seen, whether it holds.
+"""`python -m tests.promises [NAME ...]`: each promise at full size, as a table: promise, seen, whether it holds.
 
-Exit code 1 if one does not hold. `python -m soak list` names the parts.
+Exit code 1 if one does not hold. `python -m tests.promises list` names the parts.
 """
 
 import signal
@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable
 
 import uvloop
 
-from soak import balance, endurance, state_runs
-from soak.promise import Row
+from tests.promises import balance, endurance, state_runs
+from tests.promises.promise import Row
 
 PARTS: dict[str, Callable[[], AsyncIterator[Row]]] = {
     "websockets": balance.websockets,

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import wrk
-from soak import scenarios
-from soak.load import GET, Load, Request, cpu
-from soak.processes import running, until
-from soak.promise import Row
-from soak.stack import Nginx, Server, behind_nginx, serving
+from tests.harness.processes import running, until
+from tests.harness.stack import Nginx, Server, behind_nginx, serving
+from tests.promises import scenarios
+from tests.promises.load import GET, Load, Request, cpu
+from tests.promises.promise import Row
 
 WORKERS = 4
 EVEN = 1.05  # the most loaded worker against the mean

@@ -15,7 +15,7 @@ from secrets import token_hex
 from typing import Any, cast
 from urllib.parse import quote
 
-from soak.client import Address
+from tests.harness.client import Address
 
 CONNECT_SECONDS = 10.0
 BACKOFF_SECONDS = (0.05, 1.0)  # the shortest and the longest range of the pause before a new try

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-from soak import scenarios
-from soak.load import Load, Report
-from soak.promise import Row, lost
-from soak.servers import postgres
-from soak.stack import behind_nginx, serving
+from tests.harness.servers import postgres
+from tests.harness.stack import behind_nginx, serving
+from tests.promises import scenarios
+from tests.promises.load import Load, Report
+from tests.promises.promise import Row, lost
 
 WEBSOCKETS, STREAMS, SLOW_MILLISECONDS = 1_000, 100, 5_000
 STOP_SECONDS = 8.0
@@ -19,7 +19,7 @@ KILLS, KILL_RATE = 100, 200
 BACK_SECONDS = 2.0
 
 RECYCLED_REQUESTS, RECYCLED, MAX_REQUESTS, MAX_MEMORY = 20_000, 10, 500, 160 << 20
-LEAKING = "soak.leaking:application"
+LEAKING = "tests.promises.leaking:application"
 
 
 async def stop() -> AsyncIterator[Row]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from soak.client import SECONDS, Address, Answer, Connection
+from tests.harness.client import SECONDS, Address, Answer, Connection
 
 BODY_BYTES = 16 * 1024
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from soak.load import Report
+from tests.promises.load import Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is done to a server, and what clients see of it. The tests run it small, `python -m soak` at full size."""
+"""What is done to a server, and what clients see of it. The tests run it small, `make soak` at full size."""
 
 import asyncio
 import json
@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from soak.client import Address, EventStream, WebSocket, request
-from soak.load import HALF_AND_HALF, Load, Report, Request
-from soak.processes import until
-from soak.stack import APP, Nginx, Server, behind_nginx, serving
+from tests.harness.client import Address, EventStream, WebSocket, request
+from tests.harness.processes import until
+from tests.harness.stack import APP, Nginx, Server, behind_nginx, serving
+from tests.promises.load import HALF_AND_HALF, Load, Report, Request
 
 Opened = TypeVar("Opened")
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from resource import getpagesize
 
-from soak.chat import PING, PONG, Client, Frames
-from soak.client import Address
-from soak.processes import until
-from soak.stack import Server
+from tests.harness.client import Address
+from tests.harness.processes import until
+from tests.harness.stack import Server
+from tests.promises.chat import PING, PONG, Client, Frames
 
 AT_ONCE = 50  # handshakes under way
 LONG = "x" * 1_900

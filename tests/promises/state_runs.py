@@ -5,14 +5,14 @@ import os
 import time
 from collections.abc import AsyncIterator
 
-from soak import servers
-from soak.chat import Client
-from soak.client import Address
-from soak.load import GET, Load
-from soak.processes import until
-from soak.promise import Row, lost
-from soak.stack import behind_nginx, serving
-from soak.state_chat import (
+from tests.harness import servers
+from tests.harness.client import Address
+from tests.harness.processes import until
+from tests.harness.stack import behind_nginx, serving
+from tests.promises.chat import Client
+from tests.promises.load import GET, Load
+from tests.promises.promise import Row, lost
+from tests.promises.state_chat import (
     Fault,
     Result,
     nginx_reloaded,
@@ -22,7 +22,7 @@ from soak.state_chat import (
     talk,
     worker_killed,
 )
-from soak.state_limits import beside_deaf, bytes_per_idle_socket, idle_sockets, seconds_until_back
+from tests.promises.state_limits import beside_deaf, bytes_per_idle_socket, idle_sockets, seconds_until_back
 
 CLIENTS = int(os.environ.get("SOAK_CLIENTS", "100"))
 MESSAGES = int(os.environ.get("SOAK_MESSAGES", "100000"))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from environment import SettingError
-from serving.config import MAX_SOCKET_PATH, Settings
+from slipway.environment import SettingError
+from slipway.serving.config import MAX_SOCKET_PATH, Settings
 
 BASE = {"WEB_CONCURRENCY": "3", "INSTANCE": "app"}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.cpus import MIB, WorkerCount, worker_count
+from slipway.serving.cpus import MIB, WorkerCount, worker_count
 
 CPUS = 8
 

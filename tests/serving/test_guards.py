@@ -1,7 +1,7 @@
-"""What serving/ relies on in gunicorn and uvicorn, by name and signature.
+"""What slipway/serving/ relies on in gunicorn and uvicorn, by name and signature.
 
 A failure here means: a new version has changed something that we override, call or read. Compare the method named with
-ours, adapt serving/, then this file.
+ours, adapt slipway/serving/, then this file.
 """
 
 import ast
@@ -27,11 +27,12 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import uvicorn.workers
 
-    import serving.worker
-from serving.arbiter import Arbiter
-from serving.hooks import Refusals
-from serving.http import Http, OneRequest
-from serving.server import Lifespan, Server
+    from slipway.serving.worker import Worker
+
+from slipway.serving.arbiter import Arbiter
+from slipway.serving.hooks import Refusals
+from slipway.serving.http import Http, OneRequest
+from slipway.serving.server import Lifespan, Server
 
 G = gunicorn.arbiter.Arbiter
 
@@ -114,7 +115,7 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
 
 @pytest.mark.parametrize(("kind", "names"), ATTRIBUTES, ids=lambda value: getattr(value, "__name__", ""))
 def test_attributes(kind: type, names: set[str]) -> None:
-    """What serving/ reads or sets is an attribute of the class, or is set somewhere in its methods."""
+    """What slipway/serving/ reads or sets is an attribute of the class, or is set somewhere in its methods."""
     source = inspect.getsource(inspect.getmodule(kind) or kind)
     assigned = {
         node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute) and node.attr in names
@@ -169,12 +170,12 @@ def test_body(function: Callable[..., Any], known: str) -> None:
 def overridden(ours: type) -> set[Callable[..., Any]]:
     """The stock methods in whose place methods of ours are called."""
     stock = [kind for kind in ours.__mro__ if kind.__module__.startswith(("gunicorn.", "uvicorn."))]
-    mine = {name for kind in ours.__mro__ if kind.__module__.startswith("serving.") for name in vars(kind)}
+    mine = {name for kind in ours.__mro__ if kind.__module__.startswith("slipway.serving.") for name in vars(kind)}
     found = [next((vars(kind)[name] for kind in stock if name in vars(kind)), None) for name in mine]
     return {method for method in found if inspect.isfunction(method)}
 
 
-@pytest.mark.parametrize("ours", [Arbiter, serving.worker.Worker, Server, Lifespan, Http, OneRequest])
+@pytest.mark.parametrize("ours", [Arbiter, Worker, Server, Lifespan, Http, OneRequest])
 def test_every_overridden_method_is_guarded(ours: type) -> None:
     """A method that is overridden without a line above would change unnoticed."""
     assert overridden(ours) - {function for function, _ in BODIES} == set()
@@ -198,7 +199,7 @@ def test_defaults_of_constants() -> None:
 def test_our_classes_take_the_stock_places() -> None:
     """`install` is what makes the literal command run ours."""
     assert issubclass(Arbiter, G)
-    assert issubclass(serving.worker.Worker, uvicorn.workers.UvicornWorker)
+    assert issubclass(Worker, uvicorn.workers.UvicornWorker)
     assert issubclass(Server, uvicorn.Server)
     assert issubclass(Lifespan, LifespanOn)
     assert "Arbiter(self).run()" in inspect.getsource(gunicorn.app.base.BaseApplication.run)

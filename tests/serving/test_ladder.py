@@ -12,13 +12,13 @@ import crossplane  # type: ignore[import-untyped]
 import pytest
 from ruamel.yaml import YAML
 
-import ops.settings
 from app.asgi import sse
-from ops import nginx
-from ops.local import Local
-from ops.settings import ROOT
-from serving.config import NGINX_UPSTREAM_KEEPALIVE, Settings
-from serving.worker import BEAT_SECONDS, Worker
+from slipway.ops import nginx
+from slipway.ops.local import Local
+from slipway.ops.settings import ROOT
+from slipway.ops.settings import Settings as OpsSettings
+from slipway.serving.config import NGINX_UPSTREAM_KEEPALIVE, Settings
+from slipway.serving.worker import BEAT_SECONDS, Worker
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 
@@ -102,7 +102,7 @@ def default(text: str) -> float:
 
 
 def test_both_sides_name_the_same_values(directives: Directives, settings: Settings, compose: Any) -> None:
-    """What serving/config.py says of nginx and compose is what stands there."""
+    """What slipway/serving/config.py says of nginx and compose is what stands there."""
     assert seconds(directives[UPSTREAM_KEEPALIVE][0]) == NGINX_UPSTREAM_KEEPALIVE
     for name in ("app", "baseline"):
         service = compose["services"][name]
@@ -137,9 +137,9 @@ def test_every_slot_is_balanced(directives: Directives) -> None:
 
 def test_supervisor_waits_long_enough() -> None:
     """The local runtime gives a stop as long as the containers do."""
-    conf = (ROOT / "ops" / "supervisord.conf").read_text()
-    local = Local(ops.settings.Settings.of({"STOP_GRACE_PERIOD": "30.5"}, {}))
+    conf = (ROOT / "slipway/ops/supervisord.conf").read_text()
+    local = Local(OpsSettings.of({"STOP_GRACE_PERIOD": "30.5"}, {}))
 
     assert local.stop_seconds() == 31
-    assert '"SLIPWAY_STOP_SECONDS": str(self.stop_seconds())' in (ROOT / "ops" / "local.py").read_text()
+    assert '"SLIPWAY_STOP_SECONDS": str(self.stop_seconds())' in (ROOT / "slipway/ops/local.py").read_text()
     assert conf.count("stopsignal=TERM\nstopwaitsecs=%(ENV_SLIPWAY_STOP_SECONDS)s") == 2

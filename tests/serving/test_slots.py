@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.slots import Loans, emptiest, lend_orphans
+from slipway.serving.slots import Loans, emptiest, lend_orphans
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from contextlib import ExitStack
 
 import pytest
 
-from soak import servers
-from soak.client import Address
-from soak.processes import short_folder
-from soak.servers import Postgres, Redis
-from soak.stack import behind_nginx, serving
-from soak.stores import SmallDisk
+from tests.harness import servers
+from tests.harness.client import Address
+from tests.harness.processes import short_folder
+from tests.harness.servers import Postgres, Redis
+from tests.harness.stack import behind_nginx, serving
+from tests.harness.stores import SmallDisk
 from tests.shared_state.stacks import Backend, Cramped, LocalStack
 
 

@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import pytest
 
-from soak import state_chat
-from soak.client import Address, Answer, request
-from soak.servers import Postgres, Redis
-from soak.stack import Nginx, Server
-from soak.stores import Disk, LockedFile, Service, Store
+from tests.harness.client import Address, Answer, request
+from tests.harness.servers import Postgres, Redis
+from tests.harness.stack import Nginx, Server
+from tests.harness.stores import Disk, LockedFile, Service, Store
+from tests.promises import state_chat
 
 on_servers = pytest.mark.parametrize("backend", ["servers"], indirect=True)  # for what has no meaning with files
 

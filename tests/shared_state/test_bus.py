@@ -15,9 +15,9 @@ from app.services.embedded_bus import EmbeddedBus
 from app.services.errors import Unavailable
 from app.services.redis_bus import RedisBus
 from app.services.subscription import BATCH, QUEUE_BYTES, QUEUE_MESSAGES
-from soak import servers
-from soak.servers import Redis
-from soak.stores import SmallDisk
+from tests.harness import servers
+from tests.harness.servers import Redis
+from tests.harness.stores import SmallDisk
 
 SECONDS = 10.0
 ANSWER_SECONDS = 2.0

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
-from soak import servers
-from soak.chat import Client
-from soak.client import Address, EventStream
-from soak.processes import until
-from soak.stack import behind_nginx, serving
-from soak.state_chat import Result, restarted, talk
+from tests.harness import servers
+from tests.harness.client import Address, EventStream
+from tests.harness.processes import until
+from tests.harness.stack import behind_nginx, serving
+from tests.promises.chat import Client
+from tests.promises.state_chat import Result, restarted, talk
 from tests.shared_state.conftest import Start
 from tests.shared_state.stacks import Stack, create, new_name, on_servers
 

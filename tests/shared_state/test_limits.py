@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from soak.chat import CLOSE, TEXT, Client, Frames
-from soak.client import Connection, EventStream, request
-from soak.load import GET, Load
-from soak.processes import until
-from soak.stack import behind_nginx, serving
-from soak.state_limits import LONG, Idle, beside_deaf, bytes_per_idle_socket, idle_sockets, seconds_until_back
+from tests.harness.client import Connection, EventStream, request
+from tests.harness.processes import until
+from tests.harness.stack import behind_nginx, serving
+from tests.promises.chat import CLOSE, TEXT, Client, Frames
+from tests.promises.load import GET, Load
+from tests.promises.state_limits import LONG, Idle, beside_deaf, bytes_per_idle_socket, idle_sockets, seconds_until_back
 from tests.shared_state.stacks import LocalStack
 
 KIB, MIB = 1 << 10, 1 << 20
 KEY = f"Sec-WebSocket-Key: {b64encode(os.urandom(16)).decode()}"
 UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", KEY)
 QUICK_PINGS = """
-from serving.worker import Worker
+from slipway.serving.worker import Worker
 Worker.CONFIG_KWARGS |= {"ws_ping_interval": 0.5, "ws_ping_timeout": 0.5}
 exec(open("gunicorn.conf.py").read())
 """

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from ops.settings import ROOT
-from soak import servers
-from soak.client import request
-from soak.processes import until
-from soak.servers import Postgres
-from soak.stack import Server, serving
+from slipway.ops.settings import ROOT
+from tests.harness import servers
+from tests.harness.client import request
+from tests.harness.processes import until
+from tests.harness.servers import Postgres
+from tests.harness.stack import Server, serving
 from tests.shared_state.stacks import Backend, Cramped, Stack, is_unavailable, new_name, on_servers
 
 HEAL_SECONDS = 5.0
