@@ -1,0 +1,111 @@
+"""What is served: the table `[tool.slipway]` of pyproject.toml, read by this module alone.
+
+Nothing else names the app, its commands or its routes. `APP=module:callable` serves another app for one run; nothing
+that the table says of its own app holds for that one.
+"""
+
+import os
+import shlex
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway.environment import Environment, SettingError
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE = "pyproject.toml"
+TABLE = "[tool.slipway]"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One app and what a server must know of it. Paths begin with a slash."""
+
+    app: str
+    """`module:callable`, as gunicorn and uvicorn take it."""
+    prestart: tuple[str, ...] = ()
+    """The command that runs once before the first worker starts and before a reload; empty: none."""
+    ready_path: str = ""
+    """The path that answers 200 when a worker can serve; empty: `/`, where any answer below 500 counts."""
+    health_paths: tuple[str, ...] = ()
+    """Paths of health checks: not recorded and never refused, `ready_path` among them."""
+    private_paths: tuple[str, ...] = ()
+    """Paths that nginx does not pass on."""
+    baseline: str = ""
+    """The WSGI twin that the benchmark compares with; empty: none."""
+
+    @classmethod
+    def read(cls, path: Path = ROOT / FILE) -> "Project":
+        """The table; raise SettingError, naming the key, for a wrong one."""
+        try:
+            table = tomllib.loads(path.read_text()).get("tool", {}).get("slipway", {})
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise SettingError(FILE, path.name, f"a readable TOML file ({error})") from None
+        for key in table.keys() - {*cls.__dataclass_fields__}:
+            raise SettingError(
+                f"{FILE} {TABLE} {key}", str(table[key]), f"one of {', '.join(cls.__dataclass_fields__)}"
+            )
+        ready = _path(table, "ready_path")
+        return cls(
+            app=callable_name(f"{FILE} {TABLE} app", _text(table, "app")),
+            prestart=command(f"{FILE} {TABLE} prestart", _text(table, "prestart")),
+            ready_path=ready,
+            health_paths=tuple(dict.fromkeys([*filter(None, [ready]), *_paths(table, "health_paths")])),
+            private_paths=_paths(table, "private_paths"),
+            baseline=callable_name(f"{FILE} {TABLE} baseline", _text(table, "baseline"), optional=True),
+        )
+
+    def serving(self, app: str) -> "Project":
+        """This project, or, for another app than its own, a project of which nothing but the app is known."""
+        return self if app == self.app else Project(app)
+
+
+def served(variables: Mapping[str, str] | None = None) -> Project:
+    """The project of this folder; the variable APP names another app."""
+    project = Project.read()
+    app = Environment(os.environ if variables is None else variables).text("APP", project.app)
+    return project.serving(callable_name("APP", app))
+
+
+def callable_name(name: str, value: str, *, optional: bool = False) -> str:
+    """Check `module:callable`, where the callable may be a call (a factory); raise SettingError."""
+    module, colon, attribute = value.partition(":")
+    if not value and optional:
+        return value
+    if not colon or not attribute or not all(part.isidentifier() for part in module.split(".")):
+        raise SettingError(name, value, "module:callable, such as app.main:application")
+    return value
+
+
+def command(name: str, value: str) -> tuple[str, ...]:
+    """The words of a command line, none for `none`; raise SettingError for one that can't be split or names nothing."""
+    try:
+        words = tuple(shlex.split(value))
+    except ValueError as error:  # a quote that is not closed
+        raise SettingError(name, value, f"a command line ({error})") from None
+    if value and not (words and words[0]):
+        raise SettingError(name, value, "a command line that names a program, or none")
+    return () if words == ("none",) else words
+
+
+def _text(table: Mapping[str, Any], key: str) -> str:
+    value = table.get(key, "")
+    if not isinstance(value, str):
+        raise SettingError(f"{FILE} {TABLE} {key}", str(value), "a string")
+    return value.strip()
+
+
+def _path(table: Mapping[str, Any], key: str) -> str:
+    value = _text(table, key)
+    if value and not value.startswith("/"):
+        raise SettingError(f"{FILE} {TABLE} {key}", value, "a path that begins with /")
+    return value
+
+
+def _paths(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = table.get(key, [])
+    if not isinstance(values, list):
+        raise SettingError(f"{FILE} {TABLE} {key}", str(values), "a list of paths")
+    return tuple(_path({key: value}, key) for value in values)
