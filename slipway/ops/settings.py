@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.environment import Environment, SettingError
+from slipway.environment import Environment
+from slipway.ops import dotenv
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +32,7 @@ class Settings:
     @classmethod
     def load(cls, remembered: Mapping[str, str] | None = None) -> "Settings":
         """Read and check; a variable of the environment beats the same in `.env`, and that beats a remembered one."""
-        file = read_env_file(ROOT / ".env")
+        file = dotenv.read(ROOT / ".env", os.environ)
         given = {name: os.environ[name] for name in documented() | file.keys() if name in os.environ}
         before = remembered or {}
         return cls.of({**before, **file, **given}, {**before, **given})
@@ -76,18 +77,3 @@ def _reachable(host: str) -> str:
 def documented() -> set[str]:
     """The names of all settings: `.env.example` lists them, and a test holds it to the code."""
     return set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """`NAME=value` lines as docker compose reads them; a line that is none is refused with its number."""
-    variables: dict[str, str] = {}
-    if not path.exists():
-        return variables
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        name, equals, value = line.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise SettingError(f"{path.name} line {number}", line, "NAME=value or a comment")
-        variables[name.strip()] = value.strip().strip("'\"")
-    return variables

@@ -1,13 +1,9 @@
-"""The stack's settings, its `.env` file and the manual of knobs."""
+"""The stack's settings, and the manual of knobs."""
 
 import ast
 import re
-from pathlib import Path
 
-import pytest
-
-from slipway.environment import SettingError
-from slipway.ops.settings import ROOT, documented, read_env_file
+from slipway.ops.settings import ROOT, documented
 
 READERS = ("app/config.py", "slipway/serving/config.py", "slipway/serving/variables.py", "slipway/ops/settings.py")
 
@@ -55,20 +51,3 @@ def test_every_setting_reaches_the_containers() -> None:
     }
 
     assert wanted - passed == own
-
-
-def test_env_file_is_read_as_compose_reads_it(tmp_path: Path) -> None:
-    """Comments and blank lines are skipped, quotes taken off."""
-    path = tmp_path / ".env"
-    path.write_text("# a comment\n\nHTTP_PORT=8090\nALLOWED_ORIGINS='https://a.example'\n")
-
-    assert read_env_file(path) == {"HTTP_PORT": "8090", "ALLOWED_ORIGINS": "https://a.example"}
-
-
-def test_a_line_that_is_no_setting_is_refused(tmp_path: Path) -> None:
-    """The message names the line."""
-    path = tmp_path / ".env"
-    path.write_text("HTTP_PORT=8090\nHTTP PORT 8090\n")
-
-    with pytest.raises(SettingError, match=r"\.env line 2"):
-        read_env_file(path)
