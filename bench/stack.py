@@ -70,7 +70,7 @@ def serving(arm: Arm, *, workers: int, cpus: machine.Cpus, logs: Path, environme
             port = processes.free_port()
             proxy = _start_nginx(folder, port, cpus, logs / "nginx.log")
             try:
-                if not wait.until_ready(f"http://127.0.0.1:{port}", READY_SECONDS):
+                if not wait.until(lambda: wait.get(f"http://127.0.0.1:{port}/readyz")[0] == 200, READY_SECONDS):
                     raise NotStarted(f"{arm.name} is not ready:\n{app.tail()}\n{proxy.tail()}")
                 up = Stack(arm, port, folder, app, proxy)
                 yield up

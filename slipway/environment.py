@@ -17,6 +17,7 @@ class SettingError(SystemExit):
     """A setting has a value that is not allowed; as a SystemExit it ends the process with its one line."""
 
     def __init__(self, name: str, value: str, allowed: str) -> None:
+        self.name = name
         super().__init__(f"{name}={value!r} is not allowed: {allowed}")
 
 

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from slipway.ops import nginx, setup
+from slipway.ops import nginx, packages, setup
 from slipway.ops.report import Failure, say
 from slipway.ops.settings import ROOT, Settings
 
@@ -38,7 +38,7 @@ def main() -> None:
 def test(arguments: list[str]) -> None:
     """The checkers, then every test that needs no container."""
     lint([])
-    setup.system_packages(PROGRAMS)
+    packages.install(PROGRAMS)
     local = ("--ignore=tests/docker", *arguments)
     run("pytest", "--numprocesses=2", "--dist=loadfile", "-m", "not alone", *local)
     run("pytest", "-m", "alone", *local)
@@ -53,28 +53,28 @@ def test_docker(arguments: list[str]) -> None:
 def bench(arguments: list[str]) -> None:
     """The benchmark and its report."""
     prepare("requirements/bench.txt")
-    setup.system_packages({"nginx": "nginx", "wrk": "wrk"})
+    packages.install({"nginx": "nginx", "wrk": "wrk"})
     run("bench", *arguments)
 
 
 def bench_layers(arguments: list[str]) -> None:
     """The layers, with the frameworks to compare with."""
     prepare("requirements/peers.txt")
-    setup.system_packages({"nginx": "nginx", "wrk": "wrk"})
+    packages.install({"nginx": "nginx", "wrk": "wrk"})
     run("bench.layers", *arguments)
 
 
 def soak(arguments: list[str]) -> None:
     """The guarantees at full size."""
     prepare("requirements/test.txt")
-    setup.system_packages({**PROGRAMS, "wrk": "wrk"})
+    packages.install({**PROGRAMS, "wrk": "wrk"})
     run("tests.promises", *arguments)
 
 
 def screenshots(arguments: list[str]) -> None:
     """The README's pictures."""
     prepare("requirements/test.txt")
-    setup.system_packages({"chromium": "chromium"})
+    packages.install({"chromium": "chromium"})
     run("slipway.ops.screenshot", *arguments)
 
 
@@ -87,7 +87,7 @@ def prepare(requirements: str) -> None:
 def lint(arguments: list[str]) -> None:
     """Every checker over every file that it knows, all of them before the first failure ends it."""
     prepare("requirements/test.txt")
-    setup.system_packages({"nginx": "nginx"})
+    packages.install({"nginx": "nginx"})
     python = [name for name in PYTHON if (ROOT / name).exists()]
     with tempfile.TemporaryDirectory() as folder:
         rendered = Path(folder) / "nginx.conf"

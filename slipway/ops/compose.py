@@ -5,9 +5,10 @@ import math
 import secrets
 import subprocess
 from contextlib import suppress
+from functools import partial
 from typing import Any, NoReturn
 
-from slipway.ops import wait
+from slipway.ops import readiness, wait
 from slipway.ops.report import Failure, readable, say, step
 from slipway.ops.settings import ROOT, Settings
 
@@ -49,11 +50,17 @@ class Compose:
                 self._try("exec", "-T", "db", "sh", "-c", TAKE_PASSWORD)
                 started = self._try(*start)
         urls = [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]
-        if started.returncode or not all(wait.until_ready(url, 10) for url in urls):
+        if started.returncode or not all(
+            wait.until(partial(readiness.is_ready, self.settings, url), 10) for url in urls
+        ):
             reason = started.stderr.strip().rpartition("\n")[2] or "/readyz does not answer"
             log = self._try("logs", "--tail", "20", "--no-color", *self._not_healthy()).stdout.replace(ERASE_LINE, "")
             self._try("down", "--remove-orphans")
             raise Failure(f"the containers did not become ready: {reason}\n{log}")
+
+    def _is_ready(self) -> bool:
+        urls = [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]
+        return all(wait.until(partial(readiness.is_ready, self.settings, url), 10) for url in urls)
 
     def down(self) -> None:
         """Remove the containers and their networks; the named volumes, which hold the data, stay."""
@@ -108,7 +115,9 @@ class Compose:
             self._docker("rm", old[0])
 
     def migrate(self) -> None:
-        say(self._compose("run", "--rm", "-T", "app", "python", "-m", "app.migrate").strip())
+        if not self.settings.prestart:
+            raise Failure("nothing to run: neither PRESTART nor prestart in [tool.slipway] names a command")
+        say(self._compose("run", "--rm", "-T", "app", *self.settings.prestart).strip())
 
     def locust(self) -> None:
         """The load generator in containers, until it is done or interrupted; its failure is ours."""

@@ -2,23 +2,19 @@
 
 import json
 import math
-import os
-import resource
-import shlex
 import shutil
-import signal
 import subprocess
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
-from slipway.ops import nginx, setup, wait
-from slipway.ops.inforce import InForce
-from slipway.ops.report import Failure, readable, say, step
+from slipway.ops import leftovers, packages, readiness, setup, wait
+from slipway.ops.processes import Processes
+from slipway.ops.programs import APPS
+from slipway.ops.remembered import Remembered
+from slipway.ops.report import NOTHING_RUNS, Failure, say, step
 from slipway.ops.settings import ROOT, Settings
+from slipway.ops.supervisor import Supervisor
 
-READY_SECONDS = 50.0  # so that `up` fails within a minute
-PROGRAMS = {False: ("app", "nginx"), True: ("app", "nginx", "baseline", "baseline-nginx")}
+REQUIREMENTS = "requirements/local.txt"
 
 
 class Local:
@@ -27,268 +23,154 @@ class Local:
     name = "local processes"
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.run = settings.run_dir
-        self.venv = self.run / "venv" / "bin"
-        self.sockets = self.run / "app"
-        self.in_force = InForce(self.run)
-
-    def up(self) -> None:
-        """Start what does not run yet and wait until it is ready; on failure stop it again."""
-        setup.environment(self.run, "requirements/local.txt")
-        setup.system_packages({"nginx": "nginx"})
-        running = self._running()
-        missing = [name for name in PROGRAMS[self.settings.baseline] if name not in running]
-        if "app" in running:
-            self.in_force.check_change(self.settings)
-        self._check_ports(missing)
-        try:
-            self._start(missing)
-        except Failure:
-            self.down()
-            raise
-        self.in_force.remember(self.settings)
-
-    def down(self) -> None:
-        """Stop everything, and see that nothing is left."""
-        pid = _pid(self.run / "supervisord.pid")
-        if pid is None:
-            return
-        with step("stopping"):
-            os.kill(pid, signal.SIGTERM)
-            if not wait.until(lambda: not _alive(pid), self.stop_seconds() + 15):
-                raise Failure(f"supervisor (pid {pid}) does not end; its log is {self.run}/log/supervisord.log")
-        for folder in (self.sockets, self.run / "baseline", self.run / "nginx", self.run / "baseline-nginx"):
-            shutil.rmtree(folder, ignore_errors=True)
-        (self.run / "supervisor.sock").unlink(missing_ok=True)
-        self.in_force.forget()
+        runs = Supervisor(settings.run_dir, ROOT).runs()
+        self.settings = Settings.load(Remembered(settings.run_dir).given()) if runs else settings
+        self.run = self.settings.run_dir
+        self.processes = Processes(self.settings, self.stop_seconds())
+        self.supervisor = self.processes.supervisor
+        self.remembered = self.processes.remembered
 
     def runs(self) -> bool:
-        return _pid(self.run / "supervisord.pid") is not None
+        """Whether any of it runs."""
+        return self.supervisor.runs()
+
+    def up(self) -> None:
+        """Start what does not run and wait until it is ready; on failure stop what this start has started.
+
+        A server that runs is left alone where nothing is new for it, else replaced with nothing lost.
+        """
+        alive = self.processes.alive()
+        app_runs = bool(alive & {*APPS})
+        if app_runs and self._has_changed():
+            self.deploy()
+        venv = setup.environment(self.run, REQUIREMENTS)
+        packages.install({"nginx": "nginx"})
+        self.processes.end_leftovers()
+        wanted = [*([] if app_runs else APPS[:1]), "nginx"]
+        wanted += ["baseline", "baseline-nginx"] if self.settings.baseline else []
+        missing = [name for name in wanted if name not in alive]
+        self.processes.check_ports(missing)
+        try:
+            self.processes.start(missing, venv)
+        except BaseException:
+            self.processes.undo(missing)
+            raise
+        self.remembered.remember(self.settings)
+
+    def down(self) -> None:
+        """Stop everything, also what a killed supervisor has left, and see that nothing stays behind."""
+        if self.supervisor.runs():
+            with step("stopping"):
+                if not self.supervisor.shutdown(self.stop_seconds() + 15):
+                    raise Failure(f"supervisor does not end; its log is {self.run}/log/supervisord.log")
+        self.processes.end_leftovers()
+        for name in ("app", "baseline", "nginx", "baseline-nginx", "programs"):
+            shutil.rmtree(self.run / name, ignore_errors=True)
+        self.remembered.forget()
 
     def status(self) -> None:
-        running = self._running()
-        if not running:
-            say("nothing runs; `make up` starts it")
-            return
-        for name, state in running.items():
-            say(f"  {name:15} {state}")
-        code, body = wait.get(f"{self.settings.url}/readyz")
-        say(f"  {self.settings.url}/readyz: {code or body} {json.dumps(body) if code else ''}")
+        """Print each program and the answer of the ready path."""
+        states = self.supervisor.states()
+        if not states:
+            left = len(leftovers.leftovers(self.run))
+            what = f"supervisor was killed, and {left} of its processes still run; `make down` ends them"
+            raise Failure(what if left else "nothing runs; `make up` starts it", NOTHING_RUNS)
+        for name, state in states.items():
+            say(f"  {name:15} {state.state:9} {state.description}")
+        url = readiness.url(self.settings, self.settings.url)
+        code, body = wait.get(url, host=self.settings.ready_host)
+        say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
 
     def logs(self) -> None:
         """Follow all logs until interrupted."""
+        files = sorted((self.run / "log").glob("*.log"))
+        if not files:
+            raise Failure("there are no logs; `make up` starts the stack", NOTHING_RUNS)
         with suppress(KeyboardInterrupt):
-            subprocess.run(["tail", "-n", "50", "-F", *map(str, sorted((self.run / "log").glob("*.log")))])
+            subprocess.run(["tail", "-n", "50", "-F", *map(str, files)])
 
     def reload(self) -> None:
         """New code and settings in service with nothing lost, or a Failure with the reason and the old ones serving."""
-        self._running_or_fail()
-        self.in_force.check_change(self.settings)
-        setup.environment(self.run, "requirements/local.txt")
-        self.in_force.put(self.settings)
-        self._serving_ctl("reload")
-        self.in_force.remember(self.settings)
-        self._reload_nginx()
+        app = self.processes.in_service()
+        self.remembered.check_change(self.settings, app.name)
+        if not setup.is_current(self.run, REQUIREMENTS):
+            raise Failure(f"{REQUIREMENTS} has changed; `make deploy` takes new packages with nothing lost")
+        self.remembered.put(self.settings, app.name)
+        app.ctl("reload")
+        self.remembered.remember(self.settings)
+        self.processes.refresh_nginx()
 
     def deploy(self) -> None:
-        """Without images, new code is taken into service by a reload."""
-        self.reload()
-
-    def locust(self) -> None:
-        raise Failure("`make locust` is for containers; beside local processes type: locust -f loadtest")
+        """Start a second server with the packages, code and settings of now; when it is ready the first one drains."""
+        old = self.processes.in_service()
+        self.remembered.check_change(self.settings, old.name, deploy=True)
+        self.processes.remove_servers(but=old.name)
+        venv = setup.environment(self.run, REQUIREMENTS, beside=True)
+        name = next(name for name in APPS if name != old.name)
+        try:
+            with step("new server"):
+                new = self.processes.start_server(name, venv)
+                new.ctl("publish", quiet=True)
+        except BaseException:
+            self.processes.undo([name])
+            raise
+        setup.put_into_service(self.run, venv)
+        self.remembered.remember(self.settings)
+        self.processes.refresh_nginx()
+        with step("old server drains"):
+            self.processes.remove_servers(but=name)
 
     def migrate(self) -> None:
-        setup.environment(self.run, "requirements/local.txt")
-        command = [str(self.venv / "python"), "-m", "app.migrate"]
-        if subprocess.run(command, env=self._environment(), cwd=ROOT).returncode:
-            raise Failure("the migration failed")
+        """Run PRESTART alone."""
+        venv = setup.environment(self.run, REQUIREMENTS)
+        command = self.settings.prestart
+        if not command:
+            raise Failure("nothing to run: neither PRESTART nor prestart in [tool.slipway] names a command")
+        if subprocess.run(
+            command, env=self.processes.programs.environment("app", self.settings, venv), cwd=ROOT
+        ).returncode:
+            raise Failure(f"{' '.join(command)} failed")
+
+    def locust(self) -> None:
+        """Run the load generator on the stack until it is done or interrupted."""
+        venv = setup.environment(self.run, "requirements/loadtest.txt")
+        environment = {
+            **self.processes.programs.environment("app", self.settings, venv),
+            "LOCUST_HOST": self.settings.url,
+        }
+        code = subprocess.run([str(venv / "locust"), "-f", "loadtest"], env=environment, cwd=ROOT).returncode
+        if code:
+            raise Failure(f"locust ended with {code}")
 
     def workers(self) -> int:
-        return int(self._instance()["workers"])
+        """The number of workers that the server was started with."""
+        return int(self.processes.in_service().status()["workers"])
 
     # For `make prove`
 
     def serving(self) -> list[int]:
-        return [int(pid) for pid in self._instance()["serving"]]
+        """The process ids of the workers that are ready and do not drain."""
+        return [int(pid) for pid in self.processes.in_service().status()["serving"]]
 
     def kill_worker(self) -> int:
-        pid = self.serving()[0]
-        os.kill(pid, signal.SIGKILL)
-        return pid
+        """Kill a worker with SIGKILL and return its process id."""
+        return int(self.processes.in_service().ctl("kill", quiet=True))
 
     def stop_app(self) -> int:
-        self._supervisorctl("stop", "app")
-        # supervisor knows the exit code, and says it in its log only
-        lines = [
-            line for line in (self.run / "log" / "supervisord.log").read_text().splitlines() if "stopped: app" in line
-        ]
-        return 0 if lines and "exit status 0" in lines[-1] else 1
+        """Stop the app server and return its exit code."""
+        return self.supervisor.stop(self.processes.in_service().name).exit_code
 
     def start_app(self) -> None:
-        self._supervisorctl("start", "app")
-        self._await_slots("app")
+        """Start it again."""
+        stopped = self.processes.instance(next(name for name in APPS if name in self.supervisor.states()))
+        stopped.start()
+        stopped.await_ready(self.settings.timeout)
 
     def stop_seconds(self) -> int:
+        """The seconds that a stop may take."""
         return math.ceil(self.settings.stop_grace_period)
 
-    def _instance(self) -> dict[str, Any]:
-        values: dict[str, Any] = json.loads((self.sockets / "app.json").read_text())
-        return values
-
-    def _start(self, programs: list[str]) -> None:
-        if not programs:
-            return
-        for folder in ("log", "data"):
-            (self.run / folder).mkdir(parents=True, exist_ok=True)
-        if "app" in programs:
-            self.in_force.put(self.settings)
-        if not self.runs():
-            with step("supervisor"):
-                self._start_supervisor()
-        servers = [name for name in programs if not name.endswith("nginx")]
-        proxies = [name for name in programs if name.endswith("nginx")]
-        with step("workers"):
-            self._supervisorctl("start", *servers)
-            for name in servers:
-                self._await_slots(name)
-        with step("nginx"):
-            self._supervisorctl("start", *proxies, wait=False)
-            self._await_ready()
-
-    def _await_slots(self, name: str) -> None:
-        slots = self.run / name / "slots.conf"
-        begun = self._process_of(name)
-        wait.until(lambda: slots.exists() or self._process_of(name) != begun, READY_SECONDS)
-        if not slots.exists():
-            raise Failure(f"{name} did not become ready; the end of its log:\n{self._tail(name)}")
-
-    def _start_supervisor(self) -> None:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # inherited; a connection is a file
-        command = [str(self.venv / "supervisord"), "-c", str(ROOT / "slipway" / "ops" / "supervisord.conf")]
-        done = subprocess.run(command, env=self._supervisor_environment(), cwd=ROOT, capture_output=True, text=True)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        socket = self.run / "supervisor.sock"
-        if done.returncode or not wait.until(socket.exists, 10):
-            raise Failure(f"supervisor did not start: {done.stdout}{done.stderr}")
-
-    def _environment(self) -> dict[str, str]:
-        """For a command that is about the app server."""
-        environment = self.settings.environment
-        data = environment.get("DATA_DIR") or str(self.run / "data")
-        return {**environment, "DATA_DIR": data, "SOCKET_DIR": str(self.sockets), "INSTANCE": "app"}
-
-    def _supervisor_environment(self) -> dict[str, str]:
-        """What supervisord.conf asks for and the servers get; settings come from a file, since they change."""
-        return {
-            **{name: value for name, value in os.environ.items() if name not in self.settings.variables},
-            "SLIPWAY_ROOT": str(ROOT),
-            "SLIPWAY_RUN_DIR": str(self.run),
-            "SLIPWAY_VENV": str(self.venv),
-            "SLIPWAY_APP": self.settings.app,
-            "SLIPWAY_NGINX": shlex.join(self._proxy("nginx")),
-            "SLIPWAY_BASELINE_NGINX": shlex.join(self._proxy("baseline-nginx")),
-            "SLIPWAY_STOP_SECONDS": str(self.stop_seconds()),
-            "SETTINGS_FILE": str(self.in_force.path),
-            "DATA_DIR": str(self.run / "data"),
-        }
-
-    def _proxy(self, name: str) -> list[str]:
-        """Write the configuration of an nginx; the command that runs it."""
-        settings = self.settings
-        server, port = ("app", settings.http_port) if name == "nginx" else ("baseline", settings.baseline_port)
-        return nginx.prepare(
-            self.run / name,
-            listen=f"{settings.host}:{port}",
-            socket_dir=self.run / server,
-            max_body_bytes=settings.max_body_bytes,
-        )
-
-    def _reload_nginx(self) -> None:
-        """Have nginx take new settings of its own; it cuts idle connections of clients then, so never for nothing."""
-        path = self.run / "nginx" / "nginx.conf"
-        before = path.read_text()
-        command = self._proxy("nginx")
-        if path.read_text() == before:
-            return
-        with step("nginx"):
-            test = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True)
-            if test.returncode:
-                path.write_text(before)
-                raise Failure(f"the app has the new settings, but nginx can't take them:\n{test.stderr}")
-            self._supervisorctl("signal", "HUP", "nginx")
-
-    def _await_ready(self) -> None:
-        urls = [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]
-        for url in urls:
-            if not wait.until_ready(url, READY_SECONDS):
-                status, body = wait.get(f"{url}/readyz")
-                tails = f"{self._tail('app')}\n{self._tail('nginx')}"
-                raise Failure(f"{url}/readyz answers {status or 'nothing'}: {body}\n{tails}")
-
-    def _check_ports(self, missing: list[str]) -> None:
-        ports = {
-            "nginx": ("HTTP_PORT", self.settings.http_port),
-            "baseline-nginx": ("BASELINE_PORT", self.settings.baseline_port),
-        }
-        for program in missing:
-            if program in ports:
-                name, port = ports[program]
-                if not wait.is_free(self.settings.host, port):
-                    raise Failure(
-                        f"{name}={port} is in use on {self.settings.host} by another program; stop it or set {name}"
-                    )
-
-    def _running(self) -> dict[str, str]:
-        """The programs that supervisor keeps alive, with what it says of them."""
-        if not self.runs():
-            return {}
-        lines = [line.split(None, 1) for line in self._supervisorctl("status").splitlines()]
-        return {line[0]: line[1] for line in lines if len(line) == 2 and line[1].startswith(("RUNNING", "STARTING"))}
-
-    def _process_of(self, name: str) -> str:
-        """The part of supervisor's line that tells one run of a program from the next: `RUNNING pid 123`."""
-        return self._running().get(name, "").partition(",")[0]
-
-    def _running_or_fail(self) -> None:
-        if "app" not in self._running():
-            raise Failure("the stack does not run; `make up` starts it")
-
-    def _supervisorctl(self, *arguments: str, wait: bool = True) -> str:
-        """`start` waits for a second before supervisor believes that the program has started."""
-        command = [str(self.venv / "supervisorctl"), "-s", f"unix://{self.run}/supervisor.sock", *arguments]
-        if not wait:
-            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            return ""
-        return subprocess.run(command, capture_output=True, text=True).stdout
-
-    def _serving_ctl(self, verb: str) -> None:
-        command = [str(self.venv / "python"), "-m", "slipway.serving.ctl", verb]
-        if subprocess.run(command, env=self._environment(), cwd=ROOT).returncode:
-            raise Failure(f"{verb} was refused; what served before still serves")
-
-    def _tail(self, name: str, lines: int = 20) -> str:
-        path = self.run / "log" / f"{name}.log"
-        if not path.exists():
-            return f"(no {path.name})"
-        return "\n".join(
-            f"  {name} | {readable(line)}" for line in path.read_text(errors="replace").splitlines()[-lines:]
-        )
-
-
-def _pid(path: Path) -> int | None:
-    """The process that a pid file names, if it lives."""
-    with suppress(OSError, ValueError):
-        pid = int(path.read_text())
-        return pid if _alive(pid) else None
-    return None
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    def _has_changed(self) -> bool:
+        """Whether settings or packages differ from those that the server runs with."""
+        app = self.processes.in_service()
+        return not setup.is_current(self.run, REQUIREMENTS) or self.remembered.differs(self.settings, app.name)

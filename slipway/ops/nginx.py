@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
-from slipway.ops.setup import find
 
 NGINX_DIR = ROOT / "nginx"
 

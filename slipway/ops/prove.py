@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread
-from typing import Protocol
+from urllib.parse import urlsplit
 
-from slipway.ops import wait
+from slipway.ops import readiness, wait
 from slipway.ops.report import Failure, say
+from slipway.ops.runtime import Runtime
 from slipway.ops.settings import Settings
 
 CONNECTIONS = 8  # every second one is closed after each answer
@@ -20,17 +21,6 @@ PAUSE_SECONDS = 0.005  # between two requests of a connection: about 1,000 reque
 STEADY_SECONDS = 3.0
 NOTICED_SECONDS = 0.02  # a p99 below this is no delay, whatever the steady one was
 BACK_SECONDS = 2.0  # a killed worker's place is taken again within this
-
-
-class Provable(Protocol):
-    """What a runtime can do to itself."""
-
-    def reload(self) -> None: ...
-    def kill_worker(self) -> int: ...
-    def serving(self) -> list[int]: ...
-    def stop_app(self) -> int: ...
-    def start_app(self) -> None: ...
-    def stop_seconds(self) -> float: ...
 
 
 @dataclass
@@ -62,8 +52,8 @@ def load(settings: Settings, path: str) -> Iterator[Load]:
 
 
 def _client(settings: Settings, path: str, keep: bool, seen: Load, stop: Event) -> None:
-    host, port = settings.url.removeprefix("http://").rsplit(":", 1)
-    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    address = urlsplit(settings.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
     while not stop.wait(PAUSE_SECONDS):
         start = time.perf_counter()
         try:
@@ -88,15 +78,17 @@ class Row:
     kept: bool
 
 
-def prove(settings: Settings, runtime: Provable) -> None:
+def prove(settings: Settings, runtime: Runtime) -> None:
     """Run all of it in under a minute; a promise that was not kept raises Failure."""
     path = settings.environment.get("PROVE_PATH") or "/"
-    if not wait.until_ready(settings.url, 1):
-        raise Failure(f"{settings.url}/readyz does not answer 200; `make up` starts the stack")
+    if not readiness.is_ready(settings, settings.url):
+        raise Failure(
+            f"{readiness.url(settings, settings.url)} does not answer as it should; `make up` starts the stack"
+        )
     workers = len(runtime.serving())
     rows = [*_under_load(settings, runtime, path, workers), _stop(runtime)]
     runtime.start_app()
-    back = wait.until_ready(settings.url, 30)
+    back = wait.until(lambda: readiness.is_ready(settings, settings.url), 30)
     rows.append(Row("started again, it is ready", "yes" if back else "no", back))
     for row in rows:
         say(f"  {'kept  ' if row.kept else 'BROKEN'}  {row.promise:62} {row.seen}")
@@ -104,7 +96,7 @@ def prove(settings: Settings, runtime: Provable) -> None:
         raise Failure("a promise was not kept")
 
 
-def _under_load(settings: Settings, runtime: Provable, path: str, workers: int) -> Iterator[Row]:
+def _under_load(settings: Settings, runtime: Runtime, path: str, workers: int) -> Iterator[Row]:
     say(f"  load: GET {path} over {CONNECTIONS} clients, half of them with a new connection for each request")
     with load(settings, path) as steady:
         time.sleep(STEADY_SECONDS)
@@ -127,7 +119,7 @@ def _under_load(settings: Settings, runtime: Provable, path: str, workers: int) 
     yield Row(f"its place is taken within {BACK_SECONDS:g} s", f"{seconds:.1f} s", seconds <= BACK_SECONDS)
 
 
-def _stop(runtime: Provable) -> Row:
+def _stop(runtime: Runtime) -> Row:
     say("  stop")
     start = time.monotonic()
     code = runtime.stop_app()

@@ -6,12 +6,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+NOTHING_RUNS = 3  # exit code, as of an init script's status
+
 
 class Failure(SystemExit):
-    """A verb could not do what it promises; its text says why and what to do."""
+    """A verb could not do what it promises; its text says why and what to do.
 
-    def __init__(self, text: str) -> None:
+    Exit codes: 1 it failed, 2 it was typed wrong, 3 nothing runs, 75 another change is under way.
+    """
+
+    def __init__(self, text: str, exit_code: int = 1) -> None:
         super().__init__(f"slipway: {text}")
+        self.exit_code = exit_code
 
 
 def say(text: str) -> None:

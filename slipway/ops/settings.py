@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.environment import Environment
 from slipway.ops import dotenv
+from slipway.project import Project, command, served
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +23,11 @@ class Settings:
     baseline: bool
     baseline_port: int
     locust_workers: int
-    app: str
+    project: Project
+    prestart: tuple[str, ...]
+    ready_path: str
+    ready_host: str
+    timeout: int
     run_dir: Path
     max_body_bytes: int
     stop_grace_period: float
@@ -30,25 +35,34 @@ class Settings:
     given: Mapping[str, str]  # of them, what callers have set
 
     @classmethod
-    def load(cls, remembered: Mapping[str, str] | None = None) -> "Settings":
-        """Read and check; a variable of the environment beats the same in `.env`, and that beats a remembered one."""
+    def load(cls, remembered: Mapping[str, str] | None = None, ignored: Collection[str] = ()) -> "Settings":
+        """Read and check; a variable of the environment beats the same in `.env`, and that beats a remembered one.
+
+        Those in `ignored` have their defaults.
+        """
         file = dotenv.read(ROOT / ".env", os.environ)
         given = {name: os.environ[name] for name in documented() | file.keys() if name in os.environ}
         before = remembered or {}
-        return cls.of({**before, **file, **given}, {**before, **given})
+        found = {name: value for name, value in {**before, **file, **given}.items() if name not in ignored}
+        return cls.of(found, {**before, **given})
 
     @classmethod
     def of(cls, variables: Mapping[str, str], given: Mapping[str, str]) -> "Settings":
         """Check the variables."""
         env = Environment(variables)
+        project = served(variables)
         return cls(
             runtime=env.choice("RUNTIME", "auto", ("auto", "docker", "local")),
-            host=env.text("HOST", "127.0.0.1"),
+            host=env.text("HOST", "127.0.0.1").strip("[]"),
             http_port=env.integer("HTTP_PORT", 8080, 1, 65_535),
             baseline=env.flag("BASELINE", False),
             baseline_port=env.integer("BASELINE_PORT", 8081, 1, 65_535),
             locust_workers=env.integer("LOCUST_WORKERS", 2, 1, 100),
-            app=env.text("APP", "app.main:application"),
+            project=project,
+            prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
+            ready_path=env.text("READY_PATH", project.ready_path),
+            ready_host=env.text("READY_HOST"),
+            timeout=env.integer("TIMEOUT", 30, 4, 86_400),
             run_dir=Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute(),
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
@@ -62,16 +76,36 @@ class Settings:
         return {**os.environ, **self.variables}
 
     @property
+    def inherited(self) -> dict[str, str]:
+        """The environment without any setting: what a program gets whose settings come from a file."""
+        return {name: value for name, value in os.environ.items() if name not in self.variables}
+
+    @property
+    def app(self) -> str:
+        """What is served, as `module:callable`."""
+        return self.project.app
+
+    def listen(self, port: int) -> str:
+        """The public address with a port, as nginx and URLs take it."""
+        return f"{_bracketed(self.host)}:{port}"
+
+    @property
     def url(self) -> str:
-        return f"http://{_reachable(self.host)}:{self.http_port}"
+        return f"http://{_bracketed(_reachable(self.host))}:{self.http_port}"
 
     @property
     def baseline_url(self) -> str:
-        return f"http://{_reachable(self.host)}:{self.baseline_port}"
+        return f"http://{_bracketed(_reachable(self.host))}:{self.baseline_port}"
 
 
 def _reachable(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
+    """An address of this machine for one that stands for all of them."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def _bracketed(host: str) -> str:
+    """RFC 3986 section 3.2.2: an IPv6 address stands in brackets before a port."""
+    return f"[{host}]" if ":" in host else host
 
 
 def documented() -> set[str]:

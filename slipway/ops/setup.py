@@ -1,4 +1,4 @@
-"""Gets what is missing: the virtual environment from locked requirements, programs from the system's packages."""
+"""The virtual environments of locked requirements: `.run/venv` leads to the one in use."""
 
 import hashlib
 import os
@@ -7,48 +7,73 @@ import subprocess
 import sys
 from pathlib import Path
 
-from slipway.ops.report import Failure, say, step
+from slipway.ops import packages
+from slipway.ops.report import Failure, step
 from slipway.ops.settings import ROOT
 
-# Services start themselves when Debian installs them; in runlevel 1 invoke-rc.d leaves them alone.
-MANAGERS = {
-    "apt-get": (
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"],
-        {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"},
-    ),
-    "dnf": (["dnf", "install", "-y", "-q"], {}),
-    "apk": (["apk", "add", "-q"], {}),
-}
+KEPT = 2  # environments: the one in use and the one before, from which a server may still run
 
 
-def environment(run_dir: Path, requirements: str) -> Path:
-    """A virtual environment that holds exactly what a lock file names; return its `bin`."""
+def environment(run_dir: Path, requirements: str, *, beside: bool = False) -> Path:
+    """An environment that holds exactly what a lock file names; return its `bin`.
+
+    With `beside`, a lock file that has changed gets an environment of its own, and the one in use stays as it is;
+    `put_into_service` turns to it.
+    """
     lock = ROOT / requirements
-    venv = run_dir / "venv"
-    stamp = venv / f".{lock.stem}"
-    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == digest:
+    venv = _in_use(run_dir)
+    if is_current(run_dir, requirements):
         return venv / "bin"
+    if beside and _stamp(venv, lock).exists():
+        venv = run_dir / "venvs" / _digest(lock)[:12]
     if not (venv / "bin" / "python").exists():
         with step(f"Python {sys.version_info.major}.{sys.version_info.minor} environment in {_shown(venv)}"):
             _create(venv)
     with step(f"packages of {requirements}"):
-        command = [
-            venv / "bin" / "python",
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "--require-hashes",
-            "-r",
-            lock,
-        ]
-        done = subprocess.run([*map(str, command)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        options = ["-q", "--disable-pip-version-check", "--require-hashes"]
+        command = [str(venv / "bin" / "python"), "-m", "pip", "install", *options, "-r", str(lock)]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode:
             raise Failure(f"pip could not install {requirements}:\n{done.stderr[-2_000:]}")
-    stamp.write_text(digest)
+    _stamp(venv, lock).write_text(_digest(lock))
     return venv / "bin"
+
+
+def is_current(run_dir: Path, requirements: str) -> bool:
+    """Whether the environment in use holds what a lock file names."""
+    lock = ROOT / requirements
+    stamp = _stamp(_in_use(run_dir), lock)
+    return stamp.exists() and stamp.read_text() == _digest(lock)
+
+
+def put_into_service(run_dir: Path, binaries: Path) -> None:
+    """Turn `.run/venv` to the environment with this `bin`, in one step, and remove those before the last one."""
+    venv, link, folder = binaries.parent, run_dir / "venv", run_dir / "venvs"
+    if _in_use(run_dir) == venv:
+        return
+    if not link.is_symlink():
+        link.rename(folder / "first")
+    new = folder / "new"
+    new.unlink(missing_ok=True)
+    new.symlink_to(os.path.relpath(venv, run_dir))
+    new.replace(link)
+    newest = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    for old in newest[:-KEPT]:
+        if old != venv:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _in_use(run_dir: Path) -> Path:
+    """The folder itself, not the link, so that what runs from it goes on with its own packages."""
+    return (run_dir / "venv").resolve()
+
+
+def _stamp(venv: Path, lock: Path) -> Path:
+    return venv / f".{lock.stem}"
+
+
+def _digest(lock: Path) -> str:
+    return hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
 
 
 def _create(venv: Path) -> None:
@@ -57,41 +82,10 @@ def _create(venv: Path) -> None:
     if subprocess.run(create, capture_output=True).returncode == 0:
         return
     # Debian keeps ensurepip, without which there is no environment, in a package of its own.
-    system_packages({"python3-venv": None})
+    packages.install({"python3-venv": None})
     done = subprocess.run(create, capture_output=True, text=True)
     if done.returncode:
         raise Failure(f"python3 -m venv failed:\n{done.stdout}{done.stderr}")
-
-
-def system_packages(packages: dict[str, str | None]) -> None:
-    """Install packages whose program is not there, as root; else say which line to type."""
-    missing = [name for name, program in packages.items() if program is None or not find(program)]
-    if not missing:
-        return
-    manager = next((name for name in MANAGERS if shutil.which(name)), None)
-    if manager is None:
-        raise Failure(f"please install {' and '.join(missing)} with your system's package manager, then try again")
-    command, variables = MANAGERS[manager]
-    if os.geteuid() != 0:
-        raise Failure(f"{' and '.join(missing)} is missing; type: sudo {manager} install {' '.join(missing)}")
-    say(f"  {' and '.join(missing)} is missing and is installed with {manager}")
-    with step(f"{manager} install {' '.join(missing)}"):
-        env = {**os.environ, **variables}
-        done = subprocess.run([*command, *missing], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode and manager == "apt-get":  # a new machine has no list of packages yet
-            subprocess.run(["apt-get", "update", "-qq"], env=env, stdin=subprocess.DEVNULL, capture_output=True)
-            done = subprocess.run(
-                [*command, *missing], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
-            )
-        if done.returncode:
-            raise Failure(f"{manager} could not install {' '.join(missing)}:\n{done.stderr[-2_000:]}")
-
-
-def find(program: str) -> str | None:
-    """The path of a program, or of a folder of them; servers lie in sbin, which a user's PATH may lack."""
-    if Path(program).is_absolute():  # PostgreSQL's: Debian keeps each version's in a folder of its own
-        return program if Path(program).exists() else None
-    return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")
 
 
 def _shown(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Waiting for something to become true, with an end."""
 
+import errno
 import http.client
 import json
 import socket
@@ -21,17 +22,15 @@ def until(true: Callable[[], object], seconds: float) -> bool:
     return True
 
 
-def until_ready(url: str, seconds: float) -> bool:
-    """Poll /readyz until it answers 200."""
-    return until(lambda: get(f"{url}/readyz")[0] == 200, seconds)
+def get(url: str, timeout: float = 2.0, host: str = "") -> tuple[int, Any]:
+    """The status and the body of a GET, decoded if it is JSON; (0, the reason) when nothing answers.
 
-
-def get(url: str, timeout: float = 2.0) -> tuple[int, Any]:
-    """The status and the JSON body of a GET; (0, the reason) when nothing answers."""
+    `host` is the Host that is sent, if it is another than the URL's.
+    """
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
-        connection.request("GET", parts.path)
+        connection.request("GET", parts.path, headers={"Host": host} if host else {})
         response = connection.getresponse()
         body = response.read()
         return response.status, json.loads(body or b"null")
@@ -45,11 +44,20 @@ def get(url: str, timeout: float = 2.0) -> tuple[int, Any]:
 
 def is_free(host: str, port: int) -> bool:
     """Whether a server could listen there."""
+    return not obstacle(host, port)
+
+
+def obstacle(host: str, port: int) -> str:
+    """Why no server can listen there, and what to do; empty if one can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-        except OSError:
-            return False
-        return True
+    except PermissionError:
+        return "needs root; choose one of 1024 or above"
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return "is in use by another program; stop that one, or choose another port"
+        return f"can't be bound ({error.strerror or error}); HOST must be an address of this machine"
+    return ""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from slipway.ops import setup
+from slipway.ops import packages
 from slipway.ops.settings import ROOT
 from tests.harness import servers
 from tests.harness.servers import Redis
@@ -33,7 +33,7 @@ Open = Callable[..., Page]
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=MILLISECONDS)
     with sync_playwright() as playwright:
-        program = setup.find("chromium") or setup.find("chromium-browser")
+        program = packages.find("chromium") or packages.find("chromium-browser")
         chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS, timeout=30_000)
         yield chromium
         chromium.close()

@@ -67,7 +67,7 @@ def machines(backend: str, containers: Containers) -> Iterator[list[Address]]:
     publish = ("--publish", f"127.0.0.1:{port}:9000")
     other = containers.compose("run", "--detach", "--no-deps", *publish, *variables, "app").strip()
     try:
-        assert wait.until_ready(f"http://127.0.0.1:{port}", 30)
+        assert wait.until(lambda: wait.get(f"http://127.0.0.1:{port}/readyz")[0] == 200, 30)
         yield [("127.0.0.1", containers.port), ("127.0.0.1", port)]
     finally:
         containers.docker("rm", "--force", other)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from slipway.ops import setup
+from slipway.ops import packages
 from tests.harness.processes import Process, free_ports, short_folder
 
 DATABASE_FOLDERS = "/usr/lib/postgresql"  # Debian keeps each version's programs in a folder of its own
@@ -104,7 +104,7 @@ class Redis(Daemon):
         port = free_ports()
         chosen = {"bind": "127.0.0.1", "save": "", "appendonly": "yes" if persistent else "no", **settings}
         options = [word for name, value in chosen.items() for word in (f"--{name}", value)]
-        program = setup.find("redis-server") or "redis-server"
+        program = packages.find("redis-server") or "redis-server"
         super().__init__(folder, [program, "--port", str(port), "--dir", str(folder), *options], port)
 
     @property

@@ -14,7 +14,7 @@ from tests.harness.processes import children, short_folder
 from tests.ops.conftest import Verbs
 from tests.promises.load import GET, Load
 
-COPIED = ("Makefile", "gunicorn.conf.py", ".env.example")
+COPIED = ("Makefile", "pyproject.toml", "gunicorn.conf.py", ".env.example")
 FOLDERS = ("app", "nginx", "requirements", "slipway")
 
 
@@ -129,7 +129,7 @@ async def test_caller_beats_the_file(copy: Copy) -> None:
         ("KEEP_MESSAGES", "0", "a whole number from 1 to"),
         ("WEB_CONCURRENCY", "3", "2 until the server is started anew"),
         ("HTTP_PORT", "1", "until `make down` and `make up`"),
-        ("APP", "app.main:simple_app", "app.main:application until `make down` and `make up`"),
+        ("APP", "app.main:simple_app", "app.main:application until `make deploy`"),
     ],
 )
 async def test_wrong_values_are_refused(copy: Copy, name: str, value: str, allowed: str) -> None:

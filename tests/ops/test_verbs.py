@@ -71,7 +71,7 @@ def test_prove_keeps_every_promise(make: Verbs) -> None:
 def test_prove_tells_what_is_broken(make: Verbs, tmp_path: Path) -> None:
     """With an app that fails some requests it says so, and ends with an error."""
     (tmp_path / "failing.py").write_text(source(body="if scope['path'] == '/': raise RuntimeError('on purpose')"))
-    up = make("up", APP="failing:application", PYTHONPATH=str(tmp_path), PRESTART="none")
+    up = make("up", APP="failing:application", PYTHONPATH=str(tmp_path), READY_PATH="/ready")
     assert up.returncode == 0, up.stdout + up.stderr
     done = make("prove")
 
@@ -104,7 +104,7 @@ def test_an_occupied_port_is_named(make: Verbs, tmp_path: Path) -> None:
         other.stop(signal.SIGKILL)
 
     assert up.returncode != 0
-    assert f"HTTP_PORT={make.port} is in use" in up.stderr
+    assert f"HTTP_PORT={make.port} on 127.0.0.1 is in use" in up.stderr
     assert make.pids() == []
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.ops import setup
+from slipway.ops import packages
 from slipway.ops.report import Failure
 
 
@@ -13,10 +13,10 @@ def test_a_package_whose_folder_is_there_is_not_missing(tmp_path: Path, monkeypa
     """PostgreSQL's programs are not on the path; a user who is not root would be told to install it for ever."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
-    setup.system_packages({"postgresql": str(tmp_path)})
+    packages.install({"postgresql": str(tmp_path)})
 
     with pytest.raises(Failure, match="postgresql"):
-        setup.system_packages({"postgresql": str(tmp_path / "none")})
+        packages.install({"postgresql": str(tmp_path / "none")})
 
 
 def test_a_folder_of_the_project_is_no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -24,4 +24,4 @@ def test_a_folder_of_the_project_is_no_program(monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "no-such-program").mkdir()
     monkeypatch.chdir(tmp_path)
 
-    assert setup.find("no-such-program") is None
+    assert packages.find("no-such-program") is None

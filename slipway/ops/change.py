@@ -1,0 +1,33 @@
+"""One change at a time: `up`, `down`, `reload` and `deploy` of one folder exclude each other."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from slipway.ops.report import Failure
+
+BUSY = 75  # EX_TEMPFAIL of sysexits.h: try again later
+
+
+@contextmanager
+def one_change(run_dir: Path, verb: str) -> Iterator[None]:
+    """Hold the folder's lock; raise Failure with exit code 75, naming who holds it, when another verb does.
+
+    The system frees it with the process, however that ends, so an interrupted change never has to be unlocked.
+    """
+    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(run_dir / "change.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(lock, 200).decode(errors="replace") or "another change"
+            raise Failure(f"{holder} is under way here; `make {verb}` can begin when it has ended", BUSY) from None
+        os.ftruncate(lock, 0)
+        os.write(lock, f"`make {verb}` (process {os.getpid()}, since {time.strftime('%H:%M:%S')})".encode())
+        yield
+    finally:
+        os.close(lock)

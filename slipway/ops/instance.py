@@ -1,0 +1,93 @@
+"""One app server of the local runtime: what it says of itself, and waiting until it is ready."""
+
+import json
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from slipway.ops import wait
+from slipway.ops.programs import Programs
+from slipway.ops.report import Failure, say
+from slipway.ops.settings import ROOT, Settings
+from slipway.ops.supervisor import Supervisor
+from slipway.tracebacks import one_line
+
+START_SECONDS = 10.0  # for gunicorn itself and PRESTART, beside the time-out that a worker has to get ready
+SHOWN_LINES = 3
+
+
+class Instance:
+    """A server by its program's name, whether it runs or not."""
+
+    def __init__(self, name: str, supervisor: Supervisor, programs: Programs, settings: Settings, venv: Path) -> None:
+        self.name = name
+        self._supervisor = supervisor
+        self._programs = programs
+        self._settings = settings
+        self._venv = venv
+        self._log = programs.run_dir / "log" / f"{name}.log"
+        self._log_begins = 0  # where in the log the newest start begins
+
+    def start(self) -> None:
+        """Begin to start it."""
+        self._log_begins = self._log.stat().st_size if self._log.exists() else 0
+        self._supervisor.start(self.name)
+
+    def await_ready(self, timeout: float) -> None:
+        """Wait until all workers are ready; Failure with the reason when it ends, or is not ready in time."""
+        begun = self._supervisor.states()[self.name].started
+
+        def decided() -> bool:
+            state = self._supervisor.states()[self.name]
+            return self.is_ready() or not state.alive or state.state == "BACKOFF" or state.started > begun > 0
+
+        wait.until(decided, timeout + START_SECONDS)
+        if not self.is_ready():
+            raise Failure(f"the app does not start: {self.reason(timeout)}\n  The whole log: {self._log}")
+
+    def is_ready(self) -> bool:
+        """Whether all its workers were ready since it was started."""
+        try:
+            return "pid" in self.status()
+        except (OSError, ValueError):
+            return False
+
+    def status(self) -> dict[str, Any]:
+        """What it has written of itself."""
+        values: dict[str, Any] = json.loads((self._programs.sockets(self.name) / f"{self.name}.json").read_text())
+        return values
+
+    def ctl(self, verb: str, *, quiet: bool = False) -> str:
+        """Run a verb of slipway.serving.ctl and return what it prints; Failure with its reason."""
+        environment = self._programs.environment(self.name, self._settings, self._venv)
+        command = [str(self._venv / "python"), "-m", "slipway.serving.ctl", verb]
+        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode:
+            raise Failure(f"{done.stderr.strip()}; what served before still serves")
+        if done.stdout.strip() and not quiet:
+            say(f"  {done.stdout.strip()}")
+        return done.stdout
+
+    def reason(self, timeout: float) -> str:
+        """Why the newest start has failed: the first error of its log, in one line."""
+        with self._log.open("rb") as log:
+            log.seek(self._log_begins)
+            lines = log.read().decode(errors="replace").splitlines()
+        return first_error(lines) or f"it was not ready after {timeout:g} s (TIMEOUT) and says nothing"
+
+
+def first_error(lines: Iterable[str]) -> str:
+    """The first record with a traceback, else the first error, else the last line that is no record."""
+    errors, plain = [], []
+    for line in lines:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            plain.append(line.strip())
+            continue
+        if isinstance(record, dict) and record.get("exc_info"):
+            return one_line(record["exc_info"], ROOT)
+        if isinstance(record, dict) and record.get("level") in ("ERROR", "CRITICAL"):
+            errors.append(str(record.get("message")))
+    return next(iter(errors), "") or "\n  ".join([line for line in plain if line][-SHOWN_LINES:])

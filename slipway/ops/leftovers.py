@@ -1,0 +1,66 @@
+"""The processes of a stack whose supervisor was killed, found by the environment that supervisor gave them."""
+
+import os
+import select
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+MARK = "SLIPWAY_RUN_DIR"  # supervisor passes it on to every program
+
+
+def leftovers(run_dir: Path) -> list[int]:
+    """The processes of the stack that writes below `run_dir`, parents before their children."""
+    mark = f"{MARK}={run_dir}".encode()
+    return sorted(
+        int(folder.name)
+        for folder in Path("/proc").glob("[0-9]*")
+        if int(folder.name) != os.getpid() and mark in _environment(folder)
+    )
+
+
+def end(run_dir: Path, seconds: float) -> bool:
+    """Tell the topmost of them to end, kill what is left after `seconds`; whether all have ended by themselves."""
+    found = leftovers(run_dir)
+    for pid in found:
+        if _parent(pid) not in found:
+            _signal(run_dir, pid, signal.SIGTERM)
+    deadline = time.monotonic() + seconds
+    while (left := leftovers(run_dir)) and time.monotonic() < deadline:
+        _await(left[0], deadline)
+    for pid in left:
+        _signal(run_dir, pid, signal.SIGKILL)
+    return not left
+
+
+def _signal(run_dir: Path, pid: int, number: signal.Signals) -> None:
+    """By a descriptor, so that the number can't become another program's between look and signal."""
+    with suppress(ProcessLookupError):
+        process = os.pidfd_open(pid)
+        try:
+            if pid in leftovers(run_dir):
+                signal.pidfd_send_signal(process, number)
+        finally:
+            os.close(process)
+
+
+def _await(pid: int, deadline: float) -> None:
+    with suppress(ProcessLookupError):
+        process = os.pidfd_open(pid)
+        try:
+            select.select([process], [], [], max(0.0, deadline - time.monotonic()))
+        finally:
+            os.close(process)
+
+
+def _environment(folder: Path) -> list[bytes]:
+    with suppress(OSError):  # another user's, or gone meanwhile
+        return (folder / "environ").read_bytes().split(b"\0")
+    return []
+
+
+def _parent(pid: int) -> int:
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0

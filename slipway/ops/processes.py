@@ -1,0 +1,130 @@
+"""The processes of the local runtime: starting, finding and ending them; ops/local.py has the verbs."""
+
+import subprocess
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from slipway.ops import leftovers, readiness, wait
+from slipway.ops.instance import Instance
+from slipway.ops.programs import APPS, Programs
+from slipway.ops.remembered import Remembered
+from slipway.ops.report import NOTHING_RUNS, Failure, step
+from slipway.ops.settings import ROOT, Settings
+from slipway.ops.supervisor import Supervisor
+
+NGINX_SECONDS = 20.0  # until it answers, once the app is ready
+
+
+class Processes:
+    """All programs of one stack."""
+
+    def __init__(self, settings: Settings, stop_seconds: int) -> None:
+        self.run = settings.run_dir
+        self.settings = settings
+        self.stop_seconds = stop_seconds
+        self.supervisor = Supervisor(self.run, ROOT)
+        self.remembered = Remembered(self.run)
+        self.programs = Programs(self.run, stop_seconds)
+
+    def alive(self) -> set[str]:
+        """The names of the programs that have a process."""
+        return {name for name, state in self.supervisor.states().items() if state.alive}
+
+    def instance(self, name: str, venv: Path | None = None) -> Instance:
+        """A server by its name."""
+        binaries = venv or (self.run / "venv").resolve() / "bin"
+        return Instance(name, self.supervisor, self.programs, self.settings, binaries)
+
+    def environment(self, venv: Path) -> Mapping[str, str]:
+        """For a command about the app."""
+        return self.programs.environment(APPS[0], self.settings, venv)
+
+    def in_service(self) -> Instance:
+        """The app server that nginx's links lead to; Failure with exit code 3 when none runs."""
+        running = [name for name in APPS if name in self.alive()]
+        if not running:
+            raise Failure("the stack does not run; `make up` starts it", NOTHING_RUNS)
+        link = self.programs.sockets(running[0]) / "slot-0.sock"
+        linked = link.readlink().name.removesuffix("-0.sock") if link.is_symlink() else ""
+        return self.instance(linked if linked in running else running[0])
+
+    def start(self, names: Collection[str], venv: Path) -> None:
+        """Start programs and wait until each is ready."""
+        if not names:
+            return
+        (self.run / "data").mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.supervisor.runs():
+            with step("supervisor"):
+                self.supervisor.start_daemon(venv / "supervisord", self.settings.inherited)
+        with step("workers"):
+            for name in names:
+                if not name.endswith("nginx"):
+                    self.start_server(name, venv)
+        with step("nginx"):
+            for name in names:
+                if name.endswith("nginx"):
+                    self.supervisor.put(self.programs.proxy(name, self.settings))
+                    self.supervisor.start(name)
+            self.await_ready()
+
+    def start_server(self, name: str, venv: Path) -> Instance:
+        """Start an app server with the settings of now, and wait until all its workers are ready."""
+        self.remembered.put(self.settings, name)
+        server = self.instance(name, venv)
+        self.supervisor.put(self.programs.server(name, venv, self.settings, self.remembered.path(name)))
+        server.start()
+        server.await_ready(self.settings.timeout)
+        return server
+
+    def await_ready(self) -> None:
+        """Wait until the stack answers its clients."""
+        for url in [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]:
+            readiness.await_ready(self.settings, url, NGINX_SECONDS + self.settings.timeout)
+
+    def remove_servers(self, but: str) -> None:
+        """Stop each app server but one: what an interrupted deploy has left, or the predecessor."""
+        for name in APPS:
+            if name != but and name in self.supervisor.states():
+                self.supervisor.stop(name)
+                self.supervisor.remove(name)
+
+    def undo(self, started: Collection[str]) -> None:
+        """Stop what a start that failed has started; with nothing else running, supervisor too."""
+        for name in started:
+            if name in self.supervisor.states():
+                self.supervisor.stop(name)
+                self.supervisor.remove(name)
+        if not self.supervisor.states():
+            self.supervisor.shutdown(self.stop_seconds)
+
+    def end_leftovers(self) -> None:
+        """End what a supervisor that was killed has left."""
+        if not self.supervisor.runs() and leftovers.leftovers(self.run):
+            with step("ending what a killed supervisor has left"):
+                leftovers.end(self.run, self.stop_seconds)
+
+    def check_ports(self, names: Collection[str]) -> None:
+        """Raise Failure for an address that nginx could not bind, with the reason."""
+        ports = {
+            "nginx": ("HTTP_PORT", self.settings.http_port),
+            "baseline-nginx": ("BASELINE_PORT", self.settings.baseline_port),
+        }
+        for name in names:
+            if name in ports:
+                setting, port = ports[name]
+                if problem := wait.obstacle(self.settings.host, port):
+                    raise Failure(f"{setting}={port} on {self.settings.host} {problem}")
+
+    def refresh_nginx(self) -> None:
+        """Have nginx take what is new for it: settings of its own, or another number of slots."""
+        path = self.run / "nginx" / "nginx.conf"
+        before = path.read_text()
+        command = [*self.programs.proxy("nginx", self.settings).command]
+        if path.read_text() == before:
+            return
+        with step("nginx"):
+            test = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True)
+            if test.returncode:
+                path.write_text(before)
+                raise Failure(f"the app has the new settings, but nginx can't take them:\n{test.stderr}")
+            self.supervisor.signal("nginx", "HUP")

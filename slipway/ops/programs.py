@@ -1,0 +1,56 @@
+"""The programs of the local runtime and how each is started."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.ops import nginx
+from slipway.ops.settings import Settings
+from slipway.ops.supervisor import Program
+
+APPS = ("app", "app-b")  # one is in service; during a deploy both run
+NGINX_STOP_SECONDS = 10
+WORKER = ("-k", "uvicorn.workers.UvicornWorker")
+BASELINE_WORKER = ("-k", "gthread", "--threads", "8")
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Makes the programs of one stack; everything that they write lies below `run_dir`."""
+
+    run_dir: Path
+    stop_seconds: int
+
+    def server(self, name: str, venv: Path, settings: Settings, settings_file: Path) -> Program:
+        """A gunicorn; servers with the same `sockets` folder take over from each other."""
+        environment = {
+            "SOCKET_DIR": str(self.sockets(name)),
+            "INSTANCE": name,
+            "SETTINGS_FILE": str(settings_file),
+            "DATA_DIR": str(self.run_dir / "data"),
+        }
+        what = [*WORKER, settings.app] if name in APPS else [*BASELINE_WORKER, settings.project.baseline]
+        return Program(name, [str(venv / "gunicorn"), *what], "TERM", self.stop_seconds, environment)
+
+    def proxy(self, name: str, settings: Settings) -> Program:
+        """An nginx; its configuration is written now."""
+        server, port = ("app", settings.http_port) if name == "nginx" else ("baseline", settings.baseline_port)
+        command = nginx.prepare(
+            self.run_dir / name,
+            listen=settings.listen(port),
+            socket_dir=self.run_dir / server,
+            max_body_bytes=settings.max_body_bytes,
+        )
+        return Program(name, command, "QUIT", NGINX_STOP_SECONDS)
+
+    def sockets(self, name: str) -> Path:
+        """The folder in which a server keeps its sockets and files, and nginx finds its slots."""
+        return self.run_dir / ("app" if name in APPS else name)
+
+    def environment(self, name: str, settings: Settings, venv: Path) -> Mapping[str, str]:
+        """For a command that is about a server."""
+        data = settings.environment.get("DATA_DIR") or str(self.run_dir / "data")
+        path = f"{venv}:{settings.environment.get('PATH', os.defpath)}"
+        ours = {"DATA_DIR": data, "SOCKET_DIR": str(self.sockets(name)), "INSTANCE": name, "PATH": path}
+        return {**settings.environment, **ours}

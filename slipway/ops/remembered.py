@@ -1,0 +1,69 @@
+"""What the local stack runs with: the app server reads it at each start and reload, and the later verbs remember it.
+
+A variable that the caller of a verb has set holds until `make down`, unless `.env` or a later caller says otherwise:
+after `HTTP_PORT=8090 make up`, a `make reload` or `make status` without it is about port 8090.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from slipway.environment import SettingError
+from slipway.ops.settings import Settings
+from slipway.serving.variables import write
+
+# What only a start can change, and the field that tells. What the app server can't change it refuses itself.
+FIXED = {"HOST": "host", "HTTP_PORT": "http_port"}
+FIXED_IN_RELOADS = {"APP": "app"}
+OURS = {"SOCKET_DIR", "INSTANCE"}  # set by the runtime, for each server another
+
+
+class Remembered:
+    """The settings of each server, and of the newest ones those that callers have set."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._folder = run_dir
+        self._given = run_dir / "given.json"
+
+    def path(self, server: str) -> Path:
+        """The file that a server reads."""
+        return self._folder / f"settings-{server}.json"
+
+    def put(self, settings: Settings, server: str) -> None:
+        """Have a server take these when it starts or reloads; if it refuses them, it puts back what it has."""
+        write(self.path(server), _for_server(settings))
+
+    def differs(self, settings: Settings, server: str) -> bool:
+        """Whether a server runs with others than these."""
+        return _read(self.path(server)) != _for_server(settings)
+
+    def remember(self, settings: Settings) -> None:
+        """Keep what the caller has set."""
+        write(self._given, settings.given)
+
+    def given(self) -> Mapping[str, str]:
+        """What callers have set since `make up`."""
+        return _read(self._given)
+
+    def check_change(self, settings: Settings, server: str, *, deploy: bool = False) -> None:
+        """Raise SettingError for a change that needs a start."""
+        now = Settings.of(_read(self.path(server)), {})
+        for name, field in (FIXED if deploy else FIXED | FIXED_IN_RELOADS).items():
+            old, new = getattr(now, field), getattr(settings, field)
+            if old != new:
+                what = "`make deploy`" if name in FIXED_IN_RELOADS else "`make down` and `make up`"
+                raise SettingError(name, str(new), f"{old} until {what}")
+
+    def forget(self) -> None:
+        """Nothing runs any more."""
+        for path in (self._given, *self._folder.glob("settings-*.json")):
+            path.unlink(missing_ok=True)
+
+
+def _for_server(settings: Settings) -> dict[str, str]:
+    return {name: value for name, value in settings.variables.items() if value and name not in OURS}
+
+
+def _read(path: Path) -> Mapping[str, str]:
+    variables: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    return variables

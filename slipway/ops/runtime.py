@@ -1,0 +1,56 @@
+"""What the verbs ask of a runtime: local processes or containers."""
+
+from typing import Protocol
+
+from slipway.ops.settings import Settings
+
+
+class Runtime(Protocol):
+    """One way to run the stack. A verb that can't do what it promises raises Failure with the reason."""
+
+    name: str
+    settings: Settings
+
+    def up(self) -> None:
+        """Start what does not run and wait until it is ready."""
+
+    def down(self) -> None:
+        """Stop everything; data stay."""
+
+    def status(self) -> None:
+        """Print what runs; Failure with exit code 3 when nothing does."""
+
+    def logs(self) -> None:
+        """Follow all logs until interrupted."""
+
+    def reload(self) -> None:
+        """Take new code and settings into service with nothing lost."""
+
+    def deploy(self) -> None:
+        """Take a new release into service: a new server beside the old one, which then drains."""
+
+    def migrate(self) -> None:
+        """Run PRESTART alone."""
+
+    def locust(self) -> None:
+        """Run the load generator until it is done or interrupted."""
+
+    def workers(self) -> int:
+        """The number of workers that the server was started with."""
+
+    # For `make prove`
+
+    def serving(self) -> list[int]:
+        """The process ids of the workers that are ready and do not drain."""
+
+    def kill_worker(self) -> int:
+        """Kill a worker with SIGKILL and return its process id."""
+
+    def stop_app(self) -> int:
+        """Stop the app server and return its exit code."""
+
+    def start_app(self) -> None:
+        """Start it again."""
+
+    def stop_seconds(self) -> float:
+        """The seconds that a stop may take."""

@@ -1,0 +1,81 @@
+"""The verbs that `make` calls: which runtime one is for, and what is checked before it begins."""
+
+import sys
+
+from slipway.environment import SettingError
+from slipway.ops.change import one_change
+from slipway.ops.compose import Compose, engine_answers
+from slipway.ops.local import Local
+from slipway.ops.prove import prove
+from slipway.ops.report import Failure, say
+from slipway.ops.runtime import Runtime
+from slipway.ops.settings import Settings
+from slipway.serving.config import Settings as ServingSettings
+
+CHANGES = ("up", "down", "reload", "deploy", "prove")  # one at a time
+LOOKS = ("status", "logs", "migrate", "locust")
+HARMLESS = ("down", "status", "logs")  # a wrong setting is no reason to refuse them
+USAGE = 2  # exit code
+
+
+def main() -> None:
+    """Run the verb that the command line names; exit codes are those of `Failure`."""
+    if len(sys.argv) != 2 or sys.argv[1] not in CHANGES + LOOKS:
+        say(f"usage: python -m slipway.ops {' | '.join(CHANGES + LOOKS)}")
+        sys.exit(USAGE)
+    try:
+        _run(sys.argv[1])
+    except Failure as failure:
+        print(failure, file=sys.stderr)
+        sys.exit(failure.exit_code)
+    except KeyboardInterrupt:
+        say("")
+        sys.exit(130)  # 128 + SIGINT, as a shell has it
+
+
+def _run(verb: str) -> None:
+    settings = _settings(lenient=verb in HARMLESS)
+    if verb in CHANGES:
+        with one_change(settings.run_dir, verb):
+            _do(verb, choose(settings))
+    else:
+        _do(verb, choose(settings))
+
+
+def _do(verb: str, runtime: Runtime) -> None:
+    settings = runtime.settings
+    if verb not in HARMLESS:  # what the server would refuse is refused here, before anything is built or started
+        ServingSettings.from_environment(
+            {**settings.environment, "SOCKET_DIR": str(settings.run_dir / "app"), "INSTANCE": "app"}
+        )
+    if verb == "prove":
+        prove(settings, runtime)
+    else:
+        getattr(runtime, verb)()
+    if verb == "up":
+        say(f"\nSlipway is up: {runtime.name}, {runtime.workers()} workers\n\n  {settings.url}")
+        if settings.baseline:
+            say(f"  {settings.baseline_url}  the WSGI baseline")
+
+
+def _settings(*, lenient: bool) -> Settings:
+    """All settings; with `lenient` those with a wrong value are named and left at their defaults."""
+    ignored: set[str] = set()
+    while True:
+        try:
+            return Settings.load(ignored=ignored)
+        except SettingError as error:
+            if not lenient or not error.name.isidentifier() or error.name in ignored:
+                raise
+            say(f"  {error}; ignored here")
+            ignored.add(error.name)
+
+
+def choose(settings: Settings) -> Runtime:
+    """What runs already; else containers where an engine answers, else local processes."""
+    local = Local(settings)
+    if settings.runtime == "docker":
+        return Compose(settings)
+    if settings.runtime == "local" or local.runs() or not engine_answers():
+        return local
+    return Compose(settings)

@@ -1,0 +1,42 @@
+"""A traceback in one line: the error, and the file and line of the reader's own code that it came from."""
+
+import os
+import re
+import sysconfig
+from pathlib import Path
+
+FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
+ERROR = re.compile(r"^(?P<error>[A-Za-z_][\w.]*(?:: .*)?)$", re.MULTILINE)
+LIBRARIES = tuple(
+    {
+        f"{Path(path)}{os.sep}"
+        for name, path in sysconfig.get_paths().items()
+        if name in ("stdlib", "purelib", "platlib")
+    }
+)
+
+
+def one_line(text: str, root: Path | None = None) -> str:
+    """`Error: message (file, line n)`; of a text without a traceback its last line, empty for an empty one.
+
+    Frames of libraries are passed over, unless there are no others. Paths below `root` are shown relative to it.
+    """
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    if not lines:
+        return ""
+    frames = [(match["file"], match["line"]) for match in FRAME.finditer(text)]
+    if not frames:
+        return lines[-1].strip()
+    errors = ERROR.findall(text[text.rindex('File "') :])
+    own = [frame for frame in frames if not _is_library(frame[0])] or frames
+    file, line = own[-1]
+    return f"{errors[-1] if errors else lines[-1].strip()} ({_shown(file, root)}, line {line})"
+
+
+def _is_library(file: str) -> bool:
+    return file.startswith(("<", *LIBRARIES)) or f"{os.sep}site-packages{os.sep}" in file
+
+
+def _shown(file: str, root: Path | None) -> str:
+    path = Path(file)
+    return str(path.relative_to(root)) if root is not None and path.is_relative_to(root) else file
