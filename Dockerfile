@@ -24,9 +24,8 @@ FROM python:3.13-slim AS app
 RUN groupadd --gid 10001 slipway && useradd --uid 10001 --gid slipway --no-create-home --shell /usr/sbin/nologin slipway
 WORKDIR /srv
 COPY --from=build /venv /venv
-COPY gunicorn.conf.py ./
-COPY slipway slipway
-COPY app app
+# All of the folder but what .dockerignore names, so that what you add is there.
+COPY . .
 # Bytecode is written now, since the root file system will be read-only.
 RUN /venv/bin/python -m compileall -q /srv
 ENV PATH=/venv/bin:$PATH \
@@ -37,4 +36,5 @@ ARG COMMIT=unknown
 ENV COMMIT=$COMMIT
 USER 10001:10001
 STOPSIGNAL SIGTERM
-CMD ["gunicorn", "-k", "uvicorn.workers.UvicornWorker", "app.main:application"]
+# gunicorn.conf.py names the app: that of [tool.slipway], or APP.
+CMD ["gunicorn", "-k", "uvicorn.workers.UvicornWorker"]

@@ -72,10 +72,8 @@ screenshots: ## the README's pictures, from the stack that runs
 	@$(PYTHON) -m slipway.ops.checks screenshots
 
 .PHONY: lock
-lock: ## compile the locked requirements anew from pyproject.toml; needs uv
-	@for extra in '' local loadtest test bench peers; do \
-		uv pip compile -q pyproject.toml $${extra:+--extra $$extra} --universal --python-version 3.11 --generate-hashes \
-			--no-emit-index-url --no-header $${extra:+-c requirements/app.txt} -o requirements/$${extra:-app}.txt; done
+lock: ## compile the locked requirements anew from pyproject.toml (LOCK="--upgrade" for the newest versions)
+	@$(PYTHON) -m slipway.ops.checks lock $(LOCK)
 
 .PHONY: help
 help: ## this list

@@ -5,6 +5,7 @@ slipway/serving/.
 """
 
 from slipway import serving
+from slipway.project import served
 from slipway.serving import hooks
 from slipway.serving.config import Settings
 from slipway.serving.variables import variables
@@ -13,6 +14,7 @@ variables.take(variables.read())
 settings = Settings.from_environment()
 serving.install(settings)
 
+wsgi_app = served().app  # what the command line names beats it
 bind = settings.addresses()  # one per worker with SOCKET_DIR or SLOT_PORT, else one that all workers share
 workers = settings.workers
 worker_class = "uvicorn.workers.UvicornWorker"

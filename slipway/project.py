@@ -4,7 +4,6 @@ Nothing else names the app, its commands or its routes. `APP=module:callable` se
 that the table says of its own app holds for that one.
 """
 
-import os
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -65,8 +64,8 @@ class Project:
 def served(variables: Mapping[str, str] | None = None) -> Project:
     """The project of this folder; the variable APP names another app."""
     project = Project.read()
-    app = Environment(os.environ if variables is None else variables).text("APP", project.app)
-    return project.serving(callable_name("APP", app))
+    env = Environment(variables)
+    return project.serving(callable_name("APP", env.text("APP", project.app)))
 
 
 def callable_name(name: str, value: str, *, optional: bool = False) -> str:

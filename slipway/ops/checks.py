@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 
 from slipway.ops import nginx, packages, setup
-from slipway.ops.report import Failure, say
+from slipway.ops.report import Failure, say, step
 from slipway.ops.settings import ROOT, Settings
 
 PYTHON = ["app", "bench", "loadtest", "slipway", "tests", "gunicorn.conf.py"]
+EXTRAS = ("local", "loadtest", "test", "bench", "peers", "lock")  # of pyproject.toml, each with a lock file
 # What the tests start for real. Debian's names; on another system the last one to be missing is named.
 PROGRAMS: dict[str, str | None] = {
     "nginx": "nginx",
@@ -78,6 +79,18 @@ def screenshots(arguments: list[str]) -> None:
     run("slipway.ops.screenshot", *arguments)
 
 
+def lock(arguments: list[str]) -> None:
+    """Compile every lock file anew; each further one agrees with the app's."""
+    uv = setup.environment(Settings.load().run_dir, "requirements/lock.txt") / "uv"
+    fixed = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"]
+    for name in ("app", *EXTRAS):
+        extra = [] if name == "app" else ["--extra", name, "-c", "requirements/app.txt"]
+        command = [str(uv), "pip", "compile", "-q", "pyproject.toml", *fixed, *extra, "-o", f"requirements/{name}.txt"]
+        with step(f"requirements/{name}.txt"):
+            if subprocess.run([*command, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL).returncode:
+                raise Failure("uv could not resolve the dependencies; see above")
+
+
 def prepare(requirements: str) -> None:
     """The environment that a lock file names, first on the path."""
     venv = setup.environment(Settings.load().run_dir, requirements)
@@ -131,6 +144,7 @@ VERBS = {
     "bench": bench,
     "bench-layers": bench_layers,
     "lint": lint,
+    "lock": lock,
     "screenshots": screenshots,
     "soak": soak,
     "test": test,

@@ -234,7 +234,11 @@ class Compose:
         return ["docker", "compose", *profiles, *arguments]
 
     def _environment(self) -> dict[str, str]:
-        ours = {"POSTGRES_PASSWORD": self._password(), "COMMIT": _commit()}
+        ours = {
+            "POSTGRES_PASSWORD": self._password(),
+            "COMMIT": _commit(),
+            "BASELINE_APP": self.settings.project.baseline,
+        }
         return {**ours, **self.settings.environment}
 
     def _password(self) -> str:
