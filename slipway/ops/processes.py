@@ -1,4 +1,4 @@
-"""The processes of the local runtime: starting, finding and ending them; ops/local.py has the verbs."""
+"""The processes of the local runtime: starting, finding and ending them; local.py has the verbs."""
 
 import subprocess
 from collections.abc import Collection, Mapping
