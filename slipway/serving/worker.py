@@ -17,6 +17,7 @@ from slipway.serving.config import Settings
 from slipway.serving.http import Http
 from slipway.serving.server import Lifespan, Server, duplicate
 from slipway.serving.slots import Loans
+from slipway.serving.websocket import WebSocket
 
 BEAT_SECONDS = 0.5
 ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone has so long, since nobody would kill it
@@ -30,10 +31,9 @@ class Worker(UvicornWorker):
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 (the base class has it so)
         "loop": "uvloop",
         "http": Http,
-        "ws": "websockets-sansio",
+        "ws": WebSocket,
         "server_header": False,
-        # Bytes; the default of 16 MiB times all connections is more than the machine has. The app's own limit (64 KiB)
-        # is well below: what breaks this one is cut off with data unread, and the client sees 1006 instead of 1009.
+        # Bytes; the default of 16 MiB times all connections is more than the machine has.
         "ws_max_size": 1024 * 1024,
         "ws_per_message_deflate": False,  # 62 KiB of memory per idle websocket with it, 21 without
         "ws_ping_interval": 20.0,  # seconds; with the time-out, a client that vanished is gone within 40
