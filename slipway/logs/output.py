@@ -4,12 +4,14 @@ import fcntl
 import os
 import select
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 # pipe(7): a write of at most so many bytes is never mixed with that of another process, ours or foreign.
 PIPE_BUF = select.PIPE_BUF
+LOCK_SECONDS = 0.016  # the longest pause before a lock is asked for again
 
 
 @dataclass
@@ -43,14 +45,26 @@ class Output:
         mode = os.fstat(self.descriptor).st_mode
         shared = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode)
         if shared:
-            with suppress(OSError):  # a file system without locks
-                fcntl.lockf(self.descriptor, fcntl.LOCK_EX, 1)
+            self._lock(self.descriptor)
         try:
             yield
         finally:
             if shared:
                 with suppress(OSError):
                     fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1)
+
+    def _lock(self, descriptor: int) -> None:
+        """Ask again and again: a process that waits for a lock may have one of the app's refused as a deadlock."""
+        pause = LOCK_SECONDS / 16
+        while True:
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+                return
+            except (BlockingIOError, PermissionError):  # POSIX allows either for a lock that another process holds
+                time.sleep(pause)
+                pause = min(2 * pause, LOCK_SECONDS)
+            except OSError:
+                return  # a file system without locks
 
     def _write(self, pack: bytes) -> None:
         assert self.descriptor is not None

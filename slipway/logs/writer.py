@@ -5,17 +5,15 @@ up to a bound; what comes above it is dropped, and one record tells how many as 
 """
 
 import atexit
-import json
 import os
 import queue
-import signal
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 
+from slipway.logs.lines import record
 from slipway.logs.output import Output
+from slipway.logs.threads import start_thread
 
 MAX_PENDING = 1024 * 1024  # bytes of lines that wait; as much again may be in the write that does not return
 BATCH_SECONDS = 0.05  # the first line goes out at once, those that follow are collected for so long
@@ -25,7 +23,6 @@ EXIT_SECONDS = 0.5  # at an exit, for a stdout that takes nothing
 LATE_SECONDS = 0.1  # the same for each line that comes after the exit handlers
 
 NEVER = MAX_PENDING + 1
-FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}  # belong to the thread that causes them
 
 Answer = queue.SimpleQueue[None]
 
@@ -34,7 +31,7 @@ class Writer:
     """A bounded list of lines and the thread that writes them. Both begin anew in a forked process."""
 
     def __init__(self, output: Output) -> None:
-        self.output = output
+        self._output = output
         self.reset()
 
     def reset(self) -> None:
@@ -71,6 +68,10 @@ class Writer:
             with suppress(queue.Empty):
                 answer.get(timeout=seconds)
 
+    def redirect(self, descriptor: int) -> None:
+        """Write to this descriptor from now on."""
+        self._output.descriptor = descriptor
+
     def end(self) -> None:
         """Write what there is, and from now on each line at once: the process exits."""
         with self._lock:
@@ -93,7 +94,7 @@ class Writer:
         with self._lock:
             if self._thread is None:
                 try:
-                    self._thread = _started(self._run)
+                    self._thread = start_thread(self._run, "log")
                 except (RuntimeError, MemoryError):  # no thread or memory is to be had
                     return False
             return True
@@ -129,7 +130,7 @@ class Writer:
                 self._wake_at = 0 if self._ending else HURRY
             if dropped:
                 lines.append(_told(dropped))
-            lost = self.output.put(lines) if lines else 0
+            lost = self._output.put(lines) if lines else 0
             if lost:
                 with self._lock:
                     self._dropped += (
@@ -140,27 +141,9 @@ class Writer:
                 return True
 
 
-def _started(run: Callable[[], None]) -> threading.Thread:
-    """A daemon thread in which no handler of a signal is triggered: the main thread waits for them."""
-    thread = threading.Thread(target=run, name="log", daemon=True)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - FAULTS)
-    try:
-        thread.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return thread
-
-
 def _told(dropped: int) -> bytes:
-    record = {
-        "time": datetime.now(UTC).isoformat(),
-        "level": "WARNING",
-        "logger": "slipway.logs",
-        "message": f"{dropped} lines were dropped: stdout took nothing",
-        "pid": os.getpid(),
-        "dropped": dropped,
-    }
-    return json.dumps(record).encode() + b"\n"
+    message = f"{dropped} lines were dropped: stdout took nothing"
+    return record("WARNING", "slipway.logs", message, dropped=dropped)
 
 
 def _stdout() -> int | None:
@@ -175,3 +158,4 @@ atexit.register(_writer.end)
 
 write = _writer.write
 flush = _writer.flush
+redirect = _writer.redirect
