@@ -19,6 +19,7 @@ from slipway.serving.server import Lifespan, Server, duplicate
 from slipway.serving.slots import Loans
 
 BEAT_SECONDS = 0.5
+LOG_SECONDS = 0.2  # to write the log if the worker has to leave by force
 ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone has so long, since nobody would kill it
 STATM = Path("/proc/self/statm")
 
@@ -145,7 +146,7 @@ class FirstError(logging.Handler):
 
 def _exit() -> None:
     """Leave, whatever hangs; the log is written first."""
-    writer.flush()
+    writer.flush(LOG_SECONDS)
     os._exit(1)
 
 
