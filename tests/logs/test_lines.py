@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.logs import handler
-from slipway.logs.lines import MAX_LINE, record, text
+from slipway.logs.lines import MAX_LINE, quoted, record, text
 from tests.live.talking import strict
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)  # lone surrogates included
@@ -46,6 +46,19 @@ def test_text_comes_back(message: str) -> None:
     expected = "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in message)
 
     assert strict(record("INFO", "test", message))["message"] == expected
+
+
+@given(value=ANY_TEXT)
+def test_quoted(value: str) -> None:
+    """A text alone is written the same way."""
+    assert json.loads(quoted(value)) == strict(record("INFO", "test", value))["message"]
+    assert quoted(value).isascii()
+
+
+def test_quoted_is_cut() -> None:
+    """A path of a megabyte takes no more room than others."""
+    assert len(quoted("\U0001f600" * 1_000_000, 500)) < 7_000
+    assert quoted("a" * 10_000, 500).startswith('"aaa')
 
 
 def cycle() -> list[Any]:
