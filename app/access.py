@@ -1,23 +1,23 @@
 """The access record: one JSON line for each request and websocket, when it is over."""
 
 import os
-import sys
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as quoted  # the C function; a whole json.dumps takes 4 times as long
 from time import gmtime, perf_counter, strftime, time
 
 from app.asgi.exchange import Exchange
 from app.asgi.types import Scope
+from slipway.logs.writer import write as to_log
 
 HEALTH = frozenset({"/livez", "/readyz", "/healthz"})  # asked every few seconds, and of no interest
 
 
 class AccessRecord:
-    """Writes each record at once and whole, by default to stdout, where the lines of several workers meet."""
+    """Makes each record and hands it on, by default to the process's log."""
 
     def __init__(self, slot: int | None, write: Callable[[bytes], object] | None = None) -> None:
         self._tail = f',"pid":{os.getpid()},"slot":{"null" if slot is None else slot}}}\n'
-        self._write = write or _to_stdout
+        self._write = write or to_log
         self._second = 0
         self._date = ""
 
@@ -40,7 +40,3 @@ class AccessRecord:
         if (second := int(now)) != self._second:
             self._second, self._date = second, strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
         return f"{self._date}.{int((now - second) * 1_000):03d}Z"
-
-
-def _to_stdout(line: bytes) -> None:
-    os.write(sys.__stdout__.fileno(), line) if sys.__stdout__ else None

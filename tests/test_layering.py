@@ -21,7 +21,7 @@ LAYERS = (
     ("app.wsgi",),
 )
 ABOVE_THE_APP = {"gunicorn", "uvicorn", "bench", "loadtest", "examples", "tests"}
-SHARED = "slipway.environment"  # all that the app may know of slipway/
+SHARED = {"slipway.environment", "slipway.logs.writer"}  # all that the app may know of slipway/
 
 
 def name_of(path: Path) -> str:
@@ -73,7 +73,7 @@ def test_downwards_only(path: Path) -> None:
 def test_app_knows_no_server(path: Path) -> None:
     """The app runs under any server."""
     assert ABOVE_THE_APP.isdisjoint(module.split(".")[0] for module in imports(path))
-    assert {module for module in imports(path) if module.startswith("slipway")} <= {SHARED}
+    assert {module for module in imports(path) if module.startswith("slipway")} <= SHARED
 
 
 @pytest.mark.parametrize("path", of("app.asgi"), ids=name_of)
@@ -101,6 +101,15 @@ def test_one_reader_of_the_environment(path: Path) -> None:
 def test_slipway_knows_no_app(path: Path) -> None:
     """Another app is carried the same."""
     assert "app" not in {module.split(".")[0] for module in imports(path)}
+
+
+@pytest.mark.parametrize("path", of("slipway.logs"), ids=name_of)
+def test_log_stands_below_what_uses_it(path: Path) -> None:
+    """The log imports its formatter and the standard library, so that everything above can write to it."""
+    allowed = {*sys.stdlib_module_names, "pythonjsonlogger", "_typeshed"}
+    foreign = {module for module in imports(path) if module.split(".")[0] not in allowed}
+
+    assert all(module.startswith(("slipway.logs", "slipway.environment")) for module in foreign), foreign
 
 
 def test_environment_stands_below_all() -> None:

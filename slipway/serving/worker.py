@@ -1,7 +1,6 @@
 """gunicorn's worker that runs our server. Takes the place of uvicorn.workers.UvicornWorker."""
 
 import asyncio
-import faulthandler
 import logging
 import os
 import resource
@@ -13,6 +12,7 @@ from typing import IO, Any
 
 from uvicorn.workers import UvicornWorker
 
+from slipway.logs import stacks, writer
 from slipway.serving.config import Settings
 from slipway.serving.http import Http
 from slipway.serving.server import Lifespan, Server, duplicate
@@ -20,6 +20,7 @@ from slipway.serving.slots import Loans
 from slipway.serving.websocket import WebSocket
 
 BEAT_SECONDS = 0.5
+LOG_SECONDS = 0.2  # to write the log if the worker has to leave by force
 ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone has so long, since nobody would kill it
 STATM = Path("/proc/self/statm")
 
@@ -44,12 +45,13 @@ class Worker(UvicornWorker):
     loans: Loans | None = None
     listeners: list[socket.socket]
     note: IO[bytes]
+    stacks: IO[bytes] | None = None
     is_ready = False
 
     def init_signals(self) -> None:
         super().init_signals()
         # A worker whose loop is blocked is ended with SIGABRT; this writes where it stands first.
-        faulthandler.enable()
+        stacks.enable(self.stacks)
 
     def run(self) -> None:
         failure = FirstError()
@@ -98,7 +100,7 @@ class Worker(UvicornWorker):
             await asyncio.sleep(BEAT_SECONDS)
         self.log.error("The arbiter is gone; stopping")
         self.server.stop(quick=True)
-        end = threading.Timer(ORPHAN_SECONDS, os._exit, [1])
+        end = threading.Timer(ORPHAN_SECONDS, _exit)
         end.daemon = True
         end.start()
 
@@ -140,6 +142,12 @@ class FirstError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info and record.exc_info[1]
         self.text = self.text or (f"{type(error).__name__}: {error}" if error else record.getMessage())
+
+
+def _exit() -> None:
+    """Leave, whatever hangs; the log is written first."""
+    writer.flush(LOG_SECONDS)
+    os._exit(1)
 
 
 def _resident_bytes() -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 import gunicorn.app.base
 import gunicorn.arbiter
+import gunicorn.glogging
 import gunicorn.sock
 import gunicorn.workers.base
 import gunicorn.workers.workertmp
@@ -173,6 +174,7 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (G.wait_for_signals, "c338acd70c58"),
     (G.handle_ttou, "6bfdf1f0067d"),
     (gunicorn.workers.base.Worker.__init__, "80c4830e9078"),  # max_requests with its jitter
+    (G.reexec, "7d35172293ca"),  # calls the pre_exec hook in the process that becomes another
     (uvicorn.Server.__init__, "cdb3060df322"),
     (uvicorn.Server._serve, "37c2a1de3c24"),
     (uvicorn.Server.startup, "884cdd027a0a"),
@@ -274,6 +276,15 @@ def test_names_of_the_modules() -> None:
         assert name in HttpToolsProtocol.on_headers_complete.__code__.co_names
     assert "ServerProtocol" in WebSocketsSansIOProtocol.__init__.__code__.co_names
     assert repr(CONTINUE) in repr(RequestResponseCycle.receive.__code__.co_consts)
+
+
+def test_lists_of_handlers_are_shared() -> None:
+    """uvicorn's worker still logs by gunicorn's list of handlers, which log_config and logs.capture reckon with."""
+    source = inspect.getsource(uvicorn.workers.UvicornWorker.__init__)
+
+    assert "logger.handlers = self.log.error_log.handlers" in source
+    assert "logger.handlers = self.log.access_log.handlers" in source
+    assert "stream=sys.stdout" in inspect.getsource(gunicorn.glogging.Logger.setup)
 
 
 def test_defaults_of_constants() -> None:
