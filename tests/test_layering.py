@@ -15,7 +15,7 @@ LAYERS = (
     ("app.asgi",),
     ("app.config",),
     ("app.services",),
-    ("app.fields", "app.access", "app.migrate", "app.migrations"),
+    ("app.fields", "app.migrate", "app.migrations"),
     ("app.handlers",),
     ("app.main",),
     ("app.wsgi",),

@@ -1,38 +1,72 @@
 """The access record: one JSON line for each request and websocket, when it is over."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as quoted  # the C function; a whole json.dumps takes 4 times as long
 from time import gmtime, perf_counter, strftime, time
+from typing import Any
 
-from app.asgi.exchange import Exchange
-from app.asgi.types import Scope
+from slipway.middleware.exchange import Exchange
+from slipway.middleware.types import Scope
 
-HEALTH = frozenset({"/livez", "/readyz", "/healthz"})  # asked every few seconds, and of no interest
+CLIENT_LEFT = 499  # nginx's number for a client that left before the answer
 
 
 class AccessRecord:
-    """Writes each record at once and whole, by default to stdout, where the lines of several workers meet."""
+    """Writes each record at once and whole, by default to stdout, where the lines of several workers meet.
 
-    def __init__(self, slot: int | None, write: Callable[[bytes], object] | None = None) -> None:
-        self._tail = f',"pid":{os.getpid()},"slot":{"null" if slot is None else slot}}}\n'
+    Paths that are `quiet` (health checks, which come every few seconds) leave none.
+    """
+
+    def __init__(
+        self,
+        slot: int | None,
+        write: Callable[[bytes], object] | None = None,
+        quiet: frozenset[str] = frozenset(),
+    ) -> None:
+        self._worker = {"pid": os.getpid(), "slot": slot}
+        self._tail = f",{json.dumps(self._worker, separators=(',', ':'))[1:]}\n"
         self._write = write or _to_stdout
+        self._quiet = quiet
         self._second = 0
         self._date = ""
 
     def __call__(self, scope: Scope, exchange: Exchange) -> None:
-        if scope["path"] in HEALTH:
+        path: Any = scope.get("path")
+        if path in self._quiet:
             return
         client = scope.get("client")
-        line = (
-            f'{{"time":"{self._now()}","level":"INFO","logger":"access"'
-            f',"request_id":"{exchange.request_id}","method":"{scope.get("method", "WEBSOCKET")}"'
-            f',"path":{quoted(scope["path"])},"status":{exchange.status or 499},"bytes":{exchange.sent}'
-            f',"duration_ms":{(perf_counter() - exchange.started) * 1_000:.3f}'
-            f',"client":{quoted(client[0]) if client else "null"}{self._tail}'
-        )
+        try:
+            line = (
+                f'{{"time":"{self._now()}","level":"INFO","logger":"access","request_id":"{exchange.request_id}"'
+                f',"method":{quoted(scope.get("method", "WEBSOCKET"))},"path":{quoted(path)}'
+                f',"status":{exchange.status or CLIENT_LEFT:d},"bytes":{exchange.sent}'
+                f',"duration_ms":{(perf_counter() - exchange.started) * 1_000:.3f}'
+                f',"client":{quoted(client[0]) if client else "null"}{self._tail}'
+            )
+        except (TypeError, ValueError, LookupError):
+            line = self._of_anything(scope, exchange)
         self._write(line.encode())
+
+    def _of_anything(self, scope: Scope, exchange: Exchange) -> str:
+        """The same of a scope that is not as ASGI has it: what is no text is written as Python shows it."""
+        client = scope.get("client")
+        record = {
+            "time": self._now(),
+            "level": "INFO",
+            "logger": "access",
+            "request_id": exchange.request_id,
+            "method": scope.get("method", "WEBSOCKET"),
+            "path": scope.get("path"),
+            "status": exchange.status or CLIENT_LEFT,
+            "bytes": exchange.sent,
+            "duration_ms": round((perf_counter() - exchange.started) * 1_000, 3),
+            "client": client[0] if isinstance(client, (list, tuple)) and client else client or None,
+            **self._worker,
+        }
+        return json.dumps(record, separators=(",", ":"), default=repr) + "\n"
 
     def _now(self) -> str:
         """The time in UTC (RFC 3339); the part down to the second is made once a second."""

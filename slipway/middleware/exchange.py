@@ -1,104 +1,120 @@
-"""A request while it runs: counted, given an id, followed to its answer's start, and recorded when it is over."""
+"""One request while it runs: its id, its answer's start, and the number of bytes sent."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Iterable
 from random import getrandbits
 from time import perf_counter
 
-from .types import ASGIApp, Header, Message, Receive, Scope, Send
+from slipway.middleware.counts import REQUEST, STREAM, Counts
+from slipway.middleware.problem import OVERLOADED, respond
+from slipway.middleware.types import Header, Message, Send
 
-KINDS = ("http", "websocket")
-STARTS = frozenset({"http.response.start", "websocket.http.response.start", "websocket.accept"})
+START = "http.response.start"
+CLOSE = "websocket.close"
+STARTS = frozenset({START, "websocket.http.response.start", "websocket.accept", CLOSE})
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
+class StreamRefused(OSError):
+    """The worker has as many streams as it may have: the client was answered 503, and the app may end."""
+
+
 class Exchange:
-    """What is known of one request while it runs, from what the app sends through it; `scope["exchange"]` holds it."""
+    """What is known of one request, from what its app sends through it; `scope["state"]["exchange"]` holds it."""
 
-    __slots__ = ("_headers", "_id", "_send", "open", "sent", "started", "status")
+    __slots__ = ("_counts", "_send", "kind", "request_id", "sent", "started", "status")
 
-    def __init__(self, headers: Sequence[Header], send: Send, open_now: dict[str, int]) -> None:
-        self._headers = headers
-        self._id: bytes | None = None
+    def __init__(self, kind: str, headers: Iterable[Header], send: Send, counts: Counts) -> None:
         self._send = send
-        self.open = open_now  # how many of each kind the worker has under way, this one included
+        self._counts = counts
+        self.kind = kind  # what it is counted as
+        self.request_id = _request_id(headers)
         self.started = perf_counter()
-        self.status = 0  # 0 until the response has started; 101 for an accepted websocket
-        self.sent = 0  # bytes of body, counted where a record is kept
+        self.status = 0  # 0 until the response has started; 101 for an accepted websocket, 403 for one closed before
+        self.sent = 0  # bytes of body
+        counts.total += 1
+        counts.open[kind] += 1
 
     def send(self, message: Message) -> Awaitable[None]:
-        if message["type"] in STARTS:
-            self.status = message.get("status", 101)
+        """Pass a message on to the server."""
+        kind = message["type"]
+        if kind == "http.response.body":
+            self.sent += len(message.get("body", b""))
+            if self.kind == REQUEST and message.get("more_body", False):
+                self._counts.sending.add(self)
+        elif kind in STARTS and not self.status:
+            return self._start(kind, message)
         return self._send(message)
 
+    def become_stream(self) -> bool:
+        """Count it as a stream from now on; False while there is no room for one more."""
+        open_now = self._counts.open
+        if open_now[STREAM] >= self._counts.limits[STREAM]:
+            return False
+        open_now[self.kind] -= 1
+        open_now[STREAM] += 1
+        self.kind = STREAM
+        return True
+
     def end(self) -> None:
-        """Forget the server's `send`, which knows the scope: a circle would leave each request to the collector."""
+        """Take it off the counts, and forget the server's `send`.
+
+        That knows the scope, which knows us: the circle would leave each request to the collector.
+        """
+        counts = self._counts
+        counts.open[self.kind] -= 1
+        if counts.sending:
+            counts.sending.discard(self)
         self._send = _too_late
 
     @property
-    def id(self) -> bytes:
-        """The caller's `x-request-id` if it is a sane one, else one of ours; made when it is first asked for."""
-        if self._id is None:
-            self._id = _given_id(self._headers) or getrandbits(128).to_bytes(16).hex().encode()
-        return self._id
+    def refused(self) -> bool:
+        """Whether it was a stream too many, and is answered."""
+        return self._send is _refused
 
-    @property
-    def request_id(self) -> str:
-        """The same for a text."""
-        return self.id.decode()
+    def _start(self, kind: str, message: Message) -> Awaitable[None]:
+        if kind == CLOSE:
+            self.status = 403  # what the server answers to the handshake
+            return self._send(message)
+        self.status = message.get("status", 101)
+        headers, named = [*(message.get("headers") or ())], False
+        for name, value in headers:
+            if len(name) != 12:  # neither of the two that count
+                continue
+            name = name.lower()
+            if name == b"content-type":
+                if len(value) >= 17 and kind == START and _is_event_stream(value) and not self.become_stream():
+                    return self._refuse()
+            elif name == b"x-request-id":
+                named = True
+        if named:  # the id of the answer is that of the records
+            headers = [header for header in headers if header[0].lower() != b"x-request-id"]
+        headers.append((b"x-request-id", self.request_id.encode()))
+        return self._send({**message, "headers": headers})  # a copy: an app may send the same message again
+
+    async def _refuse(self) -> None:
+        send, self._send = self._send, _refused
+        self.status, self.sent = 503, await respond(send, 503, OVERLOADED, self.request_id)
+        raise StreamRefused
 
 
 async def _too_late(message: Message) -> None:
     raise RuntimeError(f"{message['type']!r} is sent, but the app has returned")
 
 
-def _given_id(headers: Sequence[Header]) -> bytes | None:
+async def _refused(message: Message) -> None:
+    raise StreamRefused
+
+
+def _request_id(headers: Iterable[Header]) -> str:
+    """The caller's `x-request-id` if it is a sane one, else one of ours."""
     for name, value in headers:
         if name == b"x-request-id":
-            return value if REQUEST_ID.fullmatch(value) else None
-    return None
+            if (len(value) == 32 and value.isalnum()) or REQUEST_ID.fullmatch(value):  # nginx's own first
+                return value.decode()
+            break
+    return f"{getrandbits(128):032x}"
 
 
-class RecordedExchange(Exchange):
-    """Gives the response its `x-request-id` and counts its bytes."""
-
-    __slots__ = ()
-
-    def send(self, message: Message) -> Awaitable[None]:
-        if message["type"] in STARTS:
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.id)]
-        elif message["type"] == "http.response.body":
-            self.sent += len(message.get("body", b""))
-        return super().send(message)
-
-
-Record = Callable[[Scope, Exchange], None]
-
-
-class Exchanges:
-    """Counts requests, and with a `record` gives each one's response an `x-request-id` and reports it when it is over.
-
-    The same id is in every error's body.
-    """
-
-    def __init__(self, app: ASGIApp, record: Record | None = None) -> None:
-        self.app = app
-        self.record = record
-        self._exchange = Exchange if record is None else RecordedExchange
-        self.total = 0
-        self.open = dict.fromkeys(KINDS, 0)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (kind := scope["type"]) not in KINDS:
-            return await self.app(scope, receive, send)
-        open_now = self.open
-        exchange = scope["exchange"] = self._exchange(scope["headers"], send, open_now)
-        self.total += 1
-        open_now[kind] += 1
-        try:
-            await self.app(scope, receive, exchange.send)
-        finally:
-            open_now[kind] -= 1
-            exchange.end()
-            if self.record is not None:
-                self.record(scope, exchange)
+def _is_event_stream(content_type: bytes) -> bool:
+    return content_type.strip()[:17].lower() == b"text/event-stream"

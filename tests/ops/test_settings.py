@@ -9,7 +9,13 @@ import pytest
 from slipway.environment import SettingError
 from slipway.ops.settings import ROOT, documented, read_env_file
 
-READERS = ("app/config.py", "slipway/serving/config.py", "slipway/serving/variables.py", "slipway/ops/settings.py")
+READERS = (
+    "app/config.py",
+    "slipway/middleware/settings.py",
+    "slipway/serving/config.py",
+    "slipway/serving/variables.py",
+    "slipway/ops/settings.py",
+)
 
 
 def read() -> set[str]:
@@ -51,7 +57,7 @@ def test_every_setting_reaches_the_containers() -> None:
         "RUN_DIR",
     }
     wanted = {
-        name for reader in READERS[:3] for name in re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / reader).read_text())
+        name for reader in READERS[:4] for name in re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / reader).read_text())
     }
 
     assert wanted - passed == own
