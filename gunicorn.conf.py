@@ -38,3 +38,4 @@ when_ready = hooks.when_ready
 pre_fork = hooks.pre_fork
 post_fork = hooks.post_fork
 child_exit = hooks.child_exit
+pre_exec = hooks.pre_exec

@@ -20,8 +20,15 @@ LAYERS = (
     ("app.main",),
     ("app.wsgi",),
 )
+SLIPWAY_LAYERS = (
+    ("slipway.environment",),
+    ("slipway.logs",),
+    ("slipway.middleware",),
+    ("slipway.serving",),
+    ("slipway.ops",),
+)
 ABOVE_THE_APP = {"gunicorn", "uvicorn", "bench", "loadtest", "examples", "tests"}
-SHARED = "slipway.environment"  # all that the app may know of slipway/
+SHARED = {"slipway.environment"}  # all that the app may know of slipway/
 
 
 def name_of(path: Path) -> str:
@@ -43,8 +50,8 @@ def imports(path: Path) -> Iterator[str]:
                 yield f"{module}.{alias.name}" if inner.with_suffix(".py").is_file() or inner.is_dir() else module
 
 
-def layer(module: str) -> int:
-    for number, row in enumerate(LAYERS):
+def layer(module: str, layers: tuple[tuple[str, ...], ...] = LAYERS) -> int:
+    for number, row in enumerate(layers):
         if any(module == name or module.startswith(name + ".") for name in row):
             return number
     raise AssertionError(f"{module} has no layer; give it one")
@@ -73,7 +80,7 @@ def test_downwards_only(path: Path) -> None:
 def test_app_knows_no_server(path: Path) -> None:
     """The app runs under any server."""
     assert ABOVE_THE_APP.isdisjoint(module.split(".")[0] for module in imports(path))
-    assert {module for module in imports(path) if module.startswith("slipway")} <= {SHARED}
+    assert {module for module in imports(path) if module.startswith("slipway")} <= SHARED
 
 
 @pytest.mark.parametrize("path", of("app.asgi"), ids=name_of)
@@ -101,6 +108,30 @@ def test_one_reader_of_the_environment(path: Path) -> None:
 def test_slipway_knows_no_app(path: Path) -> None:
     """Another app is carried the same."""
     assert "app" not in {module.split(".")[0] for module in imports(path)}
+
+
+@pytest.mark.parametrize("path", [path for path in of("slipway") if name_of(path) != "slipway"], ids=name_of)
+def test_slipway_imports_downwards_only(path: Path) -> None:
+    """What carries any app imports nothing from above itself, either."""
+    own = [module for module in imports(path) if module.startswith("slipway.")]
+
+    assert not own or max(layer(module, SLIPWAY_LAYERS) for module in own) <= layer(name_of(path), SLIPWAY_LAYERS), own
+
+
+@pytest.mark.parametrize("path", of("slipway.middleware"), ids=name_of)
+def test_middleware_knows_no_server(path: Path) -> None:
+    """What guards requests is plain ASGI on the standard library and our own lower layers."""
+    for module in imports(path):
+        assert module.split(".")[0] in {*sys.stdlib_module_names, "slipway"}, module
+
+
+@pytest.mark.parametrize("path", of("slipway.logs"), ids=name_of)
+def test_log_stands_below_what_uses_it(path: Path) -> None:
+    """The log imports its formatter and the standard library, so that everything above can write to it."""
+    allowed = {*sys.stdlib_module_names, "pythonjsonlogger", "_typeshed"}
+    foreign = {module for module in imports(path) if module.split(".")[0] not in allowed}
+
+    assert all(module.startswith(("slipway.logs", "slipway.environment")) for module in foreign), foreign
 
 
 def test_environment_stands_below_all() -> None:

@@ -2,12 +2,12 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii as quoted  # the C function; a whole json.dumps takes 4 times as long
 from time import gmtime, perf_counter, strftime, time
 from typing import Any
 
+from slipway.logs.writer import write as to_log
 from slipway.middleware.exchange import Exchange
 from slipway.middleware.types import Scope
 
@@ -15,7 +15,7 @@ CLIENT_LEFT = 499  # nginx's number for a client that left before the answer
 
 
 class AccessRecord:
-    """Writes each record at once and whole, by default to stdout, where the lines of several workers meet.
+    """Makes each record and hands it on, by default to the process's log.
 
     Paths that are `quiet` (health checks, which come every few seconds) leave none.
     """
@@ -28,7 +28,7 @@ class AccessRecord:
     ) -> None:
         self._worker = {"pid": os.getpid(), "slot": slot}
         self._tail = f",{json.dumps(self._worker, separators=(',', ':'))[1:]}\n"
-        self._write = write or _to_stdout
+        self._write = write or to_log
         self._quiet = quiet
         self._second = 0
         self._date = ""
@@ -74,7 +74,3 @@ class AccessRecord:
         if (second := int(now)) != self._second:
             self._second, self._date = second, strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
         return f"{self._date}.{int((now - second) * 1_000):03d}Z"
-
-
-def _to_stdout(line: bytes) -> None:
-    os.write(sys.__stdout__.fileno(), line) if sys.__stdout__ else None

@@ -9,6 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from slipway.logs.lines import record
+from slipway.logs.writer import write
+
 # The arbiter reaps every child, so the exit code of a check would be lost to it; this runs the command as a child of
 # its own and writes the code as the last line. With the lowest priority, since workers serve meanwhile.
 RUN = "import os, subprocess, sys; os.nice(19); print('', subprocess.run(sys.argv[1:]).returncode, sep='\\n')"
@@ -65,6 +68,8 @@ class Check:
     def _result(self) -> str:
         self._output.seek(0)
         *lines, code = ["", *self._output.read().decode(errors="replace").split("\n")[:-1]]
+        for line in filter(str.strip, lines):
+            write(record("INFO", "check", line))
         if code == "0":
             return ""
         said = [line.strip() for line in lines if line.strip()]

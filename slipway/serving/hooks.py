@@ -11,6 +11,8 @@ from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 
+from slipway.logs import capture, stacks, writer
+from slipway.logs.lines import text
 from slipway.serving.arbiter import STOP_SIGNALS
 from slipway.serving.config import Settings
 from slipway.serving.reload import prestart_command
@@ -35,13 +37,18 @@ def log_config(settings: Settings) -> dict[str, Any]:
         "root": {"level": level, "handlers": ["console"]},
         "filters": {"refusals": {"()": Refusals}},
         "loggers": {
+            # uvicorn's worker gives its logger gunicorn's list of handlers, the same object. Configured anew by a
+            # reload, each must name its own, or the one that names none empties the list of both.
             "gunicorn.error": {"level": level, "handlers": ["console"], "propagate": False},
-            "uvicorn.error": {"filters": ["refusals"]},
+            "uvicorn.error": {"level": level, "handlers": ["console"], "propagate": False},
         },
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+        "handlers": {
+            "console": {"class": "slipway.logs.handler.Handler", "formatter": "json", "filters": ["refusals"]}
+        },
         "formatters": {
             "json": {
-                "()": "pythonjsonlogger.json.JsonFormatter",
+                "()": "slipway.logs.handler.Formatter",
+                "json_serializer": text,
                 "fmt": "%(levelname)s %(name)s %(process)d %(message)s",
                 "rename_fields": {"levelname": "level", "name": "logger", "process": "pid"},
                 "timestamp": "time",
@@ -53,6 +60,7 @@ def log_config(settings: Settings) -> dict[str, Any]:
 
 def on_starting(arbiter: Any) -> None:
     """Before anything is bound: refuse a second start, and run what must run once."""
+    capture.take_over()
     arbiter.adopt(arbiter.settings.with_options(arbiter.cfg))
     settings = arbiter.settings
     if not arbiter.master_pid:  # after SIGUSR2 the old arbiter has lock and addresses, and the new one shares them
@@ -82,6 +90,7 @@ def when_ready(arbiter: Any) -> None:
 
 def pre_fork(arbiter: Any, worker: Any) -> None:
     arbiter.prepare(worker)
+    worker.stacks = stacks.opened(arbiter.cfg.worker_tmp_dir)
 
 
 def post_fork(arbiter: Any, worker: Any) -> None:
@@ -91,10 +100,19 @@ def post_fork(arbiter: Any, worker: Any) -> None:
     arbiter.status.unlock()
     for sibling in arbiter.WORKERS.values():
         sibling.note.close()
+        if sibling.stacks is not None:
+            sibling.stacks.close()
     os.environ["WORKER_COUNT"] = str(arbiter.num_workers)  # as signals have left it
     if worker.slot is not None:
         os.environ["WORKER_SLOT"] = str(worker.slot)
 
 
 def child_exit(arbiter: Any, worker: Any) -> None:
+    stacks.report(worker.stacks, worker.pid)
     arbiter.buried(worker)
+
+
+def pre_exec(arbiter: Any) -> None:
+    """SIGUSR2: another arbiter is about to begin in this process."""
+    capture.give_back()
+    writer.flush()

@@ -1,7 +1,6 @@
 """gunicorn's worker that runs our server. Takes the place of uvicorn.workers.UvicornWorker."""
 
 import asyncio
-import faulthandler
 import logging
 import os
 import resource
@@ -13,6 +12,7 @@ from typing import IO, Any
 
 from uvicorn.workers import UvicornWorker
 
+from slipway.logs import stacks, writer
 from slipway.middleware.counts import Counts
 from slipway.serving.config import Settings
 from slipway.serving.guard import put_guard
@@ -49,13 +49,14 @@ class Worker(UvicornWorker):
     note: IO[bytes]
     slot: int | None
     row: Row
+    stacks: IO[bytes] | None = None
     is_ready = False
     counts: Counts  # of what it has open, from its start on
 
     def init_signals(self) -> None:
         super().init_signals()
         # A worker whose loop is blocked is ended with SIGABRT; this writes where it stands first.
-        faulthandler.enable()
+        stacks.enable(self.stacks)
 
     def run(self) -> None:
         failure = FirstError()
@@ -107,7 +108,7 @@ class Worker(UvicornWorker):
             await asyncio.sleep(BEAT_SECONDS)
         self.log.error("The arbiter is gone; stopping")
         self.server.stop(quick=True)
-        end = threading.Timer(ORPHAN_SECONDS, os._exit, [1])
+        end = threading.Timer(ORPHAN_SECONDS, _exit)
         end.daemon = True
         end.start()
 
@@ -149,6 +150,12 @@ class FirstError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info and record.exc_info[1]
         self.text = self.text or (f"{type(error).__name__}: {error}" if error else record.getMessage())
+
+
+def _exit() -> None:
+    """Leave, whatever hangs; the log is written first."""
+    writer.flush()
+    os._exit(1)
 
 
 def _resident_bytes() -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGCONT, SIGTERM
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from slipway.ops import wait
 from slipway.ops.settings import ROOT
@@ -30,6 +31,7 @@ class Process:
     """A program with its output in a file; it can be started again after its end."""
 
     stop_code = 0  # its exit code after a SIGTERM
+    output: int | None = None  # a descriptor for its output, instead of the file
 
     def __init__(
         self,
@@ -48,14 +50,15 @@ class Process:
 
     def start(self) -> None:
         with self.log_path.open("ab") as log:
+            output = log if self.output is None else self.output
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._cwd,
                 env=self.environment,
                 user=self._user,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,  # Ctrl-C is for us; we end it
             )
 
@@ -102,6 +105,16 @@ class Process:
 
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """The log of a server that writes JSON; raises if any line is not one object."""
+        found = [json.loads(line) for line in self.log().split("\n")[:-1]]
+        assert all(isinstance(record, dict) for record in found)
+        return found
+
+    def messages(self) -> list[str]:
+        """What the records say."""
+        return [record["message"] for record in self.records()]
 
     def logged(self, text: str) -> int:
         """How often the log says so."""

@@ -159,6 +159,7 @@ async def test_limits(site: Site) -> None:
             stack.push_async_callback((await _open_parts(address)).close)
             for task in waiting:
                 task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
         await until_opened(server)
 
         assert (await request(address, "GET", "/")).status == 200
@@ -179,13 +180,10 @@ async def test_streams_leave_room_for_requests(site: Site) -> None:
         async with AsyncExitStack() as stack:
             for _ in range(60):
                 stack.push_async_callback((await EventStream.open(server.address())).close)
-            for _ in range(4):
+            for streams in (75, 90, 105, 120):
                 for _ in range(15):
                     stack.push_async_callback((await _open_parts(server.address())).close)
-                async with asyncio.timeout(SECONDS):
-                    while (await opened(server))["requests"]:
-                        pass
-            await until_opened(server, streams=120)
+                await until_opened(server, streams=streams)
 
             assert (await request(server.address(), "GET", "/")).status == 200
 

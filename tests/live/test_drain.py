@@ -142,7 +142,7 @@ async def test_hooks_and_exit_handlers_run(site: Site, tmp_path: Path) -> None:
         server.signal(signal.SIGTERM)
         assert await server.exit_code(6) == 0
 
-        said = [line for line in server.log().splitlines() if "has run" in line or "have run" in line]
+        said = [text for text in server.messages() if "has run" in text or "have run" in text]
         assert said == ["shutdown has run", "worker_exit has run", "exit handlers have run"]
 
 

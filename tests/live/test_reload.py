@@ -144,7 +144,7 @@ async def test_workers_are_replaced_one_at_a_time(site: Site) -> None:
 
         assert (await reloading)[0] == 0
         assert fewest == 3
-        assert [line for line in server.log().splitlines() if line in ("begins", "is up")] == ["begins", "is up"] * 3
+        assert [text for text in server.messages() if text in ("begins", "is up")] == ["begins", "is up"] * 3
 
 
 async def test_refusal_half_way_says_so(site: Site, tmp_path: Path) -> None:

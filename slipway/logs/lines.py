@@ -1,0 +1,101 @@
+"""Makes one line of JSON out of anything: ASCII, valid for strict readers, and of bounded length."""
+
+import codecs
+import json
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from pythonjsonlogger.json import JsonEncoder
+
+MAX_LINE = 64 * 1024 - 1  # bytes; with the newline 64 KiB, which a pipe holds
+ESSENTIAL = ("time", "level", "logger", "message", "pid")
+
+# For a line that is too long: values of so many characters, and so many fields.
+SHARES = ((20_000, 100), (4_000, 50), (400, 10))
+
+
+def record(level: str, logger: str, message: str, **fields: object) -> bytes:
+    """A line that does not come from a logger, with the same fields."""
+    essential = {"level": level, "logger": logger, "pid": os.getpid(), "message": message}
+    return text({**essential, **fields, "time": datetime.now(UTC)}).encode() + b"\n"
+
+
+def text(fields: Mapping[str, object], **options: Any) -> str:
+    """The fields as JSON; a `json_serializer` for python-json-logger, whose options for json.dumps it takes."""
+    options = {"cls": JsonEncoder, **options, "ensure_ascii": False, "allow_nan": False}
+    dumps = partial(json.dumps, **options)
+    line = _ascii(_tolerant(fields, dumps))
+    for most, count in SHARES:
+        if len(line) <= MAX_LINE:
+            break
+        line = _ascii(_tolerant(_cut_fields(fields, most, count), dumps))
+    return line
+
+
+def _tolerant(fields: Mapping[str, object], dumps: Callable[[object], str]) -> str:
+    """What JSON can't say (a cycle, NaN, a key that is no string) is said by its repr."""
+    try:
+        return dumps(fields)
+    except Exception:  # values come from the app, and so do their methods
+        return json.dumps({_shown(name): _plain(value, dumps) for name, value in fields.items()}, ensure_ascii=False)
+
+
+def _plain(value: object, dumps: Callable[[object], str]) -> Any:
+    try:
+        return json.loads(dumps(value))
+    except Exception:
+        return _shown(value)
+
+
+def _shown(value: object) -> str:
+    try:
+        return str(value) if isinstance(value, str) else repr(value)
+    except Exception:
+        return f"<{type(value).__name__} without a repr>"
+
+
+def _cut_fields(fields: Mapping[str, object], most: int, count: int) -> dict[str, object]:
+    essential = {name: fields[name] for name in ESSENTIAL if name in fields}
+    chosen = {**essential, **dict(list(fields.items())[:count])}
+    shorter = {_cut(_shown(name), 100): _cut_value(value, most) for name, value in chosen.items()}
+    return {**shorter, "cut": True}
+
+
+def _cut_value(value: object, most: int) -> object:
+    if value is None or isinstance(value, datetime):
+        return value
+    shown = _shown(value)
+    return value if not isinstance(value, str) and len(shown) <= most else _cut(shown, most)
+
+
+def _cut(value: str, most: int) -> str:
+    """Begin and end stay: a traceback says at its end what was raised, and where at its begin."""
+    if len(value) <= most:
+        return value
+    half = most // 2
+    return f"{value[:half]} [... {len(value) - 2 * half} characters cut ...] {value[-half:]}"
+
+
+def _ascii(line: str) -> str:
+    return line if line.isascii() else line.encode("ascii", "slipway.json").decode()
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Escapes for JSON. A lone surrogate, which strict readers refuse, becomes the text of its escape."""
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(map(_escape, error.object[error.start : error.end])), error.end
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xD800 <= code <= 0xDFFF:
+        return f"\\\\u{code:04x}"
+    if code > 0xFFFF:
+        return f"\\u{0xD7C0 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+    return f"\\u{code:04x}"
+
+
+codecs.register_error("slipway.json", _escaped)

@@ -1,0 +1,117 @@
+"""Writes whole lines to a descriptor that other processes write to as well."""
+
+import fcntl
+import os
+import select
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+# pipe(7): a write of at most so many bytes is never mixed with that of another process, ours or foreign.
+PIPE_BUF = select.PIPE_BUF
+LOCK_SECONDS = 0.016  # the longest pause before a lock is asked for again
+
+
+@dataclass
+class Output:
+    """A descriptor for lines; None discards them all."""
+
+    descriptor: int | None
+
+    def put(self, lines: Sequence[bytes]) -> int:
+        """Write all lines; return how many were lost, which are always the last ones. May block; raises nothing."""
+        done = 0
+        try:
+            with self._alone():
+                for pack, count in packs(lines):
+                    self._write(pack)
+                    done += count
+        except Torn as torn:
+            done += torn.whole_lines
+        except Exception:  # no space, no reader, no descriptor, no memory: the count is all that can be kept
+            pass
+        return len(lines) - done
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes of the stack out, so that a line over PIPE_BUF is not cut by theirs.
+
+        The lock lies on the pipe itself, so there is no file to agree on, and the system frees it when its holder dies.
+        """
+        if self.descriptor is None:
+            raise BrokenPipeError
+        mode = os.fstat(self.descriptor).st_mode
+        shared = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode)
+        if shared:
+            self._lock(self.descriptor)
+        try:
+            yield
+        finally:
+            if shared:
+                with suppress(OSError):
+                    fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1)
+
+    def _lock(self, descriptor: int) -> None:
+        """Ask again and again: a process that waits for a lock may have one of the app's refused as a deadlock."""
+        pause = LOCK_SECONDS / 16
+        while True:
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+                return
+            except (BlockingIOError, PermissionError):  # POSIX allows either for a lock that another process holds
+                time.sleep(pause)
+                pause = min(2 * pause, LOCK_SECONDS)
+            except OSError:
+                return  # a file system without locks
+
+    def _write(self, pack: bytes) -> None:
+        assert self.descriptor is not None
+        written = 0
+        try:
+            while written < len(pack):
+                written += self._some(pack[written:] if written else pack)
+        except OSError:
+            raise Torn(self._without_the_torn_line(pack[:written])) from None
+
+    def _some(self, data: bytes) -> int:
+        """Write a part; wait where another program has made the descriptor non-blocking for all."""
+        assert self.descriptor is not None
+        try:
+            return os.write(self.descriptor, data)
+        except BlockingIOError:
+            ready = select.poll()
+            ready.register(self.descriptor, select.POLLOUT)
+            ready.poll()
+            return 0
+
+    def _without_the_torn_line(self, written: bytes) -> int:
+        """Take the beginning of a line back off a file whose disk is full; return how many whole lines stay."""
+        torn = len(written) - written.rfind(b"\n") - 1
+        if torn and self.descriptor is not None:
+            with suppress(OSError):
+                end = os.lseek(self.descriptor, 0, os.SEEK_CUR) - torn
+                os.ftruncate(self.descriptor, end)
+                os.lseek(self.descriptor, end, os.SEEK_SET)
+        return written.count(b"\n")
+
+
+class Torn(Exception):
+    """A pack could be written in part only."""
+
+    def __init__(self, whole_lines: int) -> None:
+        super().__init__(whole_lines)
+        self.whole_lines = whole_lines
+
+
+def packs(lines: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Join lines up to PIPE_BUF bytes, and tell how many; a longer line is a pack of its own."""
+    first, size = 0, 0
+    for number, line in enumerate(lines):
+        if size + len(line) > PIPE_BUF and number > first:
+            yield b"".join(lines[first:number]), number - first
+            first, size = number, 0
+        size += len(line)
+    if len(lines) > first:
+        yield b"".join(lines[first:]), len(lines) - first
