@@ -29,13 +29,10 @@ class Settings:
     workers: int
     bus_url: str
     max_body_bytes: int
-    max_requests_in_flight: int
-    max_websockets: int
     keep_messages: int
     keep_seconds: int
     allowed_origins: frozenset[str]
     log_level: str
-    access_log: bool
     bench_endpoints: bool
     migrate: bool
     worker_slot: int | None
@@ -55,13 +52,10 @@ class Settings:
             workers=env.integer("WORKER_COUNT", workers, 1, 1024),
             bus_url=_bus_url(env.text("BUS_URL", "embedded"), data_dir),
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),
-            max_requests_in_flight=env.integer("MAX_REQUESTS_IN_FLIGHT", 2_000, 1, 1_000_000),
-            max_websockets=env.integer("MAX_WEBSOCKETS", 10_000, 1, 1_000_000),
             keep_messages=env.integer("KEEP_MESSAGES", 10_000, 1, 10_000_000),
             keep_seconds=env.integer("KEEP_SECONDS", 3_600, 1, 31_536_000),
             allowed_origins=_origins(env.text("ALLOWED_ORIGINS")),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
-            access_log=env.flag("ACCESS_LOG", True),
             bench_endpoints=env.flag("BENCH_ENDPOINTS", False),
             migrate=env.flag("MIGRATE", True),
             worker_slot=None if slot < 0 else slot,

@@ -9,18 +9,18 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from app.access import HEALTH, AccessRecord
 from app.asgi.errors import HTTPError
-from app.asgi.exchange import Exchange, Exchanges
 from app.asgi.lifespan import Lifespan
-from app.asgi.middleware import Errors, Limits
+from app.asgi.middleware import Errors
 from app.asgi.origins import Origins
 from app.asgi.routing import Route, Router, websocket
+from app.asgi.standalone import Standalone
 from app.asgi.types import ASGIApp, Receive, Scope, Send
 from app.config import Settings
 from app.handlers import bench, chat, events, health, pages, users
 from app.services import open_services
 from app.services.errors import Unavailable
+from app.services.monitor import Counter
 
 ROUTES = [
     Route("GET", "/", pages.home),
@@ -58,15 +58,10 @@ def create_app(settings: Settings) -> ASGIApp:
     """Put the app together. A request passes from the bottom of this function to its top."""
     routes = ROUTES + BENCH_ROUTES if settings.bench_endpoints else ROUTES
     app: ASGIApp = Router(routes, max_body_bytes=settings.max_body_bytes)
-    app = Limits(app, requests=settings.max_requests_in_flight, websockets=settings.max_websockets, exempt=HEALTH)
     app = Errors(app, {Unavailable: unavailable})
     app = Origins(app, settings.allowed_origins)  # around Errors: a page of an allowed origin may read those, too
-    exchanges = Exchanges(app, AccessRecord(settings.worker_slot) if settings.access_log else unrecorded)
-    return Lifespan(exchanges, partial(lifespan, settings, exchanges))
-
-
-def unrecorded(scope: Scope, exchange: Exchange) -> None:
-    """No line for each request; their responses carry an id all the same."""
+    standalone = Standalone(app)
+    return Lifespan(standalone, partial(lifespan, settings, standalone))
 
 
 def unavailable(error: Unavailable) -> HTTPError:
@@ -74,9 +69,13 @@ def unavailable(error: Unavailable) -> HTTPError:
 
 
 @asynccontextmanager
-async def lifespan(settings: Settings, counter: Exchanges, state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
-    """Hold what one worker needs for its life. A server that drains sets `state["draining"]`, an asyncio.Event."""
+async def lifespan(settings: Settings, own: Counter, state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+    """Hold what one worker needs for its life.
+
+    A server that drains sets `state["draining"]`, an asyncio.Event; one that counts requests gives `state["counts"]`.
+    """
     draining = state.get("draining") or asyncio.Event()
+    counter = state.get("counts") or own
     if settings.migrate:
         from app.migrate import migrate  # Alembic is imported only where it is used: 9 MiB in each worker
 

@@ -11,10 +11,10 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from app.asgi.errors import HTTPError
-from app.asgi.exchange import REQUEST_ID
 from app.asgi.request import parse_json, parse_query, too_large
 from app.asgi.response import NO_STORE, Response
 from app.asgi.routing import Route, Routes
+from app.asgi.standalone import REQUEST_ID
 from app.config import Settings
 from app.handlers import bench
 from app.handlers import users as shared

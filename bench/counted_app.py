@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-from app.asgi.exchange import Exchanges
 from app.asgi.lifespan import Lifespan
+from app.asgi.standalone import Standalone
 from app.main import application as shipped
 from bench.counters import leave
 
 lifespan = cast(Lifespan, shipped)
-exchanges = cast(Exchanges, lifespan.app)
+standalone = cast(Standalone, lifespan.app)
 
 
 @asynccontextmanager
@@ -21,7 +21,7 @@ async def counted(state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
     """The app's own lifespan, and its count at the end."""
     async with lifespan.context(state) as added:
         yield added
-    leave(exchanges.total)
+    leave(standalone.total)
 
 
-application = Lifespan(exchanges, counted)
+application = Lifespan(standalone, counted)

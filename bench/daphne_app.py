@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from app.asgi.types import Receive, Scope, Send
-from bench.counted_app import exchanges, lifespan
+from bench.counted_app import lifespan, standalone
 from bench.counters import leave
 
 
@@ -23,11 +23,11 @@ class Started:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._starting = self._starting or asyncio.create_task(self._start())
         scope["state"] = dict(await self._starting)
-        await exchanges(scope, receive, send)
+        await standalone(scope, receive, send)
 
     async def _start(self) -> dict[str, Any]:
         return dict(await self._held.enter_async_context(lifespan.context({})))
 
 
 application = Started()
-atexit.register(lambda: leave(exchanges.total))
+atexit.register(lambda: leave(standalone.total))

@@ -10,6 +10,7 @@ exec(compile(_shipped.read_text(), str(_shipped), "exec"))  # the arms run with 
 
 
 def worker_exit(arbiter: Any, worker: Any) -> None:
-    """The ASGI app counts in its outermost middleware, gunicorn's WSGI workers in `nr`."""
+    """Our worker counts itself; under another the ASGI app does, and gunicorn's WSGI workers in `nr`."""
     app = getattr(worker, "asgi", None) or worker.wsgi  # gunicorn's own ASGI worker has a name of its own for it
-    leave(getattr(getattr(app, "app", None), "total", worker.nr))
+    counter = getattr(worker, "counts", None) or getattr(app, "app", None)
+    leave(getattr(counter, "total", worker.nr))

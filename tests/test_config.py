@@ -20,7 +20,7 @@ def test_defaults() -> None:
 
 def test_empty_is_not_set() -> None:
     """An empty variable is as none, as compose files make them."""
-    names = ["DATABASE_URL", "BUS_URL", "MAX_BODY_BYTES", "ALLOWED_ORIGINS", "LOG_LEVEL", "ACCESS_LOG", "WORKER_SLOT"]
+    names = ["DATABASE_URL", "BUS_URL", "MAX_BODY_BYTES", "ALLOWED_ORIGINS", "LOG_LEVEL", "WORKER_SLOT"]
 
     assert Settings.from_environment(dict.fromkeys(names, " ")) == Settings.from_environment({})
 
@@ -35,7 +35,6 @@ def test_values() -> None:
             "MAX_BODY_BYTES": "10",
             "ALLOWED_ORIGINS": "https://a.example, https://b.example/ ,",
             "LOG_LEVEL": "debug",
-            "ACCESS_LOG": "no",
             "BENCH_ENDPOINTS": "TRUE",
             "WORKER_SLOT": "3",
         }
@@ -46,7 +45,7 @@ def test_values() -> None:
     assert settings.bus_url == "redis://redis:6379/0"
     assert settings.max_body_bytes == 10
     assert settings.allowed_origins == {"https://a.example", "https://b.example"}
-    assert (settings.log_level, settings.access_log, settings.bench_endpoints) == ("debug", False, True)
+    assert (settings.log_level, settings.bench_endpoints) == ("debug", True)
     assert settings.worker_slot == 3
 
 
@@ -62,15 +61,12 @@ def test_values() -> None:
         ("MAX_BODY_BYTES", "1k", "a whole number from 1 to 1073741824"),
         ("MAX_BODY_BYTES", "0", "a whole number from 1 to"),
         ("MAX_BODY_BYTES", "1.5", "a whole number from 1 to"),
-        ("MAX_REQUESTS_IN_FLIGHT", "-1", "a whole number from 1 to 1000000"),
-        ("MAX_WEBSOCKETS", "many", "a whole number from 1 to 1000000"),
         ("KEEP_MESSAGES", "0", "a whole number from 1 to 10000000"),
         ("KEEP_SECONDS", "0", "a whole number from 1 to 31536000"),
         ("ALLOWED_ORIGINS", "example.com", "origins like https://example.com, separated by commas"),
         ("ALLOWED_ORIGINS", "*", "origins like https://example.com"),
         ("ALLOWED_ORIGINS", "https://example.com/path", "origins like https://example.com"),
         ("LOG_LEVEL", "loud", "one of debug, info, warning, error, critical"),
-        ("ACCESS_LOG", "maybe", "1 or 0"),
         ("BENCH_ENDPOINTS", "2", "1 or 0"),
         ("MIGRATE", "ja", "1 or 0"),
         ("WORKER_SLOT", "4097", "a whole number from -1 to 4096"),

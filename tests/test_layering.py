@@ -15,13 +15,20 @@ LAYERS = (
     ("app.asgi",),
     ("app.config",),
     ("app.services",),
-    ("app.fields", "app.access", "app.migrate", "app.migrations"),
+    ("app.fields", "app.migrate", "app.migrations"),
     ("app.handlers",),
     ("app.main",),
     ("app.wsgi",),
 )
+SLIPWAY_LAYERS = (
+    ("slipway.environment",),
+    ("slipway.logs",),
+    ("slipway.middleware",),
+    ("slipway.serving",),
+    ("slipway.ops",),
+)
 ABOVE_THE_APP = {"gunicorn", "uvicorn", "bench", "loadtest", "examples", "tests"}
-SHARED = {"slipway.environment", "slipway.logs.writer"}  # all that the app may know of slipway/
+SHARED = {"slipway.environment"}  # all that the app may know of slipway/
 
 
 def name_of(path: Path) -> str:
@@ -43,8 +50,8 @@ def imports(path: Path) -> Iterator[str]:
                 yield f"{module}.{alias.name}" if inner.with_suffix(".py").is_file() or inner.is_dir() else module
 
 
-def layer(module: str) -> int:
-    for number, row in enumerate(LAYERS):
+def layer(module: str, layers: tuple[tuple[str, ...], ...] = LAYERS) -> int:
+    for number, row in enumerate(layers):
         if any(module == name or module.startswith(name + ".") for name in row):
             return number
     raise AssertionError(f"{module} has no layer; give it one")
@@ -101,6 +108,21 @@ def test_one_reader_of_the_environment(path: Path) -> None:
 def test_slipway_knows_no_app(path: Path) -> None:
     """Another app is carried the same."""
     assert "app" not in {module.split(".")[0] for module in imports(path)}
+
+
+@pytest.mark.parametrize("path", [path for path in of("slipway") if name_of(path) != "slipway"], ids=name_of)
+def test_slipway_imports_downwards_only(path: Path) -> None:
+    """What carries any app imports nothing from above itself, either."""
+    own = [module for module in imports(path) if module.startswith("slipway.")]
+
+    assert not own or max(layer(module, SLIPWAY_LAYERS) for module in own) <= layer(name_of(path), SLIPWAY_LAYERS), own
+
+
+@pytest.mark.parametrize("path", of("slipway.middleware"), ids=name_of)
+def test_middleware_knows_no_server(path: Path) -> None:
+    """What guards requests is plain ASGI on the standard library and our own lower layers."""
+    for module in imports(path):
+        assert module.split(".")[0] in {*sys.stdlib_module_names, "slipway"}, module
 
 
 @pytest.mark.parametrize("path", of("slipway.logs"), ids=name_of)

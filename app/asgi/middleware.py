@@ -5,11 +5,10 @@ A middleware with nothing to do afterwards returns the inner app's awaitable ins
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from .errors import Disconnected, HTTPError
-from .exchange import KINDS
 from .response import Response
 from .types import ASGIApp, Receive, Scope, Send
 from .websocket import refuse
@@ -39,8 +38,9 @@ class Errors:
             await self._answer(error, scope, receive, send)
 
     async def _answer(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = scope["exchange"].request_id
-        if scope["exchange"].status:
+        exchange = scope["state"]["exchange"]
+        request_id: str = exchange.request_id
+        if exchange.status:
             log.error("failed after the response had started", exc_info=error, extra={"request_id": request_id})
             if scope["type"] == "http":
                 raise error
@@ -61,21 +61,3 @@ class Errors:
                 return translate(error)
         log.error("request failed", exc_info=error, extra={"request_id": request_id})
         return HTTPError(500, "The server failed; the request id finds the reason in its log.")
-
-
-class Limits:
-    """Refuses with 503 what is over the number of requests or websockets that one worker may have open.
-
-    `exempt` paths (health checks) always pass, or an overloaded worker would be taken for a dead one.
-    """
-
-    def __init__(self, app: ASGIApp, *, requests: int, websockets: int, exempt: frozenset[str] = frozenset()) -> None:
-        self.app = app
-        self.most = {"http": requests, "websocket": websockets}
-        self.exempt = exempt
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        kind = scope["type"]
-        if kind in KINDS and scope["exchange"].open[kind] > self.most[kind] and scope["path"] not in self.exempt:
-            raise HTTPError(503, "This worker has all that it can serve.", headers=[(b"retry-after", b"1")])
-        return self.app(scope, receive, send)

@@ -23,7 +23,7 @@ class Origins:
             return self._cors(scope, receive, send)
         if scope["type"] == "websocket" and self._foreign(scope):
             error = HTTPError(403, "This origin may not open a websocket here.")
-            return refuse(scope, receive, send, Response.problem(error, scope["exchange"].request_id))
+            return refuse(scope, receive, send, Response.problem(error, scope["state"]["exchange"].request_id))
         return self.app(scope, receive, send)
 
     def _foreign(self, scope: Scope) -> bool:

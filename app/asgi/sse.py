@@ -55,7 +55,10 @@ class EventStream:
         self.heartbeat = heartbeat  # seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+        except OSError:  # the client has left, or the server has as many streams as it may have, and has answered
+            raise Disconnected from None
         if scope["method"] != "HEAD":
             gone = asyncio.ensure_future(_disconnected(receive))
             drain = asyncio.ensure_future(self.draining.wait())

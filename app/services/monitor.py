@@ -21,10 +21,13 @@ STATM = Path("/proc/self/statm")
 
 
 class Counter(Protocol):
-    """Whatever counts the worker's requests."""
+    """Counts the worker's requests: the server, or the app itself."""
 
     total: int
-    open: dict[str, int]
+
+    @property
+    def active(self) -> int:
+        """How many requests, streams and websockets are open."""
 
 
 class Monitor:
@@ -75,7 +78,7 @@ class Monitor:
             **self.identity,
             "requests": requests,
             "rate": round(rate, 1),  # per second
-            "connections": sum(self._counter.open.values()),  # requests, streams and websockets under way
+            "connections": self._counter.active,  # requests, streams and websockets under way
             "memory": resident_bytes(),
             "lag": round(lag, 6),  # seconds
             "since": self._since,

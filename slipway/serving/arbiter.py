@@ -13,6 +13,7 @@ from slipway.serving.config import Settings
 from slipway.serving.reload import Reload
 from slipway.serving.slots import Loans, emptiest, lend_orphans
 from slipway.serving.status import Status
+from slipway.serving.table import Table
 from slipway.serving.watch import Watchful
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
@@ -28,6 +29,7 @@ class Arbiter(Watchful):
         self.reload_again = False
         self.reloads = 0
         self.status = Status(self.settings)
+        self.table = Table(app.cfg.worker_tmp_dir)
         self.loans = Loans(len(app.cfg.address)) if self.settings.has_slots else None
         super().__init__(app)
 
@@ -61,6 +63,7 @@ class Arbiter(Watchful):
         folder = self.cfg.worker_tmp_dir
         worker.note = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115 (closed when the worker has ended)
         worker.loans, worker.listeners = self.loans, self.LISTENERS
+        worker.row = self.table.new_row(other.row for other in self.WORKERS.values())
         if self.loans is not None:
             taken = [other.slot for other in self.WORKERS.values() if other.retired_at is None]
             worker.slot = worker.successor_of.slot if worker.successor_of else emptiest(len(self.LISTENERS), taken)
@@ -113,11 +116,12 @@ class Arbiter(Watchful):
         if predecessor is not None and predecessor.pid in self.WORKERS:
             self.retire(predecessor)
         if sum(other.ready_at is not None for other in self.WORKERS.values()) >= self.num_workers:
-            self.status.ready(os.getpid(), self.num_workers)
+            self.status.ready(os.getpid(), self.num_workers, self.table.path)
 
     def buried(self, worker: Any) -> None:
         """Called when a worker's process has ended (the child_exit hook)."""
         super().buried(worker)
+        worker.row.clear()
         for other in self.WORKERS.values():
             if other.successor_of is worker:
                 other.successor_of = None  # it takes the place without waiting

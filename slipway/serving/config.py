@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.environment import Environment, SettingError
+from slipway.middleware.settings import GuardSettings
 from slipway.serving.cpus import worker_count
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -42,6 +43,7 @@ class Settings:
     forwarded_allow_ips: str
     log_level: str
     prestart: Sequence[str]
+    guard: GuardSettings
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> "Settings":
@@ -78,6 +80,7 @@ class Settings:
             prestart=[]
             if env.text("PRESTART") == "none"
             else shlex.split(env.text("PRESTART", "python -m app.migrate")),
+            guard=GuardSettings.from_environment(variables),
         )
         settings.check()
         return settings

@@ -6,8 +6,10 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
+from slipway.serving import table
 from slipway.serving.config import Settings
 from slipway.serving.status import publish, runs
 
@@ -39,8 +41,9 @@ def reload(settings: Settings) -> None:
 
 
 def status(settings: Settings) -> None:
-    """Print what the instance says of itself, as JSON."""
-    print(json.dumps(_status(settings)))
+    """Print what the instance says of itself, and what each worker has open, as JSON."""
+    found = _status(settings)
+    print(json.dumps({**found, "table": table.read(Path(found["table"]))}))
 
 
 def kill(settings: Settings) -> None:
@@ -59,13 +62,14 @@ def put_into_service(settings: Settings) -> None:
 
 
 def ready(settings: Settings) -> None:
-    """Whether the instance answers /readyz with 200 on its own listeners: a container's health check."""
+    """Whether the instance answers READY_PATH with 200 on its own listeners: a container's health check."""
     _status(settings)  # written when all workers are ready
     address: Any = settings.socket_paths()[0] if settings.socket_dir else (settings.slot_host, settings.slot_port)
     with socket.socket(socket.AF_UNIX if settings.socket_dir else socket.AF_INET) as connection:
         connection.settimeout(3)
         connection.connect(address)
-        connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        path = settings.guard.ready_path.encode()
+        connection.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path)
         answer = connection.makefile("rb").read()
     if b" 200 " not in answer.partition(b"\r\n")[0]:
         sys.exit(answer.decode(errors="replace"))

@@ -49,11 +49,11 @@ class Status:
             os.close(self._lock)
             self._lock = None
 
-    def ready(self, pid: int, workers: int) -> None:
-        """All workers are ready."""
+    def ready(self, pid: int, workers: int, table: str) -> None:
+        """All workers are ready; `table` is the file of slipway/serving/table.py."""
         if "pid" not in self._values and not _another_serves(self._settings):
             publish(self._settings)
-        self._write(pid=pid, workers=workers, reason=self._settings.workers_reason)
+        self._write(pid=pid, workers=workers, reason=self._settings.workers_reason, table=table)
 
     def serving(self, pids: list[int]) -> None:
         """The workers that are ready and do not drain; they step in when the instance in service has ended."""

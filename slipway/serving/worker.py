@@ -13,10 +13,13 @@ from typing import IO, Any
 from uvicorn.workers import UvicornWorker
 
 from slipway.logs import stacks, writer
+from slipway.middleware.counts import Counts
 from slipway.serving.config import Settings
+from slipway.serving.guard import put_guard
 from slipway.serving.http import Http
 from slipway.serving.server import Lifespan, Server, duplicate
 from slipway.serving.slots import Loans
+from slipway.serving.table import Row
 from slipway.serving.websocket import WebSocket
 
 BEAT_SECONDS = 0.5
@@ -45,8 +48,11 @@ class Worker(UvicornWorker):
     loans: Loans | None = None
     listeners: list[socket.socket]
     note: IO[bytes]
+    slot: int | None
+    row: Row
     stacks: IO[bytes] | None = None
     is_ready = False
+    counts: Counts  # of what it has open, from its start on
 
     def init_signals(self) -> None:
         super().init_signals()
@@ -68,7 +74,7 @@ class Worker(UvicornWorker):
         self.config.app = self.wsgi
         self.config.callback_notify = None  # stock: by the wall clock, a step back of which kills every worker
         self.config.limit_max_requests = None  # stock: stops to accept before there is a successor
-        self.config.load()
+        self.counts = put_guard(self.config, self.settings.guard, self.slot)
         self.config.lifespan_class = Lifespan
         settings = self.settings
         self.server = Server(
@@ -89,6 +95,7 @@ class Worker(UvicornWorker):
 
     def _ready(self) -> None:
         """The first heartbeat, by which the arbiter knows."""
+        self.row.write(self.pid, self.slot, self.counts)
         self.is_ready = True
         self.notify()
 
@@ -97,6 +104,8 @@ class Worker(UvicornWorker):
         while os.getppid() == self.ppid:
             if self.is_ready:
                 self.notify()
+                self.counts.find_streams()
+                self.row.write(self.pid, self.slot, self.counts)
             await asyncio.sleep(BEAT_SECONDS)
         self.log.error("The arbiter is gone; stopping")
         self.server.stop(quick=True)

@@ -1,30 +1,21 @@
-"""Middleware: request ids and records, errors, origins, limits."""
+"""Middleware: errors and origins."""
 
-import asyncio
-import gc
 import logging
-import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from app.asgi.errors import Disconnected, HTTPError
-from app.asgi.exchange import Exchange, Exchanges
-from app.asgi.middleware import Errors, Limits
+from app.asgi.middleware import Errors
 from app.asgi.origins import Origins
 from app.asgi.request import Request
 from app.asgi.response import Response
 from app.asgi.routing import Route, Router, websocket
-from app.asgi.types import ASGIApp, Header, Message, Receive, Scope, Send
+from app.asgi.standalone import Standalone
+from app.asgi.types import ASGIApp, Header, Receive, Scope, Send
 from app.asgi.websocket import WebSocket
 from tests.driver import Conversation, http_scope, request, websocket_scope
-
-Recorded = list[tuple[int, int]]  # status and bytes of body
-
-
-async def ok(scope: Scope, receive: Receive, send: Send) -> None:
-    await Response.text("ok")(scope, receive, send)
 
 
 async def other(scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,12 +39,11 @@ def accepting(handler: Callable[[WebSocket], Awaitable[None]]) -> ASGIApp:
 @pytest.mark.parametrize(
     "wrap",
     [
-        lambda app: Exchanges(app),
+        lambda app: Standalone(app),
         lambda app: Errors(app),
         lambda app: Origins(app, frozenset({"https://a.example"})),
-        lambda app: Limits(app, requests=0, websockets=0),
     ],
-    ids=["Exchanges", "Errors", "Origins", "Limits"],
+    ids=["Standalone", "Errors", "Origins"],
 )
 async def test_foreign_scope_types_go_through(wrap: Callable[[ASGIApp], ASGIApp]) -> None:
     """A scope type that is not its own is the inner app's."""
@@ -62,155 +52,11 @@ async def test_foreign_scope_types_go_through(wrap: Callable[[ASGIApp], ASGIApp]
         await talk.end()
 
 
-# Exchanges
-
-
-def silent(scope: Scope, exchange: Exchange) -> None:
-    """A record of nothing."""
-
-
-@pytest.mark.parametrize("given", [b"a", b"0-9.A_z", b"x" * 64])
-async def test_request_id_is_taken(given: bytes) -> None:
-    """A sane id of the caller comes back."""
-    answer = await request(Exchanges(ok, silent), "GET", "/", [(b"x-request-id", given)])
-
-    assert answer.header("x-request-id") == given.decode()
-
-
-@pytest.mark.parametrize("given", [b"", b"x" * 65, b"a b", b"a\n", b"\xff", b'"', b"a,b"])
-async def test_request_id_is_refused(given: bytes) -> None:
-    """Any other is replaced, since it goes into logs."""
-    answer = await request(Exchanges(ok, silent), "GET", "/", [(b"x-request-id", given)])
-    made = answer.header("x-request-id")
-
-    assert made is not None
-    assert len(made) == 32
-    assert int(made, 16) >= 0
-
-
-async def test_request_id_is_made() -> None:
-    """Without one each request gets its own."""
-    app = Exchanges(ok, silent)
-    ids = {(await request(app, "GET", "/")).header("x-request-id") for _ in range(100)}
-
-    assert len(ids) == 100
-
-
-async def test_request_id_without_record() -> None:
-    """Where nothing is recorded, responses carry no id but those of errors, in their body."""
-    answer = await request(Exchanges(Errors(raising(LookupError()))), "GET", "/", [(b"x-request-id", b"abc")])
-
-    assert (answer.status, answer.json()["request_id"]) == (500, "abc")
-    assert answer.header("x-request-id") is None
-
-
-def recorder() -> tuple[Recorded, Callable[[Scope, Exchange], None]]:
-    records: Recorded = []
-    return records, lambda scope, exchange: records.append((exchange.status, exchange.sent))
-
-
-async def test_record() -> None:
-    """A request is reported once when it is over, with what was sent."""
-    records, record = recorder()
-    await request(Exchanges(ok, record), "GET", "/")
-
-    assert records == [(200, 2)]
-
-
-async def test_record_of_a_failure() -> None:
-    """One that raises before it has answered is reported too, with status 0."""
-    records, record = recorder()
-    with pytest.raises(LookupError):
-        await request(Exchanges(raising(LookupError()), record), "GET", "/")
-
-    assert records == [(0, 0)]
-
-
-async def test_record_of_a_websocket() -> None:
-    """A websocket is reported as 101 when it ends, and carries the request id."""
-    records, record = recorder()
-
-    async def handler(socket: WebSocket) -> None:
-        await socket.accept()
-        await socket.receive()
-
-    async with Conversation(Exchanges(accepting(handler), record), websocket_scope("/")) as talk:
-        talk.give("websocket.connect")
-        accept = await talk.take("websocket.accept")
-        assert [name for name, _ in accept["headers"]] == [b"x-request-id"]
-        assert records == []
-        talk.give("websocket.receive", text="x")
-        await talk.end()
-
-    assert records == [(101, 0)]
-
-
-async def test_nothing_is_left_for_the_garbage_collector() -> None:
-    """A request ends without a circle of references, also where the server's `send` knows the scope."""
-    app = Exchanges(Origins(Errors(Limits(ok, requests=1, websockets=1)), frozenset()), silent)
-
-    async def receive() -> Message:
-        raise AssertionError
-
-    class Cycle:
-        def __init__(self) -> None:
-            self.scope = http_scope("GET", "/")
-
-        async def send(self, message: Message) -> None:
-            pass
-
-    cycle = Cycle()
-    known = weakref.ref(cycle)
-    gc.disable()
-    try:
-        await app(cycle.scope, receive, cycle.send)
-        del cycle
-
-        assert known() is None
-    finally:
-        gc.enable()
-
-
-async def test_what_is_sent_too_late_is_an_error() -> None:
-    """A task that outlives its request is told what it did; nothing reaches the server."""
-    kept: list[Send] = []
-
-    async def keeping(scope: Scope, receive: Receive, send: Send) -> None:
-        kept.append(send)
-        await ok(scope, receive, send)
-
-    answer = await request(Exchanges(keeping), "GET", "/")
-
-    assert answer.status == 200
-    with pytest.raises(RuntimeError, match=r"'http\.response\.body' is sent, but the app has returned"):
-        await kept[0]({"type": "http.response.body"})
-
-
-async def test_counts() -> None:
-    """What is open and what has been are counted, failures included."""
-    go = asyncio.Event()
-
-    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
-        await go.wait()
-        raise LookupError
-
-    app = Exchanges(waiting, None)
-    async with Conversation(app, http_scope("GET", "/")) as first, Conversation(app, http_scope("GET", "/")) as second:
-        await first.nothing()
-        assert (app.open, app.total) == ({"http": 2, "websocket": 0}, 2)
-        go.set()
-        for talk in (first, second):
-            with pytest.raises(LookupError):
-                await talk.end()
-
-    assert (app.open, app.total) == ({"http": 0, "websocket": 0}, 2)
-
-
 # Errors
 
 
 def with_errors(app: ASGIApp, known: dict[type[Exception], Callable[[Any], HTTPError]] | None = None) -> ASGIApp:
-    return Exchanges(Errors(app, known), silent)
+    return Standalone(Errors(app, known))
 
 
 async def test_http_error_is_a_problem() -> None:
@@ -325,7 +171,7 @@ async def accept(socket: WebSocket) -> None:
 def with_origins(*allowed: str) -> ASGIApp:
     """The order of app.main."""
     router = Router([Route("GET", "/{id}", found), websocket("/ws", accept)], max_body_bytes=1)
-    return Exchanges(Origins(Errors(router), frozenset(allowed)), silent)
+    return Standalone(Origins(Errors(router), frozenset(allowed)))
 
 
 async def test_no_cors_unless_allowed() -> None:
@@ -436,66 +282,3 @@ async def test_websocket_of_a_foreign_page(headers: list[Header]) -> None:
 async def test_websocket_of_a_foreign_page_without_the_denial_extension() -> None:
     """Where the server can't answer the handshake it is closed."""
     assert await handshake(with_origins(), (b"origin", FOREIGN), denial=False) == "websocket.close"
-
-
-# Limits
-
-
-class Held:
-    """Answers when it is let go."""
-
-    def __init__(self) -> None:
-        self.go = asyncio.Event()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.go.wait()
-        if scope["type"] == "websocket":
-            raise LookupError
-        await ok(scope, receive, send)
-
-
-async def test_limit_of_requests() -> None:
-    """What is over the limit is a 503 that may come back in a second; what has ended makes room."""
-    held = Held()
-    app = with_errors(Limits(held, requests=1, websockets=1))
-
-    async with Conversation(app, http_scope("GET", "/")) as first:
-        await first.nothing()
-        answer = await request(app, "GET", "/")
-        assert (answer.status, answer.header("retry-after")) == (503, "1")
-        held.go.set()
-        await first.take("http.response.start")
-        await first.take("http.response.body")
-        await first.end()
-
-    assert (await request(app, "GET", "/")).status == 200
-
-
-async def test_limit_of_websockets() -> None:
-    """Websockets have a limit of their own, and one that fails makes room too."""
-    held = Held()
-    app = Exchanges(Limits(held, requests=1, websockets=1), silent)
-    failing = Exchanges(Errors(app.app), silent)
-    failing.open = app.open
-
-    async with (
-        Conversation(app, websocket_scope("/")) as first,
-        Conversation(app, http_scope("GET", "/")) as second,
-    ):
-        await first.nothing()
-        await second.nothing()
-        assert await handshake(failing) == 503
-        held.go.set()
-        with pytest.raises(LookupError):
-            await first.end()
-        await second.take("http.response.start")
-
-    assert app.open == {"http": 0, "websocket": 0}
-
-
-async def test_health_checks_are_exempt() -> None:
-    """An exempt path is answered however full the worker is."""
-    app = with_errors(Limits(ok, requests=0, websockets=0, exempt=frozenset({"/livez"})))
-
-    assert (await request(app, "GET", "/livez")).status == 200
-    assert (await request(app, "GET", "/")).status == 503

@@ -23,7 +23,7 @@ def middleware(app: object) -> list[str]:
 def test_the_toolkit_row_has_the_middleware_of_the_app_in_its_order(tmp_path: Path) -> None:
     shipped = create_app(Settings.from_environment({"DATA_DIR": str(tmp_path)}))
 
-    assert middleware(toolkit.application) == [name for name in middleware(shipped) if name != "Lifespan"]
+    assert middleware(toolkit.application) == ["Guard", *(name for name in middleware(shipped) if name != "Lifespan")]
 
 
 def weighed(microseconds: float, requests: int = 1_000) -> Weighed:

@@ -80,6 +80,7 @@ class Stack(ABC):
     workers = 1
     private = True  # whether private paths can be asked for
     takes_request_id = True  # whether a client's X-Request-ID is kept
+    records = False  # whether the server writes an access record
 
     @property
     def log(self) -> str:
@@ -133,7 +134,7 @@ class InProcess(Stack):
     def __init__(self, folder: Path, **variables: str) -> None:
         self.draining = asyncio.Event()
         self.state: dict[str, Any] = {"draining": self.draining}
-        variables = {**VARIABLES, "DATA_DIR": str(folder), "ACCESS_LOG": "0", **variables}
+        variables = {**VARIABLES, "DATA_DIR": str(folder), **variables}
         self.app = create_app(Settings.from_environment(variables))
         transport = httpx.ASGITransport(self._with_state)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
@@ -311,6 +312,7 @@ class Gunicorn(Served):
 
     name = "gunicorn"
     workers = 2
+    records = True
 
     @classmethod
     @contextmanager
@@ -326,6 +328,7 @@ class Nginx(Served):
     workers = 2
     private = False
     takes_request_id = False
+    records = True
 
     @classmethod
     @contextmanager

@@ -10,6 +10,8 @@ from app.asgi.routing import Route
 from app.config import Settings
 from app.main import BENCH_ROUTES, create_app
 from app.services import database
+from slipway.middleware.guard import guarded
+from slipway.middleware.settings import GuardSettings
 from tests.contract.stacks import InProcess, Refused
 from tests.contract.test_users import is_problem
 from tests.driver import request
@@ -26,7 +28,7 @@ async def direct(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 @pytest.mark.parametrize("route", BENCH_ROUTES, ids=lambda route: route.path)
 async def test_no_bench_routes_by_default(folder: Path, route: Route) -> None:
     """The benchmark's routes are there only when they are asked for."""
-    app = create_app(Settings.from_environment({"DATA_DIR": str(folder), "ACCESS_LOG": "0"}))
+    app = create_app(Settings.from_environment({"DATA_DIR": str(folder)}))
 
     is_problem(await request(app, route.method, route.path), 404)
 
@@ -62,11 +64,14 @@ async def test_database_is_locked(direct: InProcess, folder: Path) -> None:
 
 
 async def test_no_more_than_it_can_serve(folder: Path) -> None:
-    """Over the limit of requests a worker answers 503, and still says how it is."""
-    stack = InProcess(folder, MAX_REQUESTS_IN_FLIGHT="1", MAX_WEBSOCKETS="1")
+    """Over the limits of a server that has some, streams and websockets are 503; requests go on, and so do checks."""
+    stack = InProcess(folder)
+    limits = dict.fromkeys(["MAX_REQUESTS_IN_FLIGHT", "MAX_STREAMS", "MAX_WEBSOCKETS"], "1")
+    stack.app = guarded(stack.app, GuardSettings.from_environment({**limits, "ACCESS_LOG": "0"}), None)
     async with stack.lifespan(), stack.events("/events") as events, stack.websocket("/ws/echo"):
         await anext(events)
-        is_problem(await stack.get("/version"), 503)
+        is_problem(await stack.get("/events"), 503)
+        assert (await stack.get("/version")).status == 200
         with pytest.raises(Refused) as caught:
             async with stack.websocket("/ws/echo"):
                 pass

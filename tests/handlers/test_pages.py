@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from app import __version__
-from app.asgi.exchange import Exchanges
 from app.asgi.middleware import Errors
 from app.asgi.routing import Router
+from app.asgi.standalone import Standalone
 from app.asgi.types import Header
 from app.handlers.pages import FOLDER
 from app.main import ROUTES
 from tests.driver import Answer, request
 
-APP = Exchanges(Errors(Router(ROUTES, max_body_bytes=1)))
+APP = Standalone(Errors(Router(ROUTES, max_body_bytes=1)))
 FILES = sorted(FOLDER.iterdir())
 
 

@@ -21,9 +21,10 @@ import pytest
 import uvicorn
 import uvicorn.server
 from uvicorn.lifespan.on import LifespanOn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.flow_control import service_unavailable
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets import websockets_sansio_impl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import Protocol
@@ -175,6 +176,9 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (G.handle_ttou, "6bfdf1f0067d"),
     (gunicorn.workers.base.Worker.__init__, "80c4830e9078"),  # max_requests with its jitter
     (G.reexec, "7d35172293ca"),  # calls the pre_exec hook in the process that becomes another
+    (uvicorn.Config.load, "38257171a8cd"),
+    (ProxyHeadersMiddleware.__init__, "d614630b9b55"),
+    (ProxyHeadersMiddleware.__call__, "b24a1ddd3ecb"),  # tells the client before the guard is called
     (uvicorn.Server.__init__, "cdb3060df322"),
     (uvicorn.Server._serve, "37c2a1de3c24"),
     (uvicorn.Server.startup, "884cdd027a0a"),

@@ -1,14 +1,16 @@
 """The toolkit of `app/asgi` with all middleware, in the order of `app.main`; users in memory, no database."""
 
-from app.access import HEALTH, AccessRecord
-from app.asgi.exchange import Exchanges, Record
-from app.asgi.middleware import Errors, Limits
+from app.asgi.middleware import Errors
 from app.asgi.origins import Origins
 from app.asgi.request import Request
 from app.asgi.response import Response
 from app.asgi.routing import Route, Router
+from app.asgi.standalone import Standalone
 from app.asgi.types import ASGIApp
 from app.handlers.users import no_such_user, user_id, user_name
+from slipway.middleware.access import AccessRecord
+from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
+from slipway.middleware.guard import Guard, Record
 
 from .data import USERS, created, page
 
@@ -28,6 +30,7 @@ async def create_user(request: Request) -> Response:
     return Response.json(created(user_name(await request.json())), 201)
 
 
+HEALTH = frozenset({"/livez", "/readyz", "/healthz"})
 ROUTES = [
     Route("GET", "/api/users", list_users),
     Route("POST", "/api/users", create_user),
@@ -35,10 +38,10 @@ ROUTES = [
 ]
 
 
-def duties(app: ASGIApp, record: Record | None = None) -> Exchanges:
-    """All of the app's middleware around any ASGI app."""
-    app = Limits(app, requests=2_000, websockets=10_000, exempt=HEALTH)
-    return Exchanges(Origins(Errors(app), frozenset()), record)
+def duties(app: ASGIApp, record: Record | None = None) -> Guard:
+    """All of the app's and the server's middleware around any ASGI app."""
+    counts = Counts({REQUEST: 2_000, STREAM: 10_000, WEBSOCKET: 10_000})
+    return Guard(Standalone(Origins(Errors(app), frozenset())), counts, exempt=HEALTH, record=record)
 
 
 def router() -> ASGIApp:
@@ -47,4 +50,4 @@ def router() -> ASGIApp:
 
 routed = router()  # no middleware
 application = duties(router())
-recorded = duties(router(), AccessRecord(0))
+recorded = duties(router(), AccessRecord(0, quiet=HEALTH))

@@ -10,17 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.access import AccessRecord
-from app.asgi.exchange import Exchanges
-from app.asgi.response import Response
-from app.asgi.types import ASGIApp, Receive, Scope, Send
+from slipway.logs import writer
+from slipway.middleware.access import AccessRecord
+from slipway.middleware.counts import KINDS, Counts
+from slipway.middleware.guard import Guard
+from slipway.middleware.types import ASGIApp, Receive, Scope, Send
 from tests.driver import Conversation, http_scope, websocket_scope
 
+HEALTH = frozenset({"/livez", "/readyz", "/healthz"})
 ANYTHING = st.text(st.characters(exclude_categories=()))  # lone surrogates included
 
 
 async def greeting(scope: Scope, receive: Receive, send: Send) -> None:
-    await Response.text("Hello, World!", 202)(scope, receive, send)
+    await send({"type": "http.response.start", "status": 202, "headers": []})
+    await send({"type": "http.response.body", "body": b"Hello, World!"})
 
 
 async def accepting(scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,17 +34,22 @@ async def silent(scope: Scope, receive: Receive, send: Send) -> None:
     pass
 
 
+def recorded(app: ASGIApp, record: AccessRecord) -> Guard:
+    return Guard(app, Counts(dict.fromkeys(KINDS, 1)), record=record)
+
+
 async def records(scope: Scope, app: ASGIApp = greeting, slot: int | None = 3) -> list[dict[str, Any]]:
     """What is written about one run of an app."""
     written: list[bytes] = []
-    async with Conversation(Exchanges(app, AccessRecord(slot, written.append)), scope) as talk:
+    async with Conversation(recorded(app, AccessRecord(slot, written.append, HEALTH)), scope) as talk:
+        talk.give("http.disconnect")
         await asyncio.wait_for(talk.task, 5)
     assert all(line.endswith(b"\n") and line.count(b"\n") == 1 for line in written)
     return [json.loads(line) for line in written]
 
 
 async def test_request() -> None:
-    """A record tells who asked for what, what he got, how long it took and who answered."""
+    """A record tells who asked for what, what was answered, how long it took and who answered."""
     (record,) = await records(http_scope("POST", "/api/users?a=1", [(b"x-request-id", b"id-1")]))
 
     duration, moment = record.pop("duration_ms"), datetime.fromisoformat(record.pop("time"))
@@ -96,18 +104,63 @@ def test_any_path_is_one_line(path: str, client: str) -> None:
     assert (record["path"], record["client"]) == (f"/{path}", client)
 
 
-async def test_written_at_once() -> None:
-    """By default a record is on stdout when the request is over, whatever Python buffers."""
-    reader, writer = os.pipe()
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({"client": (None, 1)}, {"client": None}),
+        ({"client": ("127.0.0.1", "54786")}, {"client": "127.0.0.1"}),
+        ({"client": ["::1", 1]}, {"client": "::1"}),
+        ({"client": ()}, {"client": None}),
+        ({"client": (b"raw", 1)}, {"client": "b'raw'"}),
+        ({"client": 7}, {"client": 7}),
+        ({"path": None}, {"path": None}),
+        ({"path": b"/\xff"}, {"path": "b'/\\xff'"}),
+        ({"method": 'G"ET'}, {"method": 'G"ET'}),
+        ({"method": None}, {"method": None}),
+    ],
+)
+async def test_strange_scope(members: dict[str, Any], expected: dict[str, Any]) -> None:
+    """What a scope should not hold is written as it can be, in a record as all others."""
+    (record,) = await records({**http_scope("GET", "/"), **members})
+
+    assert expected.items() <= record.items()
+    assert list(record) == list((await records(http_scope("GET", "/")))[0])
+
+
+@pytest.mark.parametrize("missing", ["client", "path", "method"])
+async def test_missing_keys(missing: str) -> None:
+    """What a scope lacks is null; a scope without a method is a websocket's."""
+    scope = http_scope("GET", "/")
+    del scope[missing]
+    (record,) = await records(scope)
+
+    assert record[missing] == ("WEBSOCKET" if missing == "method" else None)
+
+
+async def test_strange_status() -> None:
+    """A status that is no number is the app's mistake, and no reason for a line that is no JSON."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": "200", "headers": []})
+
+    (record,) = await records(http_scope("GET", "/"), app)
+
+    assert record["status"] == "200"
+
+
+async def test_written_to_the_log() -> None:
+    """By default a record goes the way of all lines of the process, to stdout."""
+    reader, end = os.pipe()
     saved = os.dup(1)
-    os.dup2(writer, 1)
+    os.dup2(end, 1)
     try:
-        async with Conversation(Exchanges(greeting, AccessRecord(0)), http_scope("GET", "/")) as talk:
+        async with Conversation(recorded(greeting, AccessRecord(0)), http_scope("GET", "/")) as talk:
             await asyncio.wait_for(talk.task, 5)
+        writer.flush()
     finally:
         os.dup2(saved, 1)
         os.close(saved)
-        os.close(writer)
+        os.close(end)
     line = os.read(reader, 10_000)
     os.close(reader)
 

@@ -1,0 +1,111 @@
+"""The middleware itself: one coroutine around the app, and everything that a request needs is done in it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from slipway.middleware.access import AccessRecord
+from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
+from slipway.middleware.exchange import Exchange
+from slipway.middleware.problem import FAILED, OVERLOADED, answer
+from slipway.middleware.settings import GuardSettings
+from slipway.middleware.types import ASGIApp, Receive, Scope, Send
+
+log = logging.getLogger("slipway")
+
+KINDS = ("http", "websocket")
+UNREAD = 100  # messages that an app may have left unread; behind them it is told that the client has left
+
+Record = Callable[[Scope, Exchange], None]
+
+
+class Guard:
+    """Counts requests, gives each an id, refuses those over the limits, and answers those that the app leaves open.
+
+    `exempt` paths (health checks) always pass, or an overloaded worker would be taken for a dead one. `record` is
+    called when a request is over.
+    """
+
+    def __init__(
+        self, app: ASGIApp, counts: Counts, *, exempt: frozenset[str] = frozenset(), record: Record | None = None
+    ) -> None:
+        self.app = app
+        self.counts = counts
+        self.exempt = exempt
+        self.record = record
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (kind := scope["type"]) not in KINDS:
+            return await self._pass(scope, receive, send)
+        counts = self.counts
+        exchange = Exchange(kind, scope["headers"], send, counts)
+        state = scope["state"] if "state" in scope else scope.setdefault("state", {})
+        state["exchange"] = exchange
+        state["request_id"] = exchange.request_id
+        try:
+            if counts.open[kind] > counts.limits[kind] and scope.get("path") not in self.exempt:
+                await _refuse(scope, receive, exchange)
+            else:
+                await self.app(scope, receive, exchange.send)
+            if not exchange.status:
+                await self._answer(None, scope, receive, exchange)
+        except BaseException as error:
+            if not await self._answer(error, scope, receive, exchange):
+                raise
+        finally:
+            exchange.end()
+            if self.record is not None:
+                self.record(scope, exchange)
+
+    def _pass(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Leave the app what is no request, a lifespan with our counts."""
+        if scope["type"] == "lifespan":
+            scope.setdefault("state", {})["counts"] = self.counts
+        return self.app(scope, receive, send)
+
+    async def _answer(self, error: BaseException | None, scope: Scope, receive: Receive, exchange: Exchange) -> bool:
+        """Answer 500 for an app that has not; False if that is not possible any more."""
+        if exchange.refused:
+            return True  # the error is how its app was told
+        if error is not None and not isinstance(error, Exception):  # cancelled: the server answers
+            exchange.status = exchange.status or 500
+            return False
+        if exchange.status or (scope["type"] == "http" and await _has_left(receive)):
+            return False
+        try:
+            await answer(scope, exchange.send, 500, FAILED, exchange.request_id)
+        except OSError:  # a websocket's client has left
+            exchange.status = 0
+            return False
+        reason = "request failed" if error else "the app has returned without an answer"
+        log.error(reason, exc_info=error, extra={"request_id": exchange.request_id})
+        return True
+
+
+async def _refuse(scope: Scope, receive: Receive, exchange: Exchange) -> None:
+    if scope["type"] == "websocket":
+        await receive()  # websocket.connect
+    await answer(scope, exchange.send, 503, OVERLOADED, exchange.request_id)
+
+
+async def _has_left(receive: Receive) -> bool:
+    """Whether the client has left, as far as the server knows by now."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0):
+            for _ in range(UNREAD):
+                if (await receive())["type"].endswith(".disconnect"):
+                    return True
+    return False
+
+
+def guarded(app: ASGIApp, settings: GuardSettings, slot: int | None) -> Guard:
+    """The middleware as the settings have it, around an app."""
+    limits = {
+        REQUEST: settings.max_requests_in_flight,
+        STREAM: settings.max_streams,
+        WEBSOCKET: settings.max_websockets,
+    }
+    health = settings.health_paths
+    record = AccessRecord(slot, quiet=health) if settings.access_log else None
+    return Guard(app, Counts(limits), exempt=health, record=record)

@@ -1,0 +1,573 @@
+"""The guard around any app: ids, counts, limits, and what is answered for an app that does not answer."""
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from slipway.middleware import counts as counting
+from slipway.middleware.counts import KINDS, Counts
+from slipway.middleware.exchange import Exchange
+from slipway.middleware.guard import Guard
+from slipway.middleware.types import ASGIApp, Header, Message, Receive, Scope, Send
+from tests.driver import Conversation, http_scope, request, websocket_scope
+
+MANY = 1_000
+EVENTS = (b"content-type", b"text/event-stream")
+
+
+def guard(app: ASGIApp, record: Any = None, exempt: frozenset[str] = frozenset(), **limits: int) -> Guard:
+    """A guard with limits of the test's own: requests, streams, websockets."""
+    names = ["requests", "streams", "websockets"]
+    by_kind = {kind: limits.get(name, MANY) for kind, name in zip(KINDS, names, strict=True)}
+    return Guard(app, Counts(by_kind), exempt=exempt, record=record)
+
+
+def start(*headers: Header, status: int = 200) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+async def ok(scope: Scope, receive: Receive, send: Send) -> None:
+    await send(start())
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+def raising(error: BaseException) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        raise error
+
+    return app
+
+
+async def silent(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers nothing."""
+
+
+class Streaming:
+    """Sends a head and the first part, and the rest when it is let go."""
+
+    def __init__(self, *headers: Header) -> None:
+        self.headers = headers
+        self.go = asyncio.Event()
+        self.told: list[BaseException] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/":
+            return await ok(scope, receive, send)
+        try:
+            await send(start(*self.headers))
+            await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+            await self.go.wait()
+            await send({"type": "http.response.body", "body": b""})
+        except BaseException as error:
+            self.told.append(error)
+            raise
+
+
+class Recorder:
+    """Keeps status and bytes of each request that is over."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, int]] = []
+
+    def __call__(self, scope: Scope, exchange: Exchange) -> None:
+        self.seen.append((exchange.status, exchange.sent))
+
+
+# The id
+
+
+@pytest.mark.parametrize("given", [b"a", b"0-9.A_z", b"x" * 64, b"0" * 32])
+async def test_request_id_is_taken(given: bytes) -> None:
+    """A sane id of the caller comes back."""
+    answer = await request(guard(ok), "GET", "/", [(b"x-request-id", given)])
+
+    assert answer.header("x-request-id") == given.decode()
+
+
+@pytest.mark.parametrize(
+    "given", [b"", b"x" * 65, b"a b", b"a\n", b"\xff", b"\xe9" * 32, b'"', b"a,b", b"a" * 31 + b"\n"]
+)
+async def test_request_id_is_refused(given: bytes) -> None:
+    """Any other is replaced, since it goes into logs."""
+    made = (await request(guard(ok), "GET", "/", [(b"x-request-id", given)])).header("x-request-id")
+
+    assert made is not None
+    assert len(made) == 32
+    assert int(made, 16) >= 0
+
+
+async def test_request_id_is_made() -> None:
+    """Without one each request gets its own."""
+    app = guard(ok)
+    ids = {(await request(app, "GET", "/")).header("x-request-id") for _ in range(100)}
+
+    assert len(ids) == 100
+
+
+async def test_app_finds_the_id() -> None:
+    """The app finds the id of the answer in its state, and whether it has started to answer."""
+    seen: list[Any] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        state = scope["state"]
+        seen.extend([state["request_id"], state["exchange"].request_id, state["exchange"].status])
+        await ok(scope, receive, send)
+        seen.append(state["exchange"].status)
+
+    answer = await request(guard(app), "GET", "/")
+
+    assert seen == [answer.header("x-request-id"), answer.header("x-request-id"), 0, 200]
+
+
+@pytest.mark.parametrize("name", [b"x-request-id", b"X-Request-ID"])
+async def test_app_with_an_id_of_its_own(name: bytes) -> None:
+    """An answer has one id, that of the record."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start((name, b"own"), (b"content-length", b"0")))
+        await send({"type": "http.response.body"})
+
+    answer = await request(guard(app), "GET", "/", [(b"x-request-id", b"id-1")])
+
+    assert answer.headers == [(b"content-length", b"0"), (b"x-request-id", b"id-1")]
+
+
+async def test_message_that_is_sent_again() -> None:
+    """What an app sends is left as it is: it may be a constant."""
+    constant = start((b"content-length", b"0"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(constant)
+        await send({"type": "http.response.body"})
+
+    wrapped = guard(app)
+    ids = {(await request(wrapped, "GET", "/")).header("x-request-id") for _ in range(2)}
+
+    assert len(ids) == 2
+    assert constant == start((b"content-length", b"0"))
+
+
+@pytest.mark.parametrize(
+    "headers", [None, (), iter([(b"a", b"b")]), [[b"a", b"b"]]], ids=["None", "()", "iter", "lists"]
+)
+async def test_headers_of_any_kind(headers: Any) -> None:
+    """Headers may be any iterable of pairs, or be left out."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    answer = await request(guard(app), "GET", "/")
+
+    assert answer.header("x-request-id")
+    assert answer.header("a") == ("b" if headers else None)
+
+
+# Counts
+
+
+async def test_counts() -> None:
+    """What is open and what has been are counted, failures included."""
+    go = asyncio.Event()
+
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        await go.wait()
+        await ok(scope, receive, send)
+        raise LookupError
+
+    app = guard(waiting)
+    async with Conversation(app, http_scope("GET", "/")) as first, Conversation(app, http_scope("GET", "/")) as second:
+        await first.nothing()
+        assert (app.counts.open, app.counts.total) == ({"http": 2, "stream": 0, "websocket": 0}, 2)
+        go.set()
+        for talk in (first, second):
+            await talk.take("http.response.start")
+            await talk.take("http.response.body")
+            with pytest.raises(LookupError):
+                await talk.end()
+
+    assert (app.counts.active, app.counts.total) == (0, 2)
+
+
+async def test_lifespan_has_the_counts() -> None:
+    """The app finds its worker's counts in the state of its lifespan."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["state"]["counts"] is wrapped.counts
+        await send({"type": "lifespan.startup.complete"})
+
+    wrapped = guard(app)
+    async with Conversation(wrapped, {"type": "lifespan", "state": {}}) as talk:
+        await talk.take("lifespan.startup.complete")
+        await talk.end()
+
+
+async def test_foreign_scope_types_go_through() -> None:
+    """A scope type that is not its own is the app's."""
+
+    async def other(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "other"})
+
+    async with Conversation(guard(other), {"type": "other"}) as talk:
+        assert await talk.take() == {"type": "other"}
+        await talk.end()
+
+
+async def test_nothing_is_left_for_the_garbage_collector() -> None:
+    """A request ends without a circle of references, also where the server's `send` knows the scope."""
+    app = guard(ok, Recorder())
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.scope = http_scope("GET", "/")
+
+        async def send(self, message: Message) -> None:
+            pass
+
+    cycle = Cycle()
+    known = weakref.ref(cycle)
+    gc.disable()
+    try:
+        await app(cycle.scope, receive, cycle.send)
+        del cycle
+
+        assert known() is None
+    finally:
+        gc.enable()
+
+
+async def test_what_is_sent_too_late_is_an_error() -> None:
+    """A task that outlives its request is told what it did; nothing reaches the server."""
+    kept: list[Send] = []
+
+    async def keeping(scope: Scope, receive: Receive, send: Send) -> None:
+        kept.append(send)
+        await ok(scope, receive, send)
+
+    answer = await request(guard(keeping), "GET", "/")
+
+    assert answer.status == 200
+    with pytest.raises(RuntimeError, match=r"'http\.response\.body' is sent, but the app has returned"):
+        await kept[0]({"type": "http.response.body"})
+
+
+# Limits of requests and websockets
+
+
+class Held:
+    """Answers when it is let go."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.go.wait()
+        if scope["type"] == "websocket":
+            raise LookupError
+        await ok(scope, receive, send)
+
+
+async def test_limit_of_requests() -> None:
+    """What is over the limit is a 503 that may come back in a second; what has ended makes room."""
+    held, record = Held(), Recorder()
+    app = guard(held, record, requests=1)
+
+    async with Conversation(app, http_scope("GET", "/")) as first:
+        await first.nothing()
+        answer = await request(app, "GET", "/", [(b"x-request-id", b"id-1")])
+        assert (answer.status, answer.header("retry-after")) == (503, "1")
+        assert answer.header("content-type") == "application/problem+json"
+        assert answer.json()["request_id"] == answer.header("x-request-id") == "id-1"
+        held.go.set()
+        await first.take("http.response.start")
+        await first.take("http.response.body")
+        await first.end()
+
+    assert (await request(app, "GET", "/")).status == 200
+    assert record.seen == [(503, len(answer.body)), (200, 2), (200, 2)]
+
+
+async def test_refusal_of_head_has_no_body() -> None:
+    """HEAD is refused without a body."""
+    answer = await request(guard(ok, requests=0), "HEAD", "/")
+
+    assert (answer.status, answer.body) == (503, b"")
+
+
+@pytest.mark.parametrize("denial", [True, False])
+async def test_limit_of_websockets(denial: bool) -> None:
+    """Websockets have a limit of their own, and one that fails makes room too."""
+    held, record = Held(), Recorder()
+    app = guard(held, record, websockets=1)
+
+    async with Conversation(app, websocket_scope("/")) as first, Conversation(app, http_scope("GET", "/")) as second:
+        await first.nothing()
+        await second.nothing()
+        async with Conversation(app, websocket_scope("/", denial=denial)) as refused:
+            refused.give("websocket.connect")
+            answer = await refused.take()
+            if denial:
+                await refused.take("websocket.http.response.body")
+            await refused.end()
+        held.go.set()
+        await first.take("websocket.http.response.start")
+
+    assert answer.get("status", answer["type"]) == (503 if denial else "websocket.close")
+    assert record.seen[0][0] == (503 if denial else 403)
+    assert app.counts.active == 0
+
+
+async def test_health_checks_are_exempt() -> None:
+    """An exempt path is answered however full the worker is."""
+    app = guard(ok, exempt=frozenset({"/livez"}), requests=0)
+
+    assert (await request(app, "GET", "/livez")).status == 200
+    assert (await request(app, "GET", "/")).status == 503
+
+
+# Streams
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [b"text/event-stream", b"text/event-stream; charset=utf-8", b"Text/Event-Stream", b" text/event-stream;x"],
+)
+@pytest.mark.parametrize("name", [b"content-type", b"Content-Type"])
+async def test_event_stream_is_no_request(name: bytes, content_type: bytes) -> None:
+    """An answer that is announced as an event stream counts as a stream until it ends."""
+    app = guard(streaming := Streaming((name, content_type)), requests=1)
+    async with Conversation(app, http_scope("GET", "/events")) as talk:
+        await talk.take("http.response.start")
+        await talk.take("http.response.body")
+        assert app.counts.open == {"http": 0, "stream": 1, "websocket": 0}
+        assert (await request(app, "GET", "/")).status == 200
+        streaming.go.set()
+        await talk.take("http.response.body")
+        await talk.end()
+
+    assert app.counts.active == 0
+
+
+@pytest.mark.parametrize("content_type", [b"text/plain", b"text/event-strea", b"", b"text/html; charset=utf-8"])
+async def test_other_answers_are_requests(content_type: bytes) -> None:
+    """Any other answer is a request at first."""
+    app = guard(Streaming((b"content-type", content_type)))
+    async with Conversation(app, http_scope("GET", "/x")) as talk:
+        await talk.take("http.response.start")
+
+        assert app.counts.open == {"http": 1, "stream": 0, "websocket": 0}
+
+
+@pytest.mark.parametrize("content_type", [b"application/x-ndjson", b"multipart/x-mixed-replace", b"application/json"])
+async def test_what_lasts_is_a_stream(content_type: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its type, what is still sent in parts after a while is a stream, silent or not, until it ends."""
+    app = guard(streaming := Streaming((b"content-type", content_type)))
+    async with Conversation(app, http_scope("GET", "/x")) as talk:
+        await talk.take("http.response.start")
+        await talk.take("http.response.body")
+        app.counts.find_streams()
+        assert app.counts.open == {"http": 1, "stream": 0, "websocket": 0}
+        monkeypatch.setattr(counting, "STREAM_SECONDS", -1.0)
+        app.counts.find_streams()
+        app.counts.find_streams()
+        assert app.counts.open == {"http": 0, "stream": 1, "websocket": 0}
+        streaming.go.set()
+        await talk.take("http.response.body")
+        await talk.end()
+
+    assert app.counts.active == 0
+    assert not app.counts.sending
+
+
+async def test_no_room_for_what_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no room among the streams it stays a request, so that both limits hold."""
+    monkeypatch.setattr(counting, "STREAM_SECONDS", -1.0)
+    app = guard(Streaming(), streams=0)
+    async with Conversation(app, http_scope("GET", "/x")) as talk:
+        await talk.take("http.response.start")
+        await talk.take("http.response.body")
+        app.counts.find_streams()
+
+        assert app.counts.open == {"http": 1, "stream": 0, "websocket": 0}
+
+    assert not app.counts.sending
+
+
+async def test_stream_too_many() -> None:
+    """One stream too many is a 503 before anything of it is sent, its app is told, and requests go on."""
+    record = Recorder()
+    app = guard(streaming := Streaming(EVENTS), record, streams=1)
+    async with Conversation(app, http_scope("GET", "/events")) as first:
+        await first.take("http.response.start")
+        await first.take("http.response.body")
+        refused = await request(app, "GET", "/events", [(b"x-request-id", b"id-2")])
+        served = await request(app, "GET", "/")
+        streaming.go.set()
+        await first.take("http.response.body")
+        await first.end()
+
+    assert (refused.status, refused.header("retry-after")) == (503, "1")
+    assert refused.json()["request_id"] == refused.header("x-request-id") == "id-2"
+    assert served.status == 200
+    assert [isinstance(error, OSError) for error in streaming.told] == [True]
+    assert record.seen[0] == (503, len(refused.body))
+    assert (app.counts.active, app.counts.total) == (0, 3)
+
+
+async def test_app_that_does_not_give_up() -> None:
+    """An app that takes its refusal for an error of the stream and answers it gets no further."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in (start(EVENTS), start(status=500), {"type": "http.response.body"}):
+            try:
+                await send(message)
+            except Exception:
+                continue
+
+    answer = await request(guard(app, streams=0), "GET", "/events")
+
+    assert answer.status == 503
+
+
+# Apps that do not answer
+
+
+async def answered(
+    app: ASGIApp, scope: Scope, *given: Mapping[str, Any]
+) -> tuple[list[Message], list[tuple[int, int]]]:
+    """What reaches the server, and the record."""
+    record = Recorder()
+    messages: list[Message] = []
+    async with Conversation(guard(app, record), scope) as talk:
+        for message in given:
+            talk.give(message["type"], **{key: value for key, value in message.items() if key != "type"})
+        while not talk.task.done() or not talk._from_app.empty():
+            try:
+                messages.append(await talk.take())
+            except AssertionError:
+                break
+    return messages, record.seen
+
+
+BODY = {"type": "http.request", "body": b"", "more_body": False}
+
+
+@pytest.mark.parametrize("app", [silent, raising(LookupError("secret"))], ids=["returns", "raises"])
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_app_without_an_answer(app: ASGIApp, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An app that returns or raises before it has answered is a 500 with the id under which the log has the reason."""
+    scope = http_scope("GET", "/") if kind == "http" else websocket_scope("/")
+    messages, recorded = await answered(app, scope, BODY if kind == "http" else {"type": "websocket.connect"})
+    head, body = messages
+
+    assert head["status"] == recorded[0][0] == 500
+    assert b"secret" not in body["body"]
+    assert dict(head["headers"])[b"x-request-id"].decode() == caplog.records[0].__dict__["request_id"]
+
+
+@pytest.mark.parametrize("given", [[{"type": "http.disconnect"}], [BODY, {"type": "http.disconnect"}]])
+async def test_client_that_left(given: list[Message], caplog: pytest.LogCaptureFixture) -> None:
+    """A client that left before the answer is sent none, and its app's silence is no error."""
+    messages, recorded = await answered(silent, http_scope("GET", "/"), *given)
+
+    assert (messages, recorded) == ([], [(0, 0)])
+    assert caplog.records == []
+
+
+async def test_websocket_whose_client_left(caplog: pytest.LogCaptureFixture) -> None:
+    """The same for a websocket, whose server says so when something is sent."""
+    record = Recorder()
+    async with Conversation(guard(silent, record), websocket_scope("/")) as talk:
+        talk.send_error = OSError("gone")
+        await talk.end()
+
+    assert record.seen == [(0, 0)]
+    assert caplog.records == []
+
+
+async def test_error_after_the_start() -> None:
+    """Once the response has started an error is the server's, which cuts the connection."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        raise LookupError("late")
+
+    record = Recorder()
+    async with Conversation(guard(app, record), http_scope("GET", "/")) as talk:
+        await talk.take("http.response.start")
+        with pytest.raises(LookupError, match="late"):
+            await talk.end()
+
+    assert record.seen == [(200, 0)]
+
+
+async def test_second_start() -> None:
+    """A second start is the server's to refuse; the record has the first, and the counts are right."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(EVENTS))
+        await send(start(EVENTS, status=404))
+
+    wrapped = guard(app, record := Recorder())
+    async with Conversation(wrapped, http_scope("GET", "/")) as talk:
+        await talk.take("http.response.start")
+        await talk.take("http.response.start")
+        await talk.end()
+
+    assert record.seen == [(200, 0)]
+    assert wrapped.counts.open == dict.fromkeys(KINDS, 0)
+
+
+async def test_cancelled() -> None:
+    """A request that is cancelled is recorded as the 500 that the server answers, and stays cancelled."""
+    record = Recorder()
+    async with Conversation(guard(Held(), record), http_scope("GET", "/")) as talk:
+        await talk.nothing()
+        talk.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await talk.end()
+
+    assert record.seen == [(500, 0)]
+
+
+# Websockets
+
+
+@pytest.mark.parametrize(
+    ("messages", "status"),
+    [
+        ([{"type": "websocket.accept"}, {"type": "websocket.close"}], 101),
+        ([{"type": "websocket.close"}], 403),
+        ([{"type": "websocket.http.response.start", "status": 404, "headers": []}], 404),
+    ],
+    ids=["accepted", "closed", "denied"],
+)
+async def test_record_of_a_websocket(messages: list[Message], status: int) -> None:
+    """A websocket is recorded as accepted (101), or with the answer to its handshake."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in messages:
+            await send(message)
+
+    sent, recorded = await answered(app, websocket_scope("/"), {"type": "websocket.connect"})
+
+    assert [status for status, _ in recorded] == [status]
+    assert ("headers" in sent[0]) is (status != 403)
+    if status != 403:
+        assert b"x-request-id" in dict(sent[0]["headers"])
+
+
+async def test_scope_without_a_state() -> None:
+    """A server without lifespan gives no state; there is one all the same."""
+    scope = http_scope("GET", "/")
+    del scope["state"]
+    messages, _ = await answered(ok, scope)
+
+    assert b"x-request-id" in dict(messages[0]["headers"])

@@ -1,0 +1,53 @@
+"""The settings of the middleware: what they are by default, and what is said of a wrong one."""
+
+import pytest
+
+from slipway.environment import SettingError
+from slipway.middleware.settings import GuardSettings
+
+
+def test_defaults() -> None:
+    """Nothing has to be set."""
+    settings = GuardSettings.from_environment({})
+
+    assert (settings.max_requests_in_flight, settings.max_streams, settings.max_websockets) == (2_000, 10_000, 10_000)
+    assert settings.access_log
+    assert settings.health_paths == {"/livez", "/readyz", "/healthz"}
+
+
+def test_empty_is_not_set() -> None:
+    """An empty variable is as none, as compose files make them."""
+    names = ["MAX_REQUESTS_IN_FLIGHT", "MAX_STREAMS", "MAX_WEBSOCKETS", "ACCESS_LOG", "READY_PATH"]
+
+    assert GuardSettings.from_environment(dict.fromkeys(names, " ")) == GuardSettings.from_environment({})
+
+
+def test_values() -> None:
+    """Values are read as what they are; a ready path of one's own is a health path besides the usual ones."""
+    settings = GuardSettings.from_environment({"MAX_STREAMS": "3", "ACCESS_LOG": "no", "READY_PATH": "/ping"})
+
+    assert (settings.max_streams, settings.access_log) == (3, False)
+    assert settings.health_paths == {"/livez", "/readyz", "/healthz", "/ping"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("MAX_REQUESTS_IN_FLIGHT", "-1", "a whole number from 1 to 1000000"),
+        ("MAX_STREAMS", "0", "a whole number from 1 to 1000000"),
+        ("MAX_WEBSOCKETS", "many", "a whole number from 1 to 1000000"),
+        ("ACCESS_LOG", "maybe", "1 or 0"),
+        ("READY_PATH", "readyz", "a path like /readyz"),
+        ("READY_PATH", "/a b", "a path like /readyz"),
+        ("READY_PATH", "/a?b", "a path like /readyz"),
+        ("READY_PATH", "/ä", "a path like /readyz"),
+    ],
+)
+def test_wrong_value(name: str, value: str, allowed: str) -> None:
+    """A wrong value ends the start with one line: the variable, the value and what is allowed."""
+    with pytest.raises(SettingError) as caught:
+        GuardSettings.from_environment({name: value})
+
+    line = str(caught.value)
+    assert line.startswith(f"{name}={value!r} is not allowed: ")
+    assert allowed in line
