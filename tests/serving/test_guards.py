@@ -100,16 +100,16 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
         {"config", "server_state", "servers", "lifespan", "started", "should_exit"},
     ),
     (uvicorn.server.ServerState, {"total_requests", "connections", "tasks", "default_headers"}),
-    (LifespanOn, {"config", "state", "error_occurred", "should_exit"}),
-    (HttpToolsProtocol, {"cycle", "transport", "connections"}),
+    (LifespanOn, {"config", "state", "error_occurred", "shutdown_failed", "should_exit"}),
+    (HttpToolsProtocol, {"cycle", "transport", "connections", "pipeline"}),
     (
         RequestResponseCycle,
         {
             "keep_alive", "response_started", "response_complete", "default_headers", "transport", "scope",
-            "waiting_for_100_continue",
+            "waiting_for_100_continue", "more_body", "disconnected", "message_event",
         },
     ),
-    (WebSocketsSansIOProtocol, {"handshake_complete", "transport", "connections"}),
+    (WebSocketsSansIOProtocol, {"handshake_complete", "handshake_initiated", "transport", "connections"}),
 ]  # fmt: skip
 
 
