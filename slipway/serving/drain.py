@@ -13,6 +13,7 @@ import logging
 import select
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -62,7 +63,7 @@ class Draining(uvicorn.Server):
         for step in steps:
             with self._faults(f"Drain, {step.__name__.strip('_').replace('_', ' ')}"):
                 await step()
-        self.unclean += [f"{kind} ({count} times)" for kind, count in self._faults.counts.items()]
+        self.unclean += [f"{count} x {kind}" for kind, count in self._faults.counts.items()]
 
     async def _announce(self) -> None:
         """Tell the app, and say `connection: close` in every response, so that the proxy sends nothing more.
@@ -71,8 +72,7 @@ class Draining(uvicorn.Server):
         """
         state = self.server_state
         state.default_headers = [*state.default_headers, (b"connection", b"close")]
-        for connection in self._open():
-            endings.say_close(connection)
+        self._each(endings.say_close)
         self.lifespan.state["draining"].set()
 
     async def _stop_accepting(self) -> None:
@@ -97,15 +97,12 @@ class Draining(uvicorn.Server):
 
     def _all_closed(self) -> bool:
         idle_stays = not self.quick and asyncio.get_running_loop().time() < self._began + self._drain
-        for connection in self._open():
-            if endings.is_over(connection, idle_stays=idle_stays):
-                self._end(connection, endings.close)
+        self._each(partial(endings.close_if_over, idle_stays=idle_stays))
         return self._all_done()
 
     async def _release(self) -> None:
         """End the connections whose handlers wait for the client, so that these end by themselves."""
-        for connection in list(self.server_state.connections):
-            self._end(connection, endings.release)
+        self._each(endings.release)
         await self._until(self._all_done, self._graceful, QUICK_SECONDS)
 
     async def _cancel(self) -> None:
@@ -113,14 +110,13 @@ class Draining(uvicorn.Server):
         tasks = list(self.server_state.tasks)
         if tasks:
             seconds = asyncio.get_running_loop().time() - self._began
-            self.unclean.append(f"{len(tasks)} handlers cancelled after {seconds:.1f} s")
+            self.unclean.append(f"handlers cancelled after {seconds:.1f} s: {len(tasks)}")
             log.error("Cancelling what is still open after %.1f s", seconds, extra={"tasks": len(tasks)})
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        await asyncio.sleep(0)
+        self._each(endings.cut)
+        await asyncio.sleep(0)  # until the handlers' connections know
 
     async def end_lifespan(self) -> None:
         """Run lifespan.shutdown, in bounded time."""
@@ -135,17 +131,15 @@ class Draining(uvicorn.Server):
         if lifespan.shutdown_failed or (lifespan.error_occurred and self.config.lifespan == "on"):
             self.unclean.append("lifespan.shutdown failed")
 
-    def _end(self, connection: Any, how: Callable[[Any], None]) -> None:
-        """A connection that can't be ended as it should is cut; the others are none of its business."""
-        try:
-            how(connection)
-        except Exception as error:
-            self._faults.failed("The end of a connection", error)
-            connection.transport.abort()
-
-    def _open(self) -> list[Any]:
-        """All connections that are not being closed; the second shutdown of a websocket would raise."""
-        return [each for each in self.server_state.connections if not each.transport.is_closing()]
+    def _each(self, step: Callable[[Any], None]) -> None:
+        """Take a step with each connection; one that raises is cut, and keeps nothing from the others."""
+        for connection in list(self.server_state.connections):
+            try:
+                step(connection)
+            except Exception as error:
+                self._faults.failed("The end of a connection", error)
+                with self._faults("Cutting a connection"):
+                    endings.cut(connection)
 
     def _all_done(self) -> bool:
         return not self.server_state.connections and not self.server_state.tasks

@@ -25,15 +25,20 @@ def say_close(connection: Any) -> None:
         cycle.keep_alive = False
 
 
-def is_over(connection: Any, *, idle_stays: bool) -> bool:
-    """Whether an open connection can be closed now; those that idle may have a request on its way."""
+def close_if_over(connection: Any, *, idle_stays: bool) -> None:
+    """Close a connection that has nothing under way; one that idles may have a request on its way."""
+    if connection.transport.is_closing():  # the second shutdown of a websocket would raise
+        return
     if hasattr(connection, "handshake_complete"):
-        return connection.handshake_complete or not connection.handshake_initiated
-    return _is_idle(connection) and not idle_stays and not _has_arrived(connection)
+        is_over = connection.handshake_complete or not connection.handshake_initiated
+    else:
+        is_over = _is_idle(connection) and not idle_stays and not _has_arrived(connection)
+    if is_over:
+        _close(connection)
 
 
-def close(connection: Any) -> None:
-    """Close a connection that is over. A client that still sends reads the answer that it has got, not a reset."""
+def _close(connection: Any) -> None:
+    """A client that still sends reads the answer that it has got, not a reset."""
     if _is_sending(connection) and connection.transport.can_write_eof():
         connection.transport.write_eof()  # what arrives is discarded until the client closes, or `release` does
     else:
@@ -51,6 +56,11 @@ def release(connection: Any) -> None:
         transport.close()
     elif connection.cycle.more_body and not connection.pipeline:
         _give_up(connection)
+
+
+def cut(connection: Any) -> None:
+    """Close a connection at once, whatever is still to be sent."""
+    connection.transport.abort()
 
 
 def _give_up(connection: Any) -> None:

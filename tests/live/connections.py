@@ -49,6 +49,8 @@ class Kind:
 H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
 CHUNKED = "Transfer-Encoding: chunked"
 
+MESSAGES = (b"\x82\xfe\x04\x00\0\0\0\0" + b"." * 1024) * 100  # binary, masked with zeros: RFC 6455 section 5.2
+
 KINDS = [
     Kind("just accepted"),
     Kind("an empty line", b"\r\n"),
@@ -82,6 +84,8 @@ KINDS = [
     Kind("websocket mid-frame", handshake("/") + b"\x81\xff\0", b"\r\n\r\n", GONE_1012),
     Kind("websocket mid-fragment", handshake("/") + b"\x01\x81\0\0\0\0a", b"\r\n\r\n", GONE_1012),
     Kind("websocket not reading", handshake("/flood"), b"\r\n\r\n", None),
+    Kind("websocket not read", handshake("/deaf") + MESSAGES[:1032], b"\r\n\r\n", GONE_1012),
+    Kind("websocket sending", handshake("/deaf") + MESSAGES, b"\r\n\r\n", GONE_1012),
     Kind("websocket that does not answer a close", handshake("/closes"), b"\x88\x02\x0f\xa0"),
     Kind("handshake under way", handshake("/slow"), end=rb"HTTP/1\.1 101 .*" + GONE_1012, under_way=1),
     Kind("handshake undecided", handshake("/undecided"), end=rb"HTTP/1\.1 50[03] .*", under_way=1),

@@ -101,6 +101,8 @@ async def websocket(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.accept"})
     if path == "/closes":
         await send({"type": "websocket.close", "code": 4000})
+    if path == "/deaf":
+        await last(scope)
     while path == "/flood":
         await send({"type": "websocket.send", "bytes": b"." * (1 << 16)})
     while (await receive())["type"] != "websocket.disconnect":
