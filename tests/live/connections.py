@@ -15,6 +15,7 @@ from tests.harness.client import Address, Connection, request
 from tests.harness.processes import POLL_SECONDS
 
 SECONDS = 10.0  # for a server to close a connection when it ends
+DRIP_SECONDS = 0.05
 READ_BYTES = 1 << 12  # a reader takes twice this from the system before it is read from
 
 OK = rb"HTTP/1\.1 200 .*"
@@ -43,6 +44,7 @@ class Kind:
     sends: bytes = b""
     first: bytes = b""  # read up to this before it is held
     end: bytes | None = b""  # a pattern of what comes then; None where it may be cut, with anything before
+    drips: bytes = b""  # sent again and again
     under_way: int = 0  # requests and handshakes that the worker has because of it
 
 
@@ -57,12 +59,15 @@ KINDS = [
     Kind("idle", get("/plaintext"), b"World!"),
     Kind("half a head", b"GET /plaintext HTTP/1.1\r\nHost: loc"),
     Kind("half a second head", get("/plaintext") + b"GET /pl", b"World!"),
+    Kind("a head in drips", b"GET /plaintext HTTP/1.1\r\nX: ", drips=b"x"),
+    Kind("a body in drips", post("/echo", "Content-Length: 999999"), end=TIMED_OUT, drips=b"x", under_way=1),
+    Kind("a body unread, in drips", post("/nothing", "Content-Length: 999999"), b"refused", drips=b"x"),
     Kind("half a body", post("/echo", "Content-Length: 1000") + b"half", end=TIMED_OUT, under_way=1),
     Kind("no body yet", post("/echo", "Content-Length: 1000"), end=TIMED_OUT, under_way=1),
     Kind("half a chunk", post("/echo", CHUNKED) + b"10\r\nhalf", end=TIMED_OUT, under_way=1),
     Kind("chunks without an end", post("/echo", CHUNKED) + b"4\r\nhalf\r\n", end=TIMED_OUT, under_way=1),
     Kind("body unread", post("/nothing", "Content-Length: 100000") + b"." * 1000, b"refused"),
-    Kind("large body unread", post("/nothing", "Content-Length: 3000000") + b"." * 3_000_000, b"refused", None),
+    Kind("large body unread", post("/nothing", "Content-Length: 3000000") + b"." * 3_000_000, b"refused"),
     Kind("slow request", get("/slow"), end=OK, under_way=1),
     Kind("pipelined", get("/slow") + get("/plaintext"), end=OK + rb"at last" + OK + rb"World!", under_way=1),
     Kind("pipelined, half of the next", get("/slow") + b"GET /pl", end=OK + rb"at last", under_way=1),
@@ -86,6 +91,7 @@ KINDS = [
     Kind("websocket not reading", handshake("/flood"), b"\r\n\r\n", None),
     Kind("websocket not read", handshake("/deaf") + MESSAGES[:1032], b"\r\n\r\n", GONE_1012),
     Kind("websocket sending", handshake("/deaf") + MESSAGES, b"\r\n\r\n", GONE_1012),
+    Kind("websocket in drips", handshake("/") + MESSAGES, b"\r\n\r\n", GONE_1012, drips=MESSAGES[:1032]),
     Kind("websocket that does not answer a close", handshake("/closes"), b"\x88\x02\x0f\xa0"),
     Kind("handshake under way", handshake("/slow"), end=rb"HTTP/1\.1 101 .*" + GONE_1012, under_way=1),
     Kind("handshake undecided", handshake("/undecided"), end=rb"HTTP/1\.1 50[03] .*", under_way=1),
@@ -102,6 +108,8 @@ class Held:
     def __init__(self, kind: Kind, connection: Connection) -> None:
         self.kind = kind
         self._connection = connection
+        self._dripping: asyncio.Task[None] | None = None
+        self._rest: asyncio.Task[bytes] | None = None
 
     @classmethod
     async def open(cls, kind: Kind, address: Address) -> "Held":
@@ -115,28 +123,45 @@ class Held:
         if self.kind.first:
             async with asyncio.timeout(seconds):
                 await self._connection.reader.readuntil(self.kind.first)
-
-    async def close(self) -> None:
-        """Cut the connection, whatever has not been sent or read."""
-        self._connection.writer.transport.abort()
-        await self._connection.close()
+        if self.kind.drips:
+            self._dripping = asyncio.create_task(self._drip())
+            self._rest = asyncio.create_task(self._read())  # at once: a client that sends on after it is reset
 
     async def end(self) -> str:
         """Read what comes until the server closes; empty if it is what this kind must get."""
         came = b""
         try:
             async with asyncio.timeout(SECONDS):
-                while data := await self._connection.reader.read(1 << 16):
-                    came += data if len(came) < 1 << 16 else b""
+                came = await (self._rest or self._read())
         except TimeoutError:
             return f"{self.kind.name}: still open"
         except OSError as error:
             if self.kind.end is not None:
-                return f"{self.kind.name}: {error!r} after {came[:200]!r}"
+                return f"{self.kind.name}: {error!r}"
         finally:
             await self.close()
         well = self.kind.end is None or re.fullmatch(self.kind.end, came, re.DOTALL)
         return "" if well else f"{self.kind.name}: {came[:200]!r}"
+
+    async def close(self) -> None:
+        """Cut the connection, whatever has not been sent or read."""
+        for task in filter(None, (self._dripping, self._rest)):
+            task.cancel()
+        self._connection.writer.transport.abort()
+        await self._connection.close()
+
+    async def _read(self) -> bytes:
+        came = b""
+        while data := await self._connection.reader.read(1 << 16):
+            came += data if len(came) < 1 << 16 else b""
+        if self._dripping is not None:
+            self._dripping.cancel()
+        return came
+
+    async def _drip(self) -> None:
+        while not self._connection.writer.is_closing():
+            self._connection.writer.write(self.kind.drips)
+            await asyncio.sleep(DRIP_SECONDS)
 
 
 async def _open(address: Address) -> Connection:

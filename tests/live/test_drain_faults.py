@@ -82,6 +82,19 @@ async def test_worker_out_of_descriptors(site: Site) -> None:
         await _ends_well(server)
 
 
+async def test_reload_of_a_worker_out_of_descriptors(site: Site) -> None:
+    """What waits for a worker without a free descriptor is answered by its successor."""
+    with serving(site.name, workers=1, **site.options) as server:
+        _limit_descriptors(server.pids()[0], 0)
+        await until(lambda: server.logged("Accepting clients failed"), 10)
+        async with await Connection.open(server.address()) as waits:
+            waits.send("GET", "/")
+            code, output = await server.reload()
+
+            assert (code, (await waits.head())[0]) == (0, 200), output
+        await _ends_well(server, shutdowns=2)
+
+
 def _limit_descriptors(pid: int, free: int) -> None:
     """Leave a process so many descriptors above the highest that it has."""
     highest = max(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
