@@ -21,6 +21,7 @@ from slipway.serving.http import Http
 from slipway.serving.room import Room
 from slipway.serving.server import Lifespan, Server, duplicate
 from slipway.serving.slots import Loans
+from slipway.serving.websocket import WebSocket
 
 BEAT_SECONDS = 0.5
 ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone has so long, since nobody would kill it
@@ -34,7 +35,7 @@ class Worker(UvicornWorker):
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 (the base class has it so)
         "loop": "uvloop",
         "http": Http,
-        "ws": "websockets-sansio",
+        "ws": WebSocket,
         "server_header": False,
         # Bytes; the default of 16 MiB times all connections is more than the machine has. The app's own limit (64 KiB)
         # is well below: what breaks this one is cut off with data unread, and the client sees 1006 instead of 1009.
