@@ -61,9 +61,15 @@ class Draining(uvicorn.Server):
             self.end_lifespan,
         ]
         for step in steps:
-            with self._faults(f"Drain, {step.__name__.strip('_').replace('_', ' ')}"):
-                await step()
+            await self._take(step.__name__.strip("_").replace("_", " "), step)
         self.unclean += [f"{count} x {kind}" for kind, count in self._faults.counts.items()]
+
+    async def _take(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with self._faults(f"Drain, {name}"):
+                await step()
+        except asyncio.CancelledError:  # by an app that cancels all tasks of the loop at its end
+            self.unclean.append(f"Drain, {name}: cancelled")
 
     async def _announce(self) -> None:
         """Tell the app, and say `connection: close` in every response, so that the proxy sends nothing more.
@@ -79,6 +85,14 @@ class Draining(uvicorn.Server):
         """Close the listeners when their queues are empty: clients in the backlog have completed their connect."""
         with self._faults("Closing the inherited listeners"):
             self._on_drain()
+        with self._faults("Emptying the listeners' queues"):
+            await self._empty_queues()
+        for server in self.servers:
+            with self._faults("Closing a listener"):
+                server.close()
+        await asyncio.sleep(POLL_SECONDS)  # until the last one is known to us
+
+    async def _empty_queues(self) -> None:
         queues = select.poll()
         for server in self.servers:
             for listener in server.sockets:
@@ -87,9 +101,6 @@ class Draining(uvicorn.Server):
         end = loop.time() + QUEUE_SECONDS
         while queues.poll(0) and loop.time() < end:  # noqa: ASYNC110 (a queue tells nobody that it is empty)
             await asyncio.sleep(0)  # one turn of the loop accepts one connection
-        for server in self.servers:
-            server.close()
-        await asyncio.sleep(POLL_SECONDS)  # until the last one is known to us
 
     async def _let_end(self) -> None:
         """Wait for requests and handshakes under way; close websockets as they are found, idle ones after a while."""
@@ -115,8 +126,9 @@ class Draining(uvicorn.Server):
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)  # until their last words are written
         self._each(endings.cut)
-        await asyncio.sleep(0)  # until the handlers' connections know
+        await asyncio.sleep(0)  # until the connections know
 
     async def end_lifespan(self) -> None:
         """Run lifespan.shutdown, in bounded time."""

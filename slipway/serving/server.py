@@ -79,6 +79,13 @@ class Server(Draining):
         self.quick = self.quick or quick
         self.should_exit = True
 
+    async def main_loop(self) -> None:
+        """Wait until told to stop. An app that cancels all tasks of the loop does not get around the drain."""
+        try:
+            await super().main_loop()
+        except asyncio.CancelledError:
+            self.unclean.append("the server's task was cancelled")
+
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second. Without descriptors or memory a tick fails; the worker serves what it has, and drains."""
         with self._ticks("A look around"):

@@ -33,6 +33,14 @@ KINDS = {
         source().replace(SHUTDOWN, f"{SHUTDOWN}; await __import__('asyncio').sleep(3600)"),
         "lifespan.shutdown did not end",
     ),
+    "app that cancels all tasks": (
+        source().replace(
+            SHUTDOWN,
+            f"{SHUTDOWN}; import asyncio; "
+            "[task.cancel() for task in asyncio.all_tasks() if task is not asyncio.current_task()]",
+        ),
+        "Drain, end lifespan: cancelled",
+    ),
     "draining gone": (
         source(startup="del scope['state']['draining']"),
         "1 x Drain, announce: KeyError",
@@ -59,6 +67,8 @@ async def test_reason(site: Site, kind: str) -> None:
                 assert [(await connection.head())[0] for connection in (one, two)] == [200, 200]
             server.signal(signal.SIGTERM)
             exit_code = await server.exit_code(5)
+            if HANGS in code:
+                assert [(await connection.head())[0] for connection in (one, two)] == [500, 500]
 
         ((found),) = END.findall(server.log())
         assert re.fullmatch(reason, found), found
@@ -66,6 +76,16 @@ async def test_reason(site: Site, kind: str) -> None:
         assert server.log().splitlines().count("shutdown has run") == 1
         assert not server.logged("CancelledError")
         assert not server.logged("killed")
+
+
+async def test_cancelled_server_drains(site: Site) -> None:
+    """An app that cancels every task of the loop while it serves gets its end all the same."""
+    cancels = "[task.cancel() for task in asyncio.all_tasks() if task is not asyncio.current_task()]"
+    site.write(source(body=f"import asyncio; scope['path'] == '/cancel' and {cancels}"))
+    with serving(site.name, workers=1, **site.options) as server:
+        async with await Connection.open(server.address()) as connection:
+            assert (await connection.request("GET", "/cancel")).status == 200
+        await until(lambda: server.logged("The worker did not end cleanly: the server's task was cancelled"), 5)
 
 
 async def test_clean_end_leaves_no_reason(site: Site) -> None:
