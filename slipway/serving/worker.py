@@ -1,6 +1,7 @@
 """gunicorn's worker that runs our server. Takes the place of uvicorn.workers.UvicornWorker."""
 
 import asyncio
+import errno
 import logging
 import os
 import resource
@@ -14,9 +15,12 @@ from uvicorn.workers import UvicornWorker
 
 from slipway.logs import stacks, writer
 from slipway.middleware.counts import Counts
+from slipway.serving import notes
 from slipway.serving.config import Settings
+from slipway.serving.faults import Faults, describe
 from slipway.serving.guard import put_guard
 from slipway.serving.http import Http
+from slipway.serving.room import Room
 from slipway.serving.server import Lifespan, Server, duplicate
 from slipway.serving.slots import Loans
 from slipway.serving.table import Row
@@ -47,7 +51,7 @@ class Worker(UvicornWorker):
     # Set by the arbiter before the fork.
     loans: Loans | None = None
     listeners: list[socket.socket]
-    note: IO[bytes]
+    note: IO[bytes]  # read by the arbiter: "replace me", and at the end why it was not a clean one
     slot: int | None
     row: Row
     stacks: IO[bytes] | None = None
@@ -60,15 +64,25 @@ class Worker(UvicornWorker):
         stacks.enable(self.stacks)
 
     def run(self) -> None:
-        failure = FirstError()
+        failure = notes.FirstError()
         loggers = [logging.getLogger(name) for name in ("uvicorn.error", "gunicorn.error")]
         for logger in loggers:
             logger.addHandler(failure)
         try:
             super().run()
+        except Exception as error:
+            if self.is_ready:
+                self._leave_reason(describe(error))
+            raise
         finally:
             if not self.is_ready:
                 self.note.write(failure.text.encode())
+
+    def _leave_reason(self, reason: str) -> None:
+        """Log in one line why this was no clean end, and leave it to the arbiter, in place of an earlier note."""
+        self.log.error("The worker did not end cleanly: %s", reason)
+        with self._faults("Writing the note"):
+            notes.leave(self.note, reason)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
@@ -85,11 +99,15 @@ class Worker(UvicornWorker):
             on_ready=self._ready,
             on_drain=self._close_listeners,
         )
+        self._faults = Faults()
+        self._room = Room()
         self._lent: dict[int, asyncio.Server] = {}
         self._asked = False
         beating = asyncio.create_task(self._beat())
         try:
             await self.server.serve(sockets=[duplicate(listener) for listener in self.sockets])
+            if self.server.unclean:
+                self._leave_reason("; ".join(self.server.unclean))
         finally:
             beating.cancel()
 
@@ -102,10 +120,11 @@ class Worker(UvicornWorker):
     async def _beat(self) -> None:
         """Tell the arbiter that the loop turns, from the end of startup to that of the drain; see that it lives."""
         while os.getppid() == self.ppid:
-            if self.is_ready:
-                self.notify()
-                self.counts.find_streams()
-                self.row.write(self.pid, self.slot, self.counts)
+            with self._faults("The heartbeat"):
+                if self.is_ready:
+                    self.notify()
+                    self.counts.find_streams()
+                    self.row.write(self.pid, self.slot, self.counts)
             await asyncio.sleep(BEAT_SECONDS)
         self.log.error("The arbiter is gone; stopping")
         self.server.stop(quick=True)
@@ -114,18 +133,35 @@ class Worker(UvicornWorker):
         end.start()
 
     async def _look_around(self) -> None:
-        """Ten times a second: is it time to be replaced, is a slot lent to us?"""
-        if not self._asked and self._is_spent():
+        """Ten times a second: is it time to be replaced, is there room for clients, is a slot lent to us?"""
+        if not self._asked:
+            with self._faults("Looking whether to be replaced"):
+                self._ask_if_spent()
+        with self._faults("Accepting clients"):
+            await self._accept_while_there_is_room()
+
+    def _ask_if_spent(self) -> None:
+        if self._is_spent():
+            self.note.write(notes.REPLACE_ME)  # and serve on, until the arbiter says that another has taken the place
             self._asked = True
-            self.note.write(b"replace me")  # and serve on, until the arbiter says that another has taken the place
             os.kill(self.ppid, signal.SIGCHLD)  # wakes it
+
+    async def _accept_while_there_is_room(self) -> None:
+        was_short = self._room.is_short
+        if self._room.look(self.tmp.fileno(), len(self.server.server_state.connections)):
+            self.server.stop_listening()  # clients wait in the queue
+            self._lent.clear()
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        if was_short:
+            await self.server.listen_again(self.sockets)
         if self.loans is not None:
             await self._serve_lent(set(self.loans.of(os.getpid())))
 
     def _close_listeners(self) -> None:
         """What came with the fork; while any worker has it, a client of an arbiter that is gone would wait in vain."""
         for listener in self.listeners:
-            listener.close()
+            with self._faults("Closing a listener"):
+                listener.close()
 
     def _is_spent(self) -> bool:
         most = self.settings.max_worker_memory
@@ -137,20 +173,9 @@ class Worker(UvicornWorker):
             self.server.servers.remove(server)
             server.close()
         for slot in wanted - self._lent.keys():
-            self._lent[slot] = await self.server.listen(self.listeners[slot])
-            self.server.servers.append(self._lent[slot])
-
-
-class FirstError(logging.Handler):
-    """Keeps the first error of a startup; the arbiter passes it on to whoever asked for a reload."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.text = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info and record.exc_info[1]
-        self.text = self.text or (f"{type(error).__name__}: {error}" if error else record.getMessage())
+            with self._faults("Serving a slot on loan"):  # tried again at the next look
+                self._lent[slot] = await self.server.listen(self.listeners[slot])
+                self.server.servers.append(self._lent[slot])
 
 
 def _exit() -> None:

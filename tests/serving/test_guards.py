@@ -24,7 +24,7 @@ from uvicorn.lifespan.on import LifespanOn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.flow_control import service_unavailable
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets import websockets_sansio_impl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import Protocol
@@ -75,6 +75,7 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (uvicorn.Server.serve, "(self, sockets: 'list[socket.socket] | None' = None) -> 'None'"),
     (uvicorn.Server.startup, "(self, sockets: 'list[socket.socket] | None' = None) -> 'None'"),
     (uvicorn.Server.shutdown, "(self, sockets: 'list[socket.socket] | None' = None) -> 'None'"),
+    (uvicorn.Server.main_loop, "(self) -> 'None'"),
     (uvicorn.Server.on_tick, "(self, counter: 'int') -> 'bool'"),
     (uvicorn.Server.capture_signals, "(self) -> 'Generator[None, None, None]'"),
     (LifespanOn.__init__, "(self, config: 'Config') -> 'None'"),
@@ -124,7 +125,7 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
         {"config", "server_state", "servers", "lifespan", "started", "should_exit"},
     ),
     (uvicorn.server.ServerState, {"total_requests", "connections", "tasks", "default_headers"}),
-    (LifespanOn, {"config", "state", "error_occurred", "should_exit"}),
+    (LifespanOn, {"config", "state", "error_occurred", "shutdown_failed", "should_exit"}),
     (
         HttpToolsProtocol,
         {
@@ -184,6 +185,7 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (uvicorn.Server.startup, "884cdd027a0a"),
     (uvicorn.Server.shutdown, "0c7399d44c41"),
     (RequestResponseCycle.send, "2283ee63dfa5"),
+    (uvicorn.Server.main_loop, "37502fa8d66e"),
     (uvicorn.Server.on_tick, "a48e320b5e1a"),
     (uvicorn.Server.capture_signals, "f5efdd178894"),
     (HttpToolsProtocol._start_asgi_task, "d743ab7b3dbc"),
