@@ -187,8 +187,10 @@ class Local:
             "SLIPWAY_RUN_DIR": str(self.run),
             "SLIPWAY_VENV": str(self.venv),
             "SLIPWAY_APP": self.settings.app,
-            "SLIPWAY_NGINX": shlex.join(self._proxy("nginx")),
-            "SLIPWAY_BASELINE_NGINX": shlex.join(self._proxy("baseline-nginx")),
+            "SLIPWAY_NGINX": shlex.join(nginx.logged(self._proxy("nginx"), str(self.venv / "python"))),
+            "SLIPWAY_BASELINE_NGINX": shlex.join(
+                nginx.logged(self._proxy("baseline-nginx"), str(self.venv / "python"))
+            ),
             "SLIPWAY_STOP_SECONDS": str(self.stop_seconds()),
             "SETTINGS_FILE": str(self.in_force.path),
             "DATA_DIR": str(self.run / "data"),
@@ -203,6 +205,7 @@ class Local:
             listen=f"{settings.host}:{port}",
             socket_dir=self.run / server,
             max_body_bytes=settings.max_body_bytes,
+            read_timeout=settings.proxy_read_timeout,
         )
 
     def _reload_nginx(self) -> None:
