@@ -118,13 +118,19 @@ def _start_nginx(folder: Path, port: int, cpus: machine.Cpus, log: Path) -> Proc
     command = nginx.prepare(
         folder / "nginx", listen=f"127.0.0.1:{port}", socket_dir=folder / "app", max_body_bytes=MOST_BODY
     )
-    return processes.start("nginx", command, log=log, cpus=cpus.servers)
+    return processes.start("nginx", nginx.logged(command), log=log, cpus=cpus.servers)
 
 
 def configuration() -> str:
     """The nginx configuration as it runs, for the report; paths of this machine left out."""
     return nginx.render(
-        {"NGINX_DIR": "nginx", "SOCKET_DIR": "app", "HTTP_LISTEN": "PORT", "MAX_BODY_BYTES": str(MOST_BODY)}
+        {
+            "NGINX_DIR": "nginx",
+            "SOCKET_DIR": "app",
+            "HTTP_LISTEN": "PORT",
+            "MAX_BODY_BYTES": str(MOST_BODY),
+            "PROXY_READ_TIMEOUT": "60",
+        }
     )
 
 

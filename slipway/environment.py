@@ -30,9 +30,8 @@ class Environment:
     def text(self, name: str, default: str = "") -> str:
         return self._variables.get(name, "").strip() or default
 
-    def integer(self, name: str, default: int, low: int, high: int) -> int:
-        allowed = f"a whole number from {low} to {high}"
-        return self._number(name, default, int, low, high, allowed)
+    def integer(self, name: str, default: int, low: int, high: int, allowed: str = "") -> int:
+        return self._number(name, default, int, low, high, allowed or f"a whole number from {low} to {high}")
 
     def seconds(self, name: str, default: float, low: float, high: float) -> float:
         allowed = f"a number of seconds from {low:g} to {high:g}"

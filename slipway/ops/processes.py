@@ -63,7 +63,7 @@ class Processes:
         with step("nginx"):
             for name in names:
                 if name.endswith("nginx"):
-                    self.supervisor.put(self.programs.proxy(name, self.settings))
+                    self.supervisor.put(self.programs.proxy(name, venv, self.settings))
                     self.supervisor.start(name)
             self.await_ready()
 
@@ -119,7 +119,7 @@ class Processes:
         """Have nginx take what is new for it: settings of its own, or another number of slots."""
         path = self.run / "nginx" / "nginx.conf"
         before = path.read_text()
-        command = [*self.programs.proxy("nginx", self.settings).command]
+        command = self.programs.nginx("nginx", self.settings)
         if path.read_text() == before:
             return
         with step("nginx"):

@@ -33,16 +33,21 @@ class Programs:
         what = [*WORKER, settings.app] if name in APPS else [*BASELINE_WORKER, settings.project.baseline]
         return Program(name, [str(venv / "gunicorn"), *what], "TERM", self.stop_seconds, environment)
 
-    def proxy(self, name: str, settings: Settings) -> Program:
-        """An nginx; its configuration is written now."""
+    def proxy(self, name: str, venv: Path, settings: Settings) -> Program:
+        """An nginx whose log is JSON; its configuration is written now."""
+        command = nginx.logged(self.nginx(name, settings), str(venv / "python"))
+        return Program(name, command, "QUIT", NGINX_STOP_SECONDS)
+
+    def nginx(self, name: str, settings: Settings) -> list[str]:
+        """The command of nginx itself; its configuration is written now."""
         server, port = ("app", settings.http_port) if name == "nginx" else ("baseline", settings.baseline_port)
-        command = nginx.prepare(
+        return nginx.prepare(
             self.run_dir / name,
             listen=settings.listen(port),
             socket_dir=self.run_dir / server,
             max_body_bytes=settings.max_body_bytes,
+            read_timeout=settings.proxy_read_timeout,
         )
-        return Program(name, command, "QUIT", NGINX_STOP_SECONDS)
 
     def sockets(self, name: str) -> Path:
         """The folder in which a server keeps its sockets and files, and nginx finds its slots."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from slipway.environment import Environment
 from slipway.ops import dotenv
 from slipway.project import Project, command, served
+from slipway.serving.config import read_timeout
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,6 +31,7 @@ class Settings:
     timeout: int
     run_dir: Path
     max_body_bytes: int
+    proxy_read_timeout: int
     stop_grace_period: float
     variables: Mapping[str, str]  # all that are set
     given: Mapping[str, str]  # of them, what callers have set
@@ -65,6 +67,7 @@ class Settings:
             timeout=env.integer("TIMEOUT", 30, 4, 86_400),
             run_dir=Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute(),
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
+            proxy_read_timeout=read_timeout(env),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
             variables=variables,
             given=given,

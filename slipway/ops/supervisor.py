@@ -49,6 +49,7 @@ autorestart=true
 startsecs=1
 stopsignal={stop_signal}
 stopwaitsecs={stop_seconds}
+killasgroup=true
 redirect_stderr=true
 stdout_logfile=%(ENV_SLIPWAY_RUN_DIR)s/log/{name}.log
 stdout_logfile_maxbytes=20MB

@@ -18,6 +18,8 @@ MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
 
 # nginx/nginx.conf.template says the same; a test compares them.
 NGINX_UPSTREAM_KEEPALIVE = 1.0  # seconds that nginx keeps an idle connection to a worker
+PROXY_READ_TIMEOUT = 60  # seconds that nginx waits for an answer, or for more of it
+QUIET_SECONDS = 20  # of an idle websocket between two pings; event streams send something every 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Settings:
     timeout: int
     keepalive: int
     stop_grace_period: float
+    proxy_read_timeout: int
     max_requests: int
     max_requests_jitter: int
     max_worker_memory: int
@@ -70,6 +73,7 @@ class Settings:
             timeout=env.integer("TIMEOUT", 30, 4, 86_400),
             keepalive=env.integer("KEEPALIVE", 75, 1, 3600),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
+            proxy_read_timeout=read_timeout(env),
             max_requests=max_requests,
             max_requests_jitter=env.integer("MAX_REQUESTS_JITTER", max_requests // 2, 0, 1 << 31),
             max_worker_memory=env.integer("MAX_WORKER_MEMORY", 0, 0, 1 << 50),
@@ -145,3 +149,9 @@ class Settings:
         if self.slot_port:
             return [f"{self.slot_host}:{self.slot_port + slot}" for slot in range(self.workers)]
         return ["127.0.0.1:8000"]
+
+
+def read_timeout(env: Environment) -> int:
+    """PROXY_READ_TIMEOUT, which is nginx's, and checked here too: a lower one would cut every quiet connection."""
+    allowed = f"a whole number of seconds, more than {QUIET_SECONDS} (a websocket's ping) and at most 86400"
+    return env.integer("PROXY_READ_TIMEOUT", PROXY_READ_TIMEOUT, QUIET_SECONDS + 1, 86_400, allowed)

@@ -139,7 +139,7 @@ class Nginx(Process):
             socket_dir=server.folder,
             max_body_bytes=int(server.environment.get("MAX_BODY_BYTES", 1 << 20)),
         )
-        super().__init__(command, server.folder / "nginx.log")
+        super().__init__(nginx.logged(command), server.folder / "nginx.log")
 
     @property
     def ready(self) -> bool:

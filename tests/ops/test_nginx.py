@@ -22,6 +22,7 @@ def test_no_placeholder_is_left_and_nginx_variables_stay(tmp_path: Path) -> None
     assert not re.search(r"^[^#]*\$\{", text, re.MULTILINE)
     assert "$http_upgrade" in text
     assert "client_max_body_size 7;" in text
+    assert "proxy_read_timeout 60s;" in text
 
 
 def test_every_location_that_proxies_includes_all_headers() -> None:
@@ -30,3 +31,8 @@ def test_every_location_that_proxies_includes_all_headers() -> None:
 
     assert "proxy_set_header" not in template
     assert template.count("proxy_pass ") == template.count("/proxy.conf;") == 2
+
+
+def test_no_location_has_an_error_page_of_its_own() -> None:
+    """It would inherit none of the others, and nginx would answer with its own pages there."""
+    assert "error_page" not in (nginx.NGINX_DIR / "nginx.conf.template").read_text()

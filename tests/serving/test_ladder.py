@@ -14,11 +14,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from app.asgi import sse
+from slipway.environment import SettingError
 from slipway.ops import nginx
 from slipway.ops.local import Local
 from slipway.ops.settings import ROOT
 from slipway.ops.settings import Settings as OpsSettings
-from slipway.serving.config import NGINX_UPSTREAM_KEEPALIVE, Settings
+from slipway.serving.config import NGINX_UPSTREAM_KEEPALIVE, PROXY_READ_TIMEOUT, QUIET_SECONDS, Settings
 from slipway.serving.worker import BEAT_SECONDS, Worker
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
@@ -63,7 +64,7 @@ def compose() -> Any:
 
 Directives = dict[tuple[str, ...], list[str]]
 UPSTREAM_KEEPALIVE = ("http", "upstream", "keepalive_timeout")
-READ_TIMEOUT = ("http", "server", "location", "proxy_read_timeout")
+READ_TIMEOUT = ("http", "server", "proxy_read_timeout")
 
 
 def test_whole_order(directives: Directives, settings: Settings, compose: Any) -> None:
@@ -73,7 +74,7 @@ def test_whole_order(directives: Directives, settings: Settings, compose: Any) -
     grace = default(compose["services"]["app"]["stop_grace_period"])
 
     for quiet in (sse.HEARTBEAT_SECONDS, Worker.CONFIG_KWARGS["ws_ping_interval"]):
-        assert quiet < read_timeout
+        assert quiet <= QUIET_SECONDS < read_timeout
     ladder = [
         upstream_keepalive,
         settings.drain,
@@ -113,6 +114,39 @@ def test_both_sides_name_the_same_values(directives: Directives, settings: Setti
         assert "STOP_GRACE_PERIOD" in service["environment"]
 
 
+def test_one_read_timeout_feeds_both_runtimes(directives: Directives, settings: Settings, compose: Any) -> None:
+    """nginx's default is the setting's, by hand and in containers, where the app server is told it and checks it."""
+    passed = f"${{PROXY_READ_TIMEOUT:-{PROXY_READ_TIMEOUT}}}"
+
+    assert seconds(directives[READ_TIMEOUT][0]) == settings.proxy_read_timeout == PROXY_READ_TIMEOUT
+    assert seconds(directives["http", "server", "proxy_send_timeout"][0]) == PROXY_READ_TIMEOUT
+    for name in ("app", "baseline", "nginx", "baseline-nginx"):
+        assert compose["services"][name]["environment"]["PROXY_READ_TIMEOUT"] == passed
+    for name in ("nginx", "baseline-nginx"):
+        assert "|PROXY_READ_TIMEOUT)$" in compose["services"][name]["environment"]["NGINX_ENVSUBST_FILTER"]
+
+
+@pytest.mark.parametrize("value", ["0", "1", "20", "20.5", "60s", "86401", "many"])
+def test_read_timeout_that_cuts_quiet_connections_is_refused(value: str) -> None:
+    """The server's start and every verb end with one line that names the variable, its value and what is allowed."""
+    for read in (Settings.from_environment, lambda variables: OpsSettings.of(variables, {})):
+        with pytest.raises(SettingError) as raised:
+            read({"PROXY_READ_TIMEOUT": value})
+
+        said = str(raised.value)
+        assert said.startswith(f"PROXY_READ_TIMEOUT='{value}' is not allowed: a whole number of seconds, more than 20")
+        assert "\n" not in said
+
+
+@pytest.mark.parametrize("value", ["21", "86400"])
+def test_read_timeout_may_be_set(value: str, tmp_path: Path) -> None:
+    """What is set is what nginx has."""
+    settings = OpsSettings.of({"PROXY_READ_TIMEOUT": value, "RUN_DIR": str(tmp_path)}, {})
+    Local(settings).processes.programs.nginx("nginx", settings)
+
+    assert f" proxy_read_timeout {value}s;" in (tmp_path / "nginx" / "nginx.conf").read_text()
+
+
 def test_gunicorn_gets_the_values(settings: Settings) -> None:
     """gunicorn.conf.py hands the settings on under gunicorn's names, unchanged."""
     tree = ast.parse((ROOT / "gunicorn.conf.py").read_text())
@@ -133,7 +167,7 @@ def test_every_slot_is_balanced(directives: Directives) -> None:
     assert ("http", "upstream", "zone") in directives
     assert int(directives["http", "upstream", "keepalive"][0]) >= 64
     assert directives["http", "server", "location", "proxy_http_version"] == ["1.1"]
-    assert "non_idempotent" not in directives["http", "server", "location", "proxy_next_upstream"]
+    assert directives["http", "server", "location", "proxy_next_upstream"] == ["off"]
 
 
 def test_supervisor_waits_long_enough(tmp_path: Path) -> None:

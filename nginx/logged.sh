@@ -1,0 +1,61 @@
+#!/bin/sh
+# Runs nginx so that its log is JSON, and so that no log can block it: the image's counterpart of slipway/ops/logged.py, with
+# what the image has. All that the command writes goes into one pipe, whose write end never blocks; awk passes the lines
+# of the access log on and makes plain ones JSON objects. If the output is not read, awk waits, the pipe fills and nginx drops
+# records uncounted; it does not wait. A shell stays in front, since the end of process 1 would take awk and the last lines
+# with it: signals go to nginx, the exit code is nginx's.
+set -eu
+export LC_ALL=C
+
+pipe=$(mktemp -u "${LOG_DIR:-/tmp/nginx}/log.XXXXXX")
+mkfifo -m 600 "$pipe"
+# mawk's option: lines are passed on as they come.
+awk -W interactive -v zone="$(date +%:z)" '
+    /^[{].*[}]$/ { print; next }
+    {
+        line = substr($0, 1, 1900)    # escaped it must stay below PIPE_BUF
+        level = "INFO"
+        time = strftime("%Y-%m-%dT%H:%M:%S")
+        if (match(line, /^[0-9]+\/[0-9]+\/[0-9]+ [0-9:]+ \[[a-z]+\] [0-9]+#[0-9]+: /) || match(line, /^nginx: \[[a-z]+\] /)) {
+            head = substr(line, 1, RLENGTH)
+            line = substr(line, RLENGTH + 1)
+            if (head ~ /^[0-9]/) {
+                time = substr(head, 1, 10) "T" substr(head, 12, 8)
+                gsub("/", "-", time)
+            }
+            if (head ~ /\[debug\]/) level = "DEBUG"
+            if (head ~ /\[warn\]/) level = "WARNING"
+            if (head ~ /\[error\]/) level = "ERROR"
+            if (head ~ /\[(crit|alert|emerg)\]/) level = "CRITICAL"
+        }
+        gsub(/[^ -~]/, "?", line)
+        gsub(/["\\]/, "\\\\&", line)
+        printf "{\"time\": \"%s%s\", \"level\": \"%s\", \"logger\": \"nginx\", \"message\": \"%s\"}\n", time, zone, level, line
+    }' <"$pipe" &
+relay=$!
+exec 3>"$pipe"
+rm "$pipe"
+# Sets O_NONBLOCK on the pipe itself, for all processes that inherit it; and where there is perl, its size to 1 MiB instead
+# of the 64 KiB that a burst fills while awk waits for the CPU (F_SETPIPE_SZ is 1031).
+dd count=0 oflag=nonblock >&3 2>/dev/null </dev/null
+perl -e 'fcntl(STDOUT, 1031, 1 << 20)' >&3 2>/dev/null || :
+"$@" >&3 2>&3 3>&- &
+nginx=$!
+exec 3>&-
+for name in HUP INT QUIT TERM USR1 USR2 WINCH; do
+    # shellcheck disable=SC2064  # the pid is known now
+    trap "interrupted=1; kill -s $name $nginx 2>/dev/null || :" "$name"
+done
+
+# A signal ends `wait` early, and then its status is not nginx's; of a process that is gone it knows the status once.
+code=127
+interrupted=1
+while [ "$interrupted" ]; do
+    interrupted=
+    status=0
+    wait "$nginx" || status=$?
+    if [ "$status" -eq 127 ]; then break; fi
+    code=$status
+done
+while kill -0 "$relay" 2>/dev/null; do wait "$relay" || :; done
+exit "$code"

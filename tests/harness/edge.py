@@ -1,0 +1,164 @@
+"""nginx alone, before slots that tests play themselves, and raw bytes to it: what comes back is read as it is."""
+
+import asyncio
+import itertools
+import json
+import os
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from slipway.ops import nginx, wait
+from slipway.ops.settings import ROOT
+from tests.harness.client import Address
+from tests.harness.processes import Process, free_ports
+
+SECONDS = 20.0  # for an answer that must come
+Runner = Literal["python", "sh"]
+Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
+
+
+class Edge(Process):
+    """nginx before the slots that a folder's `slots.conf` names; the log goes through what each runtime has for it."""
+
+    def __init__(self, folder: Path, *, listen: str = "", read_timeout: int = 60, runner: Runner = "python") -> None:
+        self.folder = folder
+        self.port = free_ports()
+        self.address: Address = ("127.0.0.1", self.port)
+        command = nginx.prepare(
+            folder / "nginx",
+            listen=f"127.0.0.1:{self.port}{listen}",
+            socket_dir=folder,
+            max_body_bytes=1_000,
+            read_timeout=read_timeout,
+        )
+        command = nginx.logged(command) if runner == "python" else ["sh", str(ROOT / "nginx" / "logged.sh"), *command]
+        super().__init__(command, folder / "nginx.log", {**os.environ, "LOG_DIR": str(folder)})
+
+    @property
+    def ready(self) -> bool:
+        return not wait.is_free("127.0.0.1", self.port)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Every line of the log, which must be JSON."""
+        return [json.loads(line) for line in self.log_path.read_bytes().decode().splitlines()]
+
+
+@dataclass
+class Slot:
+    """A worker's listener as a test plays it: what it was sent, and what it does about each request."""
+
+    path: Path
+    behaviour: Behaviour
+    heads: list[bytes] = field(default_factory=list)
+    open: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open.add(asyncio.create_task(self._serve(reader, writer)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(EOFError, OSError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                self.heads.append(head)
+                await self.behaviour(reader, writer)
+        writer.close()
+
+
+async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Say yes and keep the connection."""
+    writer.write(ANSWER)
+    await writer.drain()
+
+
+async def breaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """End the connection as a worker does that dies of the request."""
+    raise EOFError
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Never answer."""
+    await reader.read()
+    raise EOFError
+
+
+def says(data: bytes) -> Behaviour:
+    """Send this and end the connection."""
+
+    async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+        raise EOFError
+
+    return behaviour
+
+
+@asynccontextmanager
+async def slots(folder: Path, behaviours: Sequence[Behaviour], gone: Sequence[Path] = ()) -> AsyncIterator[list[Slot]]:
+    """Listeners that behave so, and before them in nginx's list the paths of slots that have none."""
+    served = [Slot(folder / f"live-{number}.sock", behaviour) for number, behaviour in enumerate(behaviours)]
+    lines = [f"server unix:{path} max_fails=0;\n" for path in [*gone, *(slot.path for slot in served)]]
+    (folder / "slots.conf").write_text("".join(lines))
+    servers = [await asyncio.start_unix_server(slot.connected, slot.path) for slot in served]
+    try:
+        yield served
+    finally:
+        for server in servers:
+            server.close()
+        await asyncio.wait_for(asyncio.gather(*(task for slot in served for task in slot.open)), SECONDS)
+
+
+def first(count: int, behaviour: Behaviour, then: Behaviour) -> Behaviour:
+    """Behave so for the first requests, whichever slots they come to, and then otherwise."""
+    seen = itertools.count()
+
+    async def either(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await (behaviour if next(seen) < count else then)(reader, writer)
+
+    return either
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """An answer as it came, or no more than a body where the client asked by HTTP/0.9."""
+
+    head: bytes
+    body: bytes
+
+    @property
+    def status(self) -> int:
+        return int(self.head.split()[1]) if self.head else 0
+
+    @property
+    def fields(self) -> dict[str, str]:
+        lines = (line.partition(":") for line in self.head.decode("latin-1").split("\r\n")[1:])
+        return {name.lower(): value.strip() for name, _, value in lines}
+
+
+async def exchange(
+    address: Address, data: bytes, *, no_body: bool = False, tls: ssl.SSLContext | None = None
+) -> RawAnswer:
+    """Send bytes, read one answer. Raises EOFError when none comes."""
+    assert not isinstance(address, str)
+    async with asyncio.timeout(SECONDS):
+        reader, writer = await asyncio.open_connection(*address, ssl=tls)
+        try:
+            writer.write(data)
+            start = await reader.readexactly(5)
+            if start != b"HTTP/":
+                return RawAnswer(b"", start + await reader.read())
+            answer = RawAnswer(start + await reader.readuntil(b"\r\n\r\n"), b"")
+            size = 0 if no_body else int(answer.fields.get("content-length", 0))
+            return RawAnswer(answer.head, await reader.readexactly(size))
+        finally:
+            writer.close()
+
+
+def message(method: str, target: str = "/", body: bytes = b"") -> bytes:
+    """A plain request; one with a body says how long it is."""
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    return f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n".encode() + body

@@ -1,0 +1,275 @@
+"""Every line of nginx's log is one JSON object, none is lost while it is read, and no log can hold nginx up."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tests.harness.edge import Edge, Runner, answers, breaks, exchange, message, slots
+from tests.harness.processes import children, running, short_folder, until
+
+PIPE_BUF = 4096
+RUNNERS = get_args(Runner)
+HOST = b"Host: localhost\r\n"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """For sockets, whose paths must be short."""
+    with short_folder() as path:
+        yield path
+
+
+def get(target: bytes, method: bytes = b"GET", version: bytes = b"HTTP/1.1", fields: bytes = b"") -> bytes:
+    return method + b" " + target + b" " + version + b"\r\n" + HOST + fields + b"Connection: close\r\n\r\n"
+
+
+RAW = {
+    "bytes above 127": get(b"/\xff\xfe\x80"),
+    "UTF-8": get("/größe".encode()),
+    "half of a character": get(b"/\xc3"),
+    "surrogate": get(b"/\xed\xa0\x80"),
+    "quotes and backslashes": get(b'/"\\"}{' * 200),
+    "target of 7 KiB": get(b"/" + b"a" * 7_000),
+    "target of 7 KiB of quotes": get(b"/" + b'"' * 7_000),
+    "control bytes": get(b"/\x01\x1b[31m"),
+    "method of 900 bytes": get(b"/", method=b"A" * 900),
+    "raw bytes for a method": get(b"/", method=b"\xff\xfe"),
+    "version with 300 digits": get(b"/", version=b"HTTP/1." + b"0" * 300 + b"1"),
+    "HTTP/0.9": b"GET /\r\n",
+    "HTTP/0.9 with raw bytes": b"GET /\xff\xfe\r\n",
+    "HTTP/2 request line": get(b"/", version=b"HTTP/2.0"),
+    "not HTTP": b"\x16\x03\x01\xff\xfe\x00{}\n\n",
+    "a line of JSON": b'{"time":"now"}\r\n\r\n',
+    "a header of nothing but bytes": get(b"/", fields=b"\xff\xfe: \xff\r\n"),
+    "Host of raw bytes": b"GET / HTTP/1.1\r\nHost: \xff\xfe\r\n\r\n",
+    "body over the limit": get(b"/\xff", method=b"POST", fields=b"Content-Length: 99999999\r\n"),
+    "an empty connection": b"",
+    "half a request": b"GET /\xff HT",
+}
+
+
+async def send(edge: Edge, data: bytes) -> None:
+    """Send it, and read whatever comes; what is no whole line ends the connection."""
+    assert not isinstance(edge.address, str)
+    reader, writer = await asyncio.open_connection(*edge.address)
+    writer.write(data)
+    if not data.endswith(b"\n"):
+        writer.write_eof()
+    with suppress(OSError):
+        await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+async def test_whatever_clients_send(folder: Path, runner: Runner) -> None:
+    """Raw bytes, long lines and what is no HTTP leave lines of ASCII JSON, each short enough for one write."""
+    async with slots(folder, [breaks, answers]):
+        with running(Edge(folder, runner=runner)) as edge:
+            for data in RAW.values():
+                await send(edge, data)
+                await send(edge, data)
+        lines = edge.log_path.read_bytes().splitlines(keepends=True)
+
+    assert max(map(len, lines)) < PIPE_BUF
+    for line in lines:
+        line.decode("ascii")
+        assert json.loads(line).keys() >= {"time", "logger"}, line
+    kinds = [("request_id" in json.loads(line)) for line in lines]
+    assert kinds.count(True) >= 2 * (len(RAW) - 2)  # the last two are no requests
+    assert kinds.count(False) >= 2  # what nginx says of the worker that breaks
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+async def test_error_log_is_wrapped(folder: Path, runner: Runner) -> None:
+    """A line of the error log is an object with time, level, logger and message, the client's bytes made printable."""
+    async with slots(folder, [breaks]):
+        with running(Edge(folder, runner=runner)) as edge:
+            await send(edge, get(b'/\xff"\\x', method=b"POST"))
+        (record,) = [record for record in edge.records() if "level" in record]
+        (access,) = [record for record in edge.records() if "level" not in record]
+
+    assert record.keys() == {"time", "level", "logger", "message"}
+    assert (record["level"], record["logger"]) == ("ERROR", "nginx")
+    assert record["message"].startswith("*")
+    assert 'request: "POST /?"\\x HTTP/1.1"' in record["message"]
+    assert abs(_seconds(record["time"]) - _seconds(access["time"])) <= 1
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+async def test_eight_nginx_workers_write_at_once(folder: Path, runner: Runner) -> None:
+    """With eight nginx workers, long lines and errors among them, no line is cut by another and none is missing."""
+    async with slots(folder, [answers] * 4, [folder / "gone.sock"]):
+        edge = Edge(folder, runner=runner)
+        configuration = folder / "nginx" / "nginx.conf"
+        configuration.write_text(configuration.read_text().replace("worker_processes auto", "worker_processes 8"))
+        with running(edge):
+            for number in range(0, 1_000, 50):
+                data = [get(b"/%d?" % n + b'"' * (n % 13 * 90)) for n in range(number, number + 50)]
+                await asyncio.gather(*(exchange(edge.address, each) for each in data))
+        records = edge.records()
+
+    seen = [record["uri"].partition("?")[0] for record in records if "uri" in record]
+    assert sorted(seen, key=lambda uri: int(uri[1:])) == [f"/{n}" for n in range(1_000)]
+    assert any("connect() to unix" in record.get("message", "") for record in records)
+
+
+class Unread(Edge):
+    """Its log goes into a pipe that the test reads, or does not."""
+
+    def start(self) -> None:
+        self.read, write = os.pipe()
+        self._process = subprocess.Popen(
+            self._command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=write,
+            stderr=write,
+            start_new_session=True,
+        )
+        os.close(write)
+
+    async def rest(self) -> list[bytes]:
+        """All lines to the end."""
+        with os.fdopen(self.read, "rb") as file:
+            return await asyncio.to_thread(lambda: file.read().splitlines())
+
+
+LONG = "/" + "a" * 900
+MANY = 12_000  # lines of 1.2 kB: what pipe, relay and output hold, several times over
+
+
+async def ask_many(edge: Edge, count: int) -> None:
+    """Each is answered, whatever becomes of its record."""
+
+    async def some(number: int) -> None:
+        assert not isinstance(edge.address, str)
+        reader, writer = await asyncio.open_connection(*edge.address)
+        for _ in range(number):
+            writer.write(message("GET", LONG))
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            assert head.startswith(b"HTTP/1.1 200 ")
+            await reader.readexactly(3)
+        writer.close()
+
+    await asyncio.gather(*(some(count // 8) for _ in range(8)))
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+async def test_log_that_is_not_read(folder: Path, runner: Runner) -> None:
+    """All requests are answered while the log is not read, and what comes through afterwards is whole lines."""
+    async with slots(folder, [answers] * 2):
+        with running(Unread(folder, runner=runner)) as edge:
+            await ask_many(edge, MANY)
+            rest = asyncio.create_task(edge.rest())
+            await ask_many(edge, 80)
+            code = await asyncio.to_thread(edge.stop)
+            lines = await rest
+
+    records = [json.loads(line) for line in lines]
+    seen = sum("uri" in record for record in records)
+    assert code == 0
+    assert 100 < seen < MANY
+    assert records[-1]["uri"] == LONG  # it goes on once it is read
+    if runner == "python":  # which counts
+        told = [
+            int(record["message"].split()[0]) for record in records if "records dropped" in record.get("message", "")
+        ]
+        assert 0.9 * MANY < sum(told) + seen <= MANY + 80 + len(told)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+async def test_log_without_a_reader(folder: Path, runner: Runner) -> None:
+    """When the log's reader has gone, requests are answered all the same, and the stop is as ever."""
+    async with slots(folder, [answers] * 2):
+        with running(Unread(folder, runner=runner)) as edge:
+            os.close(edge.read)
+            await ask_many(edge, 2_000)
+
+            assert edge.stop() == 0
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
+async def test_relay_that_stands_still_or_dies(folder: Path, runner: Runner, how: signal.Signals) -> None:
+    """nginx serves on while the process that reads its log is stopped; in the image also when it is killed."""
+    if runner == "python" and how == signal.SIGKILL:
+        pytest.skip("nginx ends with it, and supervisor starts both")
+    async with slots(folder, [answers] * 2):
+        with running(Edge(folder, runner=runner)) as edge:
+            relay = edge.pid if runner == "python" else _awk(edge)
+            os.kill(relay, how)
+            try:
+                await ask_many(edge, 4_000)
+            finally:
+                if how == signal.SIGSTOP:
+                    os.kill(relay, signal.SIGCONT)
+
+
+def _awk(edge: Edge) -> int:
+    (pid,) = [pid for pid in children(edge.pid) if b"awk" in Path(f"/proc/{pid}/cmdline").read_bytes()[:10]]
+    return pid
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+async def test_last_lines_are_not_lost(folder: Path, runner: Runner, number: signal.Signals) -> None:
+    """What was asked a moment before the stop is in the log, and the exit code is nginx's."""
+    async with slots(folder, [answers]):
+        with running(Edge(folder, runner=runner)) as edge:
+            for count in range(5):
+                await exchange(edge.address, get(b"/%d" % count))
+            assert edge.stop(number) == 0
+
+    assert sorted(record["uri"] for record in edge.records() if "uri" in record) == [f"/{count}" for count in range(5)]
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+async def test_start_that_fails(folder: Path, runner: Runner) -> None:
+    """nginx's exit code is ours, and what it says of a wrong configuration is JSON too."""
+    (folder / "slots.conf").write_text("nonsense on purpose;\n")
+    edge = Edge(folder, runner=runner)
+    edge.start()
+
+    assert edge._process.wait(10) == 1
+    assert any("nonsense" in record["message"] and record["level"] == "CRITICAL" for record in edge.records())
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+async def test_signals_reach_nginx(folder: Path, runner: Runner) -> None:
+    """SIGHUP to the process in front has nginx take a new configuration, with nothing else changed."""
+    async with slots(folder, [answers]):
+        with running(Edge(folder, runner=runner)) as edge:
+            master = int((folder / "nginx" / "nginx.pid").read_text())
+            before = children(master)
+            edge.signal(signal.SIGHUP)
+            await until(lambda: not set(before) & set(children(master)) and children(master), 10)
+            answer = await exchange(edge.address, get(b"/after"))
+
+        assert answer.status == 200
+        assert "/after" in [record.get("uri") for record in edge.records()]
+
+
+async def test_nginx_ends_with_the_process_before_it(folder: Path) -> None:
+    """Killed, that process takes nginx with it, so that a new start finds the port free."""
+    async with slots(folder, [answers]):
+        with running(Edge(folder)) as edge:
+            os.kill(edge.pid, signal.SIGKILL)
+            await until(lambda: not edge.ready, 10)
+            edge._process.wait(10)
+            edge.start()
+            edge.until_ready()
+
+            assert (await exchange(edge.address, get(b"/"))).status == 200
