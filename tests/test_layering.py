@@ -21,7 +21,8 @@ LAYERS = (
     ("app.wsgi",),
 )
 SLIPWAY_LAYERS = (
-    ("slipway.environment",),
+    ("slipway.environment", "slipway.tracebacks"),
+    ("slipway.project",),
     ("slipway.logs",),
     ("slipway.middleware",),
     ("slipway.serving",),
