@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-# pipe(7): a write of at most so many bytes is never mixed with that of another process, ours or foreign.
-PIPE_BUF = select.PIPE_BUF
+PACK = 64 * 1024  # bytes in one write; each has to wait for the interpreter's lock afterwards
+PIPE_BUF = select.PIPE_BUF  # pipe(7): so many are never mixed with another process's write, even without a lock
 LOCK_SECONDS = 0.016  # the longest pause before a lock is asked for again
 
 
@@ -19,13 +19,14 @@ class Output:
     """A descriptor for lines; None discards them all."""
 
     descriptor: int | None
+    written: int = 0  # bytes, by which a slow reader differs from none
 
     def put(self, lines: Sequence[bytes]) -> int:
         """Write all lines; return how many were lost, which are always the last ones. May block; raises nothing."""
         done = 0
         try:
-            with self._alone():
-                for pack, count in packs(lines):
+            with self._alone() as most:
+                for pack, count in packs(lines, most):
                     self._write(pack)
                     done += count
         except Torn as torn:
@@ -35,8 +36,8 @@ class Output:
         return len(lines) - done
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes of the stack out, so that a line over PIPE_BUF is not cut by theirs.
+    def _alone(self) -> Iterator[int]:
+        """Keep other processes of the stack out, so that no line is cut by theirs; yields how much may be one write.
 
         The lock lies on the pipe itself, so there is no file to agree on, and the system frees it when its holder dies.
         """
@@ -44,27 +45,26 @@ class Output:
             raise BrokenPipeError
         mode = os.fstat(self.descriptor).st_mode
         shared = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode)
-        if shared:
-            self._lock(self.descriptor)
+        locked = shared and self._lock(self.descriptor)
         try:
-            yield
+            yield PACK if locked or not shared else PIPE_BUF
         finally:
-            if shared:
+            if locked:
                 with suppress(OSError):
                     fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1)
 
-    def _lock(self, descriptor: int) -> None:
+    def _lock(self, descriptor: int) -> bool:
         """Ask again and again: a process that waits for a lock may have one of the app's refused as a deadlock."""
         pause = LOCK_SECONDS / 16
         while True:
             try:
                 fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
-                return
+                return True
             except (BlockingIOError, PermissionError):  # POSIX allows either for a lock that another process holds
                 time.sleep(pause)
                 pause = min(2 * pause, LOCK_SECONDS)
             except OSError:
-                return  # a file system without locks
+                return False  # a file system without locks
 
     def _write(self, pack: bytes) -> None:
         assert self.descriptor is not None
@@ -79,12 +79,14 @@ class Output:
         """Write a part; wait where another program has made the descriptor non-blocking for all."""
         assert self.descriptor is not None
         try:
-            return os.write(self.descriptor, data)
+            count = os.write(self.descriptor, data)
         except BlockingIOError:
             ready = select.poll()
             ready.register(self.descriptor, select.POLLOUT)
             ready.poll()
             return 0
+        self.written += count
+        return count
 
     def _without_the_torn_line(self, written: bytes) -> int:
         """Take the beginning of a line back off a file whose disk is full; return how many whole lines stay."""
@@ -105,11 +107,11 @@ class Torn(Exception):
         self.whole_lines = whole_lines
 
 
-def packs(lines: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Join lines up to PIPE_BUF bytes, and tell how many; a longer line is a pack of its own."""
+def packs(lines: Sequence[bytes], most: int) -> Iterator[tuple[bytes, int]]:
+    """Join lines up to so many bytes, and tell how many; a longer line is a pack of its own."""
     first, size = 0, 0
     for number, line in enumerate(lines):
-        if size + len(line) > PIPE_BUF and number > first:
+        if size + len(line) > most and number > first:
             yield b"".join(lines[first:number]), number - first
             first, size = number, 0
         size += len(line)

@@ -9,6 +9,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from contextlib import suppress
 
 from slipway.logs.lines import record
@@ -20,6 +21,7 @@ BATCH_SECONDS = 0.05  # the first line goes out at once, those that follow are c
 HURRY = 128 * 1024  # bytes that are written sooner
 AGAIN_SECONDS = 5.0  # after a failure, to tell what was dropped if no line comes
 EXIT_SECONDS = 0.5  # at an exit, for a stdout that takes nothing
+SLOW_SECONDS = 3.0  # at an exit, for one that takes some
 LATE_SECONDS = 0.1  # the same for each line that comes after the exit handlers
 
 NEVER = MAX_PENDING + 1
@@ -60,13 +62,15 @@ class Writer:
             self._wake_at = NEVER
         self._wake()
 
-    def flush(self, seconds: float = EXIT_SECONDS) -> None:
-        """Wait until all lines are written, but no longer than this."""
+    def flush(self, seconds: float = EXIT_SECONDS) -> bool:
+        """Wait until all lines are written or lost, but no longer than this; whether they are."""
         answer: Answer = queue.SimpleQueue()
         if self._runs():
             self._wakes.put(answer)
             with suppress(queue.Empty):
                 answer.get(timeout=seconds)
+                return True
+        return False
 
     def redirect(self, descriptor: int) -> None:
         """Write to this descriptor from now on."""
@@ -77,8 +81,11 @@ class Writer:
         with self._lock:
             self._ending, self._wake_at = True, 0
             idle = not self._pending and self._thread is None
-        if not idle:
-            self.flush()
+        deadline = time.monotonic() + SLOW_SECONDS
+        written = -1
+        while not idle and written != self._output.written and time.monotonic() < deadline:
+            written = self._output.written
+            idle = self.flush()
 
     def _wake(self) -> None:
         if not self._runs():

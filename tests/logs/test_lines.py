@@ -33,11 +33,11 @@ class Broken:
 @given(message=ANY_TEXT, name=ANY_TEXT, value=VALUES)
 def test_any_value(message: str, name: str, value: Any) -> None:
     """Any text, key and value give one line that a strict reader parses."""
-    line = record("INFO", "test", message, value=value, **{name: value})
+    line = text({"message": message, "value": value, name: value})
 
     assert line.isascii()
-    assert line.count(b"\n") == 1
-    assert strict(line)["value"] == strict(line)["value"]
+    assert "\n" not in line
+    assert set(strict(line.encode())) >= {"message", "value"}
 
 
 @given(message=ANY_TEXT)
