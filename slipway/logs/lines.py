@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from json.encoder import encode_basestring_ascii  # the C function; json.dumps takes four times as long
 from typing import Any
 
 from pythonjsonlogger.json import JsonEncoder
@@ -13,8 +14,10 @@ from pythonjsonlogger.json import JsonEncoder
 MAX_LINE = 64 * 1024 - 1  # bytes; with the newline 64 KiB, which a pipe holds
 ESSENTIAL = ("time", "level", "logger", "message", "pid")
 
+Dumps = Callable[..., str]
+
 # For a line that is too long: values of so many characters, and so many fields.
-SHARES = ((20_000, 100), (4_000, 50), (400, 10))
+SHARES = ((20_000, 100), (4_000, 50), (200, 5))
 
 
 def record(level: str, logger: str, message: str, **fields: object) -> bytes:
@@ -25,25 +28,40 @@ def record(level: str, logger: str, message: str, **fields: object) -> bytes:
 
 def text(fields: Mapping[str, object], **options: Any) -> str:
     """The fields as JSON; a `json_serializer` for python-json-logger, whose options for json.dumps it takes."""
-    options = {"cls": JsonEncoder, **options, "ensure_ascii": False, "allow_nan": False}
-    dumps = partial(json.dumps, **options)
-    line = _ascii(_tolerant(fields, dumps))
+    dumps = partial(json.dumps, **{"cls": JsonEncoder, **options, "allow_nan": False})
+    line = _strict(fields, dumps)
     for most, count in SHARES:
         if len(line) <= MAX_LINE:
             break
-        line = _ascii(_tolerant(_cut_fields(fields, most, count), dumps))
+        line = _strict(_cut_fields(fields, most, count), dumps)
     return line
 
 
-def _tolerant(fields: Mapping[str, object], dumps: Callable[[object], str]) -> str:
+def quoted(value: str, most: int = 2_000) -> str:
+    """One text as JSON, of at most so many characters: for lines that are put together by hand, in a microsecond."""
+    shown = encode_basestring_ascii(value if len(value) <= most else _cut(value, most))
+    if "\\ud" in shown:
+        return json.dumps(_cut(value, most), ensure_ascii=False).encode("ascii", "slipway.json").decode()
+    return shown
+
+
+def _strict(fields: Mapping[str, object], dumps: Dumps) -> str:
+    """What strict readers take: json.dumps writes a lone surrogate as an escape, which they refuse."""
+    line = _tolerant(fields, dumps)
+    if "\\ud" in line and len(line) <= MAX_LINE:  # of a pair or a lone one; a line that will be cut need not be right
+        line = _tolerant(fields, partial(dumps, ensure_ascii=False)).encode("ascii", "slipway.json").decode()
+    return line
+
+
+def _tolerant(fields: Mapping[str, object], dumps: Dumps) -> str:
     """What JSON can't say (a cycle, NaN, a key that is no string) is said by its repr."""
     try:
         return dumps(fields)
     except Exception:  # values come from the app, and so do their methods
-        return json.dumps({_shown(name): _plain(value, dumps) for name, value in fields.items()}, ensure_ascii=False)
+        return dumps({_shown(name): _plain(value, dumps) for name, value in fields.items()})
 
 
-def _plain(value: object, dumps: Callable[[object], str]) -> Any:
+def _plain(value: object, dumps: Dumps) -> Any:
     try:
         return json.loads(dumps(value))
     except Exception:
@@ -79,12 +97,8 @@ def _cut(value: str, most: int) -> str:
     return f"{value[:half]} [... {len(value) - 2 * half} characters cut ...] {value[-half:]}"
 
 
-def _ascii(line: str) -> str:
-    return line if line.isascii() else line.encode("ascii", "slipway.json").decode()
-
-
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """Escapes for JSON. A lone surrogate, which strict readers refuse, becomes the text of its escape."""
+    """Escapes for JSON; a lone surrogate becomes the text of its escape."""
     assert isinstance(error, UnicodeEncodeError)
     return "".join(map(_escape, error.object[error.start : error.end])), error.end
 

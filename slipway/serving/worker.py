@@ -22,6 +22,7 @@ from slipway.serving.slots import Loans
 from slipway.serving.table import Row
 
 BEAT_SECONDS = 0.5
+LOG_SECONDS = 0.2  # to write the log if the worker has to leave by force
 ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone has so long, since nobody would kill it
 STATM = Path("/proc/self/statm")
 
@@ -154,7 +155,7 @@ class FirstError(logging.Handler):
 
 def _exit() -> None:
     """Leave, whatever hangs; the log is written first."""
-    writer.flush()
+    writer.flush(LOG_SECONDS)
     os._exit(1)
 
 

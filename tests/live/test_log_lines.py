@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.harness.client import Connection, request
-from tests.harness.processes import running, until
+from tests.harness.processes import is_alive, running, until
 from tests.harness.stack import Server
 from tests.live.sites import Site
 from tests.live.talking import Pipe, piped, strict, write_app
@@ -247,3 +247,34 @@ async def test_gunicorn_access_log_is_json(folder: Path, options: dict[str, Any]
     said = [record["message"] for record in checked(server) if "HTTP/1.1" in record["message"]]
 
     assert ["first" in said[0], "second" in said[1], len(said)] == [True, True, 2]
+
+
+async def test_log_goes_on_with_another_arbiter(folder: Path, options: dict[str, Any]) -> None:
+    """After SIGUSR2 the new arbiter writes to the same stdout, and still does when the old one has ended."""
+    with running(Server(folder, Site.name, workers=1, slots="shared", **options)) as server:
+        server.signal(signal.SIGUSR2)
+        await until(lambda: len(arbiters(server)) == 2, 20, "the new arbiter")
+        (new,) = arbiters(server) - {server.pid}
+        try:
+            await until(lambda: said_by(server, new, "Control socket"), 20, "its workers")
+            server.signal(signal.SIGTERM)
+            assert await server.exit_code(8) == 0
+            os.kill(new, signal.SIGTTIN)
+            await until(lambda: said_by(server, new, "Handling signal: ttin"), 10)
+            assert (await request(server.address(), "GET", "/everything")).status == 200
+        finally:
+            os.kill(new, signal.SIGTERM)
+        await until(lambda: said_by(server, new, "Shutting down"), 10)
+        await until(lambda: not is_alive(new), 10, "the end of the new arbiter")
+    count = Counter((record["logger"], record["message"]) for record in checked(server))
+
+    assert count["stdout", "printed"] == count["stdout", "a program"] == count["stderr", "past Python's errors"] == 1
+    assert count["gunicorn.error", "Shutting down: Master"] == 2
+
+
+def arbiters(server: Server) -> set[int]:
+    return {record["pid"] for record in server.records() if record["message"].startswith("Starting gunicorn")}
+
+
+def said_by(server: Server, pid: int, begin: str) -> bool:
+    return any(record["pid"] == pid and record["message"].startswith(begin) for record in server.records())

@@ -135,6 +135,7 @@ async def test_blocked_worker_is_killed_and_its_stack_is_logged(site: Site) -> N
             async with Load(server.address(1), [GET_OLD], kept=1, fresh=1, rate=50) as load:
                 with pytest.raises((EOFError, OSError)):
                     await asyncio.wait_for(blocked.head(), 15)
+                await until(lambda: server.logged("at these stacks"), 15)
                 await until(lambda: len(server.status()["serving"]) == 2, 15)
 
         assert not load.report.lost
