@@ -9,6 +9,7 @@ import os
 import struct
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -31,24 +32,29 @@ class Row:
         open_now = counts.open
         opened = open_now[REQUEST], open_now[STREAM], open_now[WEBSOCKET]
         data = ROW.pack(pid, -1 if slot is None else slot, counts.total, *opened)
-        os.pwrite(self.file, data, self.number * ROW.size)
+        self._put(data)
 
     def clear(self) -> None:
         """The worker has ended."""
-        os.pwrite(self.file, bytes(ROW.size), self.number * ROW.size)
+        self._put(bytes(ROW.size))
+
+    def _put(self, data: bytes) -> None:
+        with suppress(OSError):  # a full disk costs the figures, not the heartbeat
+            os.pwrite(self.file, data, self.number * ROW.size)
 
 
 class Table:
     """The arbiter's end: gives each worker a row before the fork."""
 
     def __init__(self, folder: str | None) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 (lives as long as the arbiter)
-        self.path = f"/proc/{os.getpid()}/fd/{self._file.fileno()}"
+        with tempfile.TemporaryFile(dir=folder) as file:
+            self._file = os.dup(file.fileno())  # lives as long as the arbiter
+        self.path = f"/proc/{os.getpid()}/fd/{self._file}"
 
     def new_row(self, taken: Iterable[Row]) -> Row:
         """The first row that none of these has, empty."""
         numbers = {row.number for row in taken}
-        row = Row(self._file.fileno(), next(number for number in count() if number not in numbers))
+        row = Row(self._file, next(number for number in count() if number not in numbers))
         row.clear()
         return row
 
