@@ -24,6 +24,7 @@ from slipway.serving.faults import Faults
 log = logging.getLogger("gunicorn.error")
 
 QUICK_SECONDS = 1.0  # what is open gets this long on SIGINT, SIGQUIT or when the arbiter is gone
+QUICK_IDLE_SECONDS = 0.5  # and idle connections this long: a request may be on its way
 RELEASE_SECONDS = 0.3  # before handlers are cancelled: for those that waited for their client to end by themselves
 CANCEL_SECONDS = 0.5  # what a cancelled handler gets for its `finally`
 LIFESPAN_SECONDS = 1.0  # lifespan.shutdown gets at least this
@@ -107,7 +108,8 @@ class Draining(uvicorn.Server):
         await self._until(self._all_closed, self._graceful - RELEASE_SECONDS, QUICK_SECONDS - RELEASE_SECONDS)
 
     def _all_closed(self) -> bool:
-        idle_stays = not self.quick and asyncio.get_running_loop().time() < self._began + self._drain
+        idle_seconds = min(self._drain, QUICK_IDLE_SECONDS) if self.quick else self._drain
+        idle_stays = asyncio.get_running_loop().time() < self._began + idle_seconds
         self._each(partial(endings.close_if_over, idle_stays=idle_stays))
         return self._all_done()
 

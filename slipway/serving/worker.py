@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import resource
@@ -110,6 +111,7 @@ class Worker(UvicornWorker):
                 self._leave_reason("; ".join(self.server.unclean))
         finally:
             beating.cancel()
+            gc.freeze()  # or the interpreter walks through all objects at its end: 170 ms of CPU instead of 14
 
     def _ready(self) -> None:
         """The first heartbeat, by which the arbiter knows."""

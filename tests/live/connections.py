@@ -178,8 +178,7 @@ async def holding(kinds: Sequence[Kind], addresses: Sequence[Address]) -> AsyncI
     held = [await Held.open(kind, address) for kind in kinds for address in addresses]
     try:
         await asyncio.gather(*(each.until_held() for each in held))
-        for address in addresses:
-            await under_way(address, sum(kind.under_way for kind in kinds))
+        await under_way(addresses, len(addresses) * sum(kind.under_way for kind in kinds))
         yield held
     finally:
         await asyncio.gather(*(each.close() for each in held))
@@ -196,8 +195,13 @@ async def holding_behind_nginx(kinds: Sequence[Kind], address: Address) -> Async
         await asyncio.gather(*(each.close() for each in held))
 
 
-async def under_way(address: Address, count: int) -> None:
-    """Wait until the worker behind an address has at least so many requests and handshakes under way."""
+async def under_way(addresses: Sequence[Address], count: int) -> None:
+    """Wait until the workers behind the addresses have together at least so many requests and handshakes under way."""
     async with asyncio.timeout(SECONDS):
-        while int((await request(address, "GET", "/count")).body) < count:  # noqa: ASYNC110 (in another process)
+        while await _counted(addresses) < count:  # noqa: ASYNC110 (in other processes)
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def _counted(addresses: Sequence[Address]) -> int:
+    answers = [await request(address, "GET", "/count") for address in addresses]
+    return sum(int(answer.body) for answer in answers)

@@ -33,7 +33,6 @@ async def test_all_kinds_at_once(number: signal.Signals) -> None:
 
 
 async def _reload_and_stop(kinds: Sequence[Kind], number: signal.Signals) -> None:
-    under_way_each = sum(kind.under_way for kind in kinds)
     with serving(APP, PRESTART="none", **SHORT) as server, behind_nginx(server) as proxy:
         first = server.pids()
         addresses = [server.address(slot) for slot in range(2)]
@@ -50,7 +49,7 @@ async def _reload_and_stop(kinds: Sequence[Kind], number: signal.Signals) -> Non
             Load(proxy.address, kept=4, fresh=4, rate=200) as last_load,
             holding(kinds, addresses) as held,
         ):
-            slow, exit_code = await _stop(server, proxy, number, under_way_each)
+            slow, exit_code = await _stop(server, proxy, number, sum(each.kind.under_way for each in held))
             ends += await asyncio.gather(*(each.end() for each in held))
 
         assert reloaded[0] == 0, reloaded
@@ -68,8 +67,7 @@ async def _reload_and_stop(kinds: Sequence[Kind], number: signal.Signals) -> Non
 async def _stop(server: Server, proxy: Nginx, number: signal.Signals, held: int) -> tuple[list[Answer], int]:
     """The answers to requests that were under way, and the exit code of the server."""
     slow = [asyncio.create_task(request(proxy.address, "GET", "/slow")) for _ in range(SLOW)]
-    for slot in range(2):
-        await under_way(server.address(slot), held + SLOW // 2)
+    await under_way([server.address(slot) for slot in range(2)], held + SLOW)
     server.signal(number)
     exit_code = await server.exit_code(GRACEFUL_SECONDS + 1)
     return await asyncio.gather(*slow), exit_code
