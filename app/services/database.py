@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,13 @@ from sqlalchemy.types import TypeDecorator
 
 from .errors import Unavailable
 
-ANSWER_SECONDS = 8.0  # then a request ends with 503, whatever it waits for; the others below come first
+ANSWER_SECONDS = 7.5  # within eight seconds a request ends with 503, whatever it waits for
 BUSY_TIMEOUT_SECONDS = 5  # how long SQLite waits for another writer
 POOL_SECONDS = 2  # how long a request waits for a free connection
 PATIENT_SECONDS = 120
-PATIENT_OPTIONS = f"-c lock_timeout={PATIENT_SECONDS}s"
-# PostgreSQL gives up what waits for a lock, and what takes too long; a server that is gone without a word is noticed.
-POSTGRESQL = {
-    "connect_timeout": 2,
-    "tcp_user_timeout": 5_000,  # milliseconds
-    "client_encoding": "utf8",
-    "options": "-c lock_timeout=3s -c statement_timeout=6s",
-}
+# PostgreSQL gives up what waits for a lock, and what takes too long, before we do.
+LIMITS = ("lock_timeout = '3s'", "statement_timeout = '6s'")
+PATIENT_LIMITS = (f"lock_timeout = '{PATIENT_SECONDS}s'",)
 # Not OperationalError for SQLAlchemy, and cured by somebody else all the same: https://www.postgresql.org/docs/current/errcodes-appendix.html
 ELSEWHERE = {
     "25006",  # read_only_sql_transaction: a standby
@@ -48,36 +44,62 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def async_engine(url: URL, connections: int = 5) -> AsyncEngine:
     """An engine for one worker with at most so many connections; make it after the fork."""
+    options = _options(url, connections)
     if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **_options(url, connections))
-    else:
-        engine = create_async_engine(url, **_options(url, connections))
-    _prepare(engine.sync_engine)
+        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **options)
+        _prepare_sqlite(engine.sync_engine)
+        return engine
+    # Late, here and below: with SQLite the driver need not be in memory.
+    from . import postgresql, postgresql_events
+
+    options["connect_args"] = postgresql.PARAMETERS | {
+        "async_creator_fn": partial(postgresql.AsyncConnection.open, LIMITS)
+    }
+    engine = create_async_engine(url, **options)
+    postgresql_events.listen(engine.sync_engine, LIMITS)
     return engine
 
 
 def sync_engine(url: URL, connections: int = 5, *, patient: bool = False) -> Engine:
     """The same engine for threads; a patient one waits for others for minutes, as a migration must."""
-    engine = create_engine(url, **_options(url, connections, patient))
-    _prepare(engine)
+    options = _options(url, connections, patient)
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, **options)
+        _prepare_sqlite(engine)
+        return engine
+    from . import postgresql, postgresql_events
+
+    engine = create_engine(url, connect_args=postgresql.PARAMETERS, **options)
+    postgresql_events.listen(engine, PATIENT_LIMITS if patient else LIMITS)
     return engine
 
 
+def can_write(connection: Connection) -> bool:
+    """Whether the server takes writes, as it said before this connection was handed out."""
+    if connection.dialect.name == "sqlite":
+        return True
+    from .postgresql_events import session_of
+
+    return not session_of(connection).read_only
+
+
+def is_pooled(connection: Connection) -> bool:
+    """Whether a pooler shares the server's sessions between its clients."""
+    if connection.dialect.name == "sqlite":
+        return False
+    from .postgresql_events import session_of
+
+    return session_of(connection).pooled
+
+
 def _options(url: URL, connections: int, patient: bool = False) -> dict[str, Any]:
-    pool = {"pool_size": connections, "max_overflow": 0, "pool_timeout": POOL_SECONDS}
+    pool: dict[str, Any] = {"pool_size": connections, "max_overflow": 0, "pool_timeout": POOL_SECONDS}
     if url.get_backend_name() == "sqlite":
-        return {**pool, "connect_args": {"timeout": PATIENT_SECONDS if patient else BUSY_TIMEOUT_SECONDS}}
-    # A restarted server then costs one round trip, not one failed request for each connection.
-    return {
-        **pool,
-        "pool_pre_ping": True,
-        "connect_args": POSTGRESQL | ({"options": PATIENT_OPTIONS} if patient else {}),
-    }
+        pool["connect_args"] = {"timeout": PATIENT_SECONDS if patient else BUSY_TIMEOUT_SECONDS}
+    return pool
 
 
-def _prepare(engine: Engine) -> None:
-    if engine.dialect.name != "sqlite":
-        return
+def _prepare_sqlite(engine: Engine) -> None:
     with suppress(OSError):  # the first request then finds that there is no file, and says so
         Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
 

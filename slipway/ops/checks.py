@@ -17,6 +17,7 @@ PYTHON = ["app", "bench", "loadtest", "slipway", "tests", "gunicorn.conf.py"]
 PROGRAMS: dict[str, str | None] = {
     "nginx": "nginx",
     "postgresql": "/usr/lib/postgresql",
+    "pgbouncer": "pgbouncer",
     "redis-server": "redis-server",
     "chromium": "chromium",
     "faketime": "faketime",

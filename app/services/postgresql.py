@@ -1,0 +1,169 @@
+"""PostgreSQL's connections: no wait is endless, and each knows what server it leads to.
+
+A pooler such as PgBouncer gives each transaction to another session of the server, so that a session's settings and
+prepared statements reach other clients. Behind one, limits are set for each transaction and nothing is prepared.
+A server tells its clients the process id of their session. A pooler makes up another one, by which they cancel queries:
+that is how it is recognised.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Self
+
+import psycopg
+from psycopg import generators, waiting
+from psycopg.abc import RV, PQGen
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGconn
+
+from .deadline import earlier
+
+PARAMETERS: dict[str, Any] = {
+    "connect_timeout": 2,  # seconds, for each address of the name
+    "tcp_user_timeout": 5_000,  # milliseconds; a server that is gone without a word is noticed
+    "client_encoding": "utf8",
+}
+WRITABLE = {"target_session_attrs": "read-write"}
+PING_SECONDS = 2.0  # for a server that has nothing to do but answer
+SILENT = "connected and got no answer: it is stuck, or a pooler with all its connections in use"
+INTERVAL_SECONDS = 0.1  # psycopg's own, between looks at signals
+PING = b"SELECT current_setting('transaction_read_only'), pg_backend_pid()"
+
+
+@dataclass(slots=True)
+class Session:
+    """What is known of the server behind a connection."""
+
+    limits: Sequence[str]
+    pooled: bool
+    read_only: bool
+    unused: bool = True
+    since: float = field(default_factory=monotonic)
+
+    @property
+    def age(self) -> float:
+        return monotonic() - self.since
+
+
+def ask(pgconn: PGconn, query: bytes) -> PQGen[list[bytes | None]]:
+    """Run statements outside of psycopg's transactions, in one message; the last row of the last one."""
+    pgconn.send_query(query)
+    result = (yield from generators.execute(pgconn))[-1]
+    if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
+        raise error_from_result(result)
+    return [result.get_value(0, column) for column in range(result.nfields)]
+
+
+def greet(pgconn: PGconn, limits: Sequence[str]) -> PQGen[Session]:
+    """Learn what a new connection leads to; a session that is ours alone gets its limits once."""
+    read_only, process_id = yield from ask(pgconn, PING)
+    session = Session(limits, int(process_id or 0) != pgconn.backend_pid, read_only == b"on")
+    if not session.pooled:
+        yield from ask(pgconn, "; ".join(f"SET {limit}" for limit in limits).encode())
+    return session
+
+
+def ping(pgconn: PGconn, session: Session) -> PQGen[None]:
+    """Ask the server whether it is there and takes writes."""
+    read_only, _ = yield from ask(pgconn, PING)
+    session.read_only = read_only == b"on"
+
+
+def is_silent(error: BaseException) -> bool:
+    """Whether the server that has let us in did not answer then, in words of its own."""
+    return isinstance(error, psycopg.OperationalError) and error.sqlstate is None
+
+
+class BlockingConnection(psycopg.Connection[Any]):
+    """For threads. A wait that ends before its answer closes the connection, which is of no more use."""
+
+    session: Session
+
+    @classmethod
+    def open(cls, limits: Sequence[str], *arguments: Any, **parameters: Any) -> Self:
+        """Connect to a server that takes writes; if the address has none, to one that does not."""
+        connection = cls._greeted(limits, *arguments, **parameters)
+        if connection.session.read_only:
+            with suppress(psycopg.OperationalError):
+                better = cls._greeted(limits, *arguments, **{**parameters, **WRITABLE})
+                connection.close()
+                return better
+        return connection
+
+    @classmethod
+    def _greeted(cls, limits: Sequence[str], *arguments: Any, **parameters: Any) -> Self:
+        connection = cls.connect(*arguments, **parameters)
+        try:
+            connection.session = connection.wait(greet(connection.pgconn, limits), timeout=PING_SECONDS)
+        except BaseException as error:
+            connection.close()
+            if is_silent(error):
+                raise psycopg.OperationalError(SILENT) from error
+            raise
+        if connection.session.pooled:
+            connection.prepare_threshold = None
+        return connection
+
+    def ping(self) -> None:
+        self.wait(ping(self.pgconn, self.session), timeout=PING_SECONDS)
+
+    def wait(self, gen: PQGen[RV], interval: float = INTERVAL_SECONDS, timeout: float | None = None) -> RV:
+        try:
+            return waiting.wait(gen, self.pgconn.socket, interval=interval, timeout=earlier(timeout))
+        except BaseException:
+            close_if_active(self.pgconn)
+            raise
+
+
+class AsyncConnection(psycopg.AsyncConnection[Any]):
+    """The same for the event loop. psycopg, when cancelled, would wait ten seconds for the server to cancel, too."""
+
+    session: Session
+
+    @classmethod
+    async def open(cls, limits: Sequence[str], *arguments: Any, **parameters: Any) -> Self:
+        connection = await cls._greeted(limits, *arguments, **parameters)
+        if connection.session.read_only:
+            with suppress(psycopg.OperationalError):
+                better = await cls._greeted(limits, *arguments, **{**parameters, **WRITABLE})
+                await connection.close()
+                return better
+        return connection
+
+    @classmethod
+    async def _greeted(cls, limits: Sequence[str], *arguments: Any, **parameters: Any) -> Self:
+        connection = await cls.connect(*arguments, **parameters)
+        try:
+            connection.session = await connection.wait(greet(connection.pgconn, limits), timeout=PING_SECONDS)
+        except BaseException as error:
+            await connection.close()
+            if is_silent(error):
+                raise psycopg.OperationalError(SILENT) from error
+            raise
+        if connection.session.pooled:
+            connection.prepare_threshold = None
+        return connection
+
+    async def ping(self) -> None:
+        await self.wait(ping(self.pgconn, self.session), timeout=PING_SECONDS)
+
+    async def wait(  # as psycopg has it
+        self,
+        gen: PQGen[RV],
+        interval: float = INTERVAL_SECONDS,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> RV:
+        try:
+            return await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=timeout)
+        except BaseException:
+            close_if_active(self.pgconn)
+            raise
+
+
+def close_if_active(pgconn: PGconn) -> None:
+    """After a wait that was given up: as long as an answer is to come, nothing else can be asked."""
+    if pgconn.transaction_status == TransactionStatus.ACTIVE:
+        pgconn.finish()
