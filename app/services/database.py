@@ -42,35 +42,35 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
 
 
-def async_engine(url: URL, connections: int = 5) -> AsyncEngine:
+def async_engine(url: URL, most: int = 5) -> AsyncEngine:
     """An engine for one worker with at most so many connections; make it after the fork."""
-    options = _options(url, connections)
+    options = _options(url, most)
     if url.get_backend_name() == "sqlite":
         engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **options)
         _prepare_sqlite(engine.sync_engine)
         return engine
     # Late, here and below: with SQLite the driver need not be in memory.
-    from . import postgresql, postgresql_events
+    from .postgresql import connections, events
 
-    options["connect_args"] = postgresql.PARAMETERS | {
-        "async_creator_fn": partial(postgresql.AsyncConnection.open, LIMITS)
+    options["connect_args"] = connections.PARAMETERS | {
+        "async_creator_fn": partial(connections.AsyncConnection.open, LIMITS)
     }
     engine = create_async_engine(url, **options)
-    postgresql_events.listen(engine.sync_engine, LIMITS)
+    events.listen(engine.sync_engine, LIMITS)
     return engine
 
 
-def sync_engine(url: URL, connections: int = 5, *, patient: bool = False) -> Engine:
+def sync_engine(url: URL, most: int = 5, *, patient: bool = False) -> Engine:
     """The same engine for threads; a patient one waits for others for minutes, as a migration must."""
-    options = _options(url, connections, patient)
+    options = _options(url, most, patient)
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, **options)
         _prepare_sqlite(engine)
         return engine
-    from . import postgresql, postgresql_events
+    from .postgresql import connections, events
 
-    engine = create_engine(url, connect_args=postgresql.PARAMETERS, **options)
-    postgresql_events.listen(engine, PATIENT_LIMITS if patient else LIMITS)
+    engine = create_engine(url, connect_args=connections.PARAMETERS, **options)
+    events.listen(engine, PATIENT_LIMITS if patient else LIMITS)
     return engine
 
 
@@ -78,7 +78,7 @@ def can_write(connection: Connection) -> bool:
     """Whether the server takes writes, as it said before this connection was handed out."""
     if connection.dialect.name == "sqlite":
         return True
-    from .postgresql_events import session_of
+    from .postgresql.events import session_of
 
     return not session_of(connection).read_only
 
@@ -87,13 +87,13 @@ def is_pooled(connection: Connection) -> bool:
     """Whether a pooler shares the server's sessions between its clients."""
     if connection.dialect.name == "sqlite":
         return False
-    from .postgresql_events import session_of
+    from .postgresql.events import session_of
 
     return session_of(connection).pooled
 
 
-def _options(url: URL, connections: int, patient: bool = False) -> dict[str, Any]:
-    pool: dict[str, Any] = {"pool_size": connections, "max_overflow": 0, "pool_timeout": POOL_SECONDS}
+def _options(url: URL, most: int, patient: bool = False) -> dict[str, Any]:
+    pool: dict[str, Any] = {"pool_size": most, "max_overflow": 0, "pool_timeout": POOL_SECONDS}
     if url.get_backend_name() == "sqlite":
         pool["connect_args"] = {"timeout": PATIENT_SECONDS if patient else BUSY_TIMEOUT_SECONDS}
     return pool

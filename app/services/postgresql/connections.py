@@ -1,25 +1,18 @@
-"""PostgreSQL's connections: no wait is endless, and each knows what server it leads to.
+"""Connections whose waits all end: psycopg's, for threads and for the event loop."""
 
-A pooler such as PgBouncer gives each transaction to another session of the server, so that a session's settings and
-prepared statements reach other clients. Behind one, limits are set for each transaction and nothing is prepared.
-A server tells its clients the process id of their session. A pooler makes up another one, by which they cancel queries:
-that is how it is recognised.
-"""
-
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any, Self
 
 import psycopg
-from psycopg import generators, waiting
+from psycopg import waiting
 from psycopg.abc import RV, PQGen
-from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 
-from .deadline import earlier
+from ..deadline import earlier
+from .session import Session, greet, ping
 
 PARAMETERS: dict[str, Any] = {
     "connect_timeout": 2,  # seconds, for each address of the name
@@ -30,51 +23,6 @@ WRITABLE = {"target_session_attrs": "read-write"}
 PING_SECONDS = 2.0  # for a server that has nothing to do but answer
 SILENT = "connected and got no answer: it is stuck, or a pooler with all its connections in use"
 INTERVAL_SECONDS = 0.1  # psycopg's own, between looks at signals
-PING = b"SELECT current_setting('transaction_read_only'), pg_backend_pid()"
-
-
-@dataclass(slots=True)
-class Session:
-    """What is known of the server behind a connection."""
-
-    limits: Sequence[str]
-    pooled: bool
-    read_only: bool
-    unused: bool = True
-    since: float = field(default_factory=monotonic)
-
-    @property
-    def age(self) -> float:
-        return monotonic() - self.since
-
-
-def ask(pgconn: PGconn, query: bytes) -> PQGen[list[bytes | None]]:
-    """Run statements outside of psycopg's transactions, in one message; the last row of the last one."""
-    pgconn.send_query(query)
-    result = (yield from generators.execute(pgconn))[-1]
-    if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-        raise error_from_result(result)
-    return [result.get_value(0, column) for column in range(result.nfields)]
-
-
-def greet(pgconn: PGconn, limits: Sequence[str]) -> PQGen[Session]:
-    """Learn what a new connection leads to; a session that is ours alone gets its limits once."""
-    read_only, process_id = yield from ask(pgconn, PING)
-    session = Session(limits, int(process_id or 0) != pgconn.backend_pid, read_only == b"on")
-    if not session.pooled:
-        yield from ask(pgconn, "; ".join(f"SET {limit}" for limit in limits).encode())
-    return session
-
-
-def ping(pgconn: PGconn, session: Session) -> PQGen[None]:
-    """Ask the server whether it is there and takes writes."""
-    read_only, _ = yield from ask(pgconn, PING)
-    session.read_only = read_only == b"on"
-
-
-def is_silent(error: BaseException) -> bool:
-    """Whether the server that has let us in did not answer then, in words of its own."""
-    return isinstance(error, psycopg.OperationalError) and error.sqlstate is None
 
 
 class BlockingConnection(psycopg.Connection[Any]):
@@ -150,6 +98,14 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
     async def ping(self) -> None:
         await self.wait(ping(self.pgconn, self.session), timeout=PING_SECONDS)
 
+    async def rollback(self) -> None:
+        """In bounded time of its own: SQLAlchemy shields it from the end of the request."""
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await super().rollback()
+        except TimeoutError:
+            raise psycopg.OperationalError("no answer to a rollback") from None
+
     async def wait(  # as psycopg has it
         self,
         gen: PQGen[RV],
@@ -161,6 +117,11 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         except BaseException:
             close_if_active(self.pgconn)
             raise
+
+
+def is_silent(error: BaseException) -> bool:
+    """Whether the server that has let us in did not answer then, in words of its own."""
+    return isinstance(error, psycopg.OperationalError) and error.sqlstate is None
 
 
 def close_if_active(pgconn: PGconn) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 
-from .postgresql import BlockingConnection, Session
+from .connections import BlockingConnection
+from .session import Session
 
 STAY_SECONDS = 1.0  # with a server that takes no writes, then its name is looked up again
 # Read-only, full, going down, failing: https://www.postgresql.org/docs/current/errcodes-appendix.html
