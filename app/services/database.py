@@ -17,7 +17,8 @@ from .errors import Unavailable
 
 ANSWER_SECONDS = 7.5  # within eight seconds a request ends with 503, whatever it waits for
 BUSY_TIMEOUT_SECONDS = 5  # how long SQLite waits for another writer
-POOL_SECONDS = 2  # how long a request waits for a free connection
+POOL_SECONDS = 4  # how long a request waits for a free connection; a burst of hundreds takes its time
+BLOCKING_POOL_SECONDS = 2  # the same for a thread, whose connect, which may come after it, can't be cut short
 PATIENT_SECONDS = 120
 # PostgreSQL gives up what waits for a lock, and what takes too long, before we do.
 LIMITS = ("lock_timeout = '3s'", "statement_timeout = '6s'")
@@ -62,7 +63,7 @@ def async_engine(url: URL, most: int = 5) -> AsyncEngine:
 
 def sync_engine(url: URL, most: int = 5, *, patient: bool = False) -> Engine:
     """The same engine for threads; a patient one waits for others for minutes, as a migration must."""
-    options = _options(url, most, patient)
+    options = _options(url, most, patient) | {"pool_timeout": BLOCKING_POOL_SECONDS}
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, **options)
         _prepare_sqlite(engine)

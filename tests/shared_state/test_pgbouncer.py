@@ -28,7 +28,7 @@ ROUNDS = 3
 LIMITS = "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')"
 POOLS = {
     "transaction": {"pool_mode": "transaction"},
-    "transaction, few connections": {"pool_mode": "transaction", "default_pool_size": "3"},
+    "transaction, fewer connections than ours": {"pool_mode": "transaction", "default_pool_size": "8"},
     "transaction, options ignored": {"pool_mode": "transaction", "ignore_startup_parameters": "options"},
     "session": {"pool_mode": "session", "default_pool_size": "45"},  # one for each of ours, and for a migration
 }

@@ -60,8 +60,9 @@ def limit(connection: Connection) -> None:
     """Behind a pooler a session is ours for one transaction, and so are its limits; readers need one for that."""
     session = session_of(connection)
     if session.pooled:
-        begin = ["BEGIN"] if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT" else []
-        connection.exec_driver_sql("; ".join([*begin, *(f"SET LOCAL {setting}" for setting in session.limits)]))
+        # so that psycopg sends no BEGIN of its own in a message before
+        connection.connection.dbapi_connection.autocommit = True  # type: ignore[union-attr]
+        connection.exec_driver_sql("; ".join(["BEGIN", *(f"SET LOCAL {setting}" for setting in session.limits)]))
 
 
 def leave(context: ExceptionContext) -> None:
