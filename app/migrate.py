@@ -11,11 +11,14 @@ from alembic.config import Config
 from sqlalchemy import URL, text
 
 from app.config import Settings
-from app.services.database import sync_engine, translated
+from app.services.database import is_pooled, sync_engine, translated
 from app.services.errors import Unavailable
 from slipway.environment import SettingError
 
 ADVISORY_LOCK = 7_391_446  # any number, the same on every machine
+PROTOCOL_VIOLATION = "08P01"  # a pooler's, for what it does not let through
+AWAY = "does not answer", "start it or correct the address"
+REFUSED = "can't be used", "let the pooler pool transactions or sessions (pool_mode of PgBouncer)"
 CONNECTIONS = "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
 
 
@@ -42,9 +45,10 @@ def check_connections(url: URL, connections: int) -> None:
     try:
         with translated(), engine.connect() as connection:
             most = connection.execute(text(CONNECTIONS)).scalar_one()
+            pooled = is_pooled(connection)  # then the pooler's own limit counts, which can't be asked for
     finally:
         engine.dispose()
-    if connections > most:
+    if connections > most and not pooled:
         raise SettingError("DATABASE_CONNECTIONS", str(connections), f"at most {most}, which is what the server has")
 
 
@@ -56,8 +60,10 @@ def main() -> None:
         check_connections(url, settings.most_database_connections)
         migrate(url)
     except Unavailable as error:
-        reason = str(error.__cause__).splitlines()[0]
-        sys.exit(f"DATABASE_URL: {url.render_as_string()} does not answer ({reason}); start it or correct the address")
+        reason, *_ = str(error.__cause__).splitlines()
+        state = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None)
+        does, advice = REFUSED if state == PROTOCOL_VIOLATION else AWAY
+        sys.exit(f"DATABASE_URL: {url.render_as_string()} {does} ({reason}); {advice}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,14 @@ from sqlalchemy.types import TypeDecorator
 
 from .errors import Unavailable
 
-ANSWER_SECONDS = 8.0  # then a request ends with 503, whatever it waits for; the others below come first
+ANSWER_SECONDS = 7.5  # within eight seconds a request ends with 503, whatever it waits for
 BUSY_TIMEOUT_SECONDS = 5  # how long SQLite waits for another writer
-POOL_SECONDS = 2  # how long a request waits for a free connection
+POOL_SECONDS = 4  # how long a request waits for a free connection; a burst of hundreds takes its time
+BLOCKING_POOL_SECONDS = 2  # the same for a thread, whose connect, which may come after it, can't be cut short
 PATIENT_SECONDS = 120
-PATIENT_OPTIONS = f"-c lock_timeout={PATIENT_SECONDS}s"
-# PostgreSQL gives up what waits for a lock, and what takes too long; a server that is gone without a word is noticed.
-POSTGRESQL = {
-    "connect_timeout": 2,
-    "tcp_user_timeout": 5_000,  # milliseconds
-    "client_encoding": "utf8",
-    "options": "-c lock_timeout=3s -c statement_timeout=6s",
-}
+# PostgreSQL gives up what waits for a lock, and what takes too long, before we do.
+LIMITS = ("lock_timeout = '3s'", "statement_timeout = '6s'")
+PATIENT_LIMITS = (f"lock_timeout = '{PATIENT_SECONDS}s'",)
 # Not OperationalError for SQLAlchemy, and cured by somebody else all the same: https://www.postgresql.org/docs/current/errcodes-appendix.html
 ELSEWHERE = {
     "25006",  # read_only_sql_transaction: a standby
@@ -46,38 +43,64 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
 
 
-def async_engine(url: URL, connections: int = 5) -> AsyncEngine:
+def async_engine(url: URL, most: int = 5) -> AsyncEngine:
     """An engine for one worker with at most so many connections; make it after the fork."""
+    options = _options(url, most)
     if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **_options(url, connections))
-    else:
-        engine = create_async_engine(url, **_options(url, connections))
-    _prepare(engine.sync_engine)
-    return engine
+        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **options)
+        _prepare_sqlite(engine.sync_engine)
+        return engine
+    # Late, here and below: with SQLite the driver need not be in memory.
+    from .postgresql import connections, events
 
-
-def sync_engine(url: URL, connections: int = 5, *, patient: bool = False) -> Engine:
-    """The same engine for threads; a patient one waits for others for minutes, as a migration must."""
-    engine = create_engine(url, **_options(url, connections, patient))
-    _prepare(engine)
-    return engine
-
-
-def _options(url: URL, connections: int, patient: bool = False) -> dict[str, Any]:
-    pool = {"pool_size": connections, "max_overflow": 0, "pool_timeout": POOL_SECONDS}
-    if url.get_backend_name() == "sqlite":
-        return {**pool, "connect_args": {"timeout": PATIENT_SECONDS if patient else BUSY_TIMEOUT_SECONDS}}
-    # A restarted server then costs one round trip, not one failed request for each connection.
-    return {
-        **pool,
-        "pool_pre_ping": True,
-        "connect_args": POSTGRESQL | ({"options": PATIENT_OPTIONS} if patient else {}),
+    options["connect_args"] = connections.PARAMETERS | {
+        "async_creator_fn": partial(connections.AsyncConnection.open, LIMITS)
     }
+    engine = create_async_engine(url, **options)
+    events.listen(engine.sync_engine, LIMITS)
+    return engine
 
 
-def _prepare(engine: Engine) -> None:
-    if engine.dialect.name != "sqlite":
-        return
+def sync_engine(url: URL, most: int = 5, *, patient: bool = False) -> Engine:
+    """The same engine for threads; a patient one waits for others for minutes, as a migration must."""
+    options = _options(url, most, patient) | {"pool_timeout": BLOCKING_POOL_SECONDS}
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, **options)
+        _prepare_sqlite(engine)
+        return engine
+    from .postgresql import connections, events
+
+    engine = create_engine(url, connect_args=connections.PARAMETERS, **options)
+    events.listen(engine, PATIENT_LIMITS if patient else LIMITS)
+    return engine
+
+
+def can_write(connection: Connection) -> bool:
+    """Whether the server takes writes, as it said before this connection was handed out."""
+    if connection.dialect.name == "sqlite":
+        return True
+    from .postgresql.events import session_of
+
+    return not session_of(connection).read_only
+
+
+def is_pooled(connection: Connection) -> bool:
+    """Whether a pooler shares the server's sessions between its clients."""
+    if connection.dialect.name == "sqlite":
+        return False
+    from .postgresql.events import session_of
+
+    return session_of(connection).pooled
+
+
+def _options(url: URL, most: int, patient: bool = False) -> dict[str, Any]:
+    pool: dict[str, Any] = {"pool_size": most, "max_overflow": 0, "pool_timeout": POOL_SECONDS}
+    if url.get_backend_name() == "sqlite":
+        pool["connect_args"] = {"timeout": PATIENT_SECONDS if patient else BUSY_TIMEOUT_SECONDS}
+    return pool
+
+
+def _prepare_sqlite(engine: Engine) -> None:
     with suppress(OSError):  # the first request then finds that there is no file, and says so
         Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
 

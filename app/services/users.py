@@ -10,8 +10,9 @@ from sqlalchemy import BigInteger, Column, Connection, Engine, Integer, MetaData
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from .database import ANSWER_SECONDS, UtcDateTime, translated
-from .errors import Taken
+from .database import ANSWER_SECONDS, UtcDateTime, can_write, translated
+from .deadline import within
+from .errors import Taken, Unavailable
 
 NAME_LENGTH = 100  # characters
 MAX_ID = 2**63 - 1  # the largest that both databases can hold
@@ -69,8 +70,10 @@ def delete(connection: Connection, user_id: int) -> bool:
 
 
 def ping(connection: Connection) -> None:
-    """Raise if the table can't be read: also a database that nobody has migrated can't serve."""
+    """Raise if users can't be read or written, also because the database has not been migrated."""
     connection.execute(table.select().limit(0))
+    if not can_write(connection):
+        raise Unavailable("the database takes no writes")
 
 
 def _user(row: Row[Any]) -> User:
@@ -106,9 +109,9 @@ class BlockingUsers:
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def read(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        with translated(), self._reading.connect() as connection:
+        with translated(), within(ANSWER_SECONDS), self._reading.connect() as connection:
             return function(connection, *arguments)
 
     def write(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        with translated(), self._engine.begin() as connection:
+        with translated(), within(ANSWER_SECONDS), self._engine.begin() as connection:
             return function(connection, *arguments)

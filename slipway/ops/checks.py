@@ -18,6 +18,7 @@ EXTRAS = ("local", "loadtest", "test", "bench", "peers", "lock")  # of pyproject
 PROGRAMS: dict[str, str | None] = {
     "nginx": "nginx",
     "postgresql": "/usr/lib/postgresql",
+    "pgbouncer": "pgbouncer",
     "redis-server": "redis-server",
     "chromium": "chromium",
     "faketime": "faketime",

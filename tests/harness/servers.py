@@ -1,4 +1,4 @@
-"""A real PostgreSQL and a real Redis from the system's packages, on free ports, in folders of their own, as a user.
+"""Real PostgreSQL, PgBouncer and Redis from the system's packages, on free ports, in folders of their own, as a user.
 
 Only loopback; what is started here is ended here, by its pid.
 """
@@ -9,18 +9,22 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
 
-from slipway.ops import packages
-from tests.harness.processes import Process, free_ports, short_folder
+from slipway.ops import packages, wait
+from tests.harness.processes import STOP_SECONDS, Process, children, free_ports, short_folder
 
 DATABASE_FOLDERS = "/usr/lib/postgresql"  # Debian keeps each version's programs in a folder of its own
+TERMINATE = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
 
 
 class Daemon(Process):
@@ -51,25 +55,55 @@ Kind = TypeVar("Kind", bound=Daemon)
 
 
 class Postgres(Daemon):
-    """PostgreSQL."""
+    """PostgreSQL: an empty one or, with a primary, its streaming standby on the same port of another address."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str],
+        *,
+        address: str = "127.0.0.1",
+        primary: "Postgres | None" = None,
+    ) -> None:
         programs = newest_programs()
-        data = folder / "data"
-        initialise = [f"{programs}/initdb", "-D", str(data), "-U", "slipway", "-A", "trust", "--no-sync", "-E", "UTF8"]
+        self.data = folder / "data"
+        initialise = ["initdb", "-U", "slipway", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]
+        if primary is not None:
+            initialise = ["pg_basebackup", "-d", primary.url("postgres"), "-R", "--no-sync", "--checkpoint=fast"]
+        program, *words = [*initialise, "-D", str(self.data)]
         done = subprocess.run(
-            [*initialise, "--locale=C.UTF-8"], cwd=folder, capture_output=True, text=True, user=user()
+            [f"{programs}/{program}", *words], cwd=folder, capture_output=True, text=True, user=user()
         )
         assert done.returncode == 0, done.stderr
-        port = free_ports()
-        chosen = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", **settings}
+        port = primary.port if primary is not None else free_ports()
+        chosen = {"listen_addresses": address, "unix_socket_directories": "", "fsync": "off", **settings}
         options = [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
-        super().__init__(folder, [f"{programs}/postgres", "-D", str(data), "-p", str(port), *options], port)
+        super().__init__(folder, [f"{programs}/postgres", "-D", str(self.data), "-p", str(port), *options], port)
+        self.address = address
         self._names = count()
+
+    def stop(self, number: int = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:
+        """End it with all its processes, also paused ones."""
+        self.resume()
+        return super().stop(number, seconds)
 
     def kill(self) -> None:
         """Its immediate shutdown, without a checkpoint; after a SIGKILL its children would live for a while."""
         self.stop(signal.SIGQUIT)
+
+    def pause(self) -> None:
+        """SIGSTOP to all its processes: sessions answer nothing, and new ones are accepted by the kernel alone."""
+        super().pause()
+        self._signal_sessions(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        super().resume()
+        self._signal_sessions(signal.SIGCONT)
+
+    def _signal_sessions(self, number: int) -> None:
+        for pid in children(self.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     @property
     def ready(self) -> bool:
@@ -80,7 +114,7 @@ class Postgres(Daemon):
         return True
 
     def url(self, name: str) -> str:
-        return f"postgresql://slipway@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://slipway@{self.address}:{self.port}/{name}"
 
     def new_database(self) -> str:
         """The address of an empty database."""
@@ -95,6 +129,64 @@ class Postgres(Daemon):
     def execute(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(statement)
+
+    def value(self, query: str, database: str = "postgres") -> Any:
+        """What a query says, the first column of its first row."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            row = connection.execute(query).fetchone()
+            return None if row is None else row[0]
+
+    def terminate_sessions(self) -> None:
+        """End all sessions of clients, as an administrator does."""
+        self.value(TERMINATE)
+
+    def set_read_only(self, *, terminate: bool = False) -> None:
+        """It answers readers and refuses writers, in open sessions too, unless these are to be ended."""
+        self.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        self.execute("SELECT pg_reload_conf()")
+        if terminate:
+            self.terminate_sessions()
+
+    def demote(self) -> None:
+        """Start it again as a standby."""
+        self.kill()
+        (self.data / "standby.signal").touch()
+        self.start()
+
+    def promote(self) -> None:
+        """Make a primary of a standby; done when it takes writes."""
+        self.execute("SELECT pg_promote()")
+
+
+class PgBouncer(Daemon):
+    """PgBouncer before a PostgreSQL, with its defaults."""
+
+    def __init__(self, folder: Path, database: Postgres, **settings: str) -> None:
+        port = free_ports()
+        (folder / "users").write_text('"slipway" ""\n')
+        chosen = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": str(port),
+            "unix_socket_dir": "",
+            "auth_type": "trust",
+            "auth_file": str(folder / "users"),
+            "max_client_conn": "500",
+            **settings,
+        }
+        lines = [f"{name} = {value}" for name, value in chosen.items()]
+        configuration = folder / "pgbouncer.ini"
+        configuration.write_text(
+            "\n".join(["[databases]", f"* = host={database.address} port={database.port}", "[pgbouncer]", *lines, ""])
+        )
+        super().__init__(folder, [packages.find("pgbouncer") or "pgbouncer", str(configuration)], port)
+
+    @property
+    def ready(self) -> bool:
+        return not wait.is_free("127.0.0.1", self.port)
+
+    def url(self, url: str) -> str:
+        """The address of a database by the way of here."""
+        return f"postgresql://slipway@127.0.0.1:{self.port}/{url.rpartition('/')[2]}"
 
 
 class Redis(Daemon):
@@ -128,7 +220,21 @@ class Redis(Daemon):
 @contextmanager
 def postgres(parent: Path | None = None, **settings: str) -> Iterator[Postgres]:
     """A PostgreSQL that runs, its files below a folder."""
-    with _folder(parent) as folder, _running(Postgres(folder, **settings)) as server:
+    with _folder(parent) as folder, _running(Postgres(folder, settings)) as server:
+        yield server
+
+
+@contextmanager
+def standby(primary: Postgres, address: str = "127.0.0.2") -> Iterator[Postgres]:
+    """A standby that follows a PostgreSQL."""
+    with _folder() as folder, _running(Postgres(folder, {}, address=address, primary=primary)) as server:
+        yield server
+
+
+@contextmanager
+def pgbouncer(database: Postgres, **settings: str) -> Iterator[PgBouncer]:
+    """A PgBouncer that runs."""
+    with _folder() as folder, _running(PgBouncer(folder, database, **settings)) as server:
         yield server
 
 

@@ -1,0 +1,72 @@
+"""What an engine does with PostgreSQL's connections: asks each before it is used, and lets go of what is of no use.
+
+A server may take no more writes while it still answers: it has become a standby, it is full, it goes down. Its name may
+lead to another one, which only a new connection finds. If it does not, the server goes on to serve readers.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
+
+from .connections import BlockingConnection
+from .session import Session
+
+STAY_SECONDS = 1.0  # with a server that takes no writes, then its name is looked up again
+# Read-only, full, going down, failing: https://www.postgresql.org/docs/current/errcodes-appendix.html
+REFUSALS = ("25006", "53", "57P", "58")
+
+
+def listen(engine: Engine, limits: Sequence[str]) -> None:
+    """Connect, check and limit as PostgreSQL needs it."""
+    if not engine.dialect.is_async:  # the other is told by a parameter
+
+        @event.listens_for(engine, "do_connect")
+        def do_connect(dialect: Any, record: Any, arguments: Any, parameters: Any) -> BlockingConnection:
+            return BlockingConnection.open(limits, *arguments, **parameters)
+
+    event.listen(engine, "checkout", check)
+    event.listen(engine, "begin", limit)
+    event.listen(engine, "handle_error", leave)
+
+
+def session_of(connection: Connection) -> Session:
+    """What is known of the server behind a connection that is in use."""
+    session: Session = connection.connection.driver_connection.session  # type: ignore[union-attr]
+    return session
+
+
+def check(connection: Any, record: Any, proxy: Any) -> None:
+    """Before a request gets a connection: a restarted server costs a round trip, not a failed request."""
+    session: Session = record.driver_connection.session
+    if session.unused:
+        session.unused = False
+        return
+    try:
+        if hasattr(connection, "run_async"):
+            connection.run_async(lambda driver: driver.ping())
+        else:
+            connection.ping()
+    except psycopg.Error as error:
+        raise InvalidatePoolError("the server does not answer") from error
+    if session.read_only and session.age > STAY_SECONDS:
+        raise DisconnectionError("the server takes no writes")
+
+
+def limit(connection: Connection) -> None:
+    """Behind a pooler a session is ours for one transaction, and so are its limits; readers need one for that."""
+    session = session_of(connection)
+    if session.pooled:
+        # so that psycopg sends no BEGIN of its own in a message before
+        connection.connection.dbapi_connection.autocommit = True  # type: ignore[union-attr]
+        connection.exec_driver_sql("; ".join(["BEGIN", *(f"SET LOCAL {setting}" for setting in session.limits)]))
+
+
+def leave(context: ExceptionContext) -> None:
+    """After a refusal: all connections that are as old as this one are made anew, which is at most once a second."""
+    refused = (getattr(context.original_exception, "sqlstate", None) or "").startswith(REFUSALS)
+    if refused and context.connection is not None and not context.is_disconnect:
+        context.is_disconnect = session_of(context.connection).age > STAY_SECONDS
