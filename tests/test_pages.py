@@ -18,7 +18,7 @@ NAMES = {Path(path).name for path in TRACKED}
 FOLDERS = {str(folder) for path in TRACKED for folder in Path(path).parents}
 
 # Named in pages, and not in the tree: what running makes, what other programs have, what was there before.
-MADE = {".run", "slipway.db", "slipway.db-wal", "slipway.db-shm", "slot-0.sock", "slipway.backup.db", "settings.json", "slots.conf"}
+MADE = {".run", "slot-0.sock", "slots.conf", "slipway.db", "slipway.db-wal", "slipway.db-shm", "slipway.backup.db"}
 BEFORE = re.compile(r"^## From .*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 ENVIRONMENT = {"PATH", "PYTHON", "PYTEST", "PARTS", "LOCK", "QUICK", "FULL", "SERVERS", "RESUME", "A", "B", "ONLY"}
 FILE = re.compile(
