@@ -1,16 +1,19 @@
 """What the server answers in an app's place: asked once, as problem details, with the request's id."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import Iterator
 
 import pytest
 
 from tests.harness.client import Address, Answer, Connection
+from tests.harness.processes import until
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.live.mirror import FAILURES
 
 SECONDS = 10.0
+_marks = itertools.count()
 WORKERS = 3  # a proxy that asks again would find them
 
 
@@ -50,13 +53,12 @@ def any_address(request: pytest.FixtureRequest, several: Server) -> Address:
 
 
 async def ask(address: Address, *pieces: bytes) -> Answer:
-    """The answer to these bytes, on a connection that the server must close after it if it is its own."""
+    """The answer to these bytes, after which a connection ends whose answer says so."""
     async with asyncio.timeout(SECONDS), await Connection.open(address) as connection:
         for piece in pieces:
             connection.writer.write(piece)
         answer = await connection.answer()
-        if isinstance(address, str):
-            assert answer.headers["connection"] == "close"
+        if answer.headers.get("connection") == "close":
             assert await connection.reader.read() == b""
         return answer
 
@@ -75,19 +77,25 @@ def get(path: str, *fields: str, method: str = "GET") -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *fields, "\r\n"]).encode()
 
 
-def times_asked(server: Server, entry: str) -> int:
-    """How often the apps of all workers have been asked it."""
-    return server.logged(f"asked: {entry}\n")
+async def times_asked(server: Server, entry: str) -> int:
+    """How often the apps of all workers have been asked it; each first writes a mark, with all that came before it."""
+    mark = f"/mark/{next(_marks)}"
+    for slot in range(server.workers):
+        async with asyncio.timeout(SECONDS), await Connection.open(server.address(slot)) as connection:
+            connection.writer.write(get(mark))
+            await connection.answer()
+    await until(lambda: server.logged(f"asked: GET {mark}\"") == server.workers, SECONDS, "the marks of all workers")
+    return server.logged(f"asked: {entry}\"")
 
 
 @pytest.mark.parametrize("path", FAILURES)
 async def test_app_that_fails_is_asked_once(several: Server, any_address: Address, path: str) -> None:
     """An app that fails before anything was sent runs once, and the client gets a 500 with the request's id."""
-    before = times_asked(several, f"GET {path}")
+    before = await times_asked(several, f"GET {path}")
     answer = await ask(any_address, get(path, "X-Request-ID: id-1"))
 
     assert_problem(answer, 500, "id-1" if isinstance(any_address, str) else "")
-    assert times_asked(several, f"GET {path}") == before + 1
+    assert await times_asked(several, f"GET {path}") == before + 1
 
 
 @pytest.mark.parametrize("path", FAILURES)
@@ -95,13 +103,13 @@ async def test_app_that_fails_over_a_head(several: Server, any_address: Address,
     """The same for HEAD, whose answer has no body."""
     if path == "/too_long":
         return  # a HEAD's body is left out, however long
-    before = times_asked(several, f"HEAD {path}")
+    before = await times_asked(several, f"HEAD {path}")
     async with asyncio.timeout(SECONDS), await Connection.open(any_address) as connection:
         connection.writer.write(get(path, method="HEAD"))
         status, fields = await connection.head()
 
     assert (status, fields["content-type"]) == (500, "application/problem+json")
-    assert times_asked(several, f"HEAD {path}") == before + 1
+    assert await times_asked(several, f"HEAD {path}") == before + 1
 
 
 MALFORMED: dict[str, bytes] = {
