@@ -33,6 +33,8 @@ class Settings:
     max_websockets: int
     keep_messages: int
     keep_seconds: int
+    keep_bytes: int
+    messages_per_second: int
     allowed_origins: frozenset[str]
     log_level: str
     access_log: bool
@@ -59,6 +61,8 @@ class Settings:
             max_websockets=env.integer("MAX_WEBSOCKETS", 10_000, 1, 1_000_000),
             keep_messages=env.integer("KEEP_MESSAGES", 10_000, 1, 10_000_000),
             keep_seconds=env.integer("KEEP_SECONDS", 3_600, 1, 31_536_000),
+            keep_bytes=env.integer("KEEP_BYTES", 64 << 20, 1 << 20, 1 << 40),
+            messages_per_second=env.integer("MESSAGES_PER_SECOND", 100, 1, 1_000_000),
             allowed_origins=_origins(env.text("ALLOWED_ORIGINS")),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
             access_log=env.flag("ACCESS_LOG", True),
