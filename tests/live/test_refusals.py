@@ -1,19 +1,16 @@
 """What the server answers in an app's place: asked once, as problem details, with the request's id."""
 
 import asyncio
-import itertools
 import json
 from collections.abc import Iterator
 
 import pytest
 
 from tests.harness.client import Address, Answer, Connection
-from tests.harness.processes import until
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.live.mirror import FAILURES
 
 SECONDS = 10.0
-_marks = itertools.count()
 WORKERS = 3  # a proxy that asks again would find them
 
 
@@ -78,14 +75,9 @@ def get(path: str, *fields: str, method: str = "GET") -> bytes:
 
 
 async def times_asked(server: Server, entry: str) -> int:
-    """How often the apps of all workers have been asked it; each first writes a mark, with all that came before it."""
-    mark = f"/mark/{next(_marks)}"
-    for slot in range(server.workers):
-        async with asyncio.timeout(SECONDS), await Connection.open(server.address(slot)) as connection:
-            connection.writer.write(get(mark))
-            await connection.answer()
-    await until(lambda: server.logged(f"asked: GET {mark}\"") == server.workers, SECONDS, "the marks of all workers")
-    return server.logged(f"asked: {entry}\"")
+    """How often the apps of all workers have been asked it, as each of them has noted."""
+    seen = [await ask(server.address(slot), get("/seen")) for slot in range(server.workers)]
+    return sum(json.loads(answer.body).count(entry) for answer in seen)
 
 
 @pytest.mark.parametrize("path", FAILURES)
