@@ -37,4 +37,5 @@ on_starting = hooks.on_starting
 when_ready = hooks.when_ready
 pre_fork = hooks.pre_fork
 post_fork = hooks.post_fork
-child_exit = hooks.child_exit
+post_worker_init = hooks.post_worker_init
+worker_int = hooks.worker_int

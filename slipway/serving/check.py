@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+
+from slipway.serving.clock import RunningClock
 
 # The arbiter reaps every child, so the exit code of a check would be lost to it; this runs the command as a child of
 # its own and writes the code as the last line. With the lowest priority, since workers serve meanwhile.
@@ -18,12 +19,18 @@ class Check:
     """One command; an empty one succeeds."""
 
     def __init__(
-        self, command: Sequence[str], folder: str | None, environment: Mapping[str, str], seconds: float
+        self,
+        command: Sequence[str],
+        folder: str | None,
+        environment: Mapping[str, str],
+        seconds: float,
+        clock: RunningClock,
     ) -> None:
         self._command = command
         self._environment = environment
         self._folder = folder  # to run it in; None is the one that we are in
         self._seconds = seconds or float("inf")
+        self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
 
     def failure(self) -> str | None:
@@ -34,7 +41,7 @@ class Check:
             return self._start()
         elif self._process.poll() is not None:
             return self._result()
-        elif time.monotonic() > self._deadline:
+        elif self._clock.now() > self._deadline:
             self.kill()
             return f"the check of the new code hangs: {' '.join(self._command)}"
         return None
@@ -46,7 +53,7 @@ class Check:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _start(self) -> str | None:
-        self._deadline = time.monotonic() + self._seconds
+        self._deadline = self._clock.now() + self._seconds
         try:
             self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the check)
             self._process = subprocess.Popen(

@@ -78,13 +78,15 @@ class Server(Draining):
         await self._tick()
         return await super().on_tick(counter)
 
-    async def listen(self, listener: socket.socket) -> asyncio.Server:
-        """Serve one more listener, which is another worker's."""
+    async def listen(self, listener: socket.socket, *, borrowed: bool = False) -> asyncio.Server:
+        """Serve one more listener: our own, or another worker's, whose connections are for one request each."""
         loop = asyncio.get_running_loop()
         config = self.config
+        kind: Any = OneRequest if borrowed else config.http_protocol_class
 
         def protocol() -> asyncio.Protocol:
-            return OneRequest(config, self.server_state, self.lifespan.state)
+            connection: asyncio.Protocol = kind(config, self.server_state, self.lifespan.state)
+            return connection
 
         return await loop.create_server(protocol, sock=duplicate(listener), ssl=config.ssl, backlog=config.backlog)
 

@@ -1,4 +1,4 @@
-"""gunicorn's worker that runs our server. Takes the place of uvicorn.workers.UvicornWorker."""
+"""gunicorn's worker that runs our server: what `-k uvicorn.workers.UvicornWorker` (or `uvicorn_worker`) leads to."""
 
 import asyncio
 import faulthandler
@@ -6,17 +6,16 @@ import logging
 import os
 import resource
 import signal
-import socket
 import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from uvicorn.workers import UvicornWorker
-
+from slipway.serving import readiness
+from slipway.serving.base import UvicornWorker
 from slipway.serving.config import Settings
+from slipway.serving.handover import Handover
 from slipway.serving.http import Http
-from slipway.serving.server import Lifespan, Server, duplicate
-from slipway.serving.slots import Loans
+from slipway.serving.server import Lifespan, Server
 
 BEAT_SECONDS = 0.5
 ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone has so long, since nobody would kill it
@@ -40,10 +39,8 @@ class Worker(UvicornWorker):
         "ws_ping_timeout": 20.0,
     }
 
-    # Set by the arbiter before the fork.
-    loans: Loans | None = None
-    listeners: list[socket.socket]
-    note: IO[bytes]
+    takes_handover = True  # for the arbiter, which knows the class by its path only
+    handover: Handover  # set by the arbiter before the fork
     is_ready = False
 
     def init_signals(self) -> None:
@@ -60,12 +57,10 @@ class Worker(UvicornWorker):
             super().run()
         finally:
             if not self.is_ready:
-                self.note.write(failure.text.encode())
+                self.handover.report.write(failure.text)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        self.config.callback_notify = None  # stock: by the wall clock, a step back of which kills every worker
-        self.config.limit_max_requests = None  # stock: stops to accept before there is a successor
         self.config.load()
         self.config.lifespan_class = Lifespan
         settings = self.settings
@@ -77,11 +72,13 @@ class Worker(UvicornWorker):
             on_ready=self._ready,
             on_drain=self._close_listeners,
         )
+        self._listening = 0  # how many of our own listeners we serve
         self._lent: dict[int, asyncio.Server] = {}
-        self._asked = False
+        self._asking: asyncio.Task[None] | None = None
+        self._question = 0
         beating = asyncio.create_task(self._beat())
         try:
-            await self.server.serve(sockets=[duplicate(listener) for listener in self.sockets])
+            await self.server.serve(sockets=[])  # it listens when it is admitted
         finally:
             beating.cancel()
 
@@ -103,17 +100,40 @@ class Worker(UvicornWorker):
         end.start()
 
     async def _look_around(self) -> None:
-        """Ten times a second: is it time to be replaced, is a slot lent to us?"""
-        if not self._asked and self._is_spent():
-            self._asked = True
-            self.note.write(b"replace me")  # and serve on, until the arbiter says that another has taken the place
-            os.kill(self.ppid, signal.SIGCHLD)  # wakes it
-        if self.loans is not None:
-            await self._serve_lent(set(self.loans.of(os.getpid())))
+        """Ten times a second: may we listen, is it time to be replaced, is a slot lent to us, does the arbiter ask?"""
+        mailbox, loans = self.handover.mailbox, self.handover.loans
+        if mailbox.question != self._question:
+            self._ask_app(mailbox.question)
+        if mailbox.admitted and not mailbox.listens:
+            await self._listen()
+        if not mailbox.wants_successor and self._is_spent():
+            mailbox.want_successor()  # and serve on, until another has taken the place
+            os.kill(self.ppid, signal.SIGCHLD)  # wakes the arbiter
+        if loans is not None:
+            await self._serve_lent(set(loans.of(os.getpid())))
+
+    async def _listen(self) -> None:
+        """Accept connections on our own listeners; what has failed is tried again in the next turn."""
+        for listener in self.handover.own[self._listening :]:
+            self.server.servers.append(await self.server.listen(listener))
+            self._listening += 1
+        self.handover.mailbox.tell_listens()
+
+    def _ask_app(self, question: int) -> None:
+        """Ask the app whether it is ready; a question that is not answered yet is given up."""
+        self._question = question
+        if self._asking is not None:
+            self._asking.cancel()
+        self._asking = asyncio.create_task(self._answer(question))
+
+    async def _answer(self, question: int) -> None:
+        app: Any = self.config.loaded_app
+        status = await readiness.ask(app, self.settings.ready_path, self.server.lifespan.state, self.config.root_path)
+        self.handover.mailbox.answer(question, status)
 
     def _close_listeners(self) -> None:
         """What came with the fork; while any worker has it, a client of an arbiter that is gone would wait in vain."""
-        for listener in self.listeners:
+        for listener in self.handover.listeners:
             listener.close()
 
     def _is_spent(self) -> bool:
@@ -126,7 +146,7 @@ class Worker(UvicornWorker):
             self.server.servers.remove(server)
             server.close()
         for slot in wanted - self._lent.keys():
-            self._lent[slot] = await self.server.listen(self.listeners[slot])
+            self._lent[slot] = await self.server.listen(self.handover.listeners[slot], borrowed=True)
             self.server.servers.append(self._lent[slot])
 
 

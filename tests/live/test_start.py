@@ -109,6 +109,36 @@ async def test_prestart_that_fails_stops_the_start(folder: Path, site: Site) -> 
     assert "Booting worker" not in server.log()
 
 
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("sh -c 'exit 3", "No closing quotation"),
+        ("''", "the name of a program"),
+        ("no-such-program --now", "no-such-program is not a program on PATH"),
+        ("/etc/hostname", "/etc/hostname is not a file that can be executed"),
+        ("/no/such/folder/program", "is not a program on PATH"),
+        ("/tmp", "/tmp is not a file that can be executed"),
+        ("TEXT", "can't be run"),  # it may be executed, and is no program
+    ],
+)
+async def test_prestart_that_is_no_command_is_refused(
+    folder: Path, site: Site, tmp_path: Path, command: str, reason: str
+) -> None:
+    """One line names the setting and the reason; nothing is started."""
+    text = tmp_path / "text"
+    text.write_bytes(b"\0 neither a script nor a program")
+    text.chmod(0o755)
+    server = Server(folder, site.name, **site.options | {"PRESTART": command.replace("TEXT", str(text))})
+    server.start()
+
+    assert await server.exit_code(20) == 1
+    line = server.log().splitlines()[-1]
+    assert line.startswith("PRESTART=")
+    assert reason in line
+    assert "Traceback" not in server.log()
+    assert "Booting worker" not in server.log()
+
+
 async def test_app_without_lifespan_serves(site: Site) -> None:
     """An app that raises at the lifespan scope, as Django does, is served."""
     site.write(
