@@ -116,4 +116,6 @@ def _flag(cfg: Config, name: str) -> str:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ":".join(map(str, value))
     return value if isinstance(value, str) else getattr(value, "__qualname__", str(value))

@@ -45,11 +45,17 @@ def mounted(folder: Path, size: str) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", "-l", folder], check=True)
+        unmount(folder)
 
 
-def remount(folder: Path, how: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{how}", folder], check=True)
+def mount_read_only(folder: Path) -> None:
+    """Over the folder as it is; files that are open for writing forbid it for the file system itself."""
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+
+
+def unmount(folder: Path) -> None:
+    subprocess.run(["umount", "-l", folder], check=True)
 
 
 def tells(server: Server) -> bool:
@@ -157,7 +163,7 @@ async def test_disk_that_takes_nothing(site: Site, how: str) -> None:
                     while True:
                         filling.write(b"x" * 1024)
             else:
-                remount(server.folder, "ro")
+                mount_read_only(server.folder)
             victim = server.pids()[0]
             async with Load(server.address(1), [GET_OLD], kept=1, fresh=1, rate=50) as load:
                 os.kill(victim, signal.SIGKILL)
@@ -167,7 +173,7 @@ async def test_disk_that_takes_nothing(site: Site, how: str) -> None:
             if how == "full":
                 (server.folder / "filling").unlink()
             else:
-                remount(server.folder, "rw")
+                unmount(server.folder)
             await heals(server, victim)
 
             assert not load.report.lost
@@ -245,7 +251,7 @@ async def test_start_that_fails_in_the_arbiter(site: Site, tmp_path: Path, fault
             assert server.pids() == [survivor]
             server.signal(signal.SIGHUP)
             await until(lambda: server.logged("Reload refused"), HEAL_SECONDS)
-        await until(lambda: len(server.status()["serving"]) == 2, HEAL_SECONDS, "the worker that could not start")
+        await until(lambda: tells(server), HEAL_SECONDS, "the worker that could not start")
 
         assert not load.report.lost
         assert server.status()["failed_starts"] >= 4
