@@ -130,7 +130,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
 
     def reload(self) -> None:
         """SIGHUP: see reload.py."""
-        self.supervisor.reload()
+        self.supervisor.reloads.begin()
 
     def stop(self, graceful: bool = True) -> None:
         """End all workers within the graceful time-out; each part is tried, whatever has become of the others."""

@@ -12,7 +12,16 @@ from slipway.serving.clock import RunningClock
 
 # The arbiter reaps every child, so the exit code of a check would be lost to it; this runs the command as a child of
 # its own and writes the code as the last line. With the lowest priority, since workers serve meanwhile.
-RUN = "import os, subprocess, sys; os.nice(19); print('', subprocess.run(sys.argv[1:]).returncode, sep='\\n')"
+RUN = """
+import os, subprocess, sys
+os.nice(19)
+try:
+    code = subprocess.run(sys.argv[1:]).returncode
+except (OSError, ValueError) as error:
+    print(error)
+    code = 127
+print('', code, sep='\\n')
+"""
 
 
 class Check:

@@ -99,7 +99,9 @@ def post_fork(arbiter: Any, worker: Any) -> None:
     supervisor.status.unlock()
     for sibling in supervisor.roster:
         sibling.handover.report.close()
-    os.environ["WORKER_COUNT"] = str(max(arbiter.num_workers, supervisor.wanted))  # as signals have left it
+    os.environ["WORKER_COUNT"] = str(
+        max(arbiter.num_workers, supervisor.reloads.planned_workers)
+    )  # as signals have left it
     if worker.handover.slot is not None:
         os.environ["WORKER_SLOT"] = str(worker.handover.slot)
 

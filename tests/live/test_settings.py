@@ -79,7 +79,7 @@ NEEDS_A_START = "until the server is started anew"
         ("PRESTART", "sh -c 'exit", "No closing quotation"),
         ("PRESTART", "''", "the name of a program"),
         ("PRESTART", "no-such-program", "no-such-program is not a program on PATH"),
-        ("PRESTART", "/etc/hostname", "/etc/hostname is not a file that can be executed"),
+        ("PRESTART", "/etc/passwd", "/etc/passwd is not a file that can be executed"),
         ("READY_PATH", "readyz", "READY_PATH='readyz' is not allowed: a path that begins with /"),
     ],
 )

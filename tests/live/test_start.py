@@ -115,7 +115,7 @@ async def test_prestart_that_fails_stops_the_start(folder: Path, site: Site) -> 
         ("sh -c 'exit 3", "No closing quotation"),
         ("''", "the name of a program"),
         ("no-such-program --now", "no-such-program is not a program on PATH"),
-        ("/etc/hostname", "/etc/hostname is not a file that can be executed"),
+        ("/etc/passwd", "/etc/passwd is not a file that can be executed"),
         ("/no/such/folder/program", "is not a program on PATH"),
         ("/tmp", "/tmp is not a file that can be executed"),
         ("TEXT", "can't be run"),  # it may be executed, and is no program
