@@ -82,12 +82,15 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         return self.settings.ready_path if hasattr(self.worker_class, "takes_handover") else None
 
     def patience(self) -> float:
+        """Seconds in which a worker has to get ready."""
         return float(self.settings.timeout)
 
     def bind(self, path: str) -> Any:
+        """Another listener in the place of one whose file is gone."""
         return gunicorn.sock.UnixSocket(path, self.cfg, self.log)
 
     def owns_files(self) -> bool:
+        """Whether no other process has the same listeners."""
         return bool(self.reexec_pid == self.master_pid == 0) and not self.systemd
 
     # gunicorn's loop
@@ -100,6 +103,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         self.supervisor.step()
 
     def murder_workers(self) -> None:
+        """Called before it: end workers that hang."""
         self.supervisor.end_hanging()
 
     def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
@@ -117,7 +121,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
             elif pid == self.dirty_arbiter_pid:
                 self.handle_dirty_arbiter_exit(pid, wait_status)
             elif pid in self.WORKERS:
-                self.supervisor.guard.run("a worker's end", self._forget, pid, wait_status)
+                self.supervisor.steps.run("a worker's end", self._forget, pid, wait_status)
                 failure = failure or processes.exit_code(wait_status)
         if failure in BOOT_FAILURES and not self.supervisor.has_been_ready and not self._stopping:
             raise HaltServer(BOOT_FAILURES[failure], failure)
@@ -135,7 +139,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
     def stop(self, graceful: bool = True) -> None:
         """End all workers within the graceful time-out; each part is tried, whatever has become of the others."""
         self._stopping = True
-        run = self.supervisor.guard.run
+        run = self.supervisor.steps.run
         run("ending a reload", self.supervisor.stopping)
         owns_files = self.owns_files()
         if owns_files or self.systemd:
@@ -154,18 +158,22 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         return state.pid if state is not None else 0
 
     def handle_chld(self) -> None:
-        self.supervisor.guard.run("SIGCHLD", super().handle_chld)
+        """A child has ended, or a worker wants to be replaced."""
+        self.supervisor.steps.run("SIGCHLD", super().handle_chld)
 
     handle_cld = handle_chld
 
     def handle_hup(self) -> None:
-        self.supervisor.guard.run("SIGHUP", super().handle_hup)
+        """Reload."""
+        self.supervisor.steps.run("SIGHUP", super().handle_hup)
 
     def handle_usr1(self) -> None:
-        self.supervisor.guard.run("SIGUSR1", super().handle_usr1)
+        """Reopen log files."""
+        self.supervisor.steps.run("SIGUSR1", super().handle_usr1)
 
     def handle_usr2(self) -> None:
-        self.supervisor.guard.run("SIGUSR2", super().handle_usr2)
+        """Start another arbiter beside this one."""
+        self.supervisor.steps.run("SIGUSR2", super().handle_usr2)
 
     def handle_winch(self) -> None:
         """SIGWINCH ends all workers of a daemon; SIGHUP brings them back."""
@@ -181,7 +189,9 @@ class Arbiter(gunicorn.arbiter.Arbiter):
             self.log.warning("SIGTTOU is ignored: %s can't serve another's slot", self.cfg.worker_class_str)
 
     def manage_dirty_arbiter(self) -> None:
-        self.supervisor.guard.run("the dirty arbiter", super().manage_dirty_arbiter)
+        """Look after gunicorn's second kind of workers."""
+        self.supervisor.steps.run("the dirty arbiter", super().manage_dirty_arbiter)
 
     def maybe_promote_master(self) -> None:
-        self.supervisor.guard.run("becoming the master", super().maybe_promote_master)
+        """After SIGUSR2: see whether the old arbiter has ended."""
+        self.supervisor.steps.run("becoming the master", super().maybe_promote_master)

@@ -60,11 +60,17 @@ class Check:
         if self._process is not None and self._process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)  # a second at most: one that the kernel holds is left to it
+            self._output.close()
 
     def _start(self) -> str | None:
         self._deadline = self._clock.now() + self._seconds
         try:
             self._output = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the check)
+        except OSError as error:
+            return f"the check of the new code can't be started: {error}"
+        try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", RUN, *self._command],
                 cwd=self._folder,
@@ -75,12 +81,14 @@ class Check:
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:  # no memory, no such folder any more, a value that is none
+            self._output.close()
             return f"the check of the new code can't be started: {error}"
         return None
 
     def _result(self) -> str:
         self._output.seek(0)
-        *lines, code = ["", *self._output.read().decode(errors="replace").split("\n")[:-1]]
+        with self._output:
+            *lines, code = ["", *self._output.read().decode(errors="replace").split("\n")[:-1]]
         if code == "0":
             return ""
         said = [line.strip() for line in lines if line.strip()]

@@ -57,30 +57,37 @@ class Reloads:
 
     @property
     def timeout(self) -> float:
+        """Seconds in which a worker has to get ready."""
         return self._host.settings.timeout
 
     @property
     def num_workers(self) -> int:
+        """How many workers should run."""
         return self._host.num_workers
 
     def new_checks(self) -> list[Check]:
+        """What has to succeed before new settings are used."""
         return self._host.configuration.checks(self.clock)
 
     def take_configuration(self) -> None:
+        """Use the new configuration."""
         self._host.configuration.take()
         self.planned_workers = self._host.configuration.new_size() or 0
 
     def restore_configuration(self) -> None:
+        """Use the one from before."""
         self.planned_workers = 0
         self._host.configuration.restore()
 
     def start_successor(self, predecessor: WorkerState) -> WorkerState | None:
+        """Start a worker that takes over; None while starts are held back."""
         try:
             return self._crew.start(predecessor)
         except StartFailedError as error:
             raise RefusedError(str(error)) from None
 
     def resize(self) -> None:
+        """Run as many workers as the new configuration says."""
         size = self._host.configuration.new_size()
         self.planned_workers = 0
         if size is not None:

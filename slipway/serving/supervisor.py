@@ -9,13 +9,13 @@ import os
 from slipway.serving.backoff import Backoff
 from slipway.serving.clock import RunningClock
 from slipway.serving.crew import Crew, ready_slots
-from slipway.serving.guard import Guard
 from slipway.serving.host import Host
 from slipway.serving.reloads import Reloads
 from slipway.serving.roster import Roster, WorkerState
 from slipway.serving.slots import Loans, lend_orphans
 from slipway.serving.sockets import SocketFiles
 from slipway.serving.status import Status
+from slipway.serving.steps import Steps
 from slipway.serving.watch import Watch
 
 log = logging.getLogger("gunicorn.error")
@@ -25,7 +25,7 @@ class Supervisor:
     """Has the parts, and takes their steps."""
 
     def __init__(self, host: Host, slots: int) -> None:
-        self.guard = Guard()
+        self.steps = Steps()
         self.clock = RunningClock()
         self.roster = Roster()
         self.loans = Loans(slots) if host.settings.has_slots else None
@@ -52,12 +52,12 @@ class Supervisor:
             ("restoring sockets", self._restore_sockets),
             ("telling the status", self._tell),
         ):
-            self.guard.run(what, part)
+            self.steps.run(what, part)
 
     def end_hanging(self) -> None:
         """End workers that hang."""
         self.clock.tick()
-        self.guard.run("ending workers that hang", self.watch.end_hanging)
+        self.steps.run("ending workers that hang", self.watch.end_hanging)
 
     @property
     def is_busy(self) -> bool:
@@ -122,6 +122,6 @@ class Supervisor:
             restored_sockets=self._files.restored if self._files is not None else 0,
             unclean_ends=self.crew.unclean_ends,
             last_unclean_end=self.crew.last_unclean_end,
-            faults=dict(self.guard.faults),
+            faults=dict(self.steps.faults),
         )
         self.status.write()

@@ -16,8 +16,8 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-class Guard:
-    """Catches what a step raises."""
+class Steps:
+    """Takes steps, and catches what they raise."""
 
     def __init__(self) -> None:
         self._pid = os.getpid()
