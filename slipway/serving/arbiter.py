@@ -34,6 +34,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
     def __init__(self, app: Any) -> None:
         self.supervisor = Supervisor(self, len(app.cfg.address))
         self._handover: Handover | None = None  # of the worker that is just being forked
+        self._first_beat = 0.0
         self._stopping = False
         super().__init__(app)
         self.configuration = Configuration(self)
@@ -59,7 +60,8 @@ class Arbiter(gunicorn.arbiter.Arbiter):
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         worker = self.WORKERS[pid]
         now = self.supervisor.clock.now()
-        return WorkerState(pid, worker.age, handover, predecessor, worker.tmp.last_update, now)
+        heartbeat = worker.tmp.last_update
+        return WorkerState(pid, worker.age, handover, predecessor, heartbeat, now, self._first_beat)
 
     def _new_handover(self, predecessor: WorkerState | None) -> Handover:
         slot, own, loans = None, tuple(self.LISTENERS), self.supervisor.loans
@@ -75,6 +77,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
     def prepare(self, worker: Any) -> None:
         """Called before each fork (the pre_fork hook)."""
         worker.handover = self._handover
+        self._first_beat = worker.tmp.last_update()
         worker.sockets = [*worker.handover.own]
 
     def ready_path(self) -> str | None:
@@ -141,10 +144,9 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         self._stopping = True
         run = self.supervisor.steps.run
         run("ending a reload", self.supervisor.stopping)
-        owns_files = self.owns_files()
-        if owns_files or self.systemd:
+        if self.reexec_pid == self.master_pid == 0:  # after SIGUSR2 another arbiter has the same files
             run("taking the status back", self.supervisor.status.stopping)
-        run("closing listeners", close_listeners, self.LISTENERS, unlink=owns_files)
+        run("closing listeners", close_listeners, self.LISTENERS, unlink=self.owns_files())
         self.LISTENERS: list[Any] = []
         shutdown = Shutdown(self, self.supervisor.clock, self.cfg.graceful_timeout)
         run("ending workers", shutdown.end_workers, lambda: len(self.WORKERS), graceful=graceful)

@@ -20,7 +20,7 @@ class WorkerState:
     predecessor: "WorkerState | None"  # whose place it takes as soon as it can serve
     heartbeat: Callable[[], float]  # reads the time of the heartbeat file
     spawned_at: float
-    last_beat: float = field(init=False)
+    last_beat: float  # the heartbeat file's time when it was last read; at first, as it was before the fork
     beat_at: float = field(init=False)  # when a new heartbeat was last seen
     ready_at: float | None = None
     has_served: bool = False  # long enough that its end is not a failed start
@@ -31,7 +31,6 @@ class WorkerState:
     end_reason: str = ""  # after its end: what was not clean about it
 
     def __post_init__(self) -> None:
-        self.last_beat = self.heartbeat()
         self.beat_at = self.spawned_at
 
     @property

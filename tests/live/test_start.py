@@ -139,6 +139,19 @@ async def test_prestart_that_is_no_command_is_refused(
     assert "Booting worker" not in server.log()
 
 
+@pytest.mark.parametrize("setting", ["SOCKET_DIR", "RUN_DIR"])
+async def test_folder_that_can_not_be_used_stops_the_start(folder: Path, site: Site, setting: str) -> None:
+    """A folder below a file can't be made; the one line names the settings."""
+    (folder / "file").touch()
+    slots: Slots = "unix" if setting == "SOCKET_DIR" else "shared"
+    server = Server(folder, site.name, slots=slots, **site.options | {setting: str(folder / "file" / "inner")})
+    server.start()
+
+    assert await server.exit_code(20) == 1
+    assert "can't be used as SOCKET_DIR or RUN_DIR" in server.log().splitlines()[-1]
+    assert "Traceback" not in server.log()
+
+
 async def test_app_without_lifespan_serves(site: Site) -> None:
     """An app that raises at the lifespan scope, as Django does, is served."""
     site.write(

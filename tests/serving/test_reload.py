@@ -28,7 +28,7 @@ def closed() -> Iterator[None]:
 def worker(pid: int) -> WorkerState:
     reports.append(Report(None))
     handover = Handover(0, (), (), None, reports[-1], Mailbox(admitted=True))
-    return WorkerState(pid, pid, handover, None, lambda: 0.0, 0.0)
+    return WorkerState(pid, pid, handover, None, lambda: 0.0, 0.0, 0.0)
 
 
 class Fake:

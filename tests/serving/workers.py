@@ -40,7 +40,7 @@ class Workers:
         self.reports.append(Report(None))
         self.beats[pid] = 0.0
         handover = Handover(0, (), (), None, self.reports[-1], Mailbox(admitted=predecessor is None))
-        state = WorkerState(pid, pid, handover, predecessor, lambda: self.beats[pid], self.clock.now())
+        state = WorkerState(pid, pid, handover, predecessor, lambda: self.beats[pid], self.clock.now(), 0.0)
         self.roster.add(state)
         return state
 
