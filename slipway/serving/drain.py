@@ -2,22 +2,31 @@
 
 Stock behaviour that this answers: connections that wait in the listener's queue, or whose request is just on its way,
 are cut; an event stream holds the end until SIGKILL, and lifespan.shutdown does not run
-(https://github.com/Kludex/uvicorn/issues/451); a handshake that is under way is answered with 500.
+(https://github.com/Kludex/uvicorn/issues/451); a handshake that is under way is answered with 500; one connection whose
+shutdown raises ends the drain, and everything else that was open with it.
+
+slipway/serving/endings.py says how each kind of connection ends.
 """
 
 import asyncio
 import logging
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import uvicorn
 
+from slipway.serving import endings
+from slipway.serving.faults import Faults
+
 log = logging.getLogger("gunicorn.error")
 
 QUICK_SECONDS = 1.0  # what is open gets this long on SIGINT, SIGQUIT or when the arbiter is gone
-CANCEL_SECONDS = 1.0  # what a cancelled handler gets for its `finally`
+QUICK_IDLE_SECONDS = 0.5  # and idle connections this long: a request may be on its way
+RELEASE_SECONDS = 0.3  # before handlers are cancelled: for those that waited for their client to end by themselves
+CANCEL_SECONDS = 0.5  # what a cancelled handler gets for its `finally`
 LIFESPAN_SECONDS = 1.0  # lifespan.shutdown gets at least this
 QUEUE_SECONDS = 0.5  # to accept what waits in the listeners' queues
 POLL_SECONDS = 0.02
@@ -28,89 +37,130 @@ class Draining(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, drain: float, graceful: float, on_drain: Callable[[], None]) -> None:
         super().__init__(config)
-        self.quick = False  # whoever is open has to be gone soon
+        self.quick = False  # what is open has to be gone soon
+        self.unclean: list[str] = []  # what went wrong at the end; empty when all ended as it should
         self._drain = drain  # seconds for idle connections to be closed by the proxy, which must do so sooner
         self._graceful = graceful  # seconds for all of the shutdown but lifespan.shutdown
         self._on_drain = on_drain
+        self._faults = Faults()
+        self._began = 0.0  # the loop's time at the beginning of the end
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, let what runs end, close what idles, cancel what is late, then run lifespan.shutdown."""
-        start = asyncio.get_running_loop().time()
-        log.info("Draining", extra={"connections": len(self.server_state.connections)})
-        self.lifespan.state["draining"].set()
-        self._say_close()
-        await self._stop_accepting()
-        await self._until(self._nothing_under_way, start, self._drain, 0.0)
-        for connection in self._open():
-            connection.shutdown()
-        await self._until(self._all_done, start, self._graceful, QUICK_SECONDS)
-        await self._cancel()
-        await self._end_lifespan(start)
+        """Stop accepting, let what runs end, close what idles, cancel what is late, then run lifespan.shutdown.
 
-    def _say_close(self) -> None:
-        """From now on every response says `connection: close`, so the proxy sends nothing more on its connection.
+        Each step is bounded in time, and none can keep the next from being taken.
+        """
+        self._began = asyncio.get_running_loop().time()
+        log.info("Draining", extra={"connections": len(self.server_state.connections)})
+        logging.getLogger("uvicorn.error").addFilter(endings.is_no_cancellation)
+        steps: list[Callable[[], Awaitable[None]]] = [
+            self._announce,
+            self._stop_accepting,
+            self._let_end,
+            self._release,
+            self._cancel,
+            self.end_lifespan,
+        ]
+        for step in steps:
+            await self._take(step.__name__.strip("_").replace("_", " "), step)
+        self.unclean += [f"{count} x {kind}" for kind, count in self._faults.counts.items()]
+
+    async def _take(self, name: str, step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with self._faults(f"Drain, {name}"):
+                await step()
+        except asyncio.CancelledError:  # by an app that cancels all tasks of the loop at its end
+            self.unclean.append(f"Drain, {name}: cancelled")
+
+    async def _announce(self) -> None:
+        """Tell the app, and say `connection: close` in every response, so that the proxy sends nothing more.
 
         A response that has begun can't say so any more; its connection is drained like one that idles.
         """
         state = self.server_state
         state.default_headers = [*state.default_headers, (b"connection", b"close")]
-        for connection in self._open():
-            cycle = getattr(connection, "cycle", None)
-            if cycle is not None and not cycle.response_started:
-                cycle.keep_alive = False
+        self._each(endings.say_close)
+        self.lifespan.state["draining"].set()
 
     async def _stop_accepting(self) -> None:
-        """Close the listeners when their queues are empty: who waits there has been told that he is connected."""
-        self._on_drain()
-        listeners = [listener for server in self.servers for listener in server.sockets]
+        """Close the listeners when their queues are empty: clients in the backlog have completed their connect."""
+        with self._faults("Closing the inherited listeners"):
+            self._on_drain()
+        with self._faults("Emptying the listeners' queues"):
+            await self._empty_queues()
+        for server in self.servers:
+            with self._faults("Closing a listener"):
+                server.close()
+        await asyncio.sleep(POLL_SECONDS)  # until the last one is known to us
+
+    async def _empty_queues(self) -> None:
         queues = select.poll()
-        for listener in listeners:
-            queues.register(listener.fileno(), select.POLLIN)
+        for server in self.servers:
+            for listener in server.sockets:
+                queues.register(listener.fileno(), select.POLLIN)
         loop = asyncio.get_running_loop()
         end = loop.time() + QUEUE_SECONDS
         while queues.poll(0) and loop.time() < end:  # noqa: ASYNC110 (a queue tells nobody that it is empty)
             await asyncio.sleep(0)  # one turn of the loop accepts one connection
-        for server in self.servers:
-            server.close()
-        await asyncio.sleep(POLL_SECONDS)  # until the last one is known to us
 
-    def _nothing_under_way(self) -> bool:
-        """Whether no HTTP connection and no handshake is left; websockets are closed, with 1012, as they are found."""
-        left = False
-        for connection in self._open():
-            if getattr(connection, "handshake_complete", False):
-                connection.shutdown()
-            else:
-                left = True
-        return not left
+    async def _let_end(self) -> None:
+        """Wait for requests and handshakes under way; close websockets as they are found, idle ones after a while."""
+        await self._until(self._all_closed, self._graceful - RELEASE_SECONDS, QUICK_SECONDS - RELEASE_SECONDS)
 
-    def _open(self) -> list[Any]:
-        """All connections that are not being closed; the second shutdown of a websocket would raise."""
-        return [each for each in self.server_state.connections if not each.transport.is_closing()]
+    def _all_closed(self) -> bool:
+        idle_seconds = min(self._drain, QUICK_IDLE_SECONDS) if self.quick else self._drain
+        idle_stays = asyncio.get_running_loop().time() < self._began + idle_seconds
+        self._each(partial(endings.close_if_over, idle_stays=idle_stays))
+        return self._all_done()
+
+    async def _release(self) -> None:
+        """End the connections whose handlers wait for the client, so that these end by themselves."""
+        self._each(endings.release)
+        await self._until(self._all_done, self._graceful, QUICK_SECONDS)
+
+    async def _cancel(self) -> None:
+        """Cancel the handlers that are left; then nothing can keep a connection open."""
+        tasks = list(self.server_state.tasks)
+        if tasks:
+            seconds = asyncio.get_running_loop().time() - self._began
+            self.unclean.append(f"handlers cancelled after {seconds:.1f} s: {len(tasks)}")
+            log.error("Cancelling what is still open after %.1f s", seconds, extra={"tasks": len(tasks)})
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)  # until their last words are written
+        self._each(endings.cut)
+        await asyncio.sleep(0)  # until the connections know
+
+    async def end_lifespan(self) -> None:
+        """Run lifespan.shutdown, in bounded time."""
+        lifespan = self.lifespan
+        left = 0.0 if self.quick else self._began + self._graceful - asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(max(LIFESPAN_SECONDS, left)):
+                await lifespan.shutdown()
+        except TimeoutError:
+            log.error("lifespan.shutdown does not end; left alone")
+            self.unclean.append("lifespan.shutdown did not end")
+        if lifespan.shutdown_failed or (lifespan.error_occurred and self.config.lifespan == "on"):
+            self.unclean.append("lifespan.shutdown failed")
+
+    def _each(self, step: Callable[[Any], None]) -> None:
+        """Take a step with each connection; one that raises is cut, and keeps nothing from the others."""
+        for connection in list(self.server_state.connections):
+            try:
+                step(connection)
+            except Exception as error:
+                self._faults.failed("The end of a connection", error)
+                with self._faults("Cutting a connection"):
+                    endings.cut(connection)
 
     def _all_done(self) -> bool:
         return not self.server_state.connections and not self.server_state.tasks
 
-    async def _until(self, done: Callable[[], bool], start: float, seconds: float, quick_seconds: float) -> None:
+    async def _until(self, done: Callable[[], bool], seconds: float, quick_seconds: float) -> None:
         loop = asyncio.get_running_loop()
         while not done():
-            if loop.time() > start + (min(seconds, quick_seconds) if self.quick else seconds):
+            if loop.time() > self._began + (min(seconds, quick_seconds) if self.quick else seconds):
                 return
             await asyncio.sleep(POLL_SECONDS)
-
-    async def _cancel(self) -> None:
-        tasks = list(self.server_state.tasks)
-        if not tasks:
-            return
-        log.error("Cancelling what is still open after %g s", self._graceful, extra={"tasks": len(tasks)})
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
-
-    async def _end_lifespan(self, start: float) -> None:
-        left = 0.0 if self.quick else start + self._graceful - asyncio.get_running_loop().time()
-        try:
-            async with asyncio.timeout(max(LIFESPAN_SECONDS, left)):
-                await self.lifespan.shutdown()
-        except TimeoutError:
-            log.error("lifespan.shutdown does not end; left alone")

@@ -21,10 +21,11 @@ class Report:
         self._file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115 (closed after the worker's end)
 
     def write(self, reason: str) -> None:
-        """Leave a reason in the place of an earlier one; without room for it the worker ends all the same."""
+        """Leave a reason, in one line, in place of an earlier one; without room for it the worker ends all the same."""
+        line = " ".join(reason.split()).encode(errors="replace")
         with suppress(OSError, ValueError):
             os.ftruncate(self._file.fileno(), 0)
-            os.pwrite(self._file.fileno(), reason.encode(errors="replace")[:MOST_REPORT_BYTES], 0)
+            os.pwrite(self._file.fileno(), line[:MOST_REPORT_BYTES], 0)
 
     def read(self) -> str:
         """The reason; empty if the worker has left none."""

@@ -1,48 +1,132 @@
-"""uvicorn's HTTP protocol, changed in how an answer goes out and in how long a connection to a lent slot is kept."""
+"""uvicorn's HTTP protocol, changed in what is a request, how an answer goes out, and how a connection ends."""
 
 import asyncio
+from functools import partial
+from typing import Any
 
+import httptools
 from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from slipway.serving import refusals
+from slipway.serving.answer import Cycle, Exceptional, OneWrite
+from slipway.serving.closing import Closing
+from slipway.serving.websocket import WebSocket
 
-class OneWrite:
-    """A transport that writes a response's head together with the first of its body.
+BUSY = "The server has all that it can serve."
 
-    Stock behaviour that this answers: two system calls for each response, and a worker that is killed between them has
-    sent a head without its body, which the proxy can't ask for again: 3 of 31,000 GETs under 132 kills. A server need
-    not send the head any sooner: https://asgi.readthedocs.io/en/latest/specs/www.html#response-start-send-event
-    """
+# The stock protocol makes them by these names of its module.
+httptools_impl.RequestResponseCycle = Cycle  # type: ignore[misc]
+httptools_impl.service_unavailable = refusals.refusing(503, BUSY)  # type: ignore[assignment,attr-defined]
 
-    __slots__ = ("_head", "_transport", "is_closing")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head: bytes | None = None
-        self.is_closing = transport.is_closing
+class Deaf:
+    """The parser of a connection of which nothing more is read."""
 
-    def write(self, data: bytes) -> None:
-        """The first one is the head: uvicorn writes it whole."""
-        if self._head is None:
-            self._head = data
-        elif self._head:
-            # Not writelines, which uvloop puts off to the end of the loop's turn: that is 4 % fewer requests.
-            self._transport.write(self._head + data)
-            self._head = b""
-        else:
-            self._transport.write(data)
-
-    def close(self) -> None:
-        self._transport.close()
+    def feed_data(self, data: bytes) -> None:
+        """Discard it."""
 
 
 class Http(HttpToolsProtocol):
-    """A connection; HEAD has no body to wait for, and `100 Continue` is a head of its own."""
+    """A connection. A request that offers an upgrade is held back until its head is known to be a websocket's or not.
+
+    Stock behaviour that this answers: httptools ends any request with an `Upgrade` at its head, and uvicorn reads the
+    body of one that it does not take as the next request, which is whatever the client wants it to be
+    (https://github.com/Kludex/uvicorn/issues/2722).
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.transport = Closing(transport)  # type: ignore[assignment]
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if cycle.scope["method"] != "HEAD" and not cycle.waiting_for_100_continue:
-            cycle.transport = OneWrite(cycle.transport)  # type: ignore[assignment]
+        if cycle.waiting_for_100_continue or cycle.scope["method"] == "HEAD":
+            cycle.transport = Exceptional(cycle, self.server_state)  # type: ignore[assignment]
+        else:
+            cycle.transport = OneWrite(cycle)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
+
+    def _should_upgrade(self) -> bool:
+        """Have the stock callbacks pass over a request that offers an upgrade, so that `data_received` decides."""
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        """Parse it; requests start from the parser's callbacks."""
+        self._unset_keepalive_if_required()
+        try:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                self._offered(memoryview(data)[offer.args[0] :])
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.refuse(400, "The request is malformed.")
+
+    def _offered(self, rest: memoryview) -> None:
+        """Take an upgrade to websockets, or parse the request again without the offer, then what came after it."""
+        while True:
+            if self.scope["method"] == "CONNECT":
+                return self.refuse(400, "This is no proxy.")
+            if self._is_handshake():
+                return self._handshake(bytes(rest))
+            head = self._head({b"upgrade"})
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as the stock one
+            self.parser.feed_data(head)
+            try:
+                return self.parser.feed_data(rest) if rest else None
+            except httptools.HttpParserUpgrade as offer:
+                rest = rest[offer.args[0] :]
+
+    def _is_handshake(self) -> bool:
+        """Whether the offer is a websocket and nothing else. HTTP/1.0 has none: RFC 9110 section 7.8."""
+        offers = [value.strip().lower() for name, value in self.headers if name == b"upgrade"]
+        return offers == [b"websocket"] and self.scope["http_version"] == "1.1"
+
+    def _head(self, without: set[bytes]) -> bytes:
+        """The request's head as it came, but for some fields."""
+        lines = [b"%s %s HTTP/%s" % (self.scope["method"].encode(), self.url, self.scope["http_version"].encode())]
+        lines += [b"%s: %s" % field for field in self.headers if field[0] not in without]
+        return b"\r\n".join([*lines, b"\r\n"])
+
+    def _handshake(self, rest: bytes) -> None:
+        """Hand the connection over to the websocket's protocol."""
+        if self.scope["method"] != "GET" or any(map(_is_of_a_body, self.headers)):
+            return self.refuse(400, "A websocket's handshake is a GET without a body.")
+        if self.cycle is not None and not self.cycle.response_complete:
+            return self.refuse(400, "A websocket's handshake waits for the answers before it.")
+        self.connections.discard(self)
+        self.parser = None  # type: ignore[assignment]  # it knows us, and would leave both to the collector
+        protocol = WebSocket(self.config, self.server_state, self.app_state)
+        protocol.connection_made(self.transport)
+        self.transport.set_protocol(protocol)
+        protocol.begin(self._head(set()), refusals.request_id(self.headers), rest)
+
+    def refuse(self, status: int, detail: str) -> None:
+        """Answer what has just been read with a problem, in its turn; nothing more is read of this connection."""
+        self.parser = Deaf()  # type: ignore[assignment]
+        cycle = self.cycle
+        request_id = refusals.request_id(self.headers or ())
+        answer = partial(self._answer, refusals.response(status, detail, request_id))
+        in_body = cycle is not None and cycle.scope is self.scope
+        if cycle is None or (cycle.response_complete and not in_body):
+            answer()
+        elif cycle.response_complete:
+            self.transport.close()  # the body of a request that has its answer
+        elif not in_body:
+            cycle.on_response = partial(_one_after_the_other, cycle.on_response, answer)
+        elif self.pipeline:
+            self.pipeline[0] = (cycle, refusals.refusing(status, detail))
+        else:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            cycle.transport.refuse(status, detail)  # type: ignore[attr-defined]
+
+    def _answer(self, response: bytes) -> None:
+        self._unset_keepalive_if_required()
+        self.transport.write(response)
+        self.transport.close()
 
 
 class OneRequest(Http):
@@ -55,3 +139,13 @@ class OneRequest(Http):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         cycle.keep_alive = False
         super()._start_asgi_task(cycle, app)
+
+
+def _is_of_a_body(field: tuple[bytes, bytes]) -> bool:
+    name, value = field
+    return name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0")
+
+
+def _one_after_the_other(first: Any, second: Any) -> None:
+    first()
+    second()

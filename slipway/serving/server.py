@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,8 @@ import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
 from slipway.serving.drain import Draining
-from slipway.serving.http import OneRequest
+from slipway.serving.faults import Faults
+from slipway.serving.http import Http, OneRequest
 
 
 class Lifespan(LifespanOn):
@@ -49,6 +50,7 @@ class Server(Draining):
         super().__init__(config, drain, graceful, on_drain)
         self._tick = tick
         self._on_ready = on_ready
+        self._ticks = Faults()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -64,8 +66,12 @@ class Server(Draining):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Run lifespan.startup, then listen."""
-        await super().startup(sockets)
+        """Run lifespan.startup, then listen; where that fails, the app still has its lifespan.shutdown."""
+        try:
+            await super().startup(sockets)
+        except Exception:
+            await self.end_lifespan()
+            raise
         self._on_ready()
 
     def stop(self, quick: bool = False) -> None:
@@ -73,22 +79,39 @@ class Server(Draining):
         self.quick = self.quick or quick
         self.should_exit = True
 
+    async def main_loop(self) -> None:
+        """Wait until told to stop. An app that cancels all tasks of the loop does not get around the drain."""
+        try:
+            await super().main_loop()
+        except asyncio.CancelledError:
+            self.unclean.append("the server's task was cancelled")
+
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second."""
-        await self._tick()
+        """Ten times a second. Without descriptors or memory a tick fails; the worker serves what it has, and drains."""
+        with self._ticks("A look around"):
+            await self._tick()
         return await super().on_tick(counter)
 
-    async def listen(self, listener: socket.socket, *, borrowed: bool = False) -> asyncio.Server:
-        """Serve one more listener: our own, or another worker's, whose connections are for one request each."""
+    async def listen(self, listener: socket.socket, kind: type[Http] = OneRequest) -> asyncio.Server:
+        """Serve one more listener, which is another worker's unless the kind of connections says else."""
         loop = asyncio.get_running_loop()
         config = self.config
-        kind: Any = OneRequest if borrowed else config.http_protocol_class
 
         def protocol() -> asyncio.Protocol:
-            connection: asyncio.Protocol = kind(config, self.server_state, self.lifespan.state)
-            return connection
+            return kind(config, self.server_state, self.lifespan.state)
 
         return await loop.create_server(protocol, sock=duplicate(listener), ssl=config.ssl, backlog=config.backlog)
+
+    def stop_listening(self) -> None:
+        """Accept no more clients; those in the queues stay there, since these are the arbiter's."""
+        for server in self.servers:
+            server.close()
+        self.servers.clear()
+
+    async def listen_again(self, listeners: Iterable[socket.socket]) -> None:
+        """Accept clients of our own again."""
+        for listener in listeners:
+            self.servers.append(await self.listen(listener, Http))
 
 
 def duplicate(listener: socket.socket) -> socket.socket:

@@ -1,7 +1,9 @@
 """gunicorn's worker that runs our server: what `-k uvicorn.workers.UvicornWorker` (or `uvicorn_worker`) leads to."""
 
 import asyncio
+import errno
 import faulthandler
+import gc
 import logging
 import os
 import resource
@@ -10,12 +12,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from slipway.serving import readiness
+from slipway.serving import notes, readiness
 from slipway.serving.base import UvicornWorker
 from slipway.serving.config import Settings
+from slipway.serving.faults import Faults, describe
 from slipway.serving.handover import Handover
 from slipway.serving.http import Http
+from slipway.serving.room import Room
 from slipway.serving.server import Lifespan, Server
+from slipway.serving.websocket import WebSocket
 
 BEAT_SECONDS = 0.5
 ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone has so long, since nobody would kill it
@@ -29,7 +34,7 @@ class Worker(UvicornWorker):
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 (the base class has it so)
         "loop": "uvloop",
         "http": Http,
-        "ws": "websockets-sansio",
+        "ws": WebSocket,
         "server_header": False,
         # Bytes; the default of 16 MiB times all connections is more than the machine has. The app's own limit (64 KiB)
         # is well below: what breaks this one is cut off with data unread, and the client sees 1006 instead of 1009.
@@ -49,15 +54,24 @@ class Worker(UvicornWorker):
         faulthandler.enable()
 
     def run(self) -> None:
-        failure = FirstError()
+        failure = notes.FirstError()
         loggers = [logging.getLogger(name) for name in ("uvicorn.error", "gunicorn.error")]
         for logger in loggers:
             logger.addHandler(failure)
         try:
             super().run()
+        except Exception as error:
+            if self.is_ready:
+                self._leave_reason(describe(error))
+            raise
         finally:
             if not self.is_ready:
                 self.handover.report.write(failure.text)
+
+    def _leave_reason(self, reason: str) -> None:
+        """Log in one line why this was no clean end, and leave it to the arbiter, in place of an earlier note."""
+        self.log.error("The worker did not end cleanly: %s", reason)
+        self.handover.report.write(reason)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
@@ -72,6 +86,8 @@ class Worker(UvicornWorker):
             on_ready=self._ready,
             on_drain=self._close_listeners,
         )
+        self._faults = Faults()
+        self._room = Room()
         self._listening = 0  # how many of our own listeners we serve
         self._lent: dict[int, asyncio.Server] = {}
         self._asking: asyncio.Task[None] | None = None
@@ -79,8 +95,11 @@ class Worker(UvicornWorker):
         beating = asyncio.create_task(self._beat())
         try:
             await self.server.serve(sockets=[])  # it listens when it is admitted
+            if self.server.unclean:
+                self._leave_reason("; ".join(self.server.unclean))
         finally:
             beating.cancel()
+            gc.freeze()  # or the interpreter walks through all objects at its end: 170 ms of CPU instead of 14
 
     def _ready(self) -> None:
         """The first heartbeat, by which the arbiter knows."""
@@ -90,8 +109,9 @@ class Worker(UvicornWorker):
     async def _beat(self) -> None:
         """Tell the arbiter that the loop turns, from the end of startup to that of the drain; see that it lives."""
         while os.getppid() == self.ppid:
-            if self.is_ready:
-                self.notify()
+            with self._faults("The heartbeat"):
+                if self.is_ready:
+                    self.notify()
             await asyncio.sleep(BEAT_SECONDS)
         self.log.error("The arbiter is gone; stopping")
         self.server.stop(quick=True)
@@ -100,27 +120,41 @@ class Worker(UvicornWorker):
         end.start()
 
     async def _look_around(self) -> None:
-        """Ten times a second: may we listen, is it time to be replaced, is a slot lent to us, does the arbiter ask?"""
-        mailbox, loans = self.handover.mailbox, self.handover.loans
-        if mailbox.question != self._question:
-            self._ask_app(mailbox.question)
-        if mailbox.admitted and not mailbox.listens:
-            await self._listen()
-        if not mailbox.wants_successor and self._is_spent():
-            mailbox.want_successor()  # and serve on, until another has taken the place
+        """Ten times a second: does the arbiter ask, is it time to be replaced, is there room for clients, and where?"""
+        with self._faults("Asking the app whether it is ready"):
+            self._ask_app(self.handover.mailbox.question)
+        with self._faults("Looking whether to be replaced"):
+            self._ask_to_be_replaced()
+        with self._faults("Accepting clients"):
+            await self._accept_while_there_is_room()
+
+    def _ask_to_be_replaced(self) -> None:
+        if not self.handover.mailbox.wants_successor and self._is_spent():
+            self.handover.mailbox.want_successor()  # and serve on, until another has taken the place
             os.kill(self.ppid, signal.SIGCHLD)  # wakes the arbiter
-        if loans is not None:
-            await self._serve_lent(set(loans.of(os.getpid())))
+
+    async def _accept_while_there_is_room(self) -> None:
+        if self._room.look(self.tmp.fileno(), len(self.server.server_state.connections)):
+            self.server.stop_listening()  # clients wait in the queue
+            self._listening = 0
+            self._lent.clear()
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        if self.handover.mailbox.admitted:
+            await self._listen()
+        if self.handover.loans is not None:
+            await self._serve_lent(set(self.handover.loans.of(os.getpid())))
 
     async def _listen(self) -> None:
         """Accept connections on our own listeners; what has failed is tried again in the next turn."""
         for listener in self.handover.own[self._listening :]:
-            self.server.servers.append(await self.server.listen(listener))
+            self.server.servers.append(await self.server.listen(listener, Http))
             self._listening += 1
         self.handover.mailbox.tell_listens()
 
     def _ask_app(self, question: int) -> None:
         """Ask the app whether it is ready; a question that is not answered yet is given up."""
+        if question == self._question:
+            return
         self._question = question
         if self._asking is not None:
             self._asking.cancel()
@@ -134,7 +168,8 @@ class Worker(UvicornWorker):
     def _close_listeners(self) -> None:
         """What came with the fork; while any worker has it, a client of an arbiter that is gone would wait in vain."""
         for listener in self.handover.listeners:
-            listener.close()
+            with self._faults("Closing a listener"):
+                listener.close()
 
     def _is_spent(self) -> bool:
         most = self.settings.max_worker_memory
@@ -146,20 +181,9 @@ class Worker(UvicornWorker):
             self.server.servers.remove(server)
             server.close()
         for slot in wanted - self._lent.keys():
-            self._lent[slot] = await self.server.listen(self.handover.listeners[slot], borrowed=True)
-            self.server.servers.append(self._lent[slot])
-
-
-class FirstError(logging.Handler):
-    """Keeps the first error of a startup; the arbiter passes it on to whoever asked for a reload."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.text = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info and record.exc_info[1]
-        self.text = self.text or (f"{type(error).__name__}: {error}" if error else record.getMessage())
+            with self._faults("Serving a slot on loan"):  # tried again at the next look
+                self._lent[slot] = await self.server.listen(self.handover.listeners[slot])
+                self.server.servers.append(self._lent[slot])
 
 
 def _resident_bytes() -> int:

@@ -54,6 +54,10 @@ class Connection:
     async def request(self, method: str, target: str, body: bytes = b"", *headers: str) -> Answer:
         """Send a request and read the whole answer. Raises OSError or EOFError when the connection ends early."""
         self.send(method, target, body, *headers)
+        return await self.answer()
+
+    async def answer(self) -> Answer:
+        """Read a whole answer."""
         status, fields = await self.head()
         if fields.get("transfer-encoding") == "chunked":
             content = b"".join([chunk async for chunk in self.chunks()])

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from slipway.ops.settings import ROOT
-from tests.harness.client import Connection, EventStream, WebSocket, request
+from tests.harness.client import Connection, EventStream, WebSocket
 from tests.harness.processes import is_alive, until
 from tests.harness.stack import Server, Slots, behind_nginx, serving
+from tests.live.barriers import begin
 from tests.live.sites import Site, source
 from tests.promises.scenarios import stop_with_everything_open
 
 WEBSOCKETS = 200
 STREAMS = 20
+SLOW = "/wait?ms=3500"
 SECONDS = 8.0  # for a stop with all of that open
 
 
@@ -43,8 +45,7 @@ async def test_quick_stop(number: signal.Signals) -> None:
     with serving(workers=2) as server:
         sockets = await asyncio.gather(*(WebSocket.open(server.address(slot % 2)) for slot in range(20)))
         stream = await EventStream.open(server.address())
-        slow = asyncio.create_task(request(server.address(), "GET", "/wait?ms=10000"))
-        await asyncio.sleep(0.3)  # until it is under way
+        slow = await begin(server.address(), "/wait?ms=10000")
 
         server.signal(number)
         codes = await asyncio.gather(*(each.close_code() for each in sockets))
@@ -54,17 +55,18 @@ async def test_quick_stop(number: signal.Signals) -> None:
         assert (await stream.rest()).endswith("retry: 1000\n\n")
         assert server.logged("Application shutdown complete.") == 2
         with suppress(OSError, EOFError):
-            assert (await slow).status == 500
+            assert (await slow.head())[0] == 500
+        await slow.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 async def test_stop_with_a_blocked_worker(site: Site, number: signal.Signals) -> None:
     """A worker that can't hear is killed: within the graceful time-out, or four seconds, the server has ended."""
-    site.write(source(body="if scope['path'] == '/block': __import__('time').sleep(60)"))
+    site.write(source(body="if scope['path'] == '/block': print('blocks', flush=True); __import__('time').sleep(60)"))
     with serving(site.name, **site.options) as server:
         async with await Connection.open(server.address()) as blocked:
             blocked.send("GET", "/block")
-            await asyncio.sleep(0.3)  # until it is blocked
+            await until(lambda: server.logged("blocks"), 5)
             server.signal(number)
 
             assert await server.exit_code(6) == 0
@@ -74,10 +76,8 @@ async def test_stop_with_a_blocked_worker(site: Site, number: signal.Signals) ->
 async def test_draining_worker_says_so_and_beats() -> None:
     """While a request holds the drain, /readyz says 503, answers say `connection: close`, nobody new is taken."""
     with serving(workers=1) as server:
-        async with await Connection.open(server.address()) as kept, await Connection.open(server.address()) as slow:
+        async with await Connection.open(server.address()) as kept, await begin(server.address(), SLOW) as slow:
             assert (await kept.request("GET", "/readyz")).status == 200
-            slow.send("GET", "/wait?ms=3500")
-            await asyncio.sleep(0.3)  # until it is under way
             beats = [_beat(server)]
 
             server.signal(signal.SIGTERM)

@@ -10,6 +10,7 @@ import pytest
 from tests.harness.client import request
 from tests.harness.processes import until
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
+from tests.live.barriers import until_blocked
 from tests.promises.load import GET, Load
 from tests.promises.scenarios import kills, open_chats, spread, unevenness
 
@@ -43,7 +44,7 @@ async def test_requests_of_kept_connections_are_even(server: Server, proxy: Ngin
 async def test_fast_requests_do_not_wait_for_a_slow_one(server: Server, proxy: Nginx) -> None:
     """While a worker computes, all other requests go to free ones, and are answered before it has finished."""
     slow = asyncio.create_task(request(proxy.address, "GET", "/cpu?ms=2000"))
-    await asyncio.sleep(0.3)  # until it is under way
+    await until_blocked(server)
     report = await Load(proxy.address, [GET], kept=1, fresh=1, total=200).run()
     finished = slow.done()
 

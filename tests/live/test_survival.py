@@ -14,6 +14,7 @@ from tests.harness.processes import is_alive, until
 from tests.harness.servers import postgres
 from tests.harness.stack import Nginx, Server, Slots, behind_nginx, serving
 from tests.live import sites
+from tests.live.barriers import begin
 from tests.live.sites import GET_OLD, Site, source
 from tests.promises.load import GET, Load
 from tests.promises.scenarios import kill_one, kills
@@ -192,8 +193,7 @@ async def test_workers_end_when_their_master_is_killed(slots: Slots) -> None:
     with serving(slots=slots) as server:
         socket = await WebSocket.open(server.address())
         stream = await EventStream.open(server.address(1))
-        slow = asyncio.create_task(request(server.address(), "GET", "/wait?ms=10000"))
-        await asyncio.sleep(0.3)  # until it is under way
+        slow = await begin(server.address(), "/wait?ms=10000")
         pids = server.pids()
         start = time.monotonic()
         server.signal(signal.SIGKILL)
@@ -203,7 +203,7 @@ async def test_workers_end_when_their_master_is_killed(slots: Slots) -> None:
         finally:
             for pid in [pid for pid in pids if is_alive(pid)]:
                 os.kill(pid, signal.SIGKILL)
-        await asyncio.gather(slow, socket.close(), stream.close(), return_exceptions=True)
+        await asyncio.gather(slow.close(), socket.close(), stream.close(), return_exceptions=True)
 
         print(f"gone after {seconds:.1f} s")
         assert seconds < 3

@@ -22,19 +22,27 @@ import pytest
 import uvicorn
 import uvicorn.server
 from uvicorn.lifespan.on import LifespanOn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.flow_control import service_unavailable
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets import websockets_sansio_impl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import Protocol
+from websockets.server import ServerProtocol
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import uvicorn.workers
 
+from slipway.serving.answer import CONTINUE, Cycle
 from slipway.serving.arbiter import BOOT_FAILURES, Arbiter
 from slipway.serving.hooks import Refusals
 from slipway.serving.http import Http, OneRequest
 from slipway.serving.server import Lifespan, Server
+from slipway.serving.websocket import Parser, WebSocket
 from slipway.serving.worker import Worker
 
+RequestResponseCycle: Any = Cycle.__base__  # the stock one: its name in its module is ours now
 G = gunicorn.arbiter.Arbiter
 W = gunicorn.workers.base.Worker
 
@@ -79,6 +87,7 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (uvicorn.Server.serve, "(self, sockets: 'list[socket.socket] | None' = None) -> 'None'"),
     (uvicorn.Server.startup, "(self, sockets: 'list[socket.socket] | None' = None) -> 'None'"),
     (uvicorn.Server.shutdown, "(self, sockets: 'list[socket.socket] | None' = None) -> 'None'"),
+    (uvicorn.Server.main_loop, "(self) -> 'None'"),
     (uvicorn.Server.on_tick, "(self, counter: 'int') -> 'bool'"),
     (uvicorn.Server.capture_signals, "(self) -> 'Generator[None, None, None]'"),
     (LifespanOn.__init__, "(self, config: 'Config') -> 'None'"),
@@ -88,9 +97,23 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
         HttpToolsProtocol._start_asgi_task,
         "(self, cycle: 'RequestResponseCycle', app: 'ASGI3Application') -> 'None'",
     ),
-    # Called by it.
-    (HttpToolsProtocol.shutdown, "(self) -> 'None'"),
+    (HttpToolsProtocol.connection_made, "(self, transport: 'asyncio.Transport') -> 'None'"),
+    (HttpToolsProtocol.data_received, "(self, data: 'bytes') -> 'None'"),
+    (HttpToolsProtocol._should_upgrade, "(self) -> 'bool'"),
+    (RequestResponseCycle.send_500_response, "(self) -> 'None'"),
+    (WebSocketsSansIOProtocol.data_received, "(self, data: 'bytes') -> 'None'"),
     (WebSocketsSansIOProtocol.shutdown, "(self) -> 'None'"),
+    (ServerProtocol.reject, "(self, status: 'StatusLike', text: 'str') -> 'Response'"),
+    # Called by it.
+    (
+        WebSocketsSansIOProtocol.__init__,
+        "(self, config: 'Config', server_state: 'ServerState', app_state: 'dict[str, Any]', "
+        "_loop: 'asyncio.AbstractEventLoop | None' = None) -> 'None'",
+    ),
+    (HttpToolsProtocol.shutdown, "(self) -> 'None'"),
+    (ServerProtocol.fail, "(self, code: 'CloseCode | int', reason: 'str' = '') -> 'None'"),
+    (ServerProtocol.receive_data, "(self, data: 'bytes | bytearray') -> 'None'"),
+    (ServerProtocol.data_to_send, "(self) -> 'list[bytes]'"),
 ]
 
 
@@ -117,16 +140,30 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
         {"config", "server_state", "servers", "lifespan", "started", "should_exit"},
     ),
     (uvicorn.server.ServerState, {"total_requests", "connections", "tasks", "default_headers"}),
-    (LifespanOn, {"config", "state", "error_occurred", "should_exit"}),
-    (HttpToolsProtocol, {"cycle", "transport", "connections"}),
+    (LifespanOn, {"config", "state", "error_occurred", "shutdown_failed", "should_exit"}),
+    (
+        HttpToolsProtocol,
+        {
+            "cycle", "transport", "connections", "parser", "pipeline", "scope", "headers", "url", "config", "app_state",
+            "server_state", "logger",
+        },
+    ),
     (
         RequestResponseCycle,
         {
             "keep_alive", "response_started", "response_complete", "default_headers", "transport", "scope",
-            "waiting_for_100_continue",
+            "waiting_for_100_continue", "disconnected", "message_event", "on_response", "more_body",
         },
     ),
-    (WebSocketsSansIOProtocol, {"handshake_complete", "transport", "connections"}),
+    (
+        WebSocketsSansIOProtocol,
+        {
+            "handshake_complete", "handshake_initiated", "transport", "connections", "conn", "queue", "frames",
+            "curr_msg_data_type", "read_paused", "writable", "close_sent", "disconnected", "pong_timer",
+            "pending_ping_payload",
+        },
+    ),
+    (Protocol, {"handshake_exc", "parser_exc", "close_sent"}),
 ]  # fmt: skip
 
 
@@ -177,9 +214,49 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (uvicorn.Server.startup, "884cdd027a0a"),
     (uvicorn.Server.shutdown, "0c7399d44c41"),
     (RequestResponseCycle.send, "2283ee63dfa5"),
+    (uvicorn.Server.main_loop, "37502fa8d66e"),
     (uvicorn.Server.on_tick, "a48e320b5e1a"),
     (uvicorn.Server.capture_signals, "f5efdd178894"),
     (HttpToolsProtocol._start_asgi_task, "d743ab7b3dbc"),
+    (HttpToolsProtocol.connection_made, "57022c8ff63c"),
+    (HttpToolsProtocol.connection_lost, "d94c8f881c93"),  # called by Lingering in the kernel's time
+    (HttpToolsProtocol.data_received, "77d64a8ed713"),
+    (HttpToolsProtocol.handle_websocket_upgrade, "616bf4fb0754"),  # Http._handshake takes its place
+    (HttpToolsProtocol.send_400_response, "8e00496f6435"),  # Http.refuse takes its place
+    (HttpToolsProtocol._should_upgrade, "41b12938b28e"),
+    (HttpToolsProtocol.on_message_begin, "edabbefc2c67"),  # a scope of its own for each message
+    (
+        HttpToolsProtocol.on_headers_complete,
+        "8340d55da54a",
+    ),  # leaves a request with an upgrade alone, as the next two do
+    (HttpToolsProtocol.on_body, "a8b4e86add6c"),
+    (HttpToolsProtocol.on_message_complete, "637e321f44da"),
+    (HttpToolsProtocol.on_response_complete, "711703bdb94f"),  # nothing more on a transport that is closing
+    (HttpToolsProtocol.shutdown, "1289206de08e"),
+    (HttpToolsProtocol.timeout_keep_alive_handler, "347bfacb1966"),
+    (RequestResponseCycle.__init__, "3fe4fe02c3e8"),
+    (RequestResponseCycle.run_asgi, "ea88af1b2d3e"),  # closes the transport of an app that has failed
+    (RequestResponseCycle.receive, "e8e7d1f9ef89"),  # writes `100 Continue`
+    (RequestResponseCycle.send_500_response, "8fb08fb90ce0"),
+    (service_unavailable, "352ebc32b6a6"),
+    (WebSocketsSansIOProtocol.__init__, "9275f369c8c7"),
+    (WebSocketsSansIOProtocol.connection_lost, "a6f38b7afc4b"),
+    (WebSocketsSansIOProtocol.data_received, "92336f21d502"),
+    (WebSocketsSansIOProtocol.handle_connect, "480d718a3ddb"),
+    (WebSocketsSansIOProtocol.handle_close, "b50fe407b9a5"),
+    (WebSocketsSansIOProtocol.handle_ping, "f1b618686f83"),
+    (WebSocketsSansIOProtocol.handle_parser_exception, "162a244b9584"),
+    (WebSocketsSansIOProtocol.keepalive_timeout, "304d9b2dd412"),
+    (WebSocketsSansIOProtocol.resume_writing, "aa0d14d7f70b"),
+    (WebSocketsSansIOProtocol.run_asgi, "e7cd437ec983"),
+    (WebSocketsSansIOProtocol.send, "337c88bc1bbb"),
+    (WebSocketsSansIOProtocol.send_500_response, "403da3410eb1"),
+    (WebSocketsSansIOProtocol.send_receive_event_to_app, "d09536f6c21d"),
+    (WebSocketsSansIOProtocol.shutdown, "4cf457a1f59d"),
+    (WebSocketsSansIOProtocol.start_keepalive, "b9ace29ba063"),
+    (ServerProtocol.reject, "e3f073071eec"),
+    (ServerProtocol.parse, "160952239049"),
+    (ServerProtocol.fail, "7ff3b1e01ee2"),
     (LifespanOn.__init__, "eb56c01bc905"),
     (LifespanOn.main, "a6df43852efc"),
     (LifespanOn.receive, "462166f6754c"),
@@ -205,13 +282,13 @@ def test_body(function: Callable[..., Any], known: str) -> None:
 
 def overridden(ours: type) -> set[Callable[..., Any]]:
     """The stock methods in whose place methods of ours are called."""
-    stock = [kind for kind in ours.__mro__ if kind.__module__.startswith(("gunicorn.", "uvicorn."))]
+    stock = [kind for kind in ours.__mro__ if kind.__module__.startswith(("gunicorn.", "uvicorn.", "websockets."))]
     mine = {name for kind in ours.__mro__ if kind.__module__.startswith("slipway.serving.") for name in vars(kind)}
     found = [next((vars(kind)[name] for kind in stock if name in vars(kind)), None) for name in mine]
     return {method for method in found if inspect.isfunction(method)}
 
 
-@pytest.mark.parametrize("ours", [Arbiter, Worker, Server, Lifespan, Http, OneRequest])
+@pytest.mark.parametrize("ours", [Arbiter, Worker, Server, Lifespan, Http, OneRequest, Cycle, WebSocket, Parser])
 def test_every_overridden_method_is_guarded(ours: type) -> None:
     """A method that is overridden without a line above would change unnoticed."""
     assert overridden(ours) - {function for function, _ in BODIES} == set()
@@ -224,6 +301,17 @@ def test_filtered_record() -> None:
 
     assert f'"{text}"' in inspect.getsource(WebSocketsSansIOProtocol)
     assert f'"{text}"' in inspect.getsource(Refusals)
+
+
+def test_names_of_the_modules() -> None:
+    """The stock protocols make requests, the answer 503 and the websockets' parser by the names that we replace."""
+    assert vars(httptools_impl)["RequestResponseCycle"] is Cycle
+    assert vars(websockets_sansio_impl)["ServerProtocol"] is Parser
+    assert vars(httptools_impl)["service_unavailable"] is not service_unavailable
+    for name in ("RequestResponseCycle", "service_unavailable"):
+        assert name in HttpToolsProtocol.on_headers_complete.__code__.co_names
+    assert "ServerProtocol" in WebSocketsSansIOProtocol.__init__.__code__.co_names
+    assert repr(CONTINUE) in repr(RequestResponseCycle.receive.__code__.co_consts)
 
 
 def test_defaults_of_constants() -> None:

@@ -1,0 +1,40 @@
+"""What may fail without ending the process: each kind of failure is logged once, and all are counted."""
+
+import logging
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+log = logging.getLogger("gunicorn.error")
+
+
+class Faults:
+    """Runs steps that must not stop the steps after them."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()  # by what was done and the kind of error
+
+    @contextmanager
+    def __call__(self, doing: str) -> Iterator[None]:
+        """Take whatever the block raises; cancelling and the end of the process pass through."""
+        try:
+            yield
+        except Exception as error:
+            self.failed(doing, error)
+
+    def failed(self, doing: str, error: Exception) -> None:
+        """Count a failure, and log the first of its kind in one line that says where it was raised."""
+        kind = f"{doing}: {type(error).__name__}"
+        if isinstance(error, OSError) and error.strerror:
+            kind = f"{kind}: {error.strerror}"
+        self.counts[kind] += 1
+        if self.counts[kind] == 1:
+            log.error("%s failed: %s; more of this kind are not logged", doing, describe(error))
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line: its type, its text, and the line of code that raised it."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{text} ({frames[-1].filename}:{frames[-1].lineno})" if frames else text

@@ -1,0 +1,39 @@
+"""Whether a worker has descriptors left for new connections.
+
+Stock behaviour that this answers: without a free descriptor libuv accepts each client with its last one and closes the
+connection at once. A worker that stops listening in time leaves them in the queue, which is the arbiter's.
+"""
+
+import os
+import resource
+
+SPARE = 32  # kept for connections that come between two looks, for files, and for the end
+
+
+class Room:
+    """Looks for free descriptors; once there were too few, twice as many must be free."""
+
+    def __init__(self) -> None:
+        self.is_short = False
+
+    def look(self, descriptor: int, connections: int) -> bool:
+        """Whether too few are free; with few connections one free descriptor tells enough, and costs less."""
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft == resource.RLIM_INFINITY:
+            return False
+        spare = min(SPARE, soft // 4)
+        wanted = spare if self.is_short or connections > soft // 2 - spare else 1
+        self.is_short = not _are_free(descriptor, 2 * wanted if self.is_short else wanted)
+        return self.is_short
+
+
+def _are_free(descriptor: int, wanted: int) -> bool:
+    taken: list[int] = []
+    try:
+        taken += (os.dup(descriptor) for _ in range(wanted))
+    except OSError:
+        return False
+    finally:
+        for each in taken:
+            os.close(each)
+    return True

@@ -1,0 +1,154 @@
+"""uvicorn's websocket protocol, changed in what a client's mistakes do: they are answered, and are no errors of ours.
+
+Stock behaviour that this answers: a handshake that the parser refuses gets no answer at all, and its `shutdown` raises;
+text that is not UTF-8 leaves a traceback; an app that sends on a connection that the server has closed gets a
+RuntimeError.
+"""
+
+from typing import Any
+
+from uvicorn.protocols.websockets import websockets_sansio_impl
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+from websockets.server import ServerProtocol
+
+from slipway.serving import refusals
+from slipway.serving.closing import TAKE_SECONDS
+
+EARLY_BYTES = 64 * 1024  # of messages that a client sends before its handshake is answered
+ABNORMAL, INVALID_DATA, SERVER_FAILED, RESTART = 1006, 1007, 1011, 1012  # RFC 6455 section 7.4.1 and IANA's registry
+
+
+class Parser(ServerProtocol):
+    """The parser, whose refusals are problem details."""
+
+    request_id = ""
+
+    def reject(self, status: Any, text: str) -> Response:
+        """Called for each handshake that is refused before the app has answered it with a response of its own."""
+        plain = super().reject(status, "")
+        detail = text.strip() or "The handshake was refused."
+        fields, body = refusals.problem(plain.status_code, detail, self.request_id)
+        headers = Headers([("date", plain.headers["Date"]), *fields])
+        return Response(plain.status_code, plain.reason_phrase, headers, body)
+
+
+# The stock protocol makes it by this name of its module.
+websockets_sansio_impl.ServerProtocol = Parser  # type: ignore[attr-defined]
+
+
+class WebSocket(WebSocketsSansIOProtocol):
+    """A connection whose handshake the HTTP protocol has read."""
+
+    conn: Parser
+    transport: Any
+    early = b""
+    pongs = b""
+
+    def begin(self, head: bytes, request_id: str, rest: bytes) -> None:
+        """Answer the handshake; `rest` is what the client has sent after it."""
+        self.transport.take_seconds = TAKE_SECONDS
+        self.conn.request_id = request_id
+        self.data_received(head)
+        if not self.handshake_initiated:
+            error = self.conn.handshake_exc
+            self._refuse(400, f"The handshake is malformed: {error and (error.__cause__ or error)}.")
+        elif rest:
+            self.data_received(rest)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse it; what comes before the app has accepted is kept until then."""
+        if self.handshake_initiated and not self.handshake_complete:
+            self.early += data
+            if len(self.early) > EARLY_BYTES:
+                self.transport.pause_reading()
+            return
+        self.conn.receive_data(data)
+        if self.conn.parser_exc is not None:
+            self.handle_parser_exception()
+        else:
+            self.handle_events()
+
+    def start_keepalive(self) -> None:
+        """Called when the connection has been accepted."""
+        super().start_keepalive()
+        early, self.early = self.early, b""
+        if early:
+            self.transport.resume_reading()
+            self.data_received(early)
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a whole message over, and read no more until the app has taken it."""
+        data, self.frames = b"".join(self.frames), []
+        if self.close_sent:
+            return
+        try:
+            if self.curr_msg_data_type == "text":
+                self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})
+            else:
+                self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
+        except UnicodeDecodeError:
+            return self._leave(INVALID_DATA, "text that is not UTF-8")
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def handle_ping(self) -> None:
+        """Answer pings; of those of a client that does not read, only the last: RFC 6455 section 5.5.3."""
+        pongs = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(pongs)
+        elif pongs:
+            self.pongs = pongs
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        pongs, self.pongs = self.pongs, b""
+        if pongs:
+            self.transport.write(pongs)
+
+    def handle_parser_exception(self) -> None:
+        """The parser has given up, and has said why to the client."""
+        sent = self.conn.close_sent
+        self._leave(sent.code if sent else ABNORMAL, sent.reason if sent else "")
+
+    def keepalive_timeout(self) -> None:
+        """The client has not answered a ping."""
+        self.pong_timer = self.pending_ping_payload = None
+        if not self.close_sent and not self.transport.is_closing():
+            self._leave(SERVER_FAILED, "keepalive ping timeout")
+
+    def shutdown(self) -> None:
+        """End it for the server's sake, in whatever state it is."""
+        self.stop_keepalive()
+        if self.close_sent:
+            self.transport.close()
+        elif self.handshake_complete:
+            self._leave(RESTART)
+        else:
+            self._refuse(503, "The server is stopping; try again.")
+
+    def send_500_response(self) -> None:
+        """Called when the app has failed or returned; one that was refused has its answer."""
+        if not self.handshake_complete and not self.close_sent:
+            self._refuse(500, refusals.FAILED)
+
+    def _refuse(self, status: int, detail: str) -> None:
+        """Answer the handshake in the app's place."""
+        self.handshake_complete = True
+        self.transport.write(refusals.response(status, detail, self.conn.request_id))
+        self._over(ABNORMAL)
+
+    def _leave(self, code: int, reason: str = "") -> None:
+        """Close an open connection from our side; unlike `send_close`, `fail` is right in every state."""
+        self.conn.fail(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self._over(code, reason)
+
+    def _over(self, code: int, reason: str = "") -> None:
+        """From now on the app sees a client that is gone."""
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.close_sent = self.disconnected = True
+        self.writable.set()
+        self.transport.close()

@@ -1,0 +1,28 @@
+"""How a test knows that what it has begun is under way."""
+
+import asyncio
+from contextlib import suppress
+
+from tests.harness.client import SECONDS, Address, Connection, request
+from tests.harness.stack import Server
+
+ANSWER_SECONDS = 0.2  # a worker that does not answer within this is blocked
+
+
+async def begin(address: Address, target: str) -> Connection:
+    """Send a GET that takes a while; its connection, once a request that came later has been answered."""
+    connection = await Connection.open(address)
+    connection.send("GET", target)
+    await request(address, "GET", "/plaintext")
+    return connection
+
+
+async def until_blocked(server: Server) -> int:
+    """The slot whose worker's loop is blocked, once there is one."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            for slot in range(server.workers):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(request(server.address(slot), "GET", "/livez"), ANSWER_SECONDS)
+                    continue
+                return slot

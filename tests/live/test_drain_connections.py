@@ -1,0 +1,80 @@
+"""Whatever clients hold open, a reload and a stop lose nothing, end in time, and end cleanly."""
+
+import asyncio
+import re
+import signal
+from collections.abc import Sequence
+
+import pytest
+
+from tests.harness.client import Answer, request
+from tests.harness.processes import is_alive
+from tests.harness.stack import Nginx, Server, behind_nginx, serving
+from tests.live.connections import KINDS, Kind, holding, holding_behind_nginx, under_way
+from tests.live.sites import SHORT
+from tests.promises.load import Load
+
+APP = "tests.live.holding:application"
+GRACEFUL_SECONDS = float(SHORT["GRACEFUL_TIMEOUT"])
+SLOW = 8  # requests through nginx that are under way when the stop begins
+TITLES = {kind.name: kind for kind in KINDS}
+
+
+@pytest.mark.parametrize("name", TITLES)
+async def test_each_kind(name: str) -> None:
+    """A kind of connection at each worker and through nginx, under load, during a reload and then during SIGTERM."""
+    await _reload_and_stop([TITLES[name]], signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+async def test_all_kinds_at_once(number: signal.Signals) -> None:
+    """All of them together, during a reload and then during each signal that stops."""
+    await _reload_and_stop(KINDS, number)
+
+
+async def _reload_and_stop(kinds: Sequence[Kind], number: signal.Signals) -> None:
+    with serving(APP, PRESTART="none", **SHORT) as server, behind_nginx(server) as proxy:
+        first = server.pids()
+        addresses = [server.address(slot) for slot in range(2)]
+        async with (
+            holding_behind_nginx(kinds, proxy.address),
+            Load(proxy.address, kept=4, fresh=4, rate=200) as load,
+            holding(kinds, addresses) as held,
+        ):
+            reloaded = await server.reload()
+            ends = await asyncio.gather(*(each.end() for each in held))
+            gone = [pid for pid in first if not is_alive(pid)]
+        async with (
+            holding_behind_nginx(kinds, proxy.address),
+            Load(proxy.address, kept=4, fresh=4, rate=200) as last_load,
+            holding(kinds, addresses) as held,
+        ):
+            slow, exit_code = await _stop(server, proxy, number, sum(each.kind.under_way for each in held))
+            ends += await asyncio.gather(*(each.end() for each in held))
+
+        assert reloaded[0] == 0, reloaded
+        assert "\n".join(filter(None, ends)) == ""
+        assert (load.report.lost, [answer.status for answer in slow]) == ({}, [200] * SLOW)
+        assert {outcome for _, outcome in last_load.report.lost} <= {"502"}  # not accepted any more
+        assert _broken(proxy) == []
+        assert gone == first
+        assert exit_code == 0
+        assert server.logged("shutdown has run") == 4
+        for sign in ("Traceback", "killed", "did not end cleanly"):
+            assert sign not in server.log(), server.log()
+
+
+async def _stop(server: Server, proxy: Nginx, number: signal.Signals, held: int) -> tuple[list[Answer], int]:
+    """The answers to requests that were under way, and the exit code of the server."""
+    slow = [asyncio.create_task(request(proxy.address, "GET", "/slow")) for _ in range(SLOW)]
+    await under_way([server.address(slot) for slot in range(2)], held + SLOW)
+    server.signal(number)
+    exit_code = await server.exit_code(GRACEFUL_SECONDS + 1)
+    return await asyncio.gather(*slow), exit_code
+
+
+def _broken(proxy: Nginx) -> list[str]:
+    """What nginx says of the load's requests that a worker had accepted and did not answer."""
+    ours = ('"GET /plaintext ', '"POST /echo ')
+    lines = [line for line in proxy.log().splitlines() if any(request in line for request in ours)]
+    return [line for line in lines if re.search("prematurely closed|reset by peer|Broken pipe", line)]
