@@ -32,24 +32,27 @@ class Takeover:
         self._clock = clock
         self._patience = min(patience, PATIENCE_SECONDS)
         self._began_at = clock.now()
+        self._said: tuple[int | None, int | None] = (None, None)  # the last answers of the new and the old worker
         self._ask()
 
     def verdict(self) -> Verdict:
         """Called many times a second until it is no longer open."""
         new, old = self._new.status, self._old.status
-        late = self._clock.now() - self._began_at > self._patience
-        if _is_ready(new) or (new is not None and old is not None and not _is_ready(old)):
+        both = new is not None and old is not None
+        self._said = (self._said[0] if new is None else new, self._said[1] if old is None else old)
+        if _is_ready(new) or (both and not _is_ready(old)):
             return Verdict.ADMITTED
-        if late:
-            return Verdict.REFUSED if _is_ready(old) else Verdict.ADMITTED
-        if new is not None and old is not None and self._clock.now() - self._asked_at > PAUSE_SECONDS:
+        if self._clock.now() - self._began_at > self._patience:  # the last questions may still be on their way
+            return Verdict.REFUSED if _is_ready(self._said[1]) else Verdict.ADMITTED
+        if both and self._clock.now() - self._asked_at > PAUSE_SECONDS:
             self._ask()
         return Verdict.OPEN
 
     @property
     def reason(self) -> str:
         """Why it was refused."""
-        return f"not ready where the old code is: {self._path} {_said(self._new.status)}, before {self._old.status}"
+        new, old = self._said
+        return f"not ready where the old code is: {self._path} {_in_words(new)}, before {old}"
 
     def _ask(self) -> None:
         self._asked_at = self._clock.now()
@@ -61,7 +64,7 @@ def _is_ready(status: int | None) -> bool:
     return status is not None and 200 <= status < 400
 
 
-def _said(status: int | None) -> str:
+def _in_words(status: int | None) -> str:
     if status is None:
         return "gives no answer"
     return f"answers {status}" if status else "raises"

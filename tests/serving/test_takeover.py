@@ -60,6 +60,20 @@ def test_successor_that_gets_ready_is_waited_for() -> None:
     assert stage.play(200, 200) is Verdict.ADMITTED
 
 
+@pytest.mark.parametrize("pause", [1, 2, 3, 4])
+def test_answers_that_are_on_their_way_when_time_is_over(pause: int) -> None:
+    """The last ones that came count: a worker that has answered before is not one that never answers."""
+    stage = Stage()
+    verdict = Verdict.OPEN
+    for turn in range(20):
+        verdict = stage.play(*((500, 200) if turn % pause == 0 else (None, None)), seconds=1)
+        if verdict is not Verdict.OPEN:
+            break
+
+    assert verdict is Verdict.REFUSED
+    assert "answers 500, before 200" in stage.takeover.reason
+
+
 def test_reason_names_both_answers() -> None:
     """So that the operator sees what has become worse."""
     stage = Stage()
