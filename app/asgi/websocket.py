@@ -29,7 +29,7 @@ class State(Enum):
 
 
 class WebSocket:
-    """One connection as a handler sees it. A wrong order of calls raises RuntimeError, one that is over Disconnected."""
+    """One connection as a handler sees it. A wrong order of calls raises RuntimeError; once closed, Disconnected."""
 
     __slots__ = ("_receive", "_send", "max_message_bytes", "params", "scope", "state_of_connection")
 
@@ -97,7 +97,7 @@ class WebSocket:
 
     def _expect(self, state: State) -> None:
         if self.state_of_connection is State.CLOSED:
-            raise Disconnected  # by the client, or by another of the handler's tasks, which may be in the middle of a send
+            raise Disconnected  # by the client, or by another of the handler's tasks
         if self.state_of_connection is not state:
             raise RuntimeError(f"the websocket is {self.state_of_connection.name}, not {state.name}")
 

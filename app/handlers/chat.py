@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from app import fields
@@ -70,14 +71,17 @@ class Writer:
     async def _write(self) -> None:
         assert self.subscription is not None
         try:
-            async for item in self.subscription.take():
+            with suppress(Disconnected):  # the handler has been told too
+                await self._send_all(self.subscription)
+        finally:
+            self._task = None
+
+    async def _send_all(self, subscription: Subscription) -> None:
+        try:
+            async for item in subscription.take():
                 await self._socket.send(_text(item))
         except SlowReader:
             await self._socket.close(TRY_AGAIN, "too slow; connect again")
-        except Disconnected:
-            pass  # the reader has been told too
-        finally:
-            self._task = None
 
 
 def _text(item: Item) -> str:

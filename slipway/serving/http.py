@@ -1,6 +1,7 @@
 """uvicorn's HTTP protocol, changed in what is a request, how an answer goes out, and how a connection ends."""
 
 import asyncio
+from collections import deque
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,9 @@ BUSY = "The server has all that it can serve."
 # The stock protocol makes them by these names of its module.
 httptools_impl.RequestResponseCycle = Cycle  # type: ignore[misc]
 httptools_impl.service_unavailable = refusals.refusing(503, BUSY)  # type: ignore[assignment,attr-defined]
+
+
+TRAILERS: Any = deque(maxlen=0)  # keeps nothing
 
 
 class Deaf:
@@ -51,9 +55,17 @@ class Http(HttpToolsProtocol):
         """Have the stock callbacks pass over a request that offers an upgrade, so that `data_received` decides."""
         return True
 
+    def on_headers_complete(self) -> None:
+        """A request starts here; fields that come after its body are none of it, since no proxy has looked at them."""
+        super().on_headers_complete()
+        self.headers = TRAILERS
+
     def data_received(self, data: bytes) -> None:
         """Parse it; requests start from the parser's callbacks."""
-        self._unset_keepalive_if_required()
+        timer = self.timeout_keep_alive_task
+        if timer is not None:
+            timer.cancel()
+            self.timeout_keep_alive_task = None
         try:
             try:
                 self.parser.feed_data(data)
@@ -81,18 +93,18 @@ class Http(HttpToolsProtocol):
 
     def _is_handshake(self) -> bool:
         """Whether the offer is a websocket and nothing else. HTTP/1.0 has none: RFC 9110 section 7.8."""
-        offers = [value.strip().lower() for name, value in self.headers if name == b"upgrade"]
+        offers = [value.strip().lower() for name, value in self.scope["headers"] if name == b"upgrade"]
         return offers == [b"websocket"] and self.scope["http_version"] == "1.1"
 
     def _head(self, without: set[bytes]) -> bytes:
         """The request's head as it came, but for some fields."""
         lines = [b"%s %s HTTP/%s" % (self.scope["method"].encode(), self.url, self.scope["http_version"].encode())]
-        lines += [b"%s: %s" % field for field in self.headers if field[0] not in without]
+        lines += [b"%s: %s" % field for field in self.scope["headers"] if field[0] not in without]
         return b"\r\n".join([*lines, b"\r\n"])
 
     def _handshake(self, rest: bytes) -> None:
         """Hand the connection over to the websocket's protocol."""
-        if self.scope["method"] != "GET" or any(map(_is_of_a_body, self.headers)):
+        if self.scope["method"] != "GET" or any(map(_is_of_a_body, self.scope["headers"])):
             return self.refuse(400, "A websocket's handshake is a GET without a body.")
         if self.cycle is not None and not self.cycle.response_complete:
             return self.refuse(400, "A websocket's handshake waits for the answers before it.")
@@ -101,13 +113,13 @@ class Http(HttpToolsProtocol):
         protocol = WebSocket(self.config, self.server_state, self.app_state)
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
-        protocol.begin(self._head(set()), refusals.request_id(self.headers), rest)
+        protocol.begin(self._head(set()), refusals.request_id(self.scope["headers"]), rest)
 
     def refuse(self, status: int, detail: str) -> None:
         """Answer what has just been read with a problem, in its turn; nothing more is read of this connection."""
         self.parser = Deaf()  # type: ignore[assignment]
         cycle = self.cycle
-        request_id = refusals.request_id(self.headers or ())
+        request_id = refusals.request_id(self.scope["headers"] if self.scope else ())
         answer = partial(self._answer, refusals.response(status, detail, request_id))
         in_body = cycle is not None and cycle.scope is self.scope
         if cycle is None or (cycle.response_complete and not in_body):

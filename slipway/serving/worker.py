@@ -36,8 +36,7 @@ class Worker(UvicornWorker):
         "http": Http,
         "ws": WebSocket,
         "server_header": False,
-        # Bytes; the default of 16 MiB times all connections is more than the machine has. The app's own limit (64 KiB)
-        # is well below: what breaks this one is cut off with data unread, and the client sees 1006 instead of 1009.
+        # Bytes; the default of 16 MiB times all connections is more than the machine has.
         "ws_max_size": 1024 * 1024,
         "ws_per_message_deflate": False,  # 62 KiB of memory per idle websocket with it, 21 without
         "ws_ping_interval": 20.0,  # seconds; with the time-out, a client that vanished is gone within 40

@@ -14,7 +14,10 @@ def answered(method: str, path: str, body: bytes) -> dict[str, Any]:
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with what came; `/seen` with all that has come; the paths of FAILURES fail; a websocket is echoed."""
+    """Answer with what came, `/seen` with all requests of the worker, `/fields` with the header's names.
+
+    The paths of FAILURES fail, and say on stdout that they were asked; the paths of SOCKETS are websockets.
+    """
     if scope["type"] == "lifespan":
         for phase in ("startup", "shutdown"):
             await receive()
@@ -23,6 +26,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await SOCKETS[scope["path"]](receive, send)
     else:
         SEEN.append(f"{scope['method']} {scope['path']}")
+        if scope["path"] in FAILURES:
+            print(f"asked: {SEEN[-1]}", flush=True)
         await FAILURES.get(scope["path"], mirror)(scope, receive, send)
 
 
@@ -34,7 +39,10 @@ async def mirror(scope: Any, receive: Any, send: Any) -> None:
             return
         body += message["body"]
         more = message["more_body"]
-    content: Any = SEEN if scope["path"] == "/seen" else answered(scope["method"], scope["path"], body)
+    content: Any = {
+        "/seen": SEEN,
+        "/fields": [name.decode() for name, _ in scope["headers"]],
+    }.get(scope["path"], answered(scope["method"], scope["path"], body))
     data = json.dumps(content).encode()
     status = 404 if scope["path"] == "/unread" else 200
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"%d" % len(data))]})

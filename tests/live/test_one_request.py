@@ -152,6 +152,31 @@ async def test_no_offer_moves_the_end_of_a_body(mirror: Server, address: Address
     assert await seen(mirror, begin) == sent
 
 
+async def test_the_edge_passes_no_other_offer(edge: Nginx) -> None:
+    """Behind nginx a request that is no websocket's handshake has neither `Connection` nor `Upgrade`."""
+    async with asyncio.timeout(SECONDS):
+        for form in FORMS.keys() - REFUSED:
+            async with await Connection.open(edge.address) as connection:
+                answer = await exchange(connection, request_of("GET", "/fields", FORMS[form], "short"))
+
+            assert {"connection", "upgrade"}.isdisjoint(json.loads(answer.body)), form
+
+
+@pytest.mark.parametrize("offer", ["none", "h2c"])
+async def test_trailers_are_no_fields(mirror: Server, offer: str) -> None:
+    """Fields that come after a body do not become the request's, which a proxy has looked at."""
+    fields = "\r\n".join([*FORMS[offer], "Transfer-Encoding: chunked"])
+    trailers = b"X-Forwarded-For: 6.6.6.6\r\nX-Trailer: 1\r\n\r\n"
+    async with asyncio.timeout(SECONDS), await Connection.open(mirror.address()) as connection:
+        for _ in range(2):
+            connection.writer.write(f"POST /fields HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n".encode())
+            connection.writer.write(b"1\r\na\r\n0\r\n" + trailers)
+            names = json.loads((await connection.answer()).body)
+
+            assert {"x-forwarded-for", "x-trailer"}.isdisjoint(names)
+            assert "transfer-encoding" in names
+
+
 async def test_refused_handshake_is_the_end_of_its_connection(mirror: Server) -> None:
     """What follows a websocket's handshake that is refused is not read as a request, and the answer arrives."""
     begin = f"/{next(NUMBERS)}/"

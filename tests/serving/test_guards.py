@@ -100,6 +100,7 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (HttpToolsProtocol.connection_made, "(self, transport: 'asyncio.Transport') -> 'None'"),
     (HttpToolsProtocol.data_received, "(self, data: 'bytes') -> 'None'"),
     (HttpToolsProtocol._should_upgrade, "(self) -> 'bool'"),
+    (HttpToolsProtocol.on_headers_complete, "(self) -> 'None'"),
     (RequestResponseCycle.send_500_response, "(self) -> 'None'"),
     (WebSocketsSansIOProtocol.data_received, "(self, data: 'bytes') -> 'None'"),
     (WebSocketsSansIOProtocol.shutdown, "(self) -> 'None'"),
@@ -145,7 +146,7 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
         HttpToolsProtocol,
         {
             "cycle", "transport", "connections", "parser", "pipeline", "scope", "headers", "url", "config", "app_state",
-            "server_state", "logger",
+            "server_state", "logger", "timeout_keep_alive_task",
         },
     ),
     (
