@@ -66,7 +66,8 @@ def test_answers_that_are_on_their_way_when_time_is_over(pause: int) -> None:
     stage = Stage()
     verdict = Verdict.OPEN
     for turn in range(20):
-        verdict = stage.play(*((500, 200) if turn % pause == 0 else (None, None)), seconds=1)
+        new, old = (500, 200) if turn % pause == 0 else (None, None)
+        verdict = stage.play(new, old, seconds=1)
         if verdict is not Verdict.OPEN:
             break
 
