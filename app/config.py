@@ -61,7 +61,7 @@ class Settings:
             allowed_origins=_origins(env.text("ALLOWED_ORIGINS")),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
             bench_endpoints=env.flag("BENCH_ENDPOINTS", False),
-            migrate=env.flag("MIGRATE", True),
+            migrate=not env.flag("PRESTARTED", False),
             worker_slot=None if slot < 0 else slot,
             commit=env.text("COMMIT", "unknown"),
         )

@@ -71,7 +71,7 @@ def test_values() -> None:
         ("ALLOWED_ORIGINS", "https://example.com/path", "origins like https://example.com"),
         ("LOG_LEVEL", "loud", "one of debug, info, warning, error, critical"),
         ("BENCH_ENDPOINTS", "2", "1 or 0"),
-        ("MIGRATE", "ja", "1 or 0"),
+        ("PRESTARTED", "ja", "1 or 0"),
         ("WORKER_SLOT", "4097", "a whole number from -1 to 4096"),
     ],
 )
