@@ -79,4 +79,4 @@ def test_jitter_is_half_of_the_requests_unless_it_is_said() -> None:
 def test_prestart_can_be_switched_off() -> None:
     """`PRESTART=none` runs nothing; anything else is split as a shell would."""
     assert settings(PRESTART="none").prestart == ()
-    assert settings(PRESTART="python 'my script.py' -q").prestart == ["python", "my script.py", "-q"]
+    assert settings(PRESTART="python 'my script.py' -q").prestart == ("python", "my script.py", "-q")
