@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ASGI_APP = "app.main:application"
-WSGI_APP = "app.wsgi:application"
+from slipway.project import Project
+
+PROJECT = Project.read()
+ASGI_APP = PROJECT.app
+WSGI_APP = PROJECT.baseline
 # The same app, which also leaves its count of requests where gunicorn's hook can't.
 COUNTED_APP = "bench.counted_app:application"
 COUNTED = str(Path(__file__).with_name("gunicorn_counted.py"))
@@ -78,8 +81,12 @@ BY_NAME = {arm.name: arm for arm in (*ALWAYS, *MORE)}
 
 
 def chosen(servers: str) -> list[Arm]:
-    """The three arms of every run, and those that SERVERS= names; an unknown name raises ValueError."""
+    """The three arms of every run, and those that SERVERS= names; an unknown name raises ValueError.
+
+    Without a WSGI app to compare with SettingError is raised.
+    """
     names = [name.strip() for name in servers.split(",") if name.strip()]
+    PROJECT.twin()
     unknown = [name for name in names if name not in BY_NAME]
     if unknown:
         raise ValueError(f"SERVERS={servers!r}: {unknown[0]!r} is unknown; there are {', '.join(BY_NAME)}")

@@ -13,7 +13,9 @@ from bench.arms import Arm, program
 from bench.counters import COUNTS
 from bench.processes import NotStarted, Process
 from slipway.ops import nginx, wait
+from slipway.project import Project
 
+PROJECT = Project.read()
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 20.0
 MOST_BODY = 1 << 20  # bytes
@@ -70,7 +72,7 @@ def serving(arm: Arm, *, workers: int, cpus: machine.Cpus, logs: Path, environme
             port = processes.free_port()
             proxy = _start_nginx(folder, port, cpus, logs / "nginx.log")
             try:
-                if not wait.until(lambda: wait.get(f"http://127.0.0.1:{port}/readyz")[0] == 200, READY_SECONDS):
+                if not wait.until(lambda: _is_ready(port), READY_SECONDS):
                     raise NotStarted(f"{arm.name} is not ready:\n{app.tail()}\n{proxy.tail()}")
                 up = Stack(arm, port, folder, app, proxy)
                 yield up
@@ -98,6 +100,12 @@ def floor(cpus: machine.Cpus, logs: Path) -> Iterator[int]:
             proxy.stop(signal.SIGQUIT)
 
 
+def _is_ready(port: int) -> bool:
+    """As `make up` sees it: the ready path answers 200; without one any answer below 500 counts."""
+    status = wait.get(f"http://127.0.0.1:{port}{PROJECT.ready_path or '/'}")[0]
+    return status == 200 if PROJECT.ready_path else 0 < status < 500
+
+
 def _start_app(arm: Arm, folder: Path, workers: int, cpus: machine.Cpus, log: Path, env: dict[str, str]) -> Process:
     socket, slots = folder / "app" / "shared.sock", folder / "app" / "slots.conf"
     first, *rest = [part.format(socket=socket, workers=workers) for part in arm.command]
@@ -116,7 +124,12 @@ def _start_app(arm: Arm, folder: Path, workers: int, cpus: machine.Cpus, log: Pa
 
 def _start_nginx(folder: Path, port: int, cpus: machine.Cpus, log: Path) -> Process:
     command = nginx.prepare(
-        folder / "nginx", listen=f"127.0.0.1:{port}", socket_dir=folder / "app", max_body_bytes=MOST_BODY
+        folder / "nginx",
+        listen=f"127.0.0.1:{port}",
+        socket_dir=folder / "app",
+        max_body_bytes=MOST_BODY,
+        health_paths=PROJECT.health_paths,
+        private_paths=PROJECT.private_paths,
     )
     return processes.start("nginx", nginx.logged(command), log=log, cpus=cpus.servers)
 
@@ -130,6 +143,8 @@ def configuration() -> str:
             "HTTP_LISTEN": "PORT",
             "MAX_BODY_BYTES": str(MOST_BODY),
             "PROXY_READ_TIMEOUT": "60",
+            "HEALTH_PATHS": nginx.alternatives(PROJECT.health_paths),
+            "PRIVATE_PATHS": nginx.alternatives(PROJECT.private_paths),
         }
     )
 

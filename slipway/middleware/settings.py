@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slipway.environment import Environment
-from slipway.project import ready_path, served
+from slipway.project import health_paths, ready_path, served
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,11 @@ class GuardSettings:
         """Read and check every setting; raise SettingError, naming the variable, for a wrong one."""
         env = Environment(variables)
         project = served(variables)
-        path = ready_path(env, project)
         return cls(
             max_requests_in_flight=env.integer("MAX_REQUESTS_IN_FLIGHT", 2_000, 1, 1_000_000),
             max_streams=env.integer("MAX_STREAMS", 10_000, 1, 1_000_000),
             max_websockets=env.integer("MAX_WEBSOCKETS", 10_000, 1, 1_000_000),
             access_log=env.flag("ACCESS_LOG", True),
-            ready_path=path,
-            health_paths=frozenset({*project.health_paths, path} - {""}),
+            ready_path=ready_path(env, project),
+            health_paths=frozenset(health_paths(env, project)),
         )

@@ -54,6 +54,8 @@ def test_docker(arguments: list[str]) -> None:
 
 def bench(arguments: list[str]) -> None:
     """The benchmark and its report."""
+    if arguments == ["run"]:
+        Settings.load().project.twin()
     prepare("requirements/bench.txt")
     packages.install({"nginx": "nginx", "wrk": "wrk"})
     run("bench", *arguments)
@@ -67,7 +69,8 @@ def bench_layers(arguments: list[str]) -> None:
 
 
 def soak(arguments: list[str]) -> None:
-    """The guarantees at full size."""
+    """The guarantees at full size, shown on an app that does the benchmark's work."""
+    Settings.load().project.twin()
     prepare("requirements/test.txt")
     packages.install({**PROGRAMS, "wrk": "wrk"})
     run("tests.promises", *arguments)

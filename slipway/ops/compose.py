@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn
 
-from slipway.ops import readiness, wait
+from slipway.ops import nginx, readiness, wait
 from slipway.ops.report import Failure, readable, say, step
 from slipway.ops.settings import ROOT, Settings
 
@@ -238,6 +238,8 @@ class Compose:
             "POSTGRES_PASSWORD": self._password(),
             "COMMIT": _commit(),
             "BASELINE_APP": self.settings.project.baseline,
+            "NGINX_HEALTH_PATHS": nginx.alternatives(self.settings.health_paths),
+            "NGINX_PRIVATE_PATHS": nginx.alternatives(self.settings.project.private_paths),
         }
         return {**ours, **self.settings.environment}
 

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from slipway.ops.packages import find
@@ -19,8 +19,23 @@ def render(values: dict[str, str]) -> str:
     return re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], text)
 
 
+def alternatives(paths: Iterable[str]) -> str:
+    """A part of a regular expression that matches one of the paths; characters with a meaning of their own are escaped.
+
+    As hexadecimal numbers, so that neither nginx's parser nor envsubst nor compose finds anything to read in it.
+    """
+    return "|".join(re.sub(r"[^\w/-]", lambda match: f"\\x{ord(match[0]):02x}", path, flags=re.ASCII) for path in paths)
+
+
 def prepare(
-    folder: Path, *, listen: str, socket_dir: Path, max_body_bytes: int, read_timeout: int = PROXY_READ_TIMEOUT
+    folder: Path,
+    *,
+    listen: str,
+    socket_dir: Path,
+    max_body_bytes: int,
+    read_timeout: int = PROXY_READ_TIMEOUT,
+    health_paths: Iterable[str] = (),
+    private_paths: Iterable[str] = (),
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,6 +45,8 @@ def prepare(
         "HTTP_LISTEN": listen,
         "MAX_BODY_BYTES": str(max_body_bytes),
         "PROXY_READ_TIMEOUT": str(read_timeout),
+        "HEALTH_PATHS": alternatives(health_paths),
+        "PRIVATE_PATHS": alternatives(private_paths),
     }
     configuration = folder / "nginx.conf"
     configuration.write_text(render(values))

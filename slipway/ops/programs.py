@@ -47,6 +47,8 @@ class Programs:
             socket_dir=self.run_dir / server,
             max_body_bytes=settings.max_body_bytes,
             read_timeout=settings.proxy_read_timeout,
+            health_paths=settings.health_paths,
+            private_paths=settings.project.private_paths,
         )
 
     def sockets(self, name: str) -> Path:

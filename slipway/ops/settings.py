@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slipway.environment import Environment
 from slipway.ops import dotenv
-from slipway.project import Project, command, ready_path, served
+from slipway.project import Project, command, health_paths, ready_path, served
 from slipway.serving.config import read_timeout
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +28,7 @@ class Settings:
     prestart: tuple[str, ...]
     ready_path: str
     ready_host: str
+    health_paths: tuple[str, ...]
     timeout: int
     run_dir: Path
     max_body_bytes: int
@@ -64,6 +65,7 @@ class Settings:
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
             ready_path=ready_path(env, project),
             ready_host=env.text("READY_HOST"),
+            health_paths=health_paths(env, project),
             timeout=env.integer("TIMEOUT", 30, 4, 86_400),
             run_dir=Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute(),
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
