@@ -53,7 +53,7 @@ class Compose:
         if started.returncode or not all(
             wait.until(partial(readiness.is_ready, self.settings, url), 10) for url in urls
         ):
-            reason = started.stderr.strip().rpartition("\n")[2] or "/readyz does not answer"
+            reason = started.stderr.strip().rpartition("\n")[2] or "the stack does not answer"
             log = self._try("logs", "--tail", "20", "--no-color", *self._not_healthy()).stdout.replace(ERASE_LINE, "")
             self._try("down", "--remove-orphans")
             raise Failure(f"the containers did not become ready: {reason}\n{log}")
@@ -74,8 +74,9 @@ class Compose:
             return
         for row in rows:
             say("  {:15} {}".format(*row.split("\t")))
-        code, body = wait.get(f"{self.settings.url}/readyz")
-        say(f"  {self.settings.url}/readyz: {code or body} {json.dumps(body) if code else ''}")
+        url = readiness.url(self.settings, self.settings.url)
+        code, body = wait.get(url, host=self.settings.ready_host)
+        say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
 
     def logs(self) -> None:
         """Follow all logs until interrupted."""

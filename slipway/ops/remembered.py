@@ -61,7 +61,9 @@ class Remembered:
 
 
 def _for_server(settings: Settings) -> dict[str, str]:
-    return {name: value for name, value in settings.variables.items() if value and name not in OURS}
+    """APP is always among them: its command line names what it was started with, and the table may change since."""
+    variables = {name: value for name, value in settings.variables.items() if value and name not in OURS}
+    return {**variables, "APP": settings.app}
 
 
 def _read(path: Path) -> Mapping[str, str]:

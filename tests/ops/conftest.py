@@ -17,6 +17,8 @@ VERB_SECONDS = 90
 class Verbs:
     """Runs `make VERB` with the settings of this test."""
 
+    seconds = VERB_SECONDS
+
     def __init__(self, folder: Path, root: Path = ROOT) -> None:
         self.folder = folder
         self.root = root
@@ -33,7 +35,7 @@ class Verbs:
     def __call__(self, verb: str, **settings: str) -> "subprocess.CompletedProcess[str]":
         env = {**os.environ, **self.settings, **settings}
         command = ["make", f"PYTHON={sys.executable}", verb]
-        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, timeout=VERB_SECONDS)
+        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, timeout=self.seconds)
 
     def pids(self) -> list[int]:
         """Every process that has something of this test's folder on its command line."""
