@@ -1,7 +1,6 @@
 """nginx's private and silent paths are those of `[tool.slipway]`, for whatever characters they have."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -39,10 +38,10 @@ PATHS = [path for path in dict.fromkeys(PATHS) if PATH.fullmatch(path)]
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
-    """nginx with all of them private, and health paths of its own."""
+    """nginx with all of them private."""
     with short_folder() as folder:
         (folder / "slots.conf").touch()
-        project = Project("own:app", health_paths=("/silent", "/up.now"), private_paths=tuple(PATHS))
+        project = Project("own:app", private_paths=tuple(PATHS))
         with running(Edge(folder, project=project)) as started:
             yield started
 
@@ -95,20 +94,23 @@ async def test_no_other_way_of_writing_them(edge: Edge, target: str) -> None:
     assert (await exchange(edge.address, message("GET", target))).status == 404
 
 
-async def test_health_paths_are_silent_and_nothing_else(edge: Edge) -> None:
-    """nginx records every request but those of the table's health paths."""
-    loud = {"/readyz", "/livez", "/upxnow", "/up/", "/loud"}
-    for path in ("/silent", "/up.now", *loud):
-        await status(edge, path)
+async def test_health_paths_are_silent_and_nothing_else() -> None:
+    """nginx records every answer of a worker but those to the table's health paths."""
+    loud = {"/readyz", "/livez", "/upxnow", "/up/", "/UP", "/loud"}
+    with short_folder() as folder:
+        async with slots(folder, [answers]):
+            with running(Edge(folder, project=Project("own:app", health_paths=("/up", "/up.now", "/a|b")))) as edge:
+                for path in ("/up", "/up.now", "/a|b", *loud):
+                    assert await status(edge, path) == 200
 
-    def uris() -> set[str]:
-        return {record["uri"] for record in edge.records() if "uri" in record}
+                def uris() -> set[str]:
+                    return {record["uri"] for record in edge.records() if "uri" in record}
 
-    assert wait.until(lambda: loud <= uris(), 10)
-    assert not {"/silent", "/up.now"} & uris()
+                assert wait.until(lambda: loud <= uris(), 10)
+                assert not {"/up", "/up.now", "/a%7Cb"} & uris()
 
 
-async def test_no_paths_at_all(tmp_path: Path) -> None:
+async def test_no_paths_at_all() -> None:
     """An app of which nothing is known has no private path and no silent one, and malformed requests are recorded."""
     with short_folder() as folder:
         async with slots(folder, [answers]):
