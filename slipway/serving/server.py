@@ -19,8 +19,8 @@ from slipway.serving.http import Http, OneRequest
 class Lifespan(LifespanOn):
     """Gives the app `state["draining"]`, an asyncio.Event that is set when the worker begins to drain.
 
-    uvicorn's "auto" serves an app whose startup raises, and its "on" refuses one that has no lifespan (Django). Whoever
-    asks for the first event has one, so from then on a failure counts.
+    uvicorn's "auto" serves an app whose startup raises, and its "on" refuses one that has no lifespan (Django). An app
+    that asks for the first event has one, so from then on a failure counts.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:

@@ -26,7 +26,7 @@ from slipway.serving.websocket import WebSocket
 
 BEAT_SECONDS = 0.5
 LOG_SECONDS = 0.2  # to write the log if the worker has to leave by force
-ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone has so long, since nobody would kill it
+ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone is killed by nothing else, so it has this long
 STATM = Path("/proc/self/statm")
 
 
