@@ -48,7 +48,7 @@ class Bus(ABC):
 
     @abstractmethod
     async def tell(self, data: str) -> None:
-        """Pass a beat on to all workers, and write, so that a log that takes nothing is noticed without messages, too."""
+        """Pass a beat on to all workers, and write: a log that takes nothing is noticed without messages, too."""
 
     @abstractmethod
     async def read(self, after: int, limit: int) -> Extract:
