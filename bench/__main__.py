@@ -9,11 +9,12 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench import about, arms, report, terminal
-from bench.plan import FULL, MODES, NORMAL, QUICK, plan, prepare_seconds, total_seconds
-from bench.results import HOME, Results, latest
-from bench.session import Session
-from bench.stack import ROOT, now
+from bench.figures.results import HOME, Results, latest
+from bench.report import report, terminal
+from bench.run import about, arms
+from bench.run.plan import FULL, MODES, NORMAL, QUICK, plan, prepare_seconds, total_seconds
+from bench.run.session import Session
+from bench.run.stack import ROOT, now
 from slipway.environment import Environment
 
 INTERRUPTED = 130  # as a shell says it of SIGINT

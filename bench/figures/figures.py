@@ -4,11 +4,11 @@ import math
 from itertools import product
 from typing import Any
 
-from bench.histogram import Histogram, merged
-from bench.plan import AGAIN
-from bench.results import Results
-from bench.stats import DRIFT, LEAST_FOR_DRIFT, drift
-from bench.workloads import BY_NAME
+from bench.figures.histogram import Histogram, merged
+from bench.figures.results import Results
+from bench.figures.stats import DRIFT, LEAST_FOR_DRIFT, drift
+from bench.run.plan import AGAIN
+from bench.run.workloads import BY_NAME
 
 Run = dict[str, Any]
 

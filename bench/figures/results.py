@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-HOME = Path(__file__).with_name("results")
+HOME = Path(__file__).resolve().parents[1] / "results"
 
 
 class Results:

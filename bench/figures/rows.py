@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.arms import BY_NAME as BY_ARM
-from bench.figures import Figures, Run, cpu_per_request, histogram
-from bench.plan import AGAIN
-from bench.stats import Interval, noise_floor, paired_ratio, spread, verdict
-from bench.workloads import BY_NAME
+from bench.figures.figures import Figures, Run, cpu_per_request, histogram
+from bench.figures.stats import Interval, noise_floor, paired_ratio, spread, verdict
+from bench.run.arms import BY_NAME as BY_ARM
+from bench.run.plan import AGAIN
+from bench.run.workloads import BY_NAME
 
 PERCENTS = (99.9, 99, 90, 50)
 SATURATED = 0.9  # share of the servers' processors that is as good as all

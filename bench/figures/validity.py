@@ -4,11 +4,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from bench.counters import app_mismatch, imbalance
-from bench.figures import Figures, Run
-from bench.histogram import Histogram
-from bench.rows import Alone
-from bench.workloads import BY_NAME
+from bench.figures.figures import Figures, Run
+from bench.figures.histogram import Histogram
+from bench.figures.rows import Alone
+from bench.run.counters import app_mismatch, imbalance
+from bench.run.workloads import BY_NAME
 
 TOLERANCE = 2.0  # milliseconds, which locust adds by itself
 

@@ -11,14 +11,15 @@ from urllib.request import Request, urlopen
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench import about, machine, terminal
+from bench.figures.results import HOME
+from bench.layers.cases import AGAIN, BASE, CALLS, GOALS, TOOLKIT, Row, rows
 from bench.layers.measure import Weighed, weigh
-from bench.layers.rows import AGAIN, BASE, CALLS, GOALS, TOOLKIT, Row, rows
-from bench.layers.servers import Server, app, proxied
 from bench.layers.table import Line, lines, table
-from bench.results import HOME
-from bench.stack import now
-from bench.wrk import Call
+from bench.layers.targets import Server, app, proxied
+from bench.load.wrk import Call
+from bench.report import terminal
+from bench.run import about, machine
+from bench.run.stack import now
 
 WARMUP_SECONDS = 1
 WINDOW_SECONDS = 0.3  # short, so that a row and its base meet the same neighbours: a spell of theirs takes seconds

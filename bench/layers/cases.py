@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.wrk import Call
+from bench.load.wrk import Call
 
 APPS = "bench.layers.apps"
 BASE = "bare app"

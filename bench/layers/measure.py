@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench import machine, wrk
-from bench.processes import Process
-from bench.wrk import Call, Peak
+from bench.load import wrk
+from bench.load.wrk import Call, Peak
+from bench.run import machine
+from bench.run.processes import Process
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from statistics import median
 
 from rich.table import Table
 
+from bench.figures.stats import Interval, paired_ratio
 from bench.layers.measure import Weighed
-from bench.stats import Interval, paired_ratio
 
 
 @dataclass(frozen=True, slots=True)

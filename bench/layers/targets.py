@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import machine, processes
-from bench.arms import program
-from bench.processes import Address, Process
-from bench.stack import ROOT
+from bench.run import machine, processes
+from bench.run.arms import program
+from bench.run.processes import Address, Process
+from bench.run.stack import ROOT
 
 # One nginx with every way to the bare app, so that they are compared within one process. The first is the shipped way.
 NGINX = """daemon off; pid nginx.pid; error_log stderr warn; worker_processes 1;

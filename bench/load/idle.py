@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bench import machine
-from bench.stack import Stack
-from bench.workloads import IDLE, WEBSOCKET
+from bench.run import machine
+from bench.run.stack import Stack
+from bench.run.workloads import IDLE, WEBSOCKET
 
 TIMEOUT_SECONDS = 10.0
 TEXT_FRAME = b"\x81"

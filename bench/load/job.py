@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bench.histogram import Histogram
+from bench.figures.histogram import Histogram
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The open load: requests start when their schedule says so, whether or not earlier ones are answered.
 
 Latency counts from the intended start. It runs as a process of its own, on the generator's processor:
-`python -m bench.openload` reads a Job as JSON from stdin and writes a Result to stdout.
+`python -m bench.load.openload` reads a Job as JSON from stdin and writes a Result to stdout.
 """
 
 import asyncio
@@ -11,10 +11,10 @@ import sys
 import time
 from collections.abc import Iterator
 
-from bench import schedule
-from bench.connection import Connection, request_bytes
-from bench.histogram import Histogram
-from bench.job import Job, Kind, Result
+from bench.figures.histogram import Histogram
+from bench.load import schedule
+from bench.load.connection import Connection, request_bytes
+from bench.load.job import Job, Kind, Result
 
 DRAIN_SECONDS = 5.0  # how long answers are waited for after the last start
 LATE_SECONDS = 0.005  # a start that is later than this was the generator's fault

@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Iterator
 from statistics import median
 
-from bench.figures import Figures, Run, cpu_per_request, histogram
-from bench.plan import AGAIN
-from bench.stats import noise_floor, paired_ratio, short
+from bench.figures.figures import Figures, Run, cpu_per_request, histogram
+from bench.figures.stats import noise_floor, paired_ratio, short
+from bench.run.plan import AGAIN
 
 FIGURES: tuple[tuple[str, str, Callable[[Run], float], bool], ...] = (
     ("p50 in ms", "rate", lambda run: histogram(run).percentile(50), False),

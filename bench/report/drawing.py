@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.stats import Interval
+from bench.figures.stats import Interval
 
 STYLE: Any = {"svg.hashsalt": "slipway", "svg.fonttype": "path", "font.size": 10, "axes.grid": True, "grid.alpha": 0.3}
 # Okabe and Ito's palette: https://jfly.uni-koeln.de/color/

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.workloads import BY_NAME
+from bench.run.workloads import BY_NAME
 
 PAGE = Path(__file__).with_name("report.html")
 

@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from bench.drawing import COLOURS, MARKS, columns, height, intervals, logarithmic, new, svg
-from bench.figures import Figures
-from bench.rows import Alone, Row
-from bench.workloads import BY_NAME
+from bench.figures.figures import Figures
+from bench.figures.rows import Alone, Row
+from bench.report.drawing import COLOURS, MARKS, columns, height, intervals, logarithmic, new, svg
+from bench.run.workloads import BY_NAME
 
 
 def curve(figures: Figures, workload: str, title: str, objective: float) -> str:

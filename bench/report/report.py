@@ -7,14 +7,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import plots
-from bench.figures import Figures
-from bench.page import page
-from bench.results import Results
-from bench.rows import Alone, Row, alone, verdicts
-from bench.stats import short
-from bench.validity import validity
-from bench.workloads import BY_NAME
+from bench.figures.figures import Figures
+from bench.figures.results import Results
+from bench.figures.rows import Alone, Row, alone, verdicts
+from bench.figures.stats import short
+from bench.figures.validity import validity
+from bench.report import plots
+from bench.report.page import page
+from bench.run.workloads import BY_NAME
 
 HEADINGS = ("workload", "against", "rate", "percentile", "ASGI ms", "other ms", "latency ratio", "latency", "CPU ratio",
             "holds the objective up to", "peak ratio (wrk)", "peak", "peaks limited by", "predicted")  # fmt: skip
@@ -97,7 +97,7 @@ def terminal_alone(single: Iterable[Alone]) -> Table:
 
 def compare(a: Path, b: Path, console: Console) -> None:
     """What changed from A to B, arm by arm; the medians of the rounds and their spread."""
-    from bench.compare import lines
+    from bench.report.compare import lines
 
     table = Table(title=f"{a.name} (A) and {b.name} (B)")
     for heading in ("workload", "arm", "figure", "A", "B", "B by A", "in words", "at"):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from bench import machine, stack
-from bench.arms import Arm
-from bench.plan import Mode
-from bench.workloads import ALL
+from bench.run import machine, stack
+from bench.run.arms import Arm
+from bench.run.plan import Mode
+from bench.run.workloads import ALL
 
 PACKAGES = (
     "gunicorn", "uvicorn", "uvloop", "httptools", "websockets", "sqlalchemy", "aiosqlite", "psycopg", "locust",

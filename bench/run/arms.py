@@ -8,7 +8,7 @@ from pathlib import Path
 ASGI_APP = "app.main:application"
 WSGI_APP = "app.wsgi:application"
 # The same app, which also leaves its count of requests where gunicorn's hook can't.
-COUNTED_APP = "bench.counted_app:application"
+COUNTED_APP = "bench.run.counted_app:application"
 COUNTED = str(Path(__file__).with_name("gunicorn_counted.py"))
 BACKLOG = "2048"  # gunicorn's default; with hypercorn's 100 nginx gets EAGAIN for each burst, and answers 502
 
@@ -62,7 +62,7 @@ MORE = (
     ),
     Arm(
         "daphne",
-        ("daphne", "-e", f"unix:{{socket}}:backlog={BACKLOG}", "-v", "0", "bench.daphne_app:application"),
+        ("daphne", "-e", f"unix:{{socket}}:backlog={BACKLOG}", "-v", "0", "bench.run.daphne_app:application"),
         one_process=True,
         remark="one process, however many workers the others have; without lifespan, so that an adapter starts the app",
     ),

@@ -10,7 +10,7 @@ from typing import Any, cast
 from app.asgi.lifespan import Lifespan
 from app.asgi.standalone import Standalone
 from app.main import application as shipped
-from bench.counters import leave
+from bench.run.counters import leave
 
 lifespan = cast(Lifespan, shipped)
 standalone = cast(Standalone, lifespan.app)

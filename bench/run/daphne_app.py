@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from app.asgi.types import Receive, Scope, Send
-from bench.counted_app import lifespan, standalone
-from bench.counters import leave
+from bench.run.counted_app import lifespan, standalone
+from bench.run.counters import leave
 
 
 class Started:

@@ -10,7 +10,7 @@ from app.handlers.bench import first_user_response
 from app.services import users
 from app.services.database import sync_engine
 from app.services.users import BlockingUsers
-from bench.stack import ROOT
+from bench.run.stack import ROOT
 
 NAME = "Ada Lovelace"
 

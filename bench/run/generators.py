@@ -9,11 +9,12 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from bench import machine, wrk
-from bench.arms import program
-from bench.job import Job, Result, job_json
-from bench.stack import ROOT, Stack
-from bench.workloads import Workload, marked
+from bench.load import wrk
+from bench.load.job import Job, Result, job_json
+from bench.run import machine
+from bench.run.arms import program
+from bench.run.stack import ROOT, Stack
+from bench.run.workloads import Workload, marked
 
 LATE_SHARE = 0.01  # of starts; above it the generator was the bottleneck
 BUSY = 0.9  # of one processor
@@ -45,7 +46,7 @@ def open_load(port: int, workload: Workload, *, rate: float, seconds: float, war
     """A run of our own generator, in a process of its own."""
     kinds = [marked(kind, number, answers) for kind in workload.kinds]
     job = Job(port, kinds, rate, warmup + seconds, warmup, seed)
-    command = ["taskset", "-c", ",".join(map(str, cpus)), sys.executable, "-m", "bench.openload"]
+    command = ["taskset", "-c", ",".join(map(str, cpus)), sys.executable, "-m", "bench.load.openload"]
     done = subprocess.run(
         command, input=job_json(job), capture_output=True, text=True, cwd=ROOT,
         timeout=warmup + seconds + GRACE_SECONDS,

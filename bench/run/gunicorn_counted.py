@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from bench.counters import leave
+from bench.run.counters import leave
 
-_shipped = Path(__file__).resolve().parent.parent / "gunicorn.conf.py"
+_shipped = Path(__file__).resolve().parents[2] / "gunicorn.conf.py"
 exec(compile(_shipped.read_text(), str(_shipped), "exec"))  # the arms run with what is shipped, not with a copy
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bench.arms import ASGI, Arm
-from bench.arms import BY_NAME as BY_ARM
-from bench.workloads import BY_NAME, Workload
+from bench.run.arms import ASGI, Arm
+from bench.run.arms import BY_NAME as BY_ARM
+from bench.run.workloads import BY_NAME, Workload
 
 AGAIN = " again"  # the A/A control: the first arm under another name
 FLOOR_RATES = (100, 1_000, 4_000, 10_000, 16_000)  # requests per second against nginx alone

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench import counters, dataset, machine, stack, verify
-from bench.arms import BY_NAME, Arm
-from bench.plan import START_SECONDS, Mode, Visit
-from bench.results import Results
-from bench.stack import Stack
-from bench.steps import Steps
+from bench.figures import verify
+from bench.figures.results import Results
+from bench.run import counters, dataset, machine, stack
+from bench.run.arms import BY_NAME, Arm
+from bench.run.plan import START_SECONDS, Mode, Visit
+from bench.run.stack import Stack
+from bench.run.steps import Steps
 
 LOG_LINES = 50  # that are kept of nginx's log once it is counted
 

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import counters, machine, processes
-from bench.arms import Arm, program
-from bench.counters import COUNTS
-from bench.processes import NotStarted, Process
+from bench.run import counters, machine, processes
+from bench.run.arms import Arm, program
+from bench.run.counters import COUNTS
+from bench.run.processes import NotStarted, Process
 from slipway.ops import nginx, wait
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 20.0
 MOST_BODY = 1 << 20  # bytes
 

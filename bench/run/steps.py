@@ -3,14 +3,15 @@
 import math
 from typing import Any
 
-from bench import generators, idle, machine, stack
-from bench.generators import Meter
-from bench.job import Result
-from bench.plan import FLOOR_RATES, LONGEST, Mode, Step, Visit
-from bench.results import Results
-from bench.search import Probe, search
-from bench.stack import Stack
-from bench.workloads import BY_NAME, LOWEST, Workload
+from bench.figures.results import Results
+from bench.load import idle
+from bench.load.job import Result
+from bench.run import generators, machine, stack
+from bench.run.generators import Meter
+from bench.run.plan import FLOOR_RATES, LONGEST, Mode, Step, Visit
+from bench.run.search import Probe, search
+from bench.run.stack import Stack
+from bench.run.workloads import BY_NAME, LOWEST, Workload
 
 ENOUGH_REQUESTS = 40  # in one measured run; slow work is watched for longer, within bounds
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.job import Kind
+from bench.load.job import Kind
 
 HELLO = "Hello, World!"
 UPLOAD = "x" * 65_536

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import about
-from bench.arms import ALWAYS
-from bench.plan import QUICK
-from bench.results import Results
+from bench.figures.results import Results
+from bench.run import about
+from bench.run.arms import ALWAYS
+from bench.run.plan import QUICK
 from slipway.ops import wait
 from slipway.ops.settings import ROOT
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import wrk
+from bench.load import wrk
 from tests.harness.processes import running, until
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.promises import scenarios

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from bench.histogram import Histogram, merged, three_digits
+from bench.figures.histogram import Histogram, merged, three_digits
 
 
 def histogram_of(values: list[float]) -> Histogram:

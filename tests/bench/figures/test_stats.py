@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from bench.stats import NOTHING, Interval, drift, noise_floor, paired_ratio, spread, verdict
+from bench.figures.stats import NOTHING, Interval, drift, noise_floor, paired_ratio, spread, verdict
 
 
 def test_pairing_removes_what_both_figures_of_a_round_saw() -> None:

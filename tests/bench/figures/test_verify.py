@@ -1,7 +1,7 @@
 """Answers that differ by a byte are found before anything is timed."""
 
-from bench import verify
-from tests.bench.servers import ANSWER, serving, wrong_each
+from bench.figures import verify
+from tests.bench.fake_servers import ANSWER, serving, wrong_each
 
 
 def test_the_same_answers_differ_in_nothing() -> None:

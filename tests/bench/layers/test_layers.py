@@ -9,7 +9,7 @@ from app.main import create_app
 from bench.layers.apps import toolkit
 from bench.layers.measure import Weighed
 from bench.layers.table import lines
-from bench.wrk import Peak
+from bench.load.wrk import Peak
 
 
 def middleware(app: object) -> list[str]:

@@ -4,15 +4,15 @@ import json
 import subprocess
 import sys
 
-from bench.generators import overloaded
-from bench.job import Job, Kind, Result, job_json
-from tests.bench.servers import ANSWER, freezing, serving, wrong_each
+from bench.load.job import Job, Kind, Result, job_json
+from bench.run.generators import overloaded
+from tests.bench.fake_servers import ANSWER, freezing, serving, wrong_each
 
 HELLO = Kind("hello", "/", "Hello, World!")
 
 
 def run(job: Job) -> Result:
-    command = [sys.executable, "-m", "bench.openload"]
+    command = [sys.executable, "-m", "bench.load.openload"]
     done = subprocess.run(command, input=job_json(job), capture_output=True, text=True, timeout=40, check=True)
     return Result.from_dict(json.loads(done.stdout))
 

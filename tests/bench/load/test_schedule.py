@@ -3,7 +3,7 @@
 import itertools
 import statistics
 
-from bench.schedule import measured, poisson
+from bench.load.schedule import measured, poisson
 
 
 def test_poisson_arrivals_have_the_rate_and_the_spread_of_chance() -> None:

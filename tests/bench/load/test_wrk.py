@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.processes import free_port
-from bench.wrk import Call, WrkFailed, parse, run
-from tests.bench.servers import ANSWER, serving
+from bench.load.wrk import Call, WrkFailed, parse, run
+from bench.run.processes import free_port
+from tests.bench.fake_servers import ANSWER, serving
 
 LINE = (
     'BENCH {"requests":2000,"microseconds":1000000,"bytes":9,"connect":1,"read":2,"write":0,"timeout":3,"status":4,'

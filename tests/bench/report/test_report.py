@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench import report
-from bench.figures import Figures
-from bench.histogram import Histogram
-from bench.job import Result
-from bench.results import Results
-from bench.rows import alone, verdicts
+from bench.figures.figures import Figures
+from bench.figures.histogram import Histogram
+from bench.figures.results import Results
+from bench.figures.rows import alone, verdicts
+from bench.load.job import Result
+from bench.report import report
 
 ABOUT: dict[str, Any] = {
     "begun": "2026-01-01-000000", "mode": "normal", "seed": 1, "objective": 100.0, "workers": 2,

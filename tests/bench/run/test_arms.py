@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import counters, dataset, idle, machine, stack, verify
-from bench.arms import ASGI, BY_NAME, GTHREAD, SYNC, Arm, chosen
-from bench.stack import Stack
+from bench.figures import verify
+from bench.load import idle
+from bench.run import counters, dataset, machine, stack
+from bench.run.arms import ASGI, BY_NAME, GTHREAD, SYNC, Arm, chosen
+from bench.run.stack import Stack
 from slipway.ops import wait
 from tests.harness import servers
 from tests.harness.servers import Postgres

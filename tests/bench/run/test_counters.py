@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from pathlib import Path
 
-from bench.counters import READY_PROBES, app_mismatch, imbalance, left, mismatch, nginx_counts
+from bench.run.counters import READY_PROBES, app_mismatch, imbalance, left, mismatch, nginx_counts
 
 
 def test_requests_are_counted_by_the_number_of_their_run_and_by_worker(tmp_path: Path) -> None:

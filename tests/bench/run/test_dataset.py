@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.config import Settings
 from app.wsgi import Application
-from bench.dataset import prepare
+from bench.run.dataset import prepare
 
 
 def test_the_expected_row_is_the_one_that_the_app_answers(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bench.arms import chosen
-from bench.plan import AGAIN, FULL, NORMAL, QUICK, plan, total_seconds
+from bench.run.arms import chosen
+from bench.run.plan import AGAIN, FULL, NORMAL, QUICK, plan, total_seconds
 
 ARMS = chosen("")
 

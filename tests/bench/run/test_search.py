@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bench.search import Probe, search
+from bench.run.search import Probe, search
 
 
 def server(capacity: float, *, generator: float = 1e9) -> Callable[[float], Probe]:

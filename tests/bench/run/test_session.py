@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench import about, report
-from bench.arms import ASGI, SYNC
-from bench.counters import app_mismatch
-from bench.figures import Figures
-from bench.plan import AGAIN, START_SECONDS, Mode, Visit, plan
-from bench.results import Results
-from bench.session import Session
+from bench.figures.figures import Figures
+from bench.figures.results import Results
+from bench.report import report
+from bench.run import about
+from bench.run.arms import ASGI, SYNC
+from bench.run.counters import app_mismatch
+from bench.run.plan import AGAIN, START_SECONDS, Mode, Visit, plan
+from bench.run.session import Session
 
 WORKLOADS = ["plaintext", "database", "idle-websockets", "idle", "echo", "events"]
 TINY = Mode("tiny", 1, 0.1, 0.2, 1, 1, 0.2, (0.5,), WORKLOADS, 1)

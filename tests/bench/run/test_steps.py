@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import machine
-from bench.plan import NORMAL
-from bench.results import Results
-from bench.steps import Steps
-from bench.workloads import BY_NAME, LOWEST
+from bench.figures.results import Results
+from bench.run import machine
+from bench.run.plan import NORMAL
+from bench.run.steps import Steps
+from bench.run.workloads import BY_NAME, LOWEST
 
 
 @pytest.fixture
