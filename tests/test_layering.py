@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,28 @@ def test_log_stands_below_what_uses_it(path: Path) -> None:
 def test_environment_stands_below_all() -> None:
     """What reads the variables imports the standard library alone."""
     assert {module.split(".")[0] for module in imports(ROOT / "slipway/environment.py")} <= sys.stdlib_module_names
+
+
+# From the bottom up; the command line is on top.
+BENCH_ROOMS = ("bench.figures", "bench.load", "bench.run", "bench.report", "bench.layers", "bench.__main__")
+BENCH = sorted((ROOT / "bench").rglob("*.py"))
+
+
+def bench_room(module: str) -> int:
+    return layer(module, tuple((room,) for room in BENCH_ROOMS))
+
+
+@pytest.mark.parametrize("path", [path for path in BENCH if name_of(path) != "bench"], ids=name_of)
+def test_bench_imports_downwards_only(path: Path) -> None:
+    """A module of the benchmark imports from its own room or from those below."""
+    own = [module for module in imports(path) if module.startswith("bench.")]
+
+    assert not own or max(map(bench_room, own)) <= bench_room(name_of(path)), own
+
+
+def test_bench_has_no_import_circles() -> None:
+    """No module of the benchmark imports itself by way of others, late imports included."""
+    names = {name_of(path) for path in BENCH}
+    graph = {name_of(path): {module for module in imports(path) if module in names} for path in BENCH}
+
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle

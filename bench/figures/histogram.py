@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-ENOUGH = 100  # samples beyond a percentile, below which it is chance
+ENOUGH = 100  # samples beyond a percentile, below which the percentile is chance
 
 
 class Histogram:
-    """How often each latency, in milliseconds, was seen."""
+    """Counts of latencies, in milliseconds, by bucket."""
 
     def __init__(self, buckets: Mapping[str, int] | Mapping[float, int] | None = None) -> None:
         self.buckets: Counter[float] = Counter()
@@ -21,7 +21,7 @@ class Histogram:
         self.buckets[three_digits(milliseconds)] += count
 
     def percentile(self, percent: float) -> float:
-        """The smallest bucket that so many percent of the values do not exceed (nearest rank); NaN for none."""
+        """The percentile by nearest rank; NaN if there are no values."""
         rank = percent / 100 * len(self)
         seen = 0
         for value in sorted(self.buckets):
@@ -31,14 +31,14 @@ class Histogram:
         return float("nan")
 
     def supports(self, percent: float) -> bool:
-        """Whether there are enough values beyond a percentile to speak of it."""
+        """Whether at least ENOUGH values lie beyond the percentile."""
         return len(self) * (100 - percent) / 100 >= ENOUGH
 
     def mean(self) -> float:
         return sum(value * count for value, count in self.buckets.items()) / max(1, len(self))
 
     def curve(self) -> list[tuple[float, float]]:
-        """(share of values above, milliseconds) for each bucket: what an HDR percentile plot draws."""
+        """(share of values above, milliseconds) for each bucket: the points of an HDR percentile plot."""
         points, seen, total = [], 0, len(self)
         for value in sorted(self.buckets):
             points.append((1 - seen / total, value))
@@ -50,7 +50,7 @@ class Histogram:
 
 
 def merged(histograms: Iterable[Histogram]) -> Histogram:
-    """All values of all histograms in one."""
+    """One histogram with the values of all."""
     total = Histogram()
     for histogram in histograms:
         total.buckets.update(histogram.buckets)

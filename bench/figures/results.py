@@ -1,15 +1,17 @@
-"""The folder of a run: one JSON file for each step, written whole or not at all, and what the run was made of."""
+"""The results folder of a run: one JSON file per step, written atomically, and a description of the run."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 HOME = Path(__file__).resolve().parents[1] / "results"
+AGAIN = " again"  # marks the label of the A/A control: the first arm under another name
 
 
 class Results:
-    """Reads and writes one folder; the report is built from it alone."""
+    """Reads and writes one folder, the only source of the report."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,7 +59,12 @@ class Results:
         return dict(json.loads(path.read_text()))
 
 
+def now() -> str:
+    """The current UTC time, as results folders are named."""
+    return time.strftime("%Y-%m-%d-%H%M%S", time.gmtime())
+
+
 def latest() -> Path | None:
-    """The newest run."""
+    """The newest results folder."""
     found = sorted(path.parent for path in HOME.glob("*/about.json"))
     return found[-1] if found else None

@@ -1,4 +1,4 @@
-"""How sure a comparison is: intervals of paired ratios, the noise floor, drift. No percentile is ever averaged here."""
+"""Statistics of a comparison: intervals of paired ratios, the noise floor, drift. Percentiles are never averaged."""
 
 import math
 import random
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 RESAMPLES = 2_000
-DRIFT = 0.8  # rank correlation with the order of runs that chance gives 8 values in 1 of 50 cases
+DRIFT = 0.8  # rank correlation with the order of runs; 8 random values reach it in 1 of 50 cases
 LEAST_FOR_DRIFT = 8
 
 
@@ -24,7 +24,7 @@ class Interval:
 
 
 def short(value: float) -> str:
-    """Three digits, or all of a whole number; a dash for what is not known."""
+    """Format with three significant digits, from 100 on as a whole number; NaN as a dash."""
     return "-" if math.isnan(value) else f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
@@ -32,7 +32,7 @@ NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 
 
 def spread(values: Sequence[float], seed: int = 1) -> Interval:
-    """The median over rounds with a bootstrap interval; of three rounds that is the least and the most."""
+    """The median over rounds with its bootstrap interval; for three rounds that is minimum and maximum."""
     if not values:
         return NOTHING
     chance = random.Random(seed)
@@ -41,17 +41,17 @@ def spread(values: Sequence[float], seed: int = 1) -> Interval:
 
 
 def paired_ratio(a: Sequence[float], b: Sequence[float], seed: int = 1) -> Interval:
-    """The spread of a/b over rounds: both figures of a pair saw the same machine."""
+    """The spread of a/b over rounds; both figures of a pair were measured under the same conditions."""
     return spread([x / y for x, y in zip(a, b, strict=True) if y > 0], seed)
 
 
 def noise_floor(a: Sequence[float], again: Sequence[float]) -> float:
-    """How far apart an arm and itself were at worst: 0.1 means that ratios from 0.9 to 1.1 say nothing."""
+    """The largest deviation of an arm from itself: at 0.1, ratios from 0.9 to 1.1 are not significant."""
     return max((abs(x / y - 1) for x, y in zip(a, again, strict=True) if y > 0), default=0.0)
 
 
 def verdict(interval: Interval, floor: float, *, rounds: int, higher_is_better: bool = True) -> str:
-    """In words; with fewer than three rounds, or inside the noise, none."""
+    """Describe a ratio; no arm is better with fewer than three rounds or within the noise floor."""
     if rounds < 3:
         return "too few rounds to tell"
     if not (interval.low > 1 + floor or interval.high < 1 - floor):
@@ -60,7 +60,7 @@ def verdict(interval: Interval, floor: float, *, rounds: int, higher_is_better: 
 
 
 def drift(values: Sequence[float]) -> float:
-    """Spearman's correlation of the values with their order: a machine that grows slower shows here."""
+    """Spearman's rank correlation of the values with their order; detects a machine that becomes slower."""
     n = len(values)
     if n < 2 or len(set(values)) == 1:
         return 0.0

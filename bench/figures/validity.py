@@ -1,20 +1,19 @@
-"""Whether the figures may be believed: one plain line for each thing that speaks for or against it."""
+"""The validity of a run: one line for each check and each doubt."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from bench.figures.agreement import app_mismatch, imbalance
 from bench.figures.figures import Figures, Run
 from bench.figures.histogram import Histogram
-from bench.figures.rows import Alone
-from bench.run.counters import app_mismatch, imbalance
-from bench.run.workloads import BY_NAME
+from bench.figures.rows import ArmSummary
 
-TOLERANCE = 2.0  # milliseconds, which locust adds by itself
+TOLERANCE = 2.0  # milliseconds; overhead of locust
 
 
-def validity(figures: Figures, single: Iterable[Alone]) -> list[str]:
-    """What holds for the whole run, then each thing that is in doubt, then what must be known of each arm."""
+def validity(figures: Figures, single: Iterable[ArmSummary]) -> list[str]:
+    """Facts of the whole run, then each doubt, then the remark of each arm."""
     verified = [f"{arm} ANSWERS OTHERWISE: {what}" for arm, found in figures.verified.items() for what in found]
     lines = [
         *(verified or ["answers alike, byte for byte"]),
@@ -22,7 +21,7 @@ def validity(figures: Figures, single: Iterable[Alone]) -> list[str]:
         f"most loaded worker against the mean: {_balance(figures)}",
         f"most time stolen by the hypervisor: {max((run['stolen'] for run in figures.runs), default=0):.1%}",
         *_headroom(figures),
-        *map(_check, figures.of("check")),
+        *(_check(figures, run) for run in figures.of("check")),
         f"planned {_minutes(figures, 'planned')}, took {_minutes(figures, 'took')}",
     ]
     for name, counts in figures.visits.items():
@@ -35,7 +34,7 @@ def validity(figures: Figures, single: Iterable[Alone]) -> list[str]:
 
 
 def _headroom(figures: Figures) -> Iterator[str]:
-    """What the generator can do by itself: figures near it would be its own."""
+    """The generator's own limit; figures close to it describe the generator, not the server."""
     for rate, p99 in sorted(figures.ceiling())[-1:]:
         yield f"the generator against nginx alone keeps up to {rate}/s, with a p99 of {p99:.3g} ms there"
 
@@ -55,10 +54,10 @@ def _balance(figures: Figures) -> str:
     return ", ".join(f"{arm} {share:.2f}" for arm, share in shares.items() if not math.isnan(share))
 
 
-def _check(run: Run) -> str:
-    """One cell by both generators."""
-    workload = BY_NAME[run["workload"]]
-    by_locust = Histogram(run["result"]["corrected"].get(f"GET {workload.kinds[0].path}")).percentile(50)
+def _check(figures: Figures, run: Run) -> str:
+    """Compare the medians of both generators for one workload."""
+    workload = figures.names[run["workload"]]
+    by_locust = Histogram(run["result"]["corrected"].get(workload.locust_figure)).percentile(50)
     by_ours = Histogram(run["ours"]["corrected"].get(workload.figure)).percentile(50)
     words = "they agree" if abs(by_locust - by_ours) <= TOLERANCE else "THEY DISAGREE"
     return (

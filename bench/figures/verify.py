@@ -1,4 +1,4 @@
-"""Before anything is timed: each arm answers as the reference does, byte for byte, to requests with random values."""
+"""Compares the responses of each arm with the reference, byte for byte, before anything is timed."""
 
 import http.client
 import random
@@ -9,7 +9,7 @@ IGNORED = {"date", "x-request-id", "connection", "server"}
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class VerificationRequest:
     """One request of the comparison."""
 
     method: str
@@ -18,37 +18,38 @@ class Ask:
     content_type: str = ""
 
 
-def asks(seed: int) -> list[Ask]:
-    """Every sort of request, with values that nobody can have prepared for."""
+def verification_requests(seed: int) -> list[VerificationRequest]:
+    """Every kind of request, with random values."""
+    ask = VerificationRequest
     chance = random.Random(seed)
     word = "".join(chance.choices(string.ascii_letters + "äöü€", k=12))
     json = f'{{"name":"{word}"}}'.encode()
     return [
-        Ask("GET", "/plaintext"),
-        Ask("GET", "/json"),
-        Ask("GET", "/db"),
-        Ask("GET", f"/wait?ms={chance.randint(0, 9)}"),
-        Ask("GET", f"/cpu?ms={chance.randint(0, 3)}"),
-        Ask("GET", f"/wait?ms={chance.choice(['x', '-1', '99999', ''])}"),
-        Ask("GET", f"/{chance.getrandbits(64):x}"),
-        Ask("DELETE", "/plaintext"),
-        Ask("HEAD", "/plaintext"),
-        Ask("GET", f"/api/users/{chance.getrandbits(40)}"),
-        Ask("GET", f"/api/users?limit={chance.randint(1, 50)}"),
-        Ask("POST", "/api/users", b'{"name":' + str(chance.random()).encode() + b"}", "application/json"),
-        Ask("POST", "/api/users", json[:-1], "application/json"),
-        Ask("POST", "/api/users", json, "text/plain"),
-        Ask("POST", "/echo", chance.randbytes(chance.randint(1, 70_000)), "application/octet-stream"),
-        Ask("POST", "/echo", b"", "application/octet-stream"),
+        ask("GET", "/plaintext"),
+        ask("GET", "/json"),
+        ask("GET", "/db"),
+        ask("GET", f"/wait?ms={chance.randint(0, 9)}"),
+        ask("GET", f"/cpu?ms={chance.randint(0, 3)}"),
+        ask("GET", f"/wait?ms={chance.choice(['x', '-1', '99999', ''])}"),
+        ask("GET", f"/{chance.getrandbits(64):x}"),
+        ask("DELETE", "/plaintext"),
+        ask("HEAD", "/plaintext"),
+        ask("GET", f"/api/users/{chance.getrandbits(40)}"),
+        ask("GET", f"/api/users?limit={chance.randint(1, 50)}"),
+        ask("POST", "/api/users", b'{"name":' + str(chance.random()).encode() + b"}", "application/json"),
+        ask("POST", "/api/users", json[:-1], "application/json"),
+        ask("POST", "/api/users", json, "text/plain"),
+        ask("POST", "/echo", chance.randbytes(chance.randint(1, 70_000)), "application/octet-stream"),
+        ask("POST", "/echo", b"", "application/octet-stream"),
     ]
 
 
-def answer(port: int, ask: Ask) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Status, headers without those that change by themselves, and the body without the request's id."""
+def answer(port: int, request: VerificationRequest) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Status, headers without IGNORED, and the body without the request id."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        headers = {"Content-Type": ask.content_type} if ask.content_type else {}
-        connection.request(ask.method, ask.path, ask.body or None, headers)
+        headers = {"Content-Type": request.content_type} if request.content_type else {}
+        connection.request(request.method, request.path, request.body or None, headers)
         response = connection.getresponse()
         body, request_id = response.read(), response.getheader("x-request-id") or ""
         kept = sorted((k.lower(), v) for k, v in response.getheaders() if k.lower() not in IGNORED)
@@ -58,12 +59,12 @@ def answer(port: int, ask: Ask) -> tuple[int, list[tuple[str, str]], bytes]:
 
 
 def differences(reference: int, other: int, seed: int) -> list[str]:
-    """What the server on one port answers differently from that on the other."""
+    """The requests that the servers on both ports answer differently."""
     found = []
-    for ask in asks(seed):
-        one, two = answer(reference, ask), answer(other, ask)
+    for request in verification_requests(seed):
+        one, two = answer(reference, request), answer(other, request)
         if one != two:
-            found.append(f"{ask.method} {ask.path}: {_short(one)} and {_short(two)}")
+            found.append(f"{request.method} {request.path}: {_short(one)} and {_short(two)}")
     return found
 
 

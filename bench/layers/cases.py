@@ -1,22 +1,22 @@
-"""The rows of the table: what is served, the three calls, and the goals of the design's section 6."""
+"""The cases of the table: the apps, the three requests, and the goals."""
 
 from dataclasses import dataclass
 
-from bench.load.wrk import Call
+from bench.load.wrk import RequestTemplate
 
 APPS = "bench.layers.apps"
 BASE = "bare app"
 AGAIN = "bare app again (noise)"
 
-CALLS = {
-    "GET /api/users": (Call("/api/users"), "list_users"),
-    "GET /api/users/2": (Call("/api/users/2"), "get_user"),
-    "POST /api/users": (Call("/api/users", "POST", '{"name":"Edsger"}'), "create_user"),
+REQUESTS = {
+    "GET /api/users": (RequestTemplate("/api/users"), "list_users"),
+    "GET /api/users/2": (RequestTemplate("/api/users/2"), "get_user"),
+    "POST /api/users": (RequestTemplate("/api/users", "POST", '{"name":"Edsger"}'), "create_user"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Case:
     """One app under test."""
 
     name: str
@@ -24,12 +24,12 @@ class Row:
 
 
 TOOLKIT = (
-    Row("our router and JSON", f"{APPS}.toolkit:routed"),
-    Row("+ all middleware", f"{APPS}.toolkit:application"),
-    Row("+ access record and request id written", f"{APPS}.toolkit:recorded"),
+    Case("our router and JSON", f"{APPS}.toolkit:routed"),
+    Case("+ all middleware", f"{APPS}.toolkit:application"),
+    Case("+ access record and request id written", f"{APPS}.toolkit:recorded"),
 )
 PEERS = tuple(
-    Row(f"{name}, the same middleware", f"{APPS}.{module}:application")
+    Case(f"{name}, the same middleware", f"{APPS}.{module}:application")
     for name, module in (
         ("Starlette", "starlette_app"),
         ("FastAPI", "fastapi_app"),
@@ -38,7 +38,9 @@ PEERS = tuple(
         ("Litestar", "litestar_app"),
     )
 )
-PLAIN_PEERS = tuple(Row(row.name.replace("the same", "no"), row.app.replace(":application", ":plain")) for row in PEERS)
+PLAIN_PEERS = tuple(
+    Case(case.name.replace("the same", "no"), case.app.replace(":application", ":plain")) for case in PEERS
+)
 
 GOALS: dict[str, dict[str, float | None]] = {
     "GET /api/users": {},
@@ -48,7 +50,7 @@ GOALS: dict[str, dict[str, float | None]] = {
 }
 
 
-def rows(call: str, *, plain: bool) -> list[Row]:
-    """All rows of one call; the base sends the very bytes of that call's answer."""
-    bare = f"{APPS}.bare:{CALLS[call][1]}"
-    return [Row(BASE, bare), *TOOLKIT, *PEERS, *(PLAIN_PEERS if plain else ()), Row(AGAIN, bare)]
+def cases(request: str, *, plain: bool) -> list[Case]:
+    """All cases of one request; the base sends the precomputed bytes of its response."""
+    bare = f"{APPS}.bare:{REQUESTS[request][1]}"
+    return [Case(BASE, bare), *TOOLKIT, *PEERS, *(PLAIN_PEERS if plain else ()), Case(AGAIN, bare)]

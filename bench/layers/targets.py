@@ -1,4 +1,4 @@
-"""Starts what the rows need: a worker for each app, an nginx for all ways to it, all on the servers' processor."""
+"""Starts the targets: one worker for each app, and one nginx with all connection types, on the servers' processor."""
 
 import os
 import signal
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from bench.run import machine, processes
 from bench.run.arms import program
-from bench.run.processes import Address, Process
-from bench.run.stack import ROOT
+from bench.run.processes import Address, ManagedProcess
+from slipway.ops.settings import ROOT
 
-# One nginx with every way to the bare app, so that they are compared within one process. The first is the shipped way.
+# One nginx process with every type of connection to the bare app. The shipped configuration uses the first.
 NGINX = """daemon off; pid nginx.pid; error_log stderr warn; worker_processes 1;
 events {{ worker_connections 4096; }}
 http {{
@@ -36,16 +36,16 @@ WAYS = ("unix, keep-alive", "TCP, keep-alive", "TCP, no keep-alive", "nginx alon
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """Where to ask, and whose CPU time counts."""
+class Target:
+    """The origin that receives requests, and the processes whose CPU time is measured."""
 
     origin: str
-    processes: Sequence[Process]
+    processes: Sequence[ManagedProcess]
 
 
 @contextmanager
-def app(name: str, cpus: machine.Cpus, logs: Path, sockets: Sequence[Path] = ()) -> Iterator[Server]:
-    """One gunicorn with one UvicornWorker, configured by nothing but this line, for every row."""
+def app(name: str, cpus: machine.Cpus, logs: Path, sockets: Sequence[Path] = ()) -> Iterator[Target]:
+    """Start gunicorn with one UvicornWorker, without a configuration file."""
     port = processes.free_port()
     binds: list[Address] = [("127.0.0.1", port), *sockets]
     command = [
@@ -61,28 +61,28 @@ def app(name: str, cpus: machine.Cpus, logs: Path, sockets: Sequence[Path] = ())
     try:
         for bind in binds:
             process.wait_for(bind)
-        yield Server(f"http://127.0.0.1:{port}", [process])
+        yield Target(f"http://127.0.0.1:{port}", [process])
     finally:
         process.stop()
 
 
 @contextmanager
-def proxied(name: str, cpus: machine.Cpus, logs: Path) -> Iterator[dict[str, Server]]:
-    """The app behind nginx, each way; "direct" is the way without."""
+def proxied(name: str, cpus: machine.Cpus, logs: Path) -> Iterator[dict[str, Target]]:
+    """Start the app and nginx; yield a target for each type of connection, "direct" without nginx."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         direct = stack.enter_context(app(name, cpus, logs, [folder / "app.sock"]))
         ports = [processes.free_port() for _ in WAYS]
         tcp = direct.origin.rpartition(":")[2]
         (folder / "nginx.conf").write_text(NGINX.format(socket=folder / "app.sock", tcp=tcp, ports=ports))
-        # started by root, its workers would be `nobody`, who can't enter the folder
+        # started by root, its workers would run as `nobody`, without access to the folder
         user = ["-g", "user root;"] if os.geteuid() == 0 else []
         command = ["nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), *user]
         proxy = processes.start("nginx", command, log=logs / "nginx.log", cpus=cpus.servers[:1])
         stack.callback(proxy.stop, signal.SIGQUIT)
-        servers = {"direct": direct}
+        targets = {"direct": direct}
         for way, port in zip(WAYS, ports, strict=True):
             proxy.wait_for(("127.0.0.1", port))
             both = [proxy] if way == WAYS[-1] else [*direct.processes, proxy]
-            servers[way] = Server(f"http://127.0.0.1:{port}", both)
-        yield servers
+            targets[way] = Target(f"http://127.0.0.1:{port}", both)
+        yield targets

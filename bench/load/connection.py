@@ -1,14 +1,14 @@
-"""One HTTP/1.1 connection of the open load: as little as can be sent and checked, so that the generator stays fast."""
+"""A minimal HTTP/1.1 client connection of the open load, so that the generator stays fast."""
 
 import asyncio
 from collections.abc import Callable
 from typing import cast
 
-Done = Callable[["Connection", str | None], None]  # the connection and what was wrong with the answer
+Done = Callable[["LoadConnection", str | None], None]  # the connection and why the response is wrong, if it is
 
 
-class Connection(asyncio.Protocol):
-    """Sends one request at a time and calls `done` for each."""
+class LoadConnection(asyncio.Protocol):
+    """Sends one request at a time and calls `done` after its response."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
@@ -18,10 +18,10 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transport is no subclass
 
     def ask(self, request: bytes, expected: bytes, done: Done) -> None:
-        """Send a request whose answer must be 200 with exactly these bytes of body."""
+        """Send a request; the response must be 200 with exactly the expected body."""
         assert self.transport is not None
         self.expected, self.done, self._buffer = expected, done, b""
         self.transport.write(request)
@@ -60,7 +60,7 @@ def _content_length(head: bytes) -> int:
 
 
 def request_bytes(path: str, *, method: str = "GET", body: bytes = b"", host: str = "127.0.0.1") -> bytes:
-    """A whole request."""
+    """A complete HTTP/1.1 request."""
     head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n"
     if body:
         head += f"Content-Type: application/octet-stream\r\nContent-Length: {len(body)}\r\n"

@@ -1,4 +1,4 @@
-"""Connections that only wait: what each costs in memory, and whether others are served as before."""
+"""Idle connections: their memory in the workers, and their effect on other requests."""
 
 import base64
 import os
@@ -7,44 +7,36 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bench.run import machine
-from bench.run.stack import Stack
-from bench.run.workloads import IDLE, WEBSOCKET
-
+KEEP_ALIVE, WEBSOCKET = "keep-alive connection", "websocket"
 TIMEOUT_SECONDS = 10.0
 TEXT_FRAME = b"\x81"
-COMPRESSED_FRAME = b"\xc1"  # from servers that take the offer of permessage-deflate
+COMPRESSED_FRAME = b"\xc1"  # from servers that accept permessage-deflate
 
 
 @contextmanager
-def waiting(up: Stack, kind: str) -> Iterator[dict[str, Any]]:
-    """Have IDLE connections of a kind wait; yield what each costs all workers in KiB. No kind: none."""
+def waiting(port: int, kind: str, count: int, memory: Callable[[], int]) -> Iterator[dict[str, Any]]:
+    """Hold `count` idle connections; yield the growth of `memory` per connection in KiB. Without a kind: none."""
     if not kind:
         yield {}
         return
-    before = _kib(up)
+    before = memory()
     opened = websockets if kind == WEBSOCKET else keepalives
-    with opened(up.port, IDLE):
-        yield {"kind": kind, "connections": IDLE, "kib": (_kib(up) - before) / IDLE}
+    with opened(port, count):
+        yield {"kind": kind, "connections": count, "kib": (memory() - before) / count}
 
 
 @contextmanager
 def websockets(port: int, count: int) -> Iterator[list[socket.socket]]:
-    """Open so many, each after one echo of 100 bytes."""
+    """Open `count` websockets, each after one echo of 100 bytes."""
     with _opened(port, count, _handshake) as sockets:
         yield sockets
 
 
 @contextmanager
 def keepalives(port: int, count: int) -> Iterator[list[socket.socket]]:
-    """Open so many HTTP connections, each after one request."""
+    """Open `count` HTTP connections, each after one request."""
     with _opened(port, count, _request) as sockets:
         yield sockets
-
-
-def _kib(up: Stack) -> int:
-    """Proportional memory of all workers."""
-    return sum(machine.pss_kib(pid) for pid in up.worker_pids())
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What an open load is told to do, and what came of it: both go between processes as JSON."""
+"""The job of an open load and its result; both are passed between processes as JSON."""
 
 import json
 from collections import Counter
@@ -10,8 +10,8 @@ from bench.figures.histogram import Histogram
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One sort of request of a mix; `share` is its part of all."""
+class RequestKind:
+    """One kind of request of a mix; `share` is its part of all requests."""
 
     name: str
     path: str
@@ -23,10 +23,10 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to send, where, and how fast."""
+    """The requests to send, the port and the rate."""
 
     port: int
-    kinds: Sequence[Kind]
+    kinds: Sequence[RequestKind]
     rate: float
     seconds: float
     warmup: float = 0.0
@@ -35,8 +35,8 @@ class Job:
 
 
 @dataclass(slots=True)
-class Result:
-    """What came of it. Requests of the warm-up are counted in `sent` alone, and there only if they could be sent."""
+class LoadResult:
+    """Counts and latencies of one job. Requests of the warm-up are counted in `sent` alone."""
 
     offered: int = 0
     sent: int = 0
@@ -44,7 +44,7 @@ class Result:
     late: int = 0
     seconds: float = 0.0
     connections: int = 0
-    busy: float = 0.0  # the generator's CPU time by the time that it ran
+    busy: float = 0.0  # the generator's CPU time divided by its run time
     failures: Counter[str] = field(default_factory=Counter)
     corrected: dict[str, Histogram] = field(default_factory=dict)
     uncorrected: dict[str, Histogram] = field(default_factory=dict)
@@ -56,11 +56,11 @@ class Result:
         return plain
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "Result":
+    def from_dict(cls, data: dict[str, Any]) -> "LoadResult":
         kept = {name: {k: Histogram(h) for k, h in data[name].items()} for name in ("corrected", "uncorrected")}
         return cls(**{**data, **kept, "failures": Counter(data["failures"])})
 
 
 def job_json(job: Job) -> str:
-    """As the generator's process reads it."""
+    """Serialize a job for the generator's process."""
     return json.dumps(asdict(job))

@@ -1,6 +1,6 @@
-"""The open load: requests start when their schedule says so, whether or not earlier ones are answered.
+"""The open load: requests start by a schedule, regardless of outstanding responses.
 
-Latency counts from the intended start. It runs as a process of its own, on the generator's processor:
+Latency is measured from the scheduled start (no coordinated omission). The generator is a separate process:
 `python -m bench.load.openload` reads a Job as JSON from stdin and writes a Result to stdout.
 """
 
@@ -13,11 +13,11 @@ from collections.abc import Iterator
 
 from bench.figures.histogram import Histogram
 from bench.load import schedule
-from bench.load.connection import Connection, request_bytes
-from bench.load.job import Job, Kind, Result
+from bench.load.connection import LoadConnection, request_bytes
+from bench.load.job import Job, LoadResult, RequestKind
 
-DRAIN_SECONDS = 5.0  # how long answers are waited for after the last start
-LATE_SECONDS = 0.005  # a start that is later than this was the generator's fault
+DRAIN_SECONDS = 5.0  # for outstanding responses after the last start
+LATE_SECONDS = 0.005  # above it a start counts as late
 
 
 class OpenLoad:
@@ -25,26 +25,26 @@ class OpenLoad:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.result = Result()
-        self._idle: list[Connection] = []
+        self.result = LoadResult()
+        self._idle: list[LoadConnection] = []
         self._open = 0
         self._under_way = 0
         self._started = 0
-        self._kinds: dict[Connection, str] = {}
+        self._kinds: dict[LoadConnection, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self) -> Result:
-        """Make all starts, wait for the answers, and return what was seen."""
+    async def run(self) -> LoadResult:
+        """Start all requests, wait for their responses and return the result."""
         begun, used = time.perf_counter(), time.process_time()
         for offset, kind in self._plan():
             delay = begun + offset - time.perf_counter()
             if delay > 0:
                 await asyncio.sleep(delay)
             elif self._started % 16 == 0:
-                await asyncio.sleep(0)  # late: answers must be taken nevertheless
+                await asyncio.sleep(0)  # when late, responses must still be read
             self._start(kind, begun + offset, schedule.measured(offset, self.job.warmup), -delay)
         end = time.perf_counter() + DRAIN_SECONDS
-        while self._under_way and time.perf_counter() < end:  # noqa: ASYNC110 (nothing is measured any more)
+        while self._under_way and time.perf_counter() < end:  # noqa: ASYNC110 (the measurement is over)
             await asyncio.sleep(0.01)
         self.result.busy = (time.process_time() - used) / max(self.job.seconds, time.perf_counter() - begun)
         self.result.seconds = self.job.seconds - self.job.warmup
@@ -56,13 +56,13 @@ class OpenLoad:
                 connection.transport.abort()
         return self.result
 
-    def _plan(self) -> Iterator[tuple[float, Kind]]:
+    def _plan(self) -> Iterator[tuple[float, RequestKind]]:
         chance = random.Random(self.job.seed)
         shares = [kind.share for kind in self.job.kinds]
         for offset in schedule.poisson(self.job.rate, self.job.seconds, self.job.seed):
             yield offset, chance.choices(self.job.kinds, shares)[0]
 
-    def _start(self, kind: Kind, intended: float, counts: bool, late: float) -> None:
+    def _start(self, kind: RequestKind, intended: float, counts: bool, late: float) -> None:
         self._started += 1
         if counts:
             self.result.offered += 1
@@ -79,10 +79,10 @@ class OpenLoad:
             self._under_way -= 1
             self.result.failures["no connection left"] += 1
 
-    async def _connect(self, kind: Kind, intended: float, counts: bool) -> None:
+    async def _connect(self, kind: RequestKind, intended: float, counts: bool) -> None:
         try:
             loop = asyncio.get_running_loop()
-            _, connection = await loop.create_connection(Connection, "127.0.0.1", self.job.port)
+            _, connection = await loop.create_connection(LoadConnection, "127.0.0.1", self.job.port)
         except OSError as error:
             self._open -= 1
             self._under_way -= 1
@@ -91,14 +91,14 @@ class OpenLoad:
         self.result.connections += 1
         self._ask(connection, kind, intended, counts)
 
-    def _ask(self, connection: Connection, kind: Kind, intended: float, counts: bool) -> None:
+    def _ask(self, connection: LoadConnection, kind: RequestKind, intended: float, counts: bool) -> None:
         connection.intended, connection.sent = intended, time.perf_counter()
         self._kinds[connection] = kind.name if counts else ""
         self.result.sent += 1
         body = kind.body.encode()
         connection.ask(request_bytes(kind.path, method=kind.method, body=body), kind.expected.encode(), self._done)
 
-    def _done(self, connection: Connection, failure: str | None) -> None:
+    def _done(self, connection: LoadConnection, failure: str | None) -> None:
         ended = time.perf_counter()
         self._under_way -= 1
         name = self._kinds.pop(connection)
@@ -117,9 +117,9 @@ class OpenLoad:
 
 
 def main() -> None:
-    """Run the job that stands on stdin."""
+    """Run the job given on stdin."""
     data = json.load(sys.stdin)
-    job = Job(**{**data, "kinds": [Kind(**kind) for kind in data["kinds"]]})
+    job = Job(**{**data, "kinds": [RequestKind(**kind) for kind in data["kinds"]]})
     try:
         import uvloop
 

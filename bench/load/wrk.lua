@@ -1,4 +1,4 @@
--- The request comes from the environment; the summary goes out as one JSON line with microseconds.
+-- Reads the request from the environment; writes the summary as one JSON line, times in microseconds.
 wrk.method = os.getenv("BENCH_METHOD") or "GET"
 wrk.body = os.getenv("BENCH_BODY")
 if wrk.body then

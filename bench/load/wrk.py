@@ -1,7 +1,6 @@
-"""wrk: closed load, for peaks alone. It drives ten times what locust can.
+"""wrk: a closed load, used for peaks only.
 
-Its latencies are no measure: it adds what it guesses to have missed (`stats_correct` in its main), so that not even
-Little's law holds for them.
+Its latencies are not used: wrk adds estimated samples (`stats_correct` in its main), so they violate Little's law.
 """
 
 import json
@@ -19,12 +18,12 @@ GRACE_SECONDS = 30.0
 
 
 class WrkFailed(RuntimeError):
-    """wrk is missing or ended without its summary."""
+    """wrk is not installed, or ended without a summary."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request, sent again and again."""
+class RequestTemplate:
+    """The request that every connection repeats."""
 
     path: str
     method: str = "GET"
@@ -34,7 +33,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """What wrk saw. Times are milliseconds."""
+    """The summary of one run of wrk. Times are milliseconds."""
 
     requests: int
     seconds: float
@@ -44,7 +43,7 @@ class Peak:
     p90: float
     p99: float
     worst: float
-    busy: float = 0.0  # wrk's own CPU time by the time that it ran
+    busy: float = 0.0  # wrk's CPU time divided by its run time
 
     @property
     def rate(self) -> float:
@@ -52,9 +51,15 @@ class Peak:
 
 
 def run(
-    origin: str, call: Call, *, seconds: float, connections: int = 32, cpus: Sequence[int] = (), host: str = "127.0.0.1"
+    origin: str,
+    request: RequestTemplate,
+    *,
+    seconds: float,
+    connections: int = 32,
+    cpus: Sequence[int] = (),
+    host: str = "127.0.0.1",
 ) -> Peak:
-    """Keep `connections` requests under way for so many seconds, also for parts of one."""
+    """Keep `connections` requests outstanding for `seconds`, which may be a fraction."""
     command = [
         "stdbuf",
         "-oL",
@@ -66,24 +71,24 @@ def run(
         str(SCRIPT),
         "-H",
         f"Host: {host}",
-        origin + call.path,
+        origin + request.path,
     ]
     if cpus:
         command = ["taskset", "-c", ",".join(map(str, cpus)), *command]
     if shutil.which("wrk") is None:
         raise WrkFailed("wrk is not installed: apt-get install wrk")
-    env = {"BENCH_METHOD": call.method, "BENCH_CONTENT_TYPE": call.content_type}
-    if call.body:
-        env["BENCH_BODY"] = call.body
+    env = {"BENCH_METHOD": request.method, "BENCH_CONTENT_TYPE": request.content_type}
+    if request.body:
+        env["BENCH_BODY"] = request.body
     used = _used()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **env}
     ) as wrk:
         try:
-            started = wrk.stdout.readline() if wrk.stdout else ""  # until then the signal would just end it
-            output, _ = wrk.communicate(timeout=seconds)  # it has failed if it ends by itself
+            started = wrk.stdout.readline() if wrk.stdout else ""  # before this line wrk has no handler for the signal
+            output, _ = wrk.communicate(timeout=seconds)  # an earlier end is a failure
         except subprocess.TimeoutExpired:
-            wrk.send_signal(signal.SIGINT)  # its options know whole seconds only; it ends at its next tenth of one
+            wrk.send_signal(signal.SIGINT)  # -d takes whole seconds only; wrk checks ten times a second
             output, _ = wrk.communicate(timeout=GRACE_SECONDS)
         finally:
             wrk.kill()
@@ -92,17 +97,18 @@ def run(
 
 
 def _used() -> float:
-    """CPU seconds of all children that have ended."""
+    """CPU seconds of all child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def parse(output: str) -> Peak:
-    """The figures of the line that our script writes."""
+    """Parse the line written by wrk.lua."""
     for line in output.splitlines():
         if line.startswith("BENCH "):
             data = json.loads(line.removeprefix("BENCH "))
-            errors = sum(data[kind] for kind in ("connect", "read", "write", "status"))  # an answer after 2 s is one
+            # without `timeout`, which counts late responses
+            errors = sum(data[kind] for kind in ("connect", "read", "write", "status"))
             times = {name: data[key] / 1_000 for name, key in TIMES.items()}
             return Peak(requests=data["requests"], seconds=data["microseconds"] / 1e6, errors=errors, **times)
     raise WrkFailed(f"wrk gave no summary:\n{output[-1_000:]}")

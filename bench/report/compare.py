@@ -1,24 +1,39 @@
-"""Two results side by side: what one's own change did."""
+"""Two results side by side: the effect of a change."""
 
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import median
 
+from rich.console import Console
+from rich.table import Table
+
 from bench.figures.figures import Figures, Run, cpu_per_request, histogram
+from bench.figures.results import AGAIN
 from bench.figures.stats import noise_floor, paired_ratio, short
-from bench.run.plan import AGAIN
+from bench.report.report import figures_of
 
 FIGURES: tuple[tuple[str, str, Callable[[Run], float], bool], ...] = (
     ("p50 in ms", "rate", lambda run: histogram(run).percentile(50), False),
     ("CPU in µs per request", "rate", cpu_per_request, False),
-    ("KiB per waiting connection", "rate", lambda run: float((run.get("memory") or {}).get("kib", math.nan)), False),
+    ("KiB per idle connection", "rate", lambda run: float((run.get("memory") or {}).get("kib", math.nan)), False),
     ("peak in requests/s", "peak", lambda run: float(run["rate"]), True),
 )
-ALIKE = 0.1  # how far the rates of two results may lie apart for their latencies to be compared
+ALIKE = 0.1  # relative difference of rates up to which latencies are comparable
+
+
+def show(a: Path, b: Path, console: Console) -> None:
+    """Print the differences from A to B, arm by arm: medians of the rounds and their intervals."""
+    table = Table(title=f"{a.name} (A) and {b.name} (B)")
+    for heading in ("workload", "arm", "figure", "A", "B", "B by A", "in words", "at"):
+        table.add_column(heading)
+    for line in lines(figures_of(a), figures_of(b)):
+        table.add_row(*line)
+    console.print(table)
 
 
 def lines(a: Figures, b: Figures) -> Iterator[tuple[str, ...]]:
-    """A line for each workload, arm and figure that both have."""
+    """One line for each workload, arm and figure that both results have."""
     for workload in a.workloads():
         for arm in a.arms():
             for name, what, figure, higher_is_better in FIGURES:
@@ -41,7 +56,7 @@ def _line(one: list[float], two: list[float], floor: float, higher_is_better: bo
 
 
 def _rates(a: Figures, b: Figures, workload: str) -> str:
-    """A rate is a part of what the weakest arm held in that run: figures at rates far apart are no comparison."""
+    """The rates of both results. They follow from each run's weakest arm, and may differ too much for a comparison."""
     one, two = a.common_rates(workload), b.common_rates(workload)
     alike = len(one) == len(two) and all(abs(x / y - 1) <= ALIKE for x, y in zip(one, two, strict=True))
     shown = " and ".join("+".join(f"{rate:.0f}/s" for rate in rates) for rates in (one, two))

@@ -1,4 +1,4 @@
-"""How a picture is drawn: light background, colours and marks that colour-blind readers can tell apart."""
+"""Drawing of plots: light background, colours and markers that colour-blind readers can tell apart."""
 
 import io
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ MARKS = "os^Dvp*X"
 
 
 def new(title: str, inches: float = 4.0) -> tuple[Figure, Axes]:
-    """An empty picture."""
+    """An empty plot."""
     plt.rcParams.update(STYLE)
     figure, axes = plt.subplots(figsize=(8, inches), layout="constrained")
     figure.suptitle(title, fontsize=11)
@@ -29,12 +29,12 @@ def new(title: str, inches: float = 4.0) -> tuple[Figure, Axes]:
 
 
 def height(lines: Sequence[object]) -> float:
-    """Inches for so many lines."""
+    """The height in inches for a plot of these lines."""
     return 1.2 + 0.4 * len(lines)
 
 
 def intervals(axes: Axes, names: Sequence[str], intervals: Sequence[Interval], colour: str, label: str) -> None:
-    """One line for each name: the median, and how far the rounds lie apart."""
+    """Draw one line for each name: the median and the interval."""
     for position, one in enumerate(intervals):
         axes.plot([one.low, one.high], [position] * 2, color=colour, linewidth=2)
         axes.plot(one.middle, position, marker="o", color=colour, label=None if position else label)
@@ -43,7 +43,7 @@ def intervals(axes: Axes, names: Sequence[str], intervals: Sequence[Interval], c
 
 
 def logarithmic(axes: Axes, measured: bool) -> None:
-    """Both axes, unless nothing was measured: they need a value above 0."""
+    """Scale both axes logarithmically, which needs values above 0; without values say so."""
     if measured:
         axes.set(xscale="log", yscale="log")
     else:
@@ -51,12 +51,12 @@ def logarithmic(axes: Axes, measured: bool) -> None:
 
 
 def columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    """What matplotlib wants instead of points."""
+    """Points as two columns, as matplotlib takes them."""
     return [x for x, _ in points], [y for _, y in points]
 
 
 def svg(figure: Figure) -> str:
-    """The picture as text, the same for the same figures."""
+    """The plot as SVG text, the same for the same figures."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None}, facecolor="white")
     plt.close(figure)

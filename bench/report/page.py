@@ -1,4 +1,4 @@
-"""The report's page: one HTML file that needs no other."""
+"""The report's page: one self-contained HTML file."""
 
 import html
 from collections.abc import Iterable, Sequence
@@ -9,17 +9,17 @@ from bench.run.workloads import BY_NAME
 
 PAGE = Path(__file__).with_name("report.html")
 
-Table = tuple[Sequence[str], Iterable[Sequence[object]]]  # headings and lines
+Cells = tuple[Sequence[str], Iterable[Sequence[object]]]  # headings and lines
 
 
-def page(about: dict[str, Any], verdict: Table, single: Table, doubts: Iterable[str], drawn: dict[str, str]) -> str:
-    """The HTML page, whole in itself."""
+def page(about: dict[str, Any], verdict: Cells, single: Cells, doubts: Iterable[str], drawn: dict[str, str]) -> str:
+    """Fill in the HTML template."""
     parts = {
         "TITLE": f"Benchmark of {about['begun']} ({about['mode']})",
         "VERDICT": html_table(*verdict),
         "VALIDITY": "".join(f"<li>{html.escape(line)}</li>" for line in doubts),
         "PLOTS": "".join(f"<figure>{_inline(drawn[name])}</figure>" for name in sorted(drawn, key=_order)),
-        "ALONE": html_table(*single),
+        "ARMS": html_table(*single),
         "PREDICTIONS": html_table(("workload", "expected", "because"), (
             (BY_NAME[name].title, told["winner"], told["reason"]) for name, told in about["predictions"].items()
         )),
@@ -36,7 +36,7 @@ def page(about: dict[str, Any], verdict: Table, single: Table, doubts: Iterable[
 
 
 def html_table(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """A table whose cells are plain text."""
+    """An HTML table of plain-text cells."""
     head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in headings)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in line) + "</tr>" for line in lines)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,11 +1,11 @@
-"""The pictures of the report, as SVG text."""
+"""The plots of the report, as SVG text."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from bench.figures.figures import Figures
-from bench.figures.rows import Alone, Row
+from bench.figures.rows import ArmSummary, Comparison
 from bench.report.drawing import COLOURS, MARKS, columns, height, intervals, logarithmic, new, svg
 from bench.run.workloads import BY_NAME
 
@@ -21,14 +21,14 @@ def curve(figures: Figures, workload: str, title: str, objective: float) -> str:
         axes.plot(rates, [point[1] for point in points], linestyle=":", label=f"{arm} p50", markersize=3, **look)
     axes.plot(*columns(figures.ceiling()), color="grey", linestyle="--", label="generator against nginx alone, p99")
     axes.axhline(objective, color="black", linewidth=0.8, linestyle="-.", label=f"objective {objective:g} ms")
-    axes.set(xlabel="requests per second offered", ylabel="ms from the intended start")
+    axes.set(xlabel="requests per second offered", ylabel="ms from the scheduled start")
     logarithmic(axes, any(curves.values()))
     axes.legend(fontsize=7)
     return svg(figure)
 
 
 def percentiles(figures: Figures, workload: str, title: str, rate: float) -> str:
-    """The whole distribution at the common rate, as HdrHistogram draws it; uncorrected dotted."""
+    """The distribution at the common rate, as HdrHistogram plots it; uncorrected dotted."""
     figure, axes = new(f"{title}: all percentiles at {rate:.0f} requests/s")
     measured = False
     for index, arm in enumerate(figures.arms()):
@@ -40,7 +40,7 @@ def percentiles(figures: Figures, workload: str, title: str, rate: float) -> str
                 *columns(points), linestyle=line, color=COLOURS[index % 8], where="post",
                 label=f"{arm}, n = {len(histogram)}" if key == "corrected" else None,
             )  # fmt: skip
-    axes.set(ylabel="ms", xlabel="percentile (dotted: from the real start)")
+    axes.set(ylabel="ms", xlabel="percentile (dotted: from the actual start)")
     logarithmic(axes, measured)
     if measured:
         axes.set_xticks([1, 2, 10, 100, 1_000, 10_000], ["0", "50", "90", "99", "99.9", "99.99"])
@@ -50,7 +50,7 @@ def percentiles(figures: Figures, workload: str, title: str, rate: float) -> str
 
 
 def workers(figures: Figures) -> str:
-    """Requests per worker: what each socket was given."""
+    """The share of requests per worker."""
     figure, axes = new("requests per worker, share of all")
     names = []
     for position, arm in enumerate(figures.arms()):
@@ -71,9 +71,9 @@ def workers(figures: Figures) -> str:
     return svg(figure)
 
 
-def memory(single: Sequence[Alone]) -> str:
-    """Memory of a connection that waits."""
-    figure, axes = new("memory of a waiting connection in the workers, KiB", height(single))
+def memory(single: Sequence[ArmSummary]) -> str:
+    """The memory of an idle connection."""
+    figure, axes = new("memory of an idle connection in the workers, KiB", height(single))
     kinds = [f"{one.label}, {BY_NAME[one.workload].waiting}" for one in single]
     intervals(axes, kinds, [one.kib for one in single], COLOURS[0], "all workers, median and interval of the rounds")
     axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
@@ -81,9 +81,9 @@ def memory(single: Sequence[Alone]) -> str:
     return svg(figure)
 
 
-def latencies(single: Sequence[Alone]) -> str:
-    """p50 and p99 of what locust drives."""
-    figure, axes = new("websockets and event streams, ms from the intended start", height(single))
+def latencies(single: Sequence[ArmSummary]) -> str:
+    """p50 and p99 of the workloads that locust drives."""
+    figure, axes = new("websockets and event streams, ms from the scheduled start", height(single))
     names = [f"{one.title}, {one.label}, {one.rate:.0f}/s" for one in single]
     intervals(axes, names, [one.p50 for one in single], COLOURS[0], "p50, median and interval of the rounds")
     intervals(axes, names, [one.p99 for one in single], COLOURS[1], "p99")
@@ -93,16 +93,16 @@ def latencies(single: Sequence[Alone]) -> str:
     return svg(figure)
 
 
-def forest(rows: Sequence[Row]) -> str:
-    """ASGI's latency by the other's, with the interval and the noise floor, for every workload."""
-    figure, axes = new("latency at a common rate, ASGI by the other (left of 1: ASGI is faster)", height(rows))
+def forest(rows: Sequence[Comparison]) -> str:
+    """The latency ratio of the first arm to the others, with interval and noise floor, for every workload."""
+    figure, axes = new("latency at a common rate, ASGI / other (left of 1: ASGI is faster)", height(rows))
     for position, row in enumerate(rows):
         colour = {
             "ASGI better": COLOURS[0],
             "asgi better": COLOURS[0],
             "other better": COLOURS[1],
             "WSGI better": COLOURS[1],
-        }.get(row.words, "grey")
+        }.get(row.verdict, "grey")
         axes.fill_betweenx(
             [position - 0.35, position + 0.35], 1 / (1 + row.floor), 1 + row.floor, color="grey", alpha=0.15
         )

@@ -1,4 +1,4 @@
-"""What a run was made of: machine, versions, configuration, commands, and the predictions written down before."""
+"""The description of a run: machine, versions, configuration, commands and predictions."""
 
 import platform
 import subprocess
@@ -6,23 +6,25 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
+from bench.figures.results import now
 from bench.run import machine, stack
 from bench.run.arms import Arm
 from bench.run.plan import Mode
 from bench.run.workloads import ALL
+from slipway.ops.settings import ROOT
 
 PACKAGES = (
     "gunicorn", "uvicorn", "uvloop", "httptools", "websockets", "sqlalchemy", "aiosqlite", "psycopg", "locust",
     "hypercorn", "daphne", "granian",
 )  # fmt: skip
-LEAST_WORKERS = 2  # one would hide how the load is balanced
+LEAST_WORKERS = 2  # with one worker there is no load balancing
 
 
 def facts(mode: Mode, arms: Sequence[Arm], *, seed: int, objective: float) -> dict[str, Any]:
-    """Everything that the report tells about the run itself."""
+    """The facts about the run that the report shows."""
     cpus = machine.split_cpus()
     return {
-        "begun": stack.now(),
+        "begun": now(),
         "mode": mode.name,
         "seed": seed,
         "objective": objective,
@@ -40,7 +42,7 @@ def facts(mode: Mode, arms: Sequence[Arm], *, seed: int, objective: float) -> di
 
 
 def versions() -> dict[str, str]:
-    """Of everything that takes part."""
+    """The versions of all programs and packages of the benchmark."""
     found = {"python": platform.python_version(), "nginx": _output("nginx", "-v").rpartition("/")[2]}
     found["wrk"] = _output("wrk", "-v").partition(" [")[0].removeprefix("wrk ")
     for name in PACKAGES:
@@ -53,7 +55,7 @@ def versions() -> dict[str, str]:
 
 def _output(*command: str) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, cwd=stack.ROOT)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, cwd=ROOT)
     except OSError:
         return "unknown"
     return (done.stdout + done.stderr).strip().partition("\n")[0] or "unknown"

@@ -1,4 +1,4 @@
-"""The servers that are compared. All get the same nginx, the same number of workers and the same database."""
+"""The compared servers (arms). All have the same nginx, number of workers and database."""
 
 import sys
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from pathlib import Path
 
 ASGI_APP = "app.main:application"
 WSGI_APP = "app.wsgi:application"
-# The same app, which also leaves its count of requests where gunicorn's hook can't.
+# The same app; it writes its count of requests by itself, for servers without a hook at a worker's end.
 COUNTED_APP = "bench.run.counted_app:application"
 COUNTED = str(Path(__file__).with_name("gunicorn_counted.py"))
-BACKLOG = "2048"  # gunicorn's default; with hypercorn's 100 nginx gets EAGAIN for each burst, and answers 502
+BACKLOG = "2048"  # gunicorn's default; with hypercorn's default bursts give EAGAIN, which nginx answers with 502
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +20,18 @@ class Arm:
     name: str
     command: Sequence[str]
     asgi: bool = True
-    slots: bool = False  # whether gunicorn.conf.py gives each worker a socket of its own
-    one_process: bool = False  # it has no workers
-    remark: str = ""  # what a reader of its figures must know
+    slots: bool = False  # whether each worker has its own socket, from gunicorn.conf.py
+    one_process: bool = False  # no worker processes
+    remark: str = ""  # shown with its figures
 
     def remarks(self) -> str:
-        """The remark, and what follows from the socket that its workers share."""
-        shared = "" if self.slots or self.one_process else "its workers share a socket: who answered, nginx can't tell"
+        """The remark, and a note if the workers share a socket."""
+        shared = "" if self.slots or self.one_process else "its workers share a socket: nginx can't tell them apart"
         return "; ".join(filter(None, [shared, self.remark]))
 
 
 def program(name: str) -> str:
-    """A program of the environment that runs the benchmark."""
+    """The path of a program in the environment of the benchmark."""
     return str(Path(sys.executable).parent / name)
 
 
@@ -44,7 +44,7 @@ SYNC = _gunicorn("wsgi-sync", "sync", WSGI_APP)
 GTHREAD = _gunicorn("wsgi-gthread", "gthread", WSGI_APP, "--threads", "8")
 ALWAYS = (ASGI, SYNC, GTHREAD)
 
-# gunicorn's own worker gets slots too; the others share one socket, as they are meant to.
+# gunicorn's own worker has slots too; the workers of the other servers share one socket, their usual setup.
 MORE = (
     Arm(
         "uvicorn",
@@ -52,19 +52,19 @@ MORE = (
             *("uvicorn", "--uds", "{socket}", "--workers", "{workers}", "--backlog", BACKLOG),
             *("--no-access-log", "--log-level", "warning", COUNTED_APP),
         ),
-        remark="compresses websocket messages for a client that offers it, which costs memory",
+        remark="accepts permessage-deflate for websockets, which costs memory",
     ),
     _gunicorn("gunicorn-asgi", "asgi", ASGI_APP, asgi=True),
     Arm(
         "hypercorn",
         ("hypercorn", "-k", "uvloop", "-b", "unix:{socket}", "-w", "{workers}", "--backlog", BACKLOG, COUNTED_APP),
-        remark="compresses websocket messages for a client that offers it, which costs memory",
+        remark="accepts permessage-deflate for websockets, which costs memory",
     ),
     Arm(
         "daphne",
         ("daphne", "-e", f"unix:{{socket}}:backlog={BACKLOG}", "-v", "0", "bench.run.daphne_app:application"),
         one_process=True,
-        remark="one process, however many workers the others have; without lifespan, so that an adapter starts the app",
+        remark="one process, regardless of the number of workers; no lifespan: an adapter starts the app",
     ),
     Arm(
         "granian",
@@ -74,11 +74,12 @@ MORE = (
         ),
     ),
 )
+ASGI_ARMS = frozenset(arm.name for arm in (*ALWAYS, *MORE) if arm.asgi)
 BY_NAME = {arm.name: arm for arm in (*ALWAYS, *MORE)}
 
 
 def chosen(servers: str) -> list[Arm]:
-    """The three arms of every run, and those that SERVERS= names; an unknown name raises ValueError."""
+    """The three arms of every run and those named by SERVERS=; an unknown name raises ValueError."""
     names = [name.strip() for name in servers.split(",") if name.strip()]
     unknown = [name for name in names if name not in BY_NAME]
     if unknown:

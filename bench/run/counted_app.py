@@ -1,6 +1,6 @@
-"""The app for servers that give no hook at a worker's end: its lifespan's end leaves the number of requests served.
+"""The app for servers without a hook at a worker's end: at lifespan shutdown it writes its count of requests.
 
-It stands around the lifespan alone, so that a request passes no more than it does under the other arms.
+Only the lifespan is wrapped: a request takes the same path as under the other arms.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -10,7 +10,7 @@ from typing import Any, cast
 from app.asgi.lifespan import Lifespan
 from app.asgi.standalone import Standalone
 from app.main import application as shipped
-from bench.run.counters import leave
+from bench.run.counters import save_count
 
 lifespan = cast(Lifespan, shipped)
 standalone = cast(Standalone, lifespan.app)
@@ -18,10 +18,10 @@ standalone = cast(Standalone, lifespan.app)
 
 @asynccontextmanager
 async def counted(state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
-    """The app's own lifespan, and its count at the end."""
+    """Run the app's lifespan, then write its count."""
     async with lifespan.context(state) as added:
         yield added
-    leave(standalone.total)
+    save_count(standalone.total)
 
 
 application = Lifespan(standalone, counted)

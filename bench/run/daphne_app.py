@@ -1,6 +1,6 @@
 """The app for daphne, which has no lifespan (https://github.com/django/daphne/issues/264).
 
-The first request starts the app; each gets the state. The app is never shut down, since daphne says nothing at its end.
+The first request starts the app. The app is never shut down, since daphne does not announce its end.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from typing import Any
 
 from app.asgi.types import Receive, Scope, Send
 from bench.run.counted_app import lifespan, standalone
-from bench.run.counters import leave
+from bench.run.counters import save_count
 
 
-class Started:
-    """Holds the app's lifespan open from the first request on."""
+class LazyLifespan:
+    """Starts the app's lifespan at the first request and keeps it open."""
 
     def __init__(self) -> None:
         self._starting: asyncio.Task[dict[str, Any]] | None = None
@@ -29,5 +29,5 @@ class Started:
         return dict(await self._held.enter_async_context(lifespan.context({})))
 
 
-application = Started()
-atexit.register(lambda: leave(standalone.total))
+application = LazyLifespan()
+atexit.register(lambda: save_count(standalone.total))

@@ -1,4 +1,4 @@
-"""The database of all arms: made once, with one user, so that every arm reads the same row and none migrates."""
+"""The database of all arms: created once with one user, so that every arm reads the same row and none migrates."""
 
 import os
 import subprocess
@@ -10,15 +10,15 @@ from app.handlers.bench import first_user_response
 from app.services import users
 from app.services.database import sync_engine
 from app.services.users import BlockingUsers
-from bench.run.stack import ROOT
+from slipway.ops.settings import ROOT
 
 NAME = "Ada Lovelace"
 
 
 def prepare(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Make the database if it is not there; return the environment that leads the arms to it, and what it answers.
+    """Create the database if missing; return the environment of the arms and the expected response.
 
-    A `DATABASE_URL` in the environment is used as it is: migrated, and given our row if it has none.
+    A database given by `DATABASE_URL` is migrated, and the row is added if it has no user.
     """
     url = os.environ.get("DATABASE_URL", "")
     env = {"DATA_DIR": str(folder), **({"DATABASE_URL": url} if url else {})}

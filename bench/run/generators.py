@@ -1,4 +1,4 @@
-"""Runs one load and says in one dictionary what came of it: who drove it, what it used, whether it is void."""
+"""Runs one load with one of the generators: the open load, wrk or locust."""
 
 import json
 import subprocess
@@ -10,27 +10,28 @@ from statistics import mean
 from typing import Any
 
 from bench.load import wrk
-from bench.load.job import Job, Result, job_json
+from bench.load.job import Job, LoadResult, job_json
 from bench.run import machine
 from bench.run.arms import program
-from bench.run.stack import ROOT, Stack
+from bench.run.stack import RunningArm
 from bench.run.workloads import Workload, marked
+from slipway.ops.settings import ROOT
 
-LATE_SHARE = 0.01  # of starts; above it the generator was the bottleneck
+LATE_SHARE = 0.01  # of the starts; above it the generator was the bottleneck
 BUSY = 0.9  # of one processor
-LOCUST_RATE = 200  # requests per second, which one locust can be trusted with
+LOCUST_RATE = 200  # requests per second that one locust process sustains
 LOCUST_USERS = 20
 LOCUST_WARMUP = 1.0  # seconds
-FINDINGS = (0, 1)  # locust's exit codes that speak of the server: all was well, or some requests failed
+FINDINGS = (0, 1)  # locust's exit codes of a valid run: no failures, or failed requests
 GRACE_SECONDS = 30.0
 
 
 class Meter:
     """CPU time of app and nginx, and of each processor, over one run."""
 
-    def __init__(self, stack: Stack, cpus: machine.Cpus) -> None:
+    def __init__(self, up: RunningArm, cpus: machine.Cpus) -> None:
         self._cpus = cpus.servers
-        self._trees = {"app": machine.tree(stack.app.pid), "nginx": machine.tree(stack.proxy.pid)}
+        self._trees = {"app": machine.tree(up.app.pid), "nginx": machine.tree(up.proxy.pid)}
         self._used = {name: machine.cpu_seconds(pids) for name, pids in self._trees.items()}
         self._times = machine.cpu_times()
 
@@ -42,8 +43,8 @@ class Meter:
 
 
 def open_load(port: int, workload: Workload, *, rate: float, seconds: float, warmup: float, number: int,
-              cpus: Sequence[int], seed: int, answers: Mapping[str, str]) -> Result:  # fmt: skip
-    """A run of our own generator, in a process of its own."""
+              cpus: Sequence[int], seed: int, answers: Mapping[str, str]) -> LoadResult:  # fmt: skip
+    """Run the open load in a separate process."""
     kinds = [marked(kind, number, answers) for kind in workload.kinds]
     job = Job(port, kinds, rate, warmup + seconds, warmup, seed)
     command = ["taskset", "-c", ",".join(map(str, cpus)), sys.executable, "-m", "bench.load.openload"]
@@ -53,36 +54,36 @@ def open_load(port: int, workload: Workload, *, rate: float, seconds: float, war
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(f"the generator failed:\n{done.stderr[-2_000:]}")
-    return Result.from_dict(json.loads(done.stdout))
+    return LoadResult.from_dict(json.loads(done.stdout))
 
 
-def overloaded(result: Result) -> str | None:
-    """Why a run says more of the generator than of the server."""
+def overloaded(result: LoadResult) -> str | None:
+    """The reason why the generator, not the server, limited a run; None if it did not."""
     if result.late > LATE_SHARE * max(1, result.offered):
         return f"the generator started {result.late} of {result.offered} requests late"
     return f"the generator was {result.busy:.0%} busy" if result.busy > BUSY else None
 
 
 def no_peak(found: wrk.Peak) -> str | None:
-    """Why a run of wrk says nothing of the server's most."""
+    """The reason why a run of wrk is no valid peak; None if it is."""
     if found.errors:
         return f"{found.errors} of {found.requests} requests failed"
     return f"wrk was {found.busy:.0%} busy" if found.busy > BUSY else None
 
 
-def peak(stack: Stack, workload: Workload, *, seconds: int, number: int, cpus: Sequence[int]) -> wrk.Peak:
-    """A run of wrk: closed load, for the most that is served."""
+def peak(up: RunningArm, workload: Workload, *, seconds: int, number: int, cpus: Sequence[int]) -> wrk.Peak:
+    """Run wrk, a closed load, for the highest throughput."""
     kind = marked(workload.kinds[0], number)
-    call = wrk.Call(kind.path, kind.method, kind.body, "application/octet-stream")
-    return wrk.run(stack.origin, call, seconds=seconds, connections=workload.peak_connections, cpus=cpus)
+    request = wrk.RequestTemplate(kind.path, kind.method, kind.body, "application/octet-stream")
+    return wrk.run(up.origin, request, seconds=seconds, connections=workload.peak_connections, cpus=cpus)
 
 
-def locust(stack: Stack, workload: Workload, *, rate: float, seconds: float, folder: Path,
+def locust(up: RunningArm, workload: Workload, *, rate: float, seconds: float, folder: Path,
            cpus: Sequence[int]) -> dict[str, Any]:  # fmt: skip
-    """A run of locust, at a rate that it can be trusted with."""
-    record = folder / f"locust-{workload.name}-{stack.arm.name}.json"
+    """Run locust at a rate that it sustains."""
+    record = folder / f"locust-{workload.name}-{up.arm.name}.json"
     command = [
-        program("locust"), "-f", "loadtest", "--headless", "--only-summary", "--strict", "-H", stack.origin,
+        program("locust"), "-f", "loadtest", "--headless", "--only-summary", "--strict", "-H", up.origin,
         "-u", str(LOCUST_USERS), "-r", "100", "-t", f"{seconds + LOCUST_WARMUP:.0f}s",
         "--rate", str(rate / LOCUST_USERS), "--warmup", str(LOCUST_WARMUP), "--record", str(record), workload.user,
     ]  # fmt: skip

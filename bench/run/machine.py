@@ -1,4 +1,4 @@
-"""What the kernel says of processes and processors: CPU time, memory, idle share, and who may run where."""
+"""The kernel's figures of processes and processors (CPU time, memory, idle share), and the CPU affinity of a run."""
 
 import os
 import platform
@@ -11,37 +11,37 @@ NANOSECONDS = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Cpus:
-    """Which processors the servers get and which the load generator; never the same ones if there are two."""
+    """The processors of the servers and of the load generator, disjoint on two processors or more."""
 
     servers: tuple[int, ...]
     generator: tuple[int, ...]
 
 
 def split_cpus() -> Cpus:
-    """The last processor for the generator, the rest for the servers."""
+    """Assign the last processor to the generator, the rest to the servers."""
     usable = sorted(os.sched_getaffinity(0))
     return Cpus(tuple(usable[:-1]), tuple(usable[-1:])) if len(usable) > 1 else Cpus(tuple(usable), tuple(usable))
 
 
 def tree(pid: int) -> list[int]:
-    """The process and all that descend from it."""
+    """The process and all its descendants."""
     found = [pid]
     for parent in found:
         for task in _tasks(parent):
             try:
                 found += map(int, (task / "children").read_text().split())
             except OSError:
-                continue  # it ended meanwhile
+                continue  # the process ended meanwhile
     return found
 
 
 def cpu_seconds(pids: list[int]) -> float:
-    """CPU time of all threads, in the scheduler's own nanoseconds: /proc/*/stat counts in steps of 10 ms."""
+    """CPU time of all threads from schedstat, in nanoseconds; /proc/*/stat has a resolution of 10 ms."""
     return sum(_run_nanoseconds(task) for pid in pids for task in _tasks(pid)) / NANOSECONDS
 
 
 def pss_kib(pid: int) -> int:
-    """Proportional memory: what is shared with the master is divided among the sharers."""
+    """Proportional set size: shared memory is divided among the processes that share it."""
     for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1])
@@ -49,7 +49,7 @@ def pss_kib(pid: int) -> int:
 
 
 def cpu_times() -> dict[int, tuple[int, int, int]]:
-    """For each processor all ticks, the idle ones, and those that the hypervisor gave to others."""
+    """Total, idle and stolen ticks of each processor."""
     times = {}
     for line in (PROC / "stat").read_text().splitlines():
         name, *fields = line.split()
@@ -62,7 +62,7 @@ def cpu_times() -> dict[int, tuple[int, int, int]]:
 def shares(
     before: dict[int, tuple[int, int, int]], after: dict[int, tuple[int, int, int]]
 ) -> dict[int, tuple[float, float]]:
-    """For each processor the busy and the stolen share between two readings."""
+    """The busy and the stolen share of each processor between two readings."""
     result = {}
     for cpu, (total, idle, stolen) in after.items():
         ticks = max(1, total - before[cpu][0])
@@ -71,7 +71,7 @@ def shares(
 
 
 def describe() -> dict[str, str]:
-    """The machine, for the report."""
+    """The machine's description for the report."""
     model = [line.partition(":")[2].strip() for line in _lines(PROC / "cpuinfo") if line.startswith("model name")]
     memory = [line.split()[1] for line in _lines(PROC / "meminfo") if line.startswith("MemTotal")]
     return {

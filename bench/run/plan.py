@@ -1,31 +1,31 @@
-"""What a run consists of, how long it will take, and in which order: known before it begins, so that it can go on."""
+"""The plan of a run: its steps, their order and estimated time. The same seed gives the same plan on resume."""
 
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from bench.figures.results import AGAIN
 from bench.run.arms import ASGI, Arm
 from bench.run.arms import BY_NAME as BY_ARM
 from bench.run.workloads import BY_NAME, Workload
 
-AGAIN = " again"  # the A/A control: the first arm under another name
 FLOOR_RATES = (100, 1_000, 4_000, 10_000, 16_000)  # requests per second against nginx alone
-LONGEST = 2.5  # times the mode's own length, for work so slow that there are few requests
-SLOW = 100.0  # milliseconds of work's own that make it so
+LONGEST = 2.5  # times the mode's length, for slow workloads with few requests
+SLOW = 100.0  # milliseconds of a workload's own time, from which it is slow
 
-# Seconds, as measured
-START_SECONDS = 2.0  # start, readiness, stop, and what the counters cost
-VERIFY_SECONDS = 2.2  # the same, and the comparison
-PROCESS_SECONDS = 0.15  # what starting the generator costs
-LOCUST_SECONDS = 2.0  # the same of locust, and its warm-up
-IDLE_SECONDS = 0.3  # to open the connections that wait
+# Estimates in seconds
+START_SECONDS = 2.0  # start, readiness, stop and counters
+VERIFY_SECONDS = 2.2  # start, stop and comparison of the responses
+PROCESS_SECONDS = 0.15  # to start the generator
+LOCUST_SECONDS = 2.0  # to start locust, and its warm-up
+IDLE_SECONDS = 0.3  # to open the idle connections
 REPORT_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """How much is measured. Times are seconds."""
+    """The extent of a run. Times are seconds."""
 
     name: str
     rounds: int
@@ -34,10 +34,10 @@ class Mode:
     peak: int
     probes: int
     probe: float
-    fractions: Sequence[float]  # of the rate that the weakest arm holds; common to all arms
+    fractions: Sequence[float]  # of the weakest arm's sustainable rate; common to all arms
     workloads: Sequence[str]
     locust: float  # length of its runs
-    peaks: bool = True  # in every round, or in the search alone
+    peaks: bool = True  # measured in every round, or in the search only
 
 
 EVERY = tuple(BY_NAME)
@@ -49,7 +49,7 @@ MODES = {mode.name: mode for mode in (QUICK, NORMAL, FULL)}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to measure; its number marks its requests in nginx's log and its file among the results."""
+    """One measurement; its number identifies its requests in nginx's log and its results file."""
 
     number: int
     what: str  # search, rate, peak, check
@@ -60,7 +60,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One start of one arm, and all that is measured on it."""
+    """One start of one arm and the steps measured on it."""
 
     name: str  # of the folder
     arm: str
@@ -74,7 +74,7 @@ class Visit:
 
 
 def plan(mode: Mode, arms: Sequence[Arm], seed: int) -> list[Visit]:
-    """First the search, one visit for each arm; then rounds in which every arm has its turn, in random order."""
+    """One search visit for each arm, then rounds that visit every arm in random order."""
     chance, numbers = random.Random(seed), iter(range(1, 1_000_000))
     visits = []
     for arm in arms:
@@ -101,14 +101,14 @@ def _search(mode: Mode, arm: Arm, numbers: Iterator[int]) -> Visit:
 
 
 def _round(mode: Mode, arm: Arm, numbers: Iterator[int]) -> list[Step]:
-    """Memory of connections that wait is measured first: later they would get what others have given back."""
+    """Steps of one round. Idle connections come first: later they would reuse memory freed by other steps."""
     count = partial(next, numbers)
     workloads = sorted(_of(mode, arm), key=lambda one: not one.waiting)
     steps = [
         Step(count(), "rate", one, fraction, _seconds(mode, one))
         for one in workloads for fraction in ((0.0,) if one.rate else mode.fractions)
     ]  # fmt: skip
-    if mode.peaks:  # a closed load of a mix would say nothing of its parts
+    if mode.peaks:  # a closed load of a mix does not separate its parts
         single = [one for one in workloads if len(one.kinds) == 1 and not one.rate]
         steps += [Step(count(), "peak", one, seconds=mode.peak + PROCESS_SECONDS) for one in single]
     return steps
@@ -131,10 +131,10 @@ def _seconds(mode: Mode, workload: Workload) -> float:
 
 
 def prepare_seconds(mode: Mode, arms: Sequence[Arm]) -> float:
-    """The generator's floor, and the comparison of the answers."""
+    """Seconds for the generator's floor and the comparison of the responses."""
     return len(FLOOR_RATES) * (mode.warmup + mode.probe + PROCESS_SECONDS) + len(arms) * VERIFY_SECONDS
 
 
 def total_seconds(mode: Mode, arms: Sequence[Arm], visits: Sequence[Visit]) -> float:
-    """The whole run, from the first start to the report."""
+    """Seconds of the whole run, from the first start to the report."""
     return prepare_seconds(mode, arms) + sum(visit.seconds for visit in visits) + REPORT_SECONDS

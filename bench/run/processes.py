@@ -1,4 +1,4 @@
-"""Starts the programs that are measured, waits until they listen, and stops what it started: by pid, nothing else."""
+"""Starts the measured programs, waits until they listen, and stops them by pid."""
 
 import os
 import signal
@@ -16,12 +16,12 @@ Address = tuple[str, int] | Path  # host and port, or a unix socket
 
 
 class NotStarted(RuntimeError):
-    """A program ended or did not listen in time; the message ends with its log."""
+    """A program ended, or did not listen in time; the message contains the end of its log."""
 
 
 @dataclass
-class Process:
-    """A program that runs in a process group of its own, with its output in a file."""
+class ManagedProcess:
+    """A program in its own process group, with its output in a file."""
 
     name: str
     popen: "subprocess.Popen[bytes]"
@@ -32,7 +32,7 @@ class Process:
         return self.popen.pid
 
     def wait_for(self, address: Address, seconds: float = START_SECONDS) -> None:
-        """Return when it listens; raise NotStarted when it has ended or takes too long."""
+        """Wait until the program listens; raise NotStarted if it ends or `seconds` pass first."""
         end = time.monotonic() + seconds
         while not listens(address):
             if self.popen.poll() is not None or time.monotonic() > end:
@@ -43,7 +43,7 @@ class Process:
         return self.log.read_bytes()[-size:].decode(errors="replace")
 
     def stop(self, sign: int = signal.SIGTERM, seconds: float = STOP_SECONDS) -> None:
-        """Ask it to end; kill its own process group when it has not done so in time."""
+        """Send a signal; kill the process group if it has not ended after `seconds`."""
         if self.popen.poll() is None:
             self.popen.send_signal(sign)
             try:
@@ -61,8 +61,8 @@ def start(
     cpus: Sequence[int] = (),
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-) -> Process:
-    """Start a program, on `cpus` alone if any are given."""
+) -> ManagedProcess:
+    """Start a program, pinned to `cpus` if any are given."""
     pinned = ["taskset", "-c", ",".join(map(str, cpus)), *command] if cpus else list(command)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -70,11 +70,11 @@ def start(
             pinned, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **(env or {})}, cwd=cwd,
             start_new_session=True,
         )  # fmt: skip
-    return Process(name, popen, log)
+    return ManagedProcess(name, popen, log)
 
 
 def listens(address: Address) -> bool:
-    """Whether something accepts connections there."""
+    """Whether the address accepts connections."""
     family = socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET
     with socket.socket(family) as probe:
         probe.settimeout(1)
@@ -82,7 +82,7 @@ def listens(address: Address) -> bool:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nothing uses."""
+    """An unused port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,18 +1,18 @@
-"""The highest rate that holds the objective: found by probes, each an open load of its own."""
+"""The search for the sustainable rate, the highest that meets the objective, by probes with an open load."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-ACHIEVED = 0.99  # of what was offered
+ACHIEVED = 0.99  # of the offered requests
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a rate led to."""
+    """The outcome of one rate."""
 
     rate: float
-    achieved: float  # completed by offered
-    p99: float  # milliseconds, from the intended start
+    achieved: float  # completed divided by offered
+    p99: float  # milliseconds, from the scheduled start
     errors: int
     valid: bool  # whether the generator kept up
 
@@ -22,7 +22,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Sustainable:
-    """The highest rate that held; `limited` says that the generator and not the server was the end of it."""
+    """The highest rate that met the objective; `limited`: the generator, not the server, was the limit."""
 
     rate: float
     limited: bool
@@ -30,7 +30,7 @@ class Sustainable:
 
 
 def search(probe: Callable[[float], Probe], *, low: float, high: float, objective: float, probes: int) -> Sustainable:
-    """Try `high` (a closed load's peak), then halve the interval on a logarithmic scale as long as probes are left."""
+    """Probe `high` (the peak of a closed load), then bisect on a logarithmic scale until no probes are left."""
     tried: list[Probe] = []
     best, rate = 0.0, high
     for _ in range(probes):

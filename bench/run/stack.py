@@ -1,8 +1,7 @@
-"""One arm under the shipped nginx configuration. The only module here that knows how the stack is started."""
+"""Starts one arm behind the shipped nginx configuration."""
 
 import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ from pathlib import Path
 from bench.run import counters, machine, processes
 from bench.run.arms import Arm, program
 from bench.run.counters import COUNTS
-from bench.run.processes import NotStarted, Process
+from bench.run.processes import ManagedProcess, NotStarted
 from slipway.ops import nginx, wait
+from slipway.ops.settings import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 20.0
 MOST_BODY = 1 << 20  # bytes
 
@@ -28,15 +27,15 @@ http {
 
 
 @dataclass
-class Stack:
-    """What serves an arm now."""
+class RunningArm:
+    """The processes of one started arm: app server and nginx."""
 
     arm: Arm
     port: int
     folder: Path
-    app: Process
-    proxy: Process
-    counted: int | None = None  # after the end: requests by the workers' own count, None where one left none
+    app: ManagedProcess
+    proxy: ManagedProcess
+    counted: int | None = None  # after the stop: requests counted by the workers, None if a count is missing
 
     @property
     def origin(self) -> str:
@@ -47,12 +46,18 @@ class Stack:
         return self.folder / "app"
 
     def worker_pids(self) -> list[int]:
-        """The processes below the master, or the only one."""
+        """The descendants of the master, or the only process."""
         return machine.tree(self.app.pid)[1:] or [self.app.pid]
+
+    def workers_kib(self) -> int:
+        """Proportional memory of all workers."""
+        return sum(map(machine.pss_kib, self.worker_pids()))
 
 
 @contextmanager
-def serving(arm: Arm, *, workers: int, cpus: machine.Cpus, logs: Path, environment: dict[str, str]) -> Iterator[Stack]:
+def serving(
+    arm: Arm, *, workers: int, cpus: machine.Cpus, logs: Path, environment: dict[str, str]
+) -> Iterator[RunningArm]:
     """Start the app server, then nginx; stop both in reverse order."""
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -72,19 +77,19 @@ def serving(arm: Arm, *, workers: int, cpus: machine.Cpus, logs: Path, environme
             try:
                 if not wait.until(lambda: wait.get(f"http://127.0.0.1:{port}/readyz")[0] == 200, READY_SECONDS):
                     raise NotStarted(f"{arm.name} is not ready:\n{app.tail()}\n{proxy.tail()}")
-                up = Stack(arm, port, folder, app, proxy)
+                up = RunningArm(arm, port, folder, app, proxy)
                 yield up
             finally:
                 proxy.stop(signal.SIGQUIT)
             app.stop()
-            up.counted = counters.left(folder / "counts", 1 if arm.one_process else workers)
+            up.counted = counters.total_count(folder / "counts", 1 if arm.one_process else workers)
         finally:
             app.stop()
 
 
 @contextmanager
 def floor(cpus: machine.Cpus, logs: Path) -> Iterator[int]:
-    """nginx alone, with a fixed answer: the generator's own latency and ceiling."""
+    """Start nginx alone with a fixed response, to measure the generator's own latency and limit."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         port, folder = processes.free_port(), Path(name)
         configuration = folder / "nginx.conf"
@@ -98,12 +103,14 @@ def floor(cpus: machine.Cpus, logs: Path) -> Iterator[int]:
             proxy.stop(signal.SIGQUIT)
 
 
-def _start_app(arm: Arm, folder: Path, workers: int, cpus: machine.Cpus, log: Path, env: dict[str, str]) -> Process:
+def _start_app(
+    arm: Arm, folder: Path, workers: int, cpus: machine.Cpus, log: Path, env: dict[str, str]
+) -> ManagedProcess:
     socket, slots = folder / "app" / "shared.sock", folder / "app" / "slots.conf"
     first, *rest = [part.format(socket=socket, workers=workers) for part in arm.command]
     app = processes.start(arm.name, [program(first), *rest], log=log, cpus=cpus.servers, env=env, cwd=ROOT)
     if arm.slots:
-        # the app server writes nginx's list of slots when all workers are ready
+        # gunicorn.conf.py writes nginx's list of slots when all workers are ready
         wait.until(lambda: any(slots.parent.glob("*.conf")) or app.popen.poll() is not None, READY_SECONDS)
         if not any(slots.parent.glob("*.conf")):
             app.stop()
@@ -114,7 +121,7 @@ def _start_app(arm: Arm, folder: Path, workers: int, cpus: machine.Cpus, log: Pa
     return app
 
 
-def _start_nginx(folder: Path, port: int, cpus: machine.Cpus, log: Path) -> Process:
+def _start_nginx(folder: Path, port: int, cpus: machine.Cpus, log: Path) -> ManagedProcess:
     command = nginx.prepare(
         folder / "nginx", listen=f"127.0.0.1:{port}", socket_dir=folder / "app", max_body_bytes=MOST_BODY
     )
@@ -122,7 +129,7 @@ def _start_nginx(folder: Path, port: int, cpus: machine.Cpus, log: Path) -> Proc
 
 
 def configuration() -> str:
-    """The nginx configuration as it runs, for the report; paths of this machine left out."""
+    """The nginx configuration for the report, without the paths of this machine."""
     return nginx.render(
         {
             "NGINX_DIR": "nginx",
@@ -132,7 +139,3 @@ def configuration() -> str:
             "PROXY_READ_TIMEOUT": "60",
         }
     )
-
-
-def now() -> str:
-    return time.strftime("%Y-%m-%d-%H%M%S", time.gmtime())

@@ -1,23 +1,23 @@
-"""What is measured on an arm that runs: each sort of step, by the name that the plan gives it."""
+"""The measurements on a running arm: one method for each kind of step, named as in the plan."""
 
 import math
 from typing import Any
 
 from bench.figures.results import Results
 from bench.load import idle
-from bench.load.job import Result
+from bench.load.job import LoadResult
 from bench.run import generators, machine, stack
 from bench.run.generators import Meter
 from bench.run.plan import FLOOR_RATES, LONGEST, Mode, Step, Visit
 from bench.run.search import Probe, search
-from bench.run.stack import Stack
-from bench.run.workloads import BY_NAME, LOWEST, Workload
+from bench.run.stack import RunningArm
+from bench.run.workloads import BY_NAME, IDLE, LOWEST, Workload
 
-ENOUGH_REQUESTS = 40  # in one measured run; slow work is watched for longer, within bounds
+ENOUGH_REQUESTS = 40  # in one measurement; slow workloads are measured for longer, up to LONGEST
 
 
 class Steps:
-    """Measures; what was measured before gives the rate that all arms have in common."""
+    """Runs the steps. The results of the searches give the common rate of all arms."""
 
     def __init__(self, results: Results, mode: Mode, cpus: machine.Cpus, *, objective: float, seed: int) -> None:
         self.results = results
@@ -27,8 +27,8 @@ class Steps:
         self.seed = seed
         self.answers: dict[str, str] = {}
 
-    def measure(self, up: Stack, step: Step, visit: Visit) -> dict[str, Any]:
-        """One step, with what it used."""
+    def measure(self, up: RunningArm, step: Step, visit: Visit) -> dict[str, Any]:
+        """Run one step and measure its CPU time."""
         meter = Meter(up, self.cpus)
         figures: dict[str, Any] = getattr(self, step.what)(up, step)
         about = {
@@ -37,38 +37,38 @@ class Steps:
         }  # fmt: skip
         return {**about, **meter.read(), **figures}
 
-    def rate(self, up: Stack, step: Step) -> dict[str, Any]:
-        """The latencies at a rate that all arms have in common."""
+    def rate(self, up: RunningArm, step: Step) -> dict[str, Any]:
+        """Latencies at the common rate of all arms."""
         work = step.workload
         if work.by_locust:
             return self._locust(up, work, work.rate)
         rate = work.rate or self.common_rate(work, step.fraction)
-        with idle.waiting(up, work.waiting) as memory:
+        with idle.waiting(up.port, work.waiting, IDLE, up.workers_kib) as memory:
             found = self._open(up.port, step, rate, _long_enough(self.mode.measure, rate))
         sent = found["result"]["sent"]
         return {"generator": "open load", "rate": rate, "sent": sent, "open": 0, "memory": memory, **found}
 
-    def check(self, up: Stack, step: Step) -> dict[str, Any]:
-        """One cell by both generators, one after the other."""
-        theirs = self._locust(up, step.workload, generators.LOCUST_RATE)
-        ours = self._open(up.port, step, generators.LOCUST_RATE, self.mode.probe)
-        counts = {"sent": ours["result"]["sent"], "void": theirs["void"] or ours["void"]}
-        return {**theirs, **counts, "ours": ours["result"]}
+    def check(self, up: RunningArm, step: Step) -> dict[str, Any]:
+        """Measure one workload with both generators, one after the other."""
+        by_locust = self._locust(up, step.workload, generators.LOCUST_RATE)
+        by_ours = self._open(up.port, step, generators.LOCUST_RATE, self.mode.probe)
+        counts = {"sent": by_ours["result"]["sent"], "void": by_locust["void"] or by_ours["void"]}
+        return {**by_locust, **counts, "ours": by_ours["result"]}
 
-    def peak(self, up: Stack, step: Step) -> dict[str, Any]:
-        """The most that a closed load gets."""
+    def peak(self, up: RunningArm, step: Step) -> dict[str, Any]:
+        """The throughput of a closed load."""
         found = generators.peak(up, step.workload, seconds=self.mode.peak, number=step.number, cpus=self.cpus.generator)
         figures = {"rate": found.rate, "void": generators.no_peak(found)}
         return {"generator": "wrk", "sent": found.requests, "open": step.workload.peak_connections, **figures}
 
-    def search(self, up: Stack, step: Step) -> dict[str, Any]:
-        """The peak of a closed load is where the search begins; each probe is a point of the curve."""
+    def search(self, up: RunningArm, step: Step) -> dict[str, Any]:
+        """Search the sustainable rate from the peak of a closed load down; each probe is a point of the curve."""
         points: list[dict[str, Any]] = []
 
         def probe(rate: float) -> Probe:
             found = self._open(up.port, step, rate, _long_enough(self.mode.probe, rate))
             result = found["result"]
-            figure = Result.from_dict(result).corrected.get(step.workload.figure)
+            figure = LoadResult.from_dict(result).corrected.get(step.workload.figure)
             p99 = figure.percentile(99) if figure else math.inf
             errors = sum(result["failures"].values())
             points.append({"rate": rate, **found})
@@ -94,14 +94,15 @@ class Steps:
         return {"points": points}
 
     def common_rate(self, workload: Workload, fraction: float) -> float:
-        """A part of what the weakest arm holds: the same rate for all arms.
+        """A fraction of the weakest arm's sustainable rate, the same for all arms.
 
-        Of an arm of which no probe held, where the search began is taken: the probes may have failed by the generator.
+        An arm without a sustained probe counts with its search's lower bound: its probes may have failed by the
+        generator.
         """
         searches = [one for one in self.results.all() if one["what"] == "search" and one["workload"] == workload.name]
         return max(LOWEST, fraction * min((one["sustainable"] or one["low"] for one in searches), default=LOWEST))
 
-    def _locust(self, up: Stack, workload: Workload, rate: float) -> dict[str, Any]:
+    def _locust(self, up: RunningArm, workload: Workload, rate: float) -> dict[str, Any]:
         found = generators.locust(
             up, workload, rate=rate, seconds=self.mode.locust, folder=self.results.logs, cpus=self.cpus.generator
         )

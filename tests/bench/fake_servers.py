@@ -70,7 +70,7 @@ def freezing(period: float, frozen: float) -> Behave:
 
 
 def wrong_each(count: int) -> Behave:
-    """Every so many answers has a wrong body."""
+    """Every `count`th response has a wrong body."""
     numbers = iter(range(1, 1_000_000))
 
     def behave(request: bytes, now: float) -> tuple[float, bytes]:

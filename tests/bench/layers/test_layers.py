@@ -7,8 +7,8 @@ import pytest
 from app.config import Settings
 from app.main import create_app
 from bench.layers.apps import toolkit
-from bench.layers.measure import Weighed
-from bench.layers.table import lines
+from bench.layers.measure import Measurement
+from bench.layers.table import case_results
 from bench.load.wrk import Peak
 
 
@@ -26,15 +26,15 @@ def test_the_toolkit_row_has_the_middleware_of_the_app_in_its_order(tmp_path: Pa
     assert middleware(toolkit.application) == ["Guard", *(name for name in middleware(shipped) if name != "Lifespan")]
 
 
-def weighed(microseconds: float, requests: int = 1_000) -> Weighed:
-    return Weighed(Peak(requests, 1, 0, 1, 1, 1, 1, 1), microseconds)
+def measured(microseconds: float, requests: int = 1_000) -> Measurement:
+    return Measurement(Peak(requests, 1, 0, 1, 1, 1, 1, 1), microseconds)
 
 
 def test_a_ratio_is_taken_within_its_round() -> None:
-    """A round in which the machine was three times as slow says the same as another."""
-    rounds = {"base": [weighed(10), weighed(30)], "row": [weighed(20), weighed(60)]}
+    """A round on a machine three times as slow gives the same ratio."""
+    rounds = {"base": [measured(10), measured(30)], "row": [measured(20), measured(60)]}
 
-    found = lines(rounds, "base", {"row": 0.6})[1]
+    found = case_results(rounds, "base", {"row": 0.6})[1]
 
     assert found.ratio.middle == 0.5
     assert found.reached == "NOT reached"
@@ -42,10 +42,10 @@ def test_a_ratio_is_taken_within_its_round() -> None:
 
 @pytest.mark.parametrize("stood_still", ["base", "row"])
 def test_a_window_without_an_answer_is_left_out_with_its_pair(stood_still: str) -> None:
-    """The machine stood still: neither its cost nor its rate is a figure."""
-    rounds = {"base": [weighed(10), weighed(10)], "row": [weighed(20), weighed(20)]}
-    rounds[stood_still][0] = weighed(5_000, requests=0)
+    """On a stalled machine neither cost nor rate is valid."""
+    rounds = {"base": [measured(10), measured(10)], "row": [measured(20), measured(20)]}
+    rounds[stood_still][0] = measured(5_000, requests=0)
 
-    found = lines(rounds, "base", {})[1]
+    found = case_results(rounds, "base", {})[1]
 
     assert (found.ratio.middle, found.microseconds, found.rate_ratio) == (0.5, 20, 1)

@@ -1,20 +1,20 @@
-"""The open load sees what a closed one hides, and checks what it gets."""
+"""The open load measures delays that a closed load omits, and checks the responses."""
 
 import json
 import subprocess
 import sys
 
-from bench.load.job import Job, Kind, Result, job_json
+from bench.load.job import Job, LoadResult, RequestKind, job_json
 from bench.run.generators import overloaded
 from tests.bench.fake_servers import ANSWER, freezing, serving, wrong_each
 
-HELLO = Kind("hello", "/", "Hello, World!")
+HELLO = RequestKind("hello", "/", "Hello, World!")
 
 
-def run(job: Job) -> Result:
+def run(job: Job) -> LoadResult:
     command = [sys.executable, "-m", "bench.load.openload"]
     done = subprocess.run(command, input=job_json(job), capture_output=True, text=True, timeout=40, check=True)
-    return Result.from_dict(json.loads(done.stdout))
+    return LoadResult.from_dict(json.loads(done.stdout))
 
 
 def test_a_server_that_freezes_1_s_in_every_5_is_seen_in_the_corrected_p90() -> None:
@@ -27,7 +27,7 @@ def test_a_server_that_freezes_1_s_in_every_5_is_seen_in_the_corrected_p90() -> 
     assert result.corrected["hello"].percentile(50) < 50
 
 
-def test_who_has_no_connection_left_counts_what_it_could_not_send() -> None:
+def test_requests_without_a_free_connection_are_counted_as_failures() -> None:
     with serving(lambda request, now: (0.5, ANSWER)) as port:
         result = run(Job(port, [HELLO], rate=100, seconds=1, most_connections=10))
 
@@ -72,7 +72,10 @@ def test_a_mix_keeps_its_shares_and_its_latencies_apart() -> None:
     def behave(request: bytes, now: float) -> tuple[float, bytes]:
         return (0.05 if b"/slow" in request else 0.0), ANSWER
 
-    kinds = [Kind("fast", "/", "Hello, World!", share=0.9), Kind("slow", "/slow", "Hello, World!", share=0.1)]
+    kinds = [
+        RequestKind("fast", "/", "Hello, World!", share=0.9),
+        RequestKind("slow", "/slow", "Hello, World!", share=0.1),
+    ]
     with serving(behave) as port:
         result = run(Job(port, kinds, rate=400, seconds=1.5))
 
@@ -81,7 +84,7 @@ def test_a_mix_keeps_its_shares_and_its_latencies_apart() -> None:
 
 
 def test_a_result_survives_json() -> None:
-    result = Result(offered=3, completed=2)
+    result = LoadResult(offered=3, completed=2)
     result.failures["wrong body"] = 1
 
-    assert Result.from_dict(json.loads(json.dumps(result.as_dict()))) == result
+    assert LoadResult.from_dict(json.loads(json.dumps(result.as_dict()))) == result

@@ -1,8 +1,8 @@
-"""wrk's summary is read as our script writes it."""
+"""wrk runs with a request from Python, and its summary is parsed."""
 
 import pytest
 
-from bench.load.wrk import Call, WrkFailed, parse, run
+from bench.load.wrk import RequestTemplate, WrkFailed, parse, run
 from bench.run.processes import free_port
 from tests.bench.fake_servers import ANSWER, serving
 
@@ -13,7 +13,7 @@ LINE = (
 
 
 def test_times_become_milliseconds_and_errors_a_sum() -> None:
-    """What wrk calls a time-out is an answer that came late, not an error."""
+    """wrk's time-outs are late responses, not errors."""
     peak = parse(f"Running 1s test\n{LINE}\n")
 
     assert (peak.rate, peak.errors, peak.p50, peak.p99, peak.worst) == (2_000, 7, 0.65, 1.5, 9)
@@ -25,16 +25,16 @@ def test_no_summary_is_an_error_with_what_was_said() -> None:
 
 
 def test_a_window_may_be_a_part_of_a_second() -> None:
-    """The run ends within the tenth of a second in which wrk looks, with what was answered until then."""
+    """The run ends within a tenth of a second, with the responses received by then."""
     with serving(lambda request, seconds: (0, ANSWER)) as port:
-        peak = run(f"http://127.0.0.1:{port}", Call("/"), seconds=0.3, connections=2)
+        peak = run(f"http://127.0.0.1:{port}", RequestTemplate("/"), seconds=0.3, connections=2)
 
     assert peak.requests > 0
     assert peak.errors == 0
     assert 0.2 < peak.seconds < 2
 
 
-def test_wrk_that_meets_nobody_says_so() -> None:
-    """It ends by itself, and what it said is in the error."""
+def test_wrk_without_a_server_reports_the_failure() -> None:
+    """wrk ends by itself, and the error contains its output."""
     with pytest.raises(WrkFailed, match="unable to connect"):
-        run(f"http://127.0.0.1:{free_port()}", Call("/"), seconds=5, connections=1)
+        run(f"http://127.0.0.1:{free_port()}", RequestTemplate("/"), seconds=5, connections=1)

@@ -1,4 +1,4 @@
-"""The report is built from a results folder alone, and says what it does not know."""
+"""The report is built from a results folder alone, and names invalid and missing figures."""
 
 import io
 import re
@@ -12,9 +12,9 @@ from rich.console import Console
 from bench.figures.figures import Figures
 from bench.figures.histogram import Histogram
 from bench.figures.results import Results
-from bench.figures.rows import alone, verdicts
-from bench.load.job import Result
-from bench.report import report
+from bench.figures.rows import comparisons, summaries
+from bench.load.job import LoadResult
+from bench.report import compare, report
 
 ABOUT: dict[str, Any] = {
     "begun": "2026-01-01-000000", "mode": "normal", "seed": 1, "objective": 100.0, "workers": 2,
@@ -36,9 +36,9 @@ class Folder:
         self.number = 0
 
     def add(self, label: str, number_of_round: int, milliseconds: float, **more: Any) -> None:
-        """One run: 98 % of the requests took so long, the rest three times as long."""
+        """One run: 98 % of the requests took `milliseconds`, the rest three times as long."""
         workload = more.get("workload", "plaintext")
-        result = Result(offered=1_000, sent=1_000, completed=1_000, seconds=1)
+        result = LoadResult(offered=1_000, sent=1_000, completed=1_000, seconds=1)
         result.corrected[FIGURES[workload]] = Histogram({milliseconds: 980, milliseconds * 3: 20})
         result.uncorrected[FIGURES[workload]] = Histogram({milliseconds: 1_000})
         result.failures.update(more.pop("failures", {}))
@@ -60,7 +60,7 @@ class Folder:
 
     @property
     def figures(self) -> Figures:
-        return Figures(self.results)
+        return report.figures_of(self.results.folder)
 
 
 @pytest.fixture
@@ -79,10 +79,10 @@ def folder(empty: Folder) -> Folder:
 
 
 def test_the_verdict_has_ratio_interval_and_words(folder: Folder) -> None:
-    row = verdicts(folder.figures)[0]
+    row = comparisons(folder.figures)[0]
 
     assert row.latency.middle == pytest.approx(0.5, rel=0.02)
-    assert row.words == "ASGI better"
+    assert row.verdict == "ASGI better"
     assert row.floor == pytest.approx(0.02, abs=0.01)
 
 
@@ -125,7 +125,7 @@ def test_sockets_and_waiting_connections_have_an_interval_over_the_rounds(folder
         void = "the generator was 99% busy" if number == 3 else None
         folder.add("asgi", number, 1, workload="idle-websockets", memory={"kib": kib}, void=void)
 
-    idle, echo = (one for one in alone(folder.figures) if one.workload != "plaintext")
+    idle, echo = (one for one in summaries(folder.figures) if one.workload != "plaintext")
 
     assert (echo.p50.low, echo.p50.middle, echo.p50.high) == (1, 2, 3)
     assert (echo.p99.low, echo.p99.middle, echo.p99.high) == (3, 6, 9)
@@ -140,7 +140,7 @@ def test_a_peak_says_what_limited_it(folder: Folder) -> None:
         folder.add("asgi", number, 1, what="peak", rate=900.0, busy=0.99)
         folder.add("wsgi-sync", number, 1, what="peak", rate=300.0, busy=0.4)
 
-    row = verdicts(folder.figures)[0]
+    row = comparisons(folder.figures)[0]
 
     assert row.peak.middle == 3
     assert row.peak_limits == ("processors", "waiting")
@@ -148,7 +148,7 @@ def test_a_peak_says_what_limited_it(folder: Folder) -> None:
 
 @pytest.mark.parametrize(("predicted", "words"), [("asgi", "hit"), ("wsgi", "missed"), ("tie", "missed")])
 def test_what_was_predicted_is_held_against_what_was_seen(folder: Folder, predicted: str, words: str) -> None:
-    row = replace(verdicts(folder.figures)[0], predicted=predicted)
+    row = replace(comparisons(folder.figures)[0], predicted=predicted)
 
     assert report.cells(row)[-1] == f"{predicted}: {words}"
 
@@ -202,7 +202,7 @@ def test_the_same_results_give_the_same_pictures(folder: Folder) -> None:
 
 def test_a_result_against_itself_shows_no_difference(folder: Folder) -> None:
     out = io.StringIO()
-    report.compare(folder.results.folder, folder.results.folder, Console(file=out, width=160))
+    compare.show(folder.results.folder, folder.results.folder, Console(file=out, width=160))
 
     assert "no measurable difference" in out.getvalue()
     assert "worse" not in out.getvalue()
@@ -215,7 +215,7 @@ def test_a_change_shows_in_the_comparison_unless_the_rates_were_others(folder: F
             other.add("asgi", number, factor * (1 + number / 10), rate=rate)
             other.add("asgi again", number, factor * (1 + number / 10), rate=rate)
         out = io.StringIO()
-        report.compare(folder.results.folder, other.results.folder, Console(file=out, width=250))
+        compare.show(folder.results.folder, other.results.folder, Console(file=out, width=250))
 
         line = next(line for line in out.getvalue().splitlines() if "p50" in line and "asgi" in line)
         assert "worse" in line and "3 (3 to 3)" in line

@@ -1,4 +1,4 @@
-"""Every server that can be compared is started as the benchmark starts it.
+"""Every arm is started as by the benchmark.
 
 Rules: loopback and unix sockets only, every wait has an end, and only what was started here is ended.
 """
@@ -10,42 +10,42 @@ from pathlib import Path
 
 import pytest
 
-from bench.figures import verify
+from bench.figures import agreement, verify
 from bench.load import idle
 from bench.run import counters, dataset, machine, stack
 from bench.run.arms import ASGI, BY_NAME, GTHREAD, SYNC, Arm, chosen
-from bench.run.stack import Stack
+from bench.run.stack import RunningArm
 from slipway.ops import wait
 from tests.harness import servers
 from tests.harness.servers import Postgres
 
-Serve = Callable[[Arm], AbstractContextManager[Stack]]
+Serve = Callable[[Arm], AbstractContextManager[RunningArm]]
 
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
-    """Start an arm with two workers over the database that all of them share."""
+    """Start an arm with two workers over the shared database."""
     folder = tmp_path_factory.mktemp("arms")
     environment, _ = dataset.prepare(folder / "data")
     cpus = machine.Cpus((), ())
 
-    def start(arm: Arm) -> AbstractContextManager[Stack]:
-        logs = tmp_path_factory.mktemp(arm.name)  # the reference is an arm that is tested, too
+    def start(arm: Arm) -> AbstractContextManager[RunningArm]:
+        logs = tmp_path_factory.mktemp(arm.name)  # a folder of its own: the reference is tested as an arm too
         return stack.serving(arm, workers=2, cpus=cpus, logs=logs, environment=environment)
 
     return start
 
 
 @pytest.fixture(scope="module")
-def reference(serve: Serve) -> Iterator[Stack]:
-    """What every other arm has to answer like."""
+def reference(serve: Serve) -> Iterator[RunningArm]:
+    """The arm that every other arm is compared with."""
     with serve(ASGI) as up:
         yield up
 
 
 @pytest.mark.parametrize("arm", BY_NAME.values(), ids=BY_NAME)
 def test_an_arm_answers_like_the_reference_and_counts_what_nginx_passed_on(
-    serve: Serve, reference: Stack, arm: Arm
+    serve: Serve, reference: RunningArm, arm: Arm
 ) -> None:
     """Byte for byte, to random requests; those with websockets echo too; and no worker's count is missing."""
     with serve(arm) as up:
@@ -57,8 +57,8 @@ def test_an_arm_answers_like_the_reference_and_counts_what_nginx_passed_on(
         assert len(up.worker_pids()) >= workers
 
     _, passed = counters.nginx_counts(up.proxy.log)
-    assert passed.requests > len(verify.asks(1)) / 2
-    assert counters.app_mismatch(passed.requests, up.counted) is None
+    assert passed.requests > len(verify.verification_requests(1)) / 2
+    assert agreement.app_mismatch(passed.requests, up.counted) is None
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def postgres() -> Iterator[Postgres]:
 def test_the_arms_of_every_run_may_open_the_same_database_connections(
     postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arm: Arm, connections: int
 ) -> None:
-    """However many clients ask at once; a worker of `sync` serves one at a time and needs no second connection."""
+    """Regardless of concurrent clients; a `sync` worker serves one request at a time and needs one connection."""
     monkeypatch.setenv("DATABASE_URL", url := postgres.new_database())
     monkeypatch.setenv("DATABASE_CONNECTIONS", "8")  # two workers, and room for two more while they are replaced
     environment, _ = dataset.prepare(tmp_path / "data")

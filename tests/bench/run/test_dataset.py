@@ -1,4 +1,4 @@
-"""What the benchmark expects of the database is what the app answers."""
+"""The benchmark's expected database response is the app's."""
 
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +9,7 @@ from bench.run.dataset import prepare
 
 
 def test_the_expected_row_is_the_one_that_the_app_answers(tmp_path: Path) -> None:
-    """Also when the database was there before: a resumed run, or one with a DATABASE_URL of its own."""
+    """Also with an existing database: a resumed run, or a DATABASE_URL."""
     environment, answers = prepare(tmp_path)
     app = Application(Settings.from_environment({**environment, "BENCH_ENDPOINTS": "1"}))
     request = {"REQUEST_METHOD": "GET", "PATH_INFO": "/db", "QUERY_STRING": "", "wsgi.input": BytesIO()}

@@ -1,11 +1,12 @@
-"""A run is planned whole before it begins, and fits its time."""
+"""The whole run is planned before it begins, and fits its time."""
 
 from typing import Any
 
 import pytest
 
+from bench.figures.results import AGAIN
 from bench.run.arms import chosen
-from bench.run.plan import AGAIN, FULL, NORMAL, QUICK, plan, total_seconds
+from bench.run.plan import FULL, NORMAL, QUICK, plan, total_seconds
 
 ARMS = chosen("")
 
@@ -37,7 +38,7 @@ def test_numbers_of_steps_are_unique() -> None:
 
 
 def test_sockets_and_waiting_connections_are_measured_in_every_round() -> None:
-    """By every arm that can: a socket is nothing for WSGI."""
+    """By every arm that supports them: WSGI has no websockets."""
     for mode in (NORMAL, FULL):
         for visit in plan(mode, ARMS, seed=1):
             names = {step.workload.name for step in visit.steps if step.what == "rate"}

@@ -1,4 +1,4 @@
-"""The search finds the highest rate that holds, and says when the generator was the limit."""
+"""The search finds the highest sustained rate, and reports when the generator was the limit."""
 
 from collections.abc import Callable
 

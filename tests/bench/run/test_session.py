@@ -1,4 +1,4 @@
-"""A whole run of the benchmark, as short as it can be: real servers, real generators, every sort of step.
+"""A whole, very short run of the benchmark: real servers, real generators, every kind of step.
 
 Rules: loopback only, and only what was started here is ended.
 """
@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.figures.figures import Figures
-from bench.figures.results import Results
+from bench.figures.agreement import app_mismatch
+from bench.figures.results import AGAIN, Results
 from bench.report import report
 from bench.run import about
 from bench.run.arms import ASGI, SYNC
-from bench.run.counters import app_mismatch
-from bench.run.plan import AGAIN, START_SECONDS, Mode, Visit, plan
+from bench.run.plan import START_SECONDS, Mode, Visit, plan
 from bench.run.session import Session
 
 WORKLOADS = ["plaintext", "database", "idle-websockets", "idle", "echo", "events"]
@@ -45,10 +44,10 @@ def begin(results: Results) -> Session:
 
 
 def carry_out(session: Session) -> float:
-    """Measure what is left; return by how many seconds the display of the progress was moved on."""
+    """Measure the remaining visits; return the seconds by which the progress display advanced."""
     moved: list[float] = []
     session.prepare(lambda text: None)
-    for visit in session.left(visits()):
+    for visit in session.remaining(visits()):
         session.visit(visit, lambda text: None, moved.append)
     return sum(moved)
 
@@ -68,7 +67,7 @@ def test_every_step_of_the_plan_has_a_result(folder: Path) -> None:
 
 
 def test_the_folder_tells_what_the_run_was_made_of(folder: Path) -> None:
-    """Versions, processors, configuration and commands; each arm's log; and each run who drove it."""
+    """Versions, processors, configuration and commands; each arm's log; and the generator of each run."""
     made_of = Results(folder).about
 
     assert {"python", "nginx", "wrk", "gunicorn", "uvicorn", "locust"} <= made_of["versions"].keys()
@@ -79,7 +78,7 @@ def test_the_folder_tells_what_the_run_was_made_of(folder: Path) -> None:
 
 
 def test_every_answer_was_the_expected_one(folder: Path) -> None:
-    """Also the database's row, and what locust asked for."""
+    """Also to the database request and to locust's requests."""
     for run in [*runs(folder, "rate"), *runs(folder, "check")]:
         assert run["result"]["failures"].keys() <= {LATE}, (run["label"], run["workload"])
         assert sum(map(sum, (buckets.values() for buckets in run["result"]["corrected"].values())))
@@ -107,7 +106,7 @@ def test_the_report_is_built_and_shows_each_workload(folder: Path) -> None:
 
     report.build(folder, Console(file=out, width=250))
 
-    figures = Figures(Results(folder))
+    figures = report.figures_of(folder)
     assert figures.workloads() == WORKLOADS
     assert "answers alike, byte for byte" in out.getvalue()
     assert "websocket echo" in out.getvalue() and "idle connections" in out.getvalue()
@@ -116,7 +115,7 @@ def test_the_report_is_built_and_shows_each_workload(folder: Path) -> None:
 
 
 def test_a_resumed_run_measures_only_what_is_missing(folder: Path) -> None:
-    """One result is taken away, as if the run had been interrupted there: nothing else is measured anew."""
+    """With one result removed, as after an interruption, only that step is repeated."""
     results = Results(folder)
     before = {path.name: path.stat().st_mtime_ns for path in results.raw.iterdir()}
     visit = next(visit for visit in visits() if visit.round == 1)
