@@ -39,5 +39,6 @@ on_starting = hooks.on_starting
 when_ready = hooks.when_ready
 pre_fork = hooks.pre_fork
 post_fork = hooks.post_fork
-child_exit = hooks.child_exit
 pre_exec = hooks.pre_exec
+post_worker_init = hooks.post_worker_init
+worker_int = hooks.worker_int

@@ -31,6 +31,8 @@ class Settings:
     max_body_bytes: int
     keep_messages: int
     keep_seconds: int
+    keep_bytes: int
+    messages_per_second: int
     allowed_origins: frozenset[str]
     log_level: str
     bench_endpoints: bool
@@ -54,10 +56,12 @@ class Settings:
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),
             keep_messages=env.integer("KEEP_MESSAGES", 10_000, 1, 10_000_000),
             keep_seconds=env.integer("KEEP_SECONDS", 3_600, 1, 31_536_000),
+            keep_bytes=env.integer("KEEP_BYTES", 64 << 20, 1 << 20, 1 << 40),
+            messages_per_second=env.integer("MESSAGES_PER_SECOND", 100, 1, 1_000_000),
             allowed_origins=_origins(env.text("ALLOWED_ORIGINS")),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
             bench_endpoints=env.flag("BENCH_ENDPOINTS", False),
-            migrate=env.flag("MIGRATE", True),
+            migrate=not env.flag("PRESTARTED", False),
             worker_slot=None if slot < 0 else slot,
             commit=env.text("COMMIT", "unknown"),
         )

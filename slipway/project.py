@@ -4,6 +4,7 @@ Nothing else names the app, its commands or its routes. `APP=module:callable` se
 that the table says of its own app holds for that one.
 """
 
+import re
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from slipway.environment import Environment, SettingError
 ROOT = Path(__file__).resolve().parents[1]
 FILE = "pyproject.toml"
 TABLE = "[tool.slipway]"
+PATH = re.compile(r"/[!-\"$->@-~]*")  # printable ASCII without ? and #
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,16 @@ def served(variables: Mapping[str, str] | None = None) -> Project:
     return project.serving(callable_name("APP", env.text("APP", project.app)))
 
 
+def ready_path(env: Environment, project: Project) -> str:
+    """READY_PATH, else the project's; empty for `none`."""
+    path = env.text("READY_PATH", project.ready_path)
+    if path in ("", "none"):
+        return ""
+    if not PATH.fullmatch(path):
+        raise SettingError("READY_PATH", path, 'a path such as /readyz, or "none"')
+    return path
+
+
 def callable_name(name: str, value: str, *, optional: bool = False) -> str:
     """Check `module:callable`, where the callable may be a call (a factory); raise SettingError."""
     module, colon, attribute = value.partition(":")
@@ -83,9 +95,9 @@ def command(name: str, value: str) -> tuple[str, ...]:
     try:
         words = tuple(shlex.split(value))
     except ValueError as error:  # a quote that is not closed
-        raise SettingError(name, value, f"a command line ({error})") from None
-    if value and not (words and words[0]):
-        raise SettingError(name, value, "a command line that names a program, or none")
+        raise SettingError(name, value, f'a command as a shell reads it, or "none" ({error})') from None
+    if value and not (words and words[0].strip()):
+        raise SettingError(name, value, 'the name of a program and its arguments, or "none"')
     return () if words == ("none",) else words
 
 
@@ -98,7 +110,7 @@ def _text(table: Mapping[str, Any], key: str) -> str:
 
 def _path(table: Mapping[str, Any], key: str) -> str:
     value = _text(table, key)
-    if value and not value.startswith("/"):
+    if value and not PATH.fullmatch(value):
         raise SettingError(f"{FILE} {TABLE} {key}", value, "a path that begins with /")
     return value
 

@@ -14,7 +14,8 @@ def test_defaults() -> None:
 
     assert settings.database_url.render_as_string() == f"sqlite:///{Path.cwd()}/.run/data/slipway.db"
     assert (settings.bus_url, settings.max_body_bytes, settings.worker_slot) == ("embedded", 1 << 20, None)
-    assert (settings.keep_messages, settings.keep_seconds) == (10_000, 3_600)
+    assert (settings.keep_messages, settings.keep_seconds, settings.keep_bytes) == (10_000, 3_600, 64 << 20)
+    assert settings.messages_per_second == 100
     assert not settings.bench_endpoints
 
 
@@ -63,12 +64,14 @@ def test_values() -> None:
         ("MAX_BODY_BYTES", "1.5", "a whole number from 1 to"),
         ("KEEP_MESSAGES", "0", "a whole number from 1 to 10000000"),
         ("KEEP_SECONDS", "0", "a whole number from 1 to 31536000"),
+        ("KEEP_BYTES", "1000", "a whole number from 1048576 to"),
+        ("MESSAGES_PER_SECOND", "0", "a whole number from 1 to 1000000"),
         ("ALLOWED_ORIGINS", "example.com", "origins like https://example.com, separated by commas"),
         ("ALLOWED_ORIGINS", "*", "origins like https://example.com"),
         ("ALLOWED_ORIGINS", "https://example.com/path", "origins like https://example.com"),
         ("LOG_LEVEL", "loud", "one of debug, info, warning, error, critical"),
         ("BENCH_ENDPOINTS", "2", "1 or 0"),
-        ("MIGRATE", "ja", "1 or 0"),
+        ("PRESTARTED", "ja", "1 or 0"),
         ("WORKER_SLOT", "4097", "a whole number from -1 to 4096"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -13,6 +14,9 @@ from app.services import Services
 from app.services.bus import Availability, Bus, Item, Message, SlowReader, Subscription
 from app.services.errors import Unavailable
 
+log = logging.getLogger("app.chat")
+
+BURST_SECONDS = 2.0  # what a client that was quiet may send at once, measured in seconds of its rate
 USER_LENGTH = 40  # characters
 MESSAGE_LENGTH = 2_000  # characters
 KEY_LENGTH = 40  # characters
@@ -35,15 +39,34 @@ async def chat(socket: WebSocket) -> None:
     socket.scope["headers"].clear()  # 1 KiB that nobody reads again, for as long as the connection lives
     writer = Writer(socket)
     subscription = writer.subscription = services.bus.attach(after, writer.wake)
+    pace = Pace(services.messages_per_second)
     try:
         async with writer.patience:
             while True:
                 await _publish(socket, services.bus, await socket.receive())
+                await pace.keep()
     except TimeoutError:
         pass  # it read too slowly, and the rest of its time is over
     finally:
         services.bus.detach(subscription)
         writer.stop()
+
+
+class Pace:
+    """Slows a client that sends too fast: it is not read for a while, so that its messages wait on its side."""
+
+    __slots__ = ("_each", "_free_at")
+
+    def __init__(self, per_second: float) -> None:
+        self._each = 1 / per_second
+        self._free_at = 0.0  # when all that it has sent so far would have come at its rate
+
+    async def keep(self) -> None:
+        """Call after each message."""
+        now = asyncio.get_running_loop().time()
+        self._free_at = max(self._free_at, now - BURST_SECONDS) + self._each
+        if self._free_at > now:
+            await asyncio.sleep(self._free_at - now)
 
 
 class Writer:
@@ -60,7 +83,7 @@ class Writer:
     def wake(self) -> None:
         """Called by the bus."""
         if self.subscription is not None and self.subscription.overflowed:
-            self.patience.reschedule(asyncio.get_running_loop().time() + CLOSE_SECONDS)
+            self._end_soon()
         if self._task is None:
             self._task = asyncio.create_task(self._write())
 
@@ -81,7 +104,20 @@ class Writer:
             async for item in subscription.take():
                 await self._socket.send(_text(item))
         except SlowReader:
-            await self._socket.close(TRY_AGAIN, "too slow; connect again")
+            await self._close("too slow; connect again")
+        except Disconnected:
+            raise
+        except Exception:
+            log.exception("a connection to the chat can't be fed; it is closed, so that the client comes back")
+            self._end_soon()
+            await self._close("connect again")
+
+    async def _close(self, reason: str) -> None:
+        with suppress(Disconnected):
+            await self._socket.close(TRY_AGAIN, reason)
+
+    def _end_soon(self) -> None:
+        self.patience.reschedule(asyncio.get_running_loop().time() + CLOSE_SECONDS)
 
 
 def _text(item: Item) -> str:

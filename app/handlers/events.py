@@ -7,6 +7,7 @@ from app.asgi.request import Request
 from app.asgi.response import encode_json
 from app.asgi.sse import Event, EventStream
 from app.services import Services
+from app.services.beats import parse_beat
 from app.services.bus import Availability, Beat, Reset, SlowReader
 
 
@@ -28,7 +29,8 @@ async def _events(services: Services, after: str | None) -> AsyncGenerator[Event
                 if isinstance(item, Reset):
                     yield Event("{}", name="reset")
                 elif isinstance(item, Beat):
-                    yield Event(item.data, name="worker")
+                    if (heard := parse_beat(item.data)) is not None:
+                        yield Event(encode_json(heard), name="worker")
                 elif isinstance(item, Availability):
                     yield Event(encode_json({"available": item.available}), name="bus")
                 else:

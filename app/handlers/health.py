@@ -2,7 +2,7 @@
 
 from app.asgi.request import Request
 from app.asgi.response import NO_STORE, Response
-from app.services import Services
+from app.services import Health, Services
 from app.services.metrics import CONTENT_TYPE, exposition
 
 
@@ -12,24 +12,19 @@ async def livez(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Whether this worker can serve: 503 while it drains or a dependency is away, each of them named."""
+    """Whether this worker can serve: 503 while it drains or a dependency is away, each of them named.
+
+    A dependency that is full is a warning: what only reads, or needs another one, is served.
+    """
     services: Services = request.state["services"]
-    checks = {**await services.check(), "draining": not services.draining.is_set()}
-    ready = all(checks.values())
-    body = {
-        "status": _word(ready),
-        "checks": {name: _word(passed) for name, passed in checks.items()},
-        "worker": services.monitor.identity,
-    }
-    headers = (NO_STORE,) if ready else (NO_STORE, (b"retry-after", b"1"))
-    return Response.json(body, 200 if ready else 503, headers)
+    checks = {**await services.check(), "draining": Health.FAIL if services.draining.is_set() else Health.PASS}
+    status = max(checks.values(), key=tuple(Health).index)
+    body = {"status": status, "checks": checks, "worker": services.monitor.identity}
+    headers = (NO_STORE, (b"retry-after", b"1")) if status is Health.FAIL else (NO_STORE,)
+    return Response.json(body, 503 if status is Health.FAIL else 200, headers)
 
 
 async def metrics(request: Request) -> Response:
     """Prometheus text over all workers; nginx does not pass this path on."""
     services: Services = request.state["services"]
     return Response(exposition(services.monitor.workers()), headers=((b"content-type", CONTENT_TYPE), NO_STORE))
-
-
-def _word(passed: bool) -> str:
-    return "pass" if passed else "fail"

@@ -1,9 +1,11 @@
 """The services of one worker, opened after the fork and handed to the handlers through `scope["state"]`."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 
 from app.config import Settings
 
@@ -15,7 +17,19 @@ from .monitor import Counter, Monitor
 from .redis_bus import RedisBus
 from .users import Users, ping
 
+log = logging.getLogger("app.services")
+
 CHECK_SECONDS = 1.0  # a dependency that does not answer within this is away
+CLOSE_SECONDS = 1.5  # for each part; all of them must be closed within the worker's time to shut down
+
+
+class Health(StrEnum):
+    """How a dependency is, the best first; the words of health+json."""
+
+    PASS = "pass"
+    WARN = "warn"
+    """It answers and takes no more: it is full."""
+    FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +40,62 @@ class Services:
     bus: Bus
     monitor: Monitor
     draining: asyncio.Event
+    messages_per_second: int  # that one client may send
 
-    async def check(self) -> dict[str, bool]:
-        """Whether each dependency answers, by name."""
-        return {"database": await _answers(lambda: self.users.read(ping)), "bus": self.bus.available}
+    async def check(self) -> dict[str, Health]:
+        """How each dependency is, by name."""
+        database = Health.PASS if await _answers(lambda: self.users.read(ping)) else Health.FAIL
+        return {"database": database, "bus": self._check_bus()}
+
+    def _check_bus(self) -> Health:
+        if self.bus.available:
+            return Health.PASS
+        return Health.WARN if self.bus.full else Health.FAIL
 
 
 @asynccontextmanager
 async def open_services(settings: Settings, counter: Counter, draining: asyncio.Event) -> AsyncIterator[Services]:
-    """Open what the settings name. A database or bus that is away makes the worker not ready; it is no failure."""
-    users = Users(async_engine(settings.database_url, settings.database_pool))
-    bus = open_bus(settings)
-    monitor = Monitor(bus, counter, settings.worker_slot)
-    await bus.start()
-    beating = asyncio.create_task(monitor.run())
-    try:
-        yield Services(users, bus, monitor, draining)
-    finally:
-        beating.cancel()
-        with suppress(asyncio.CancelledError):
-            await beating
-        await bus.stop()
-        await users.close()
+    """Open what the settings name. A database or bus that is away makes the worker not ready; it is no failure.
+
+    In the end each part is closed, in the reverse order, whatever the others do.
+    """
+    async with AsyncExitStack() as opened:
+        users = Users(async_engine(settings.database_url, settings.database_pool))
+        opened.push_async_callback(_close, "the database", users.close)
+        bus = open_bus(settings)
+        opened.push_async_callback(_close, "the bus", bus.stop)
+        await bus.start()
+        monitor = Monitor(bus, counter, settings.worker_slot)
+        opened.push_async_callback(_cancel, asyncio.create_task(monitor.run()))
+        yield Services(users, bus, monitor, draining, settings.messages_per_second)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    async def cancelled() -> None:
+        task.cancel()
+        await asyncio.wait({task})
+
+    await _close("the monitor", cancelled)
+
+
+async def _close(name: str, close: Callable[[], Awaitable[None]]) -> None:
+    """Close a part; one that fails or hangs is told of and left."""
+
+    async def closed() -> None:
+        await close()
+
+    closing = asyncio.create_task(closed())
+    done, _ = await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+    if not done:
+        closing.cancel()
+        log.error("%s was not closed within %g s", name, CLOSE_SECONDS)
+    elif not closing.cancelled() and (error := closing.exception()) is not None:
+        log.error("%s was not closed", name, exc_info=error)
 
 
 def open_bus(settings: Settings) -> Bus:
     """The bus that the settings name, not started yet."""
-    keep = Keep(settings.keep_messages, settings.keep_seconds)
+    keep = Keep(settings.keep_messages, settings.keep_seconds, settings.keep_bytes)
     if settings.bus_url == "embedded":
         return EmbeddedBus(settings.data_dir, keep)
     return RedisBus(settings.bus_url, keep)

@@ -9,10 +9,10 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from random import uniform
 
-from .errors import Unavailable
+from .errors import Full, Unavailable
 from .items import Availability, Beat, Extract, Item, Keep, Message, Reset, parse_id
 from .subscription import BATCH, SlowReader, Subscription
 
@@ -22,6 +22,7 @@ log = logging.getLogger("app.bus")
 
 ANSWER_SECONDS = 1.8  # whoever publishes has an answer within two seconds, also when the bus is away
 RETRY_SECONDS = (0.05, 1.0)  # first and longest pause of the listener between two tries to reach a log that is away
+CANCELLATIONS = 10  # redis-py may lose one
 
 
 class Bus(ABC):
@@ -33,6 +34,8 @@ class Bus(ABC):
         self._subscriptions: set[Subscription] = set()
         self._listening: asyncio.Task[None] | None = None
         self._reads = self._writes = False  # whether the last read and the last write succeeded
+        self._full = False  # whether the last failure said that there is no room
+        self._unreadable = 0  # messages of another shape, since the start
         self.epoch = ""  # empty until the log has been reached for the first time
         self.last = 0  # the number of the last message that the listener has passed on
 
@@ -68,17 +71,31 @@ class Bus(ABC):
         """Whether the log can be read and written."""
         return self._reads and self._writes
 
+    @property
+    def readable(self) -> bool:
+        """Whether the log can be read."""
+        return self._reads
+
+    @property
+    def full(self) -> bool:
+        """Whether the log is there and has no room for more."""
+        return self._full and not self.available
+
     async def start(self) -> None:
         """Begin to listen; a log that is away is no reason to fail, only not to be ready."""
-        with suppress(Unavailable):
+        try:
             self._take(await self.read(0, 0))
             self._reads = self._writes = True
+        except Unavailable as error:
+            self._full = isinstance(error, Full)
         self._listening = asyncio.create_task(self._listen())
 
     async def stop(self) -> None:
-        while self._listening is not None and not self._listening.done():
+        for _ in range(CANCELLATIONS):
+            if self._listening is None or self._listening.done():
+                break
             self._listening.cancel()
-            await asyncio.wait({self._listening}, timeout=0.1)  # and again: redis-py may lose a cancellation
+            await asyncio.wait({self._listening}, timeout=0.1)
         await self.close()
 
     async def publish(self, data: str, key: str = "") -> str:
@@ -110,6 +127,7 @@ class Bus(ABC):
 
     def detach(self, subscription: Subscription) -> None:
         self._subscriptions.discard(subscription)
+        subscription.close()
 
     @asynccontextmanager
     async def subscribe(self, after: str | None = None, *, beats: bool = True) -> AsyncIterator[AsyncIterator[Item]]:
@@ -129,8 +147,8 @@ class Bus(ABC):
         while True:
             try:
                 extract, beats = await self.news(self.last, BATCH)
-                if extract.epoch == self.epoch and extract.newest < self.last:
-                    await self.renew(self.epoch)  # the log's store came back without its end
+                if extract.epoch == self.epoch and (extract.forked or extract.newest < self.last):
+                    await self.renew(self.epoch)  # the log's store came back, or was replaced, without its end
                     continue
                 self._take(extract)
                 for beat in beats:
@@ -140,7 +158,7 @@ class Bus(ABC):
                 await asyncio.sleep(0)  # the connections write before the next batch comes
                 continue
             except Unavailable as error:
-                self._note(reads=False, reason=error)
+                self._note(reads=False, error=error)
             except Exception:
                 log.exception("the listener failed and goes on")
             await asyncio.sleep(uniform(pause / 2, pause))
@@ -156,34 +174,55 @@ class Bus(ABC):
                 log.warning("the log has begun a new epoch")
                 self._put(Reset())
             return
-        if extract.has_gap(self.last):
-            self._put(Reset())
-            self.last = extract.messages[0].number - 1 if extract.messages else extract.newest
         for message in extract.messages:
+            if message.number > self.last + 1:
+                self._put(Reset())
             self.last = message.number
-            self._put(message)
+            if message.json:
+                self._put(message)
+            else:
+                self._pass_over(message)
+        if not extract.messages and extract.has_gap(self.last):
+            self._put(Reset())
+            self.last = extract.newest
+
+    def _pass_over(self, message: Message) -> None:
+        self._unreadable += 1
+        if self._unreadable == 1:
+            log.warning("the message %s has another shape and is passed over, as will be others", message.id)
 
     def _put(self, item: Item) -> None:
         for subscription in list(self._subscriptions):
             subscription.put(item)
 
-    def _note(self, *, reads: bool | None = None, writes: bool | None = None, reason: object = "") -> None:
+    def _note(self, *, reads: bool | None = None, writes: bool | None = None, error: Exception | None = None) -> None:
         """Tell the connections when the bus goes away or is back."""
-        before = self.available
+        available, readable = self.available, self.readable
         self._reads = self._reads if reads is None else reads
         self._writes = self._writes if writes is None else writes
-        if self.available != before:
-            log.warning("the bus is back" if self.available else f"the bus is away: {reason}")
+        if error is not None:
+            self._full = isinstance(error, Full)
+        if self.available != available:
+            log.warning(
+                "the bus is back" if self.available else f"the bus is {'full' if self.full else 'away'}: {error}"
+            )
             self._put(Availability(self.available))
+        if self.readable and not readable:
+            for subscription in list(self._subscriptions):
+                subscription.catch_up()
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 yield
-        except (Unavailable, TimeoutError) as error:
-            self._note(writes=False, reason=error or "no answer in time")
-            raise error if isinstance(error, Unavailable) else Unavailable("the bus does not answer") from None
+        except Unavailable as error:
+            self._note(writes=False, error=error)
+            raise
+        except TimeoutError:
+            silence = Unavailable("the bus does not answer")
+            self._note(writes=False, error=silence)
+            raise silence from None
         self._note(writes=True)
 
 

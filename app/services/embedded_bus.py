@@ -10,6 +10,7 @@ from pathlib import Path
 from . import embedded_log
 from .bus import Beat, Bus, Extract, Keep
 from .embedded_log import Database
+from .errors import Unavailable
 
 BUSY_SECONDS = 1.5  # how long a writer waits for another process's lock; below the bus's own time-out
 LOOK_SECONDS = 1.0  # the log is read so often at least: a worker may be killed between its commit and its wake-up
@@ -29,10 +30,11 @@ class EmbeddedBus(Bus):
         self._more = False  # whether the last look at the log has left something
         self._path = folder / f"bus-{secrets.token_hex(4)[1:]}.sock"  # pids differ less: containers may share a folder
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._is_bound = False
 
     async def start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._socket.bind(str(self._path))
+        with suppress(Unavailable):  # the listener tries again
+            self._bind()
         await super().start()
 
     async def append(self, data: str, key: str) -> tuple[str, int]:
@@ -54,10 +56,11 @@ class EmbeddedBus(Bus):
     async def news(self, after: int, limit: int) -> tuple[Extract, Sequence[Beat]]:
         # All datagrams are taken before the log is read, so no message can slip between the two; and the log is read
         # whatever they say, since a wake-up is dropped where beats have filled the socket's queue.
+        self._bind()
         datagrams = [] if self._more else await self._datagrams()
         extract = await self.read(after, limit)
         self._more = len(extract.messages) == limit
-        return extract, [Beat(datagram.decode()) for datagram in datagrams if datagram]
+        return extract, [Beat(datagram.decode(errors="replace")) for datagram in datagrams if datagram]
 
     async def renew(self, epoch: str) -> None:
         await self._writer.run(lambda database: embedded_log.renew(database, epoch), BUSY_SECONDS)
@@ -67,6 +70,17 @@ class EmbeddedBus(Bus):
         self._path.unlink(missing_ok=True)
         await self._writer.close()
         await self._reader.close()
+
+    def _bind(self) -> None:
+        """Be woken from now on; a disk that is full has no room for a socket either."""
+        if self._is_bound:
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._socket.bind(str(self._path))
+        except OSError as error:
+            raise Unavailable(f"the bus is not available: {error}") from error
+        self._is_bound = True
 
     async def _datagrams(self) -> list[bytes]:
         """What has come, after a wait for the first."""

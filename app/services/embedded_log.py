@@ -9,20 +9,30 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from .errors import Unavailable
+from .errors import Full, Unavailable
 from .items import Extract, Keep, Message
 
-VERSION = 2  # of the tables; a log of another version is forgotten
+VERSION = 3  # of the tables; a log of another version is forgotten
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+WAL_BYTES = 16 << 20  # a write-ahead log that readers have kept from being used again is cut when it is longer
+STEP = 1_000  # messages that one step forgets of a log that is too large; the next goes on
+# SQLite's answers of a disk, or a file, that takes no more; in the write-ahead log a full disk can be the last one.
+FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
+COST = "(length(CAST({row}.data AS BLOB)) + 2 * coalesce(length({row}.key), 0) + 100)"  # bytes, with overhead
 
 SCHEMA = f"""
 DROP TABLE IF EXISTS log;
 DROP TABLE IF EXISTS epoch;
 DROP TABLE IF EXISTS beat;
+DROP TABLE IF EXISTS kept;
 PRAGMA user_version = {VERSION};
 CREATE TABLE log (number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, key TEXT UNIQUE, data TEXT NOT NULL);
 CREATE TABLE epoch (name TEXT NOT NULL, start INTEGER NOT NULL, boot TEXT NOT NULL);
 CREATE TABLE beat (at REAL NOT NULL);
+CREATE TABLE kept (bytes INTEGER NOT NULL);
+INSERT INTO kept VALUES (0);
+CREATE TRIGGER added AFTER INSERT ON log BEGIN UPDATE kept SET bytes = bytes + {COST.format(row="NEW")}; END;
+CREATE TRIGGER removed AFTER DELETE ON log BEGIN UPDATE kept SET bytes = bytes - {COST.format(row="OLD")}; END;
 """
 NEWEST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'log'"
 EPOCH = "SELECT name, start, boot FROM epoch"
@@ -45,12 +55,12 @@ class Database:
         try:
             return await loop.run_in_executor(self._thread, lambda: function(self._open(deadline)))
         except sqlite3.Error as error:
-            raise Unavailable(f"the bus is not available: {error}") from error
+            raise _kind(error)(f"the bus is not available: {error}") from error
 
     async def close(self) -> None:
         if self._connection is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
-        self._thread.shutdown()
+        self._thread.shutdown(wait=False)
 
     def _open(self, deadline: float) -> sqlite3.Connection:
         left = deadline - time.monotonic()  # others may have waited for a lock before this was its turn
@@ -58,6 +68,7 @@ class Database:
             raise Unavailable("the bus is not available: it is busy")
         if self._connection is None:
             connection = sqlite3.connect(self._path, timeout=left, isolation_level=None)
+            connection.text_factory = lambda text: text.decode(errors="replace")  # of whatever wrote into the file
             try:
                 prepare(connection)
             except sqlite3.Error:
@@ -66,6 +77,11 @@ class Database:
             self._connection = connection
         self._connection.execute(f"PRAGMA busy_timeout = {round(left * 1_000)}")
         return self._connection
+
+
+def _kind(error: sqlite3.Error) -> type[Unavailable]:
+    code = getattr(error, "sqlite_errorcode", 0)
+    return Full if code in FULL or code & 0xFF in FULL else Unavailable
 
 
 def prepare(database: sqlite3.Connection) -> None:
@@ -108,6 +124,8 @@ class transaction:  # noqa: N801 (read as a statement)
 
 
 def begin_epoch(database: sqlite3.Connection, boot: str) -> None:
+    """What was in the log is read by no client any more; a message of it that is sent again is a new one."""
+    database.execute("DELETE FROM log")
     newest = database.execute(NEWEST).fetchone()[0]
     database.execute("DELETE FROM epoch")
     database.execute("INSERT INTO epoch VALUES (?, ?, ?)", (secrets.token_hex(4), newest + 1, boot))
@@ -121,17 +139,42 @@ def append(database: sqlite3.Connection, data: str, key: str, keep: Keep) -> tup
         if row is None:
             query = "INSERT INTO log (at, key, data) VALUES (?, ?, ?) RETURNING number"
             row = database.execute(query, (time.time(), key or None, data)).fetchone()
-            database.execute("DELETE FROM log WHERE number <= ?", (row[0] - keep.messages,))
+            _forget(database, row[0] - keep.messages, keep)
         return epoch, row[0]
 
 
 def trim(database: sqlite3.Connection, keep: Keep) -> None:
-    """Forget what is too old; the row of `beat` is written each time, to see that the file takes writes."""
+    """Forget what is too much or too old; the row of `beat` is written each time, to see that the file takes writes."""
     with transaction(database):
-        oldest = _oldest(database, keep)
-        database.execute("DELETE FROM log WHERE number < ?", (oldest,))
+        newest = database.execute(NEWEST).fetchone()[0]
+        _forget(database, max(_oldest(database, keep) - 1, newest - keep.messages), keep)
         if not database.execute("UPDATE beat SET at = ?", (time.time(),)).rowcount:
             database.execute("INSERT INTO beat VALUES (?)", (time.time(),))
+    _shorten(database)
+
+
+def _forget(database: sqlite3.Connection, number: int, keep: Keep) -> None:
+    """Forget the messages up to a number, and the oldest of the others while there are too many bytes.
+
+    SQLite uses the pages again, so the file stays as large as it was at most.
+    """
+    database.execute("DELETE FROM log WHERE number <= ?", (number,))
+    surplus = database.execute("SELECT bytes FROM kept").fetchone()[0] - keep.size
+    if surplus <= 0:
+        return
+    query = f"SELECT number, {COST.format(row='log')} FROM log WHERE number < ({NEWEST}) ORDER BY number LIMIT {STEP}"
+    for oldest, size in database.execute(query).fetchall():
+        number, surplus = oldest, surplus - size
+        if surplus <= 0:
+            break
+    database.execute("DELETE FROM log WHERE number <= ?", (number,))
+
+
+def _shorten(database: sqlite3.Connection) -> None:
+    """Cut the write-ahead log when it is long; readers that overlap for ever keep it from being used again."""
+    path = Path(f"{database.execute('PRAGMA database_list').fetchone()[2]}-wal")
+    if path.exists() and path.stat().st_size > WAL_BYTES:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def read(database: sqlite3.Connection, after: int, limit: int, keep: Keep) -> Extract:

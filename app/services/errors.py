@@ -5,6 +5,10 @@ class Unavailable(Exception):
     """A dependency is away, locked or full; the same call may work in a moment."""
 
 
+class Full(Unavailable):
+    """The store takes no more; what is in it can be read."""
+
+
 class Taken(Exception):
     """The name belongs to another user."""
 

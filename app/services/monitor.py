@@ -1,10 +1,11 @@
 """What a worker says of itself, its load, its memory and how late its event loop is; and what the others say."""
 
 import asyncio
-import json
+import logging
 import os
 import resource
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +13,16 @@ from typing import Any, Protocol
 
 from app.asgi.response import encode_json
 
+from .beats import parse_beat
 from .bus import Beat, Bus, SlowReader
 from .errors import Unavailable
 
+log = logging.getLogger("app.monitor")
+
 BEAT_SECONDS = 2.0
+AWAY_SECONDS = 0.5  # while the bus is away beats are how it is noticed that it is back
+AGAIN_SECONDS = 1.0  # after a failure that is not expected
+MOST_WORKERS = 4_096  # that are told of
 GONE_SECONDS = 10.0  # a worker that has not been heard of for so long is no longer told of
 STATM = Path("/proc/self/statm")
 
@@ -31,14 +38,15 @@ class Counter(Protocol):
 
 
 class Monitor:
-    """Beats on the bus every two seconds."""
+    """Beats on the bus every two seconds, more often while it is away."""
 
     def __init__(self, bus: Bus, counter: Counter, slot: int | None) -> None:
         self._bus = bus
         self._counter = counter
         self._since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        self._seen = 0
-        self._heard: dict[int, tuple[float, dict[str, Any]]] = {}
+        self._seen = (0, time.monotonic())  # requests, and when they were that many
+        self._logged: set[str] = set()
+        self._heard: dict[tuple[str, int], tuple[float, dict[str, Any]]] = {}
         self.identity = {"slot": slot, "pid": os.getpid()}
 
     def workers(self) -> list[dict[str, Any]]:
@@ -49,35 +57,62 @@ class Monitor:
 
     async def run(self) -> None:
         """Beat and listen until cancelled."""
-        await asyncio.gather(self._speak(), self._listen())
+        await asyncio.gather(self._always(self._speak), self._always(self._listen))
+
+    async def _always(self, part: Callable[[], Awaitable[None]]) -> None:
+        """Whatever ends a part, it begins anew."""
+        while True:
+            try:
+                await part()
+            except SlowReader:
+                continue
+            except Exception as error:
+                if self._is_first(f"{part} {type(error)}"):
+                    log.exception("the monitor failed and goes on")
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _speak(self) -> None:
         clock = asyncio.get_running_loop().time
         while True:
-            due = clock() + BEAT_SECONDS
-            await asyncio.sleep(BEAT_SECONDS)
+            pause = BEAT_SECONDS if self._bus.available else AWAY_SECONDS
+            due = clock() + pause
+            await asyncio.sleep(pause)
             beat = self._beat(lag=max(0.0, clock() - due))
             with suppress(Unavailable):
                 await self._bus.beat(encode_json(beat))
 
     async def _listen(self) -> None:
-        while True:
-            with suppress(SlowReader):
-                async with self._bus.subscribe() as items:
-                    async for item in items:
-                        if isinstance(item, Beat):
-                            beat = json.loads(item.data)
-                            # A new worker takes its slot's place; without slots each process has its own.
-                            key = beat["pid"] if beat["slot"] is None else beat["slot"]
-                            self._heard[key] = (time.monotonic(), beat)
+        async with self._bus.subscribe() as items:
+            async for item in items:
+                if isinstance(item, Beat):
+                    self._hear(item)
+
+    def _hear(self, item: Beat) -> None:
+        now, beat = time.monotonic(), parse_beat(item.data)
+        if beat is None:
+            if self._is_first("beat"):
+                log.warning("a beat of another shape is ignored, as will be others: %.200r", item.data)
+            return
+        # A new worker takes its slot's place; without slots each process has its own.
+        key = ("pid", beat["pid"]) if beat["slot"] is None else ("slot", beat["slot"])
+        if key not in self._heard and len(self._heard) >= MOST_WORKERS:
+            self._heard = {name: known for name, known in self._heard.items() if now - known[0] < GONE_SECONDS}
+        if key in self._heard or len(self._heard) < MOST_WORKERS:
+            self._heard[key] = (now, beat)
+
+    def _is_first(self, kind: str) -> bool:
+        first = kind not in self._logged
+        self._logged.add(kind)
+        return first
 
     def _beat(self, lag: float) -> dict[str, Any]:
+        (before, since), now = self._seen, time.monotonic()
         requests = self._counter.total
-        rate, self._seen = (requests - self._seen) / BEAT_SECONDS, requests
+        self._seen = (requests, now)
         return {
             **self.identity,
             "requests": requests,
-            "rate": round(rate, 1),  # per second
+            "rate": round((requests - before) / max(now - since, AWAY_SECONDS), 1),  # per second
             "connections": self._counter.active,  # requests, streams and websockets under way
             "memory": resident_bytes(),
             "lag": round(lag, 6),  # seconds

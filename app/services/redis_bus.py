@@ -2,87 +2,86 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from .bus import Beat, Bus, Extract, Keep, Message
 from .errors import Unavailable
-from .redis_scripts import APPEND, BEAT, BEATS, KEYS, LATE, LOG, READ, RENEW
+from .redis_link import ANSWER_SECONDS, Link
+from .redis_scripts import APPEND, BEAT, BEATS, LATE, LOG, READ, RENEW
 
 KEEP_BEATS = 64
-CONNECTIONS = 8  # per worker, beside the listener's own
-ANSWER_SECONDS = 1.5  # for one command; by default redis-py waits 5 s, and tries again three times
-BLOCK_SECONDS = 1.0  # how long one read of the listener waits for news
 CLOCK_SECONDS = 0.1  # a longer round trip says nothing about Redis's clock
+MOST_SENT = 1_000
 NEVER = 9e15  # milliseconds
 NO_BEATS = "9999999999999999-0"  # an id after all that Redis gives
+LAST_PART = 2**64 - 1  # the largest second part of an id: after it comes the next number
 
 
 class RedisBus(Bus):
-    """One connection listens, a pool of others does the rest."""
+    """The log's entries carry a random token each: a server that took over may lack the end and have gone on."""
 
     def __init__(self, url: str, keep: Keep) -> None:
         super().__init__()
         self._keep = keep
         self._last_beat = "0-0"
         self._ahead: float | None = None  # what Redis's clock shows more than our loop's, in milliseconds
-        self._client = _client(url, CONNECTIONS, ANSWER_SECONDS)
-        self._listener = _client(url, 1, BLOCK_SECONDS + ANSWER_SECONDS)
+        self._heard = (0, "")  # number and token of the newest message that the listener knows of
+        self._sent: dict[int, str] = {}  # the same of what was published and the listener has not looked for yet
+        self._link = Link(url)
+
+    async def start(self) -> None:
+        self._link.start()
+        await super().start()
 
     async def append(self, data: str, key: str) -> tuple[str, int]:
         latest = NEVER if self._ahead is None else self._milliseconds() + self._ahead + ANSWER_SECONDS * 1_000
+        keep, token = self._keep, _name()
         try:
-            epoch, number = await self._run(APPEND, _name(), data, self._keep.messages, latest, key, self._keep.seconds)
+            epoch, number, is_new = await self._link.run(
+                _place, APPEND, token, data, keep.messages, latest, key, keep.seconds, keep.size
+            )
         except Unavailable as error:
             if LATE in str(error):
                 self._ahead = None  # one of the clocks was set; the next beat compares them again
             raise
-        return epoch.partition(":")[0], number
+        if is_new and epoch == self.epoch and len(self._sent) < MOST_SENT:
+            self._sent[number] = token
+        return epoch, number
 
     async def tell(self, data: str) -> None:
-        before = self._milliseconds()
-        self._compare(before, await self._run(BEAT, data, KEEP_BEATS, self._keep.seconds))
+        before, keep = self._milliseconds(), self._keep
+        self._compare(
+            before, await self._link.run(float, BEAT, data, KEEP_BEATS, keep.seconds, keep.messages, keep.size)
+        )
 
     async def read(self, after: int, limit: int) -> Extract:
         before = self._milliseconds()
-        answer = await self._run(READ, _name(), after, limit, self._keep.seconds, NO_BEATS)
-        self._compare(before, answer[4])
-        return _extract(answer)
+        answer = await self._link.run(_Answer.parse, READ, _name(), after, limit, self._keep.seconds, NO_BEATS, "")
+        self._compare(before, answer.time)
+        return answer.extract
 
     async def news(self, after: int, limit: int) -> tuple[Extract, Sequence[Beat]]:
-        arguments = (_name(), after, limit, self._keep.seconds, self._last_beat)
-        # One trip: the script runs as soon as the read before it has something, or has waited for long enough.
-        pipeline = self._listener.pipeline(transaction=False)
-        streams: Any = {LOG: f"{after}-0", BEATS: self._last_beat}
-        pipeline.xread(streams, count=1, block=round(BLOCK_SECONDS * 1_000))
-        pipeline.eval(READ, len(KEYS), *KEYS, *map(str, arguments))
+        sent, self._sent = self._sent, {}
+        heard = [self._heard] if self._heard[0] == after and self._heard[1] else []
+        streams = {LOG: f"{after}-{LAST_PART}", BEATS: self._last_beat}
+        must_be = " ".join(f"{number}:{token}" for number, token in (*sent.items(), *heard))
+        arguments = (_name(), after, limit, self._keep.seconds, self._last_beat, must_be)
         try:
-            async with _translated():
-                answer = (await pipeline.execute())[-1]
+            answer = await self._link.wait(_Answer.parse, streams, READ, *arguments)
         except Unavailable:
-            # What idles in the pool is as dead as this connection, and would cost its next user an error.
-            await self._client.connection_pool.disconnect(inuse_connections=False)
+            self._sent = sent | self._sent  # to be looked for where the next answer comes from
             raise
-        beats = answer[3]
-        self._last_beat = beats[-1][0] if beats else self._last_beat
-        return _extract(answer), [Beat(fields[1]) for _, fields in beats]
+        self._heard = answer.last
+        self._last_beat = answer.last_beat or self._last_beat
+        return answer.extract, answer.beats
 
     async def renew(self, epoch: str) -> None:
-        await self._run(RENEW, _name(), epoch)
+        await self._link.run(str, RENEW, _name(), epoch)
 
     async def close(self) -> None:
-        await self._client.aclose()
-        await self._listener.aclose()
-
-    async def _run(self, script: str, *arguments: object) -> Any:
-        async with _translated():
-            return await self._client.eval(script, len(KEYS), *KEYS, *map(str, arguments))
+        await self._link.close()
 
     def _compare(self, before: float, time: float) -> None:
         if self._milliseconds() - before <= CLOCK_SECONDS * 1_000:
@@ -92,34 +91,36 @@ class RedisBus(Bus):
         return asyncio.get_running_loop().time() * 1_000
 
 
-def _client(url: str, connections: int, timeout: float) -> "Redis":
-    return Redis.from_pool(
-        BlockingConnectionPool.from_url(
-            url,
-            max_connections=connections,
-            timeout=ANSWER_SECONDS,  # for a free connection
-            socket_timeout=timeout,
-            socket_connect_timeout=ANSWER_SECONDS,
-            decode_responses=True,
-            retry=Retry(NoBackoff(), 0),  # a message that is sent twice is a message too many
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What READ says."""
+
+    extract: Extract
+    last: tuple[int, str]  # number and token of its last message, or of the newest of all if it has none
+    beats: Sequence[Beat]
+    last_beat: str
+    time: float  # milliseconds
+
+    @classmethod
+    def parse(cls, answer: Any) -> "_Answer":
+        place, newest, entries, beats, time, token, forked = answer
+        epoch, _, start = place.partition(":")
+        numbers = [int(entry.partition("-")[0]) for entry, _, _ in entries]
+        messages = [Message(epoch, number, data) for number, (_, data, _) in zip(numbers, entries, strict=True)]
+        return cls(
+            Extract(epoch, int(start), int(newest), messages, bool(forked)),
+            (numbers[-1], str(entries[-1][2])) if entries else (int(newest), str(token)),
+            [Beat(str(fields[1])) for _, fields in beats],
+            str(beats[-1][0]) if beats else "",
+            float(time),
         )
-    )
 
 
-def _extract(answer: Any) -> Extract:
-    epoch, _, start = answer[0].partition(":")
-    messages = [Message(epoch, int(number.partition("-")[0]), fields[3]) for number, fields in answer[2] or ()]
-    return Extract(epoch, int(start), int(answer[1]), messages)
+def _place(answer: Any) -> tuple[str, int, bool]:
+    epoch, number, is_new = answer
+    return epoch.partition(":")[0], int(number), bool(is_new)
 
 
 def _name() -> str:
-    """A name for a new epoch, if there has to be one."""
+    """A name for a new epoch, if there has to be one, and for a new message."""
     return secrets.token_hex(4)
-
-
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise Unavailable(f"Redis is not available: {type(error).__name__} {error}".strip()) from error

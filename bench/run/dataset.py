@@ -26,7 +26,7 @@ def prepare(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     engine = sync_engine(Settings.from_environment({**os.environ, **env}).database_url)
     found = _first(BlockingUsers(engine))
     engine.dispose()
-    return {**env, "MIGRATE": "0", "PRESTART": "none"}, {"database": first_user_response(found).body.decode()}
+    return {**env, "PRESTARTED": "1", "PRESTART": "none"}, {"database": first_user_response(found).body.decode()}
 
 
 def _first(stored: BlockingUsers) -> list[users.User]:

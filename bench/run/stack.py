@@ -64,7 +64,7 @@ def serving(
         for part in ("app", "counts"):
             (folder / part).mkdir()
         env = {
-            "BENCH_ENDPOINTS": "1", "ACCESS_LOG": "0", "MIGRATE": "1", "INSTANCE": "app",
+            "BENCH_ENDPOINTS": "1", "ACCESS_LOG": "0", "PRESTARTED": "0", "INSTANCE": "app",
             "WEB_CONCURRENCY": str(workers), "LOG_LEVEL": "warning", "PYTHONWARNINGS": "ignore",
             "MAX_BODY_BYTES": str(MOST_BODY),
             COUNTS: str(folder / "counts"), "SOCKET_DIR": str(folder / "app"), "DATA_DIR": str(folder / "data"),

@@ -1,13 +1,10 @@
 """The settings of the middleware, checked; `.env.example` is the manual."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from slipway.environment import Environment, SettingError
-from slipway.project import served
-
-PATH = re.compile(r"(?:/[!-~]*)?")
+from slipway.environment import Environment
+from slipway.project import ready_path, served
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +24,12 @@ class GuardSettings:
         """Read and check every setting; raise SettingError, naming the variable, for a wrong one."""
         env = Environment(variables)
         project = served(variables)
-        ready_path = env.text("READY_PATH", project.ready_path)
-        if not PATH.fullmatch(ready_path) or {"?", "#"} & {*ready_path}:
-            raise SettingError("READY_PATH", ready_path, "a path like /readyz")
+        path = ready_path(env, project)
         return cls(
             max_requests_in_flight=env.integer("MAX_REQUESTS_IN_FLIGHT", 2_000, 1, 1_000_000),
             max_streams=env.integer("MAX_STREAMS", 10_000, 1, 1_000_000),
             max_websockets=env.integer("MAX_WEBSOCKETS", 10_000, 1, 1_000_000),
             access_log=env.flag("ACCESS_LOG", True),
-            ready_path=ready_path,
-            health_paths=frozenset({*project.health_paths, ready_path} - {""}),
+            ready_path=path,
+            health_paths=frozenset({*project.health_paths, path} - {""}),
         )

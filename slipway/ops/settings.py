@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slipway.environment import Environment
 from slipway.ops import dotenv
-from slipway.project import Project, command, served
+from slipway.project import Project, command, ready_path, served
 from slipway.serving.config import read_timeout
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,7 @@ class Settings:
             locust_workers=env.integer("LOCUST_WORKERS", 2, 1, 100),
             project=project,
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
-            ready_path=env.text("READY_PATH", project.ready_path),
+            ready_path=ready_path(env, project),
             ready_host=env.text("READY_HOST"),
             timeout=env.integer("TIMEOUT", 30, 4, 86_400),
             run_dir=Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute(),

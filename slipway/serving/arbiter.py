@@ -1,155 +1,202 @@
-"""gunicorn's arbiter, changed in how it replaces workers: the successor is ready before the old one drains.
+"""gunicorn's arbiter: its loop hands on to `Service`.
 
-Stock behaviour that this answers: a reload tells the old workers to stop before the new ones have started, and a dead
-worker is not replaced while another drains. See slipway/serving/watch.py and slipway/serving/stop.py for the rest.
+Stock behaviour that this answers: a reload tells the old workers to stop before the new ones have started; a dead
+worker is not replaced while another drains; one failing startup, whenever it happens, halts the whole service
+(https://github.com/benoitc/gunicorn/issues/2443), and so does any error in the arbiter's own loop.
 """
 
-import os
 import signal
-import tempfile
 from typing import Any
 
+import gunicorn.arbiter
+import gunicorn.sock
+from gunicorn.errors import HaltServer
+
+from slipway.logs import stacks
+from slipway.serving import processes
 from slipway.serving.config import Settings
-from slipway.serving.reload import Reload
-from slipway.serving.slots import Loans, emptiest, lend_orphans
-from slipway.serving.status import Status
+from slipway.serving.configuration import Configuration
+from slipway.serving.handover import Handover, Report
+from slipway.serving.mailbox import Mailbox
+from slipway.serving.roster import WorkerState
+from slipway.serving.service import Service
+from slipway.serving.slots import emptiest
+from slipway.serving.stop import POLL_SECONDS, Shutdown, close_listeners
 from slipway.serving.table import Table
-from slipway.serving.watch import Watchful
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+BOOT_FAILURES = {3: "Worker failed to boot.", 4: "App failed to load."}
 
 
-class Arbiter(Watchful):
-    """Workers carry besides: `slot`, `successor_of`, and `reason`, why one has failed to start."""
+class Arbiter(gunicorn.arbiter.Arbiter):
+    """Overrides of gunicorn's loop: each hands on to the service, and lets no error out."""
 
     settings: Settings  # set on the class by gunicorn.conf.py
 
     def __init__(self, app: Any) -> None:
-        self.reloading: Reload | None = None
-        self.reload_again = False
-        self.reloads = 0
-        self.status = Status(self.settings)
+        self.service = Service(self, len(app.cfg.address))
         self.table = Table(app.cfg.worker_tmp_dir)
-        self.loans = Loans(len(app.cfg.address)) if self.settings.has_slots else None
+        self._handover: Handover | None = None  # of the worker that is just being forked
+        self._first_beat = 0.0
+        self._stopping = False
         super().__init__(app)
+        self.configuration = Configuration(self)
 
     def adopt(self, settings: Settings) -> None:
         """Use these from now on; workers find them on their class."""
         type(self).settings = self.worker_class.settings = settings
 
-    # Starting workers
+    # What the service needs
 
-    def spawn_worker(self) -> int:
-        """Start a worker in the slot that needs one most."""
-        return self._spawn(None)
-
-    def _spawn(self, predecessor: Any) -> int:
-        self._next_predecessor = predecessor
+    def fork(self, predecessor: WorkerState | None) -> WorkerState:
+        """Start a worker in the place of another, or in the slot that needs one most."""
+        self._handover = handover = self._new_handover(predecessor)
         # A signal to stop that reached the child before it has handlers of its own would be lost in a copy of our
         # queue; the post_fork hook lets it through.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             pid: int = super().spawn_worker()
+        except Exception:
+            handover.report.close()
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        self.watch(self.WORKERS[pid])
-        return pid
+        worker = self.WORKERS[pid]
+        now = self.service.clock.now()
+        heartbeat = worker.tmp.last_update
+        return WorkerState(pid, worker.age, handover, predecessor, heartbeat, now, self._first_beat)
+
+    def _new_handover(self, predecessor: WorkerState | None) -> Handover:
+        slot, own, loans = None, tuple(self.LISTENERS), self.service.loans
+        if loans is not None:
+            used = [state.slot for state in self.service.roster if state.retired_at is None and state.slot is not None]
+            slot = predecessor.slot if predecessor is not None else emptiest(len(self.LISTENERS), used)
+            own = (self.LISTENERS[slot or 0],)
+        mailbox = Mailbox(admitted=predecessor is None)
+        row = self.table.new_row(state.handover.row for state in self.service.roster)
+        folder = self.cfg.worker_tmp_dir
+        return Handover(slot, own, tuple(self.LISTENERS), loans, Report(folder), mailbox, row, stacks.opened(folder))
 
     def prepare(self, worker: Any) -> None:
-        """Called before each fork (the pre_fork hook): give the worker its slot's listener."""
-        worker.successor_of, worker.slot, worker.reason = self._next_predecessor, None, ""
-        worker.ready_at = worker.retired_at = worker.aborted_at = None
-        worker.proven = worker.killed = False
-        folder = self.cfg.worker_tmp_dir
-        worker.note = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115 (closed when the worker has ended)
-        worker.loans, worker.listeners = self.loans, self.LISTENERS
-        worker.row = self.table.new_row(other.row for other in self.WORKERS.values())
-        if self.loans is not None:
-            taken = [other.slot for other in self.WORKERS.values() if other.retired_at is None]
-            worker.slot = worker.successor_of.slot if worker.successor_of else emptiest(len(self.LISTENERS), taken)
-            worker.sockets = [self.LISTENERS[worker.slot]]
+        """Called before each fork (the pre_fork hook)."""
+        worker.handover = self._handover
+        self._first_beat = worker.tmp.last_update()
+        worker.sockets = [*worker.handover.own]
+
+    def ready_path(self) -> str | None:
+        """Where workers ask their app; gunicorn's own classes listen as soon as they run."""
+        return self.settings.guard.ready_path if hasattr(self.worker_class, "takes_handover") else None
+
+    def patience(self) -> float:
+        """Seconds in which a worker has to get ready."""
+        return float(self.settings.timeout)
+
+    def bind(self, path: str) -> Any:
+        """Another listener in the place of one whose file is gone."""
+        return gunicorn.sock.UnixSocket(path, self.cfg, self.log)
+
+    def owns_files(self) -> bool:
+        """Whether no other process has the same listeners."""
+        return bool(self.reexec_pid == self.master_pid == 0) and not self.systemd
+
+    # gunicorn's loop
 
     def manage_workers(self) -> None:
-        """Called after every signal and at least once a second: bring what runs closer to what should run."""
-        self.look_at_workers()
-        if self.reloading is not None:
-            self.reloading.step()
-        serving = [
-            worker for worker in self.WORKERS.values() if worker.retired_at is None and worker.successor_of is None
-        ]
-        self._recycle(serving)
-        for _ in range(self.num_workers - len(serving)):
-            if not self.held_back():
-                self._spawn(None)
-        for worker in self._surplus(serving):
-            self.retire(worker)
-        ready = [(worker.slot, worker.pid) for worker in serving if worker.ready_at is not None]
-        if self.loans is not None:
-            lend_orphans(self.loans, len(self.LISTENERS), ready)
-        self.status.serving([pid for _, pid in ready])
+        """Called after every signal and at least once a second."""
+        for state in self.service.roster:
+            if state.pid not in self.WORKERS:  # gunicorn has found no such process
+                self.service.worker_ended(state.pid, None)
+        self.service.step()
 
-    def _recycle(self, serving: list[Any]) -> None:
-        """Replace workers that have done their share, one at a time, so that a common cause does not double us."""
-        if any(worker.successor_of for worker in self.WORKERS.values()):
-            return
-        spent = next((worker for worker in serving[: self.num_workers] if _wants_successor(worker)), None)
-        if spent is not None and self.start_successor(spent):
-            self.log.info("Worker (pid:%s) has done its share and is replaced", spent.pid)
+    def murder_workers(self) -> None:
+        """Called before it: end workers that hang."""
+        self.service.end_hanging()
 
-    def start_successor(self, worker: Any) -> int | None:
-        """Start a worker that takes over from another; return its pid, None while starts are held back."""
-        return None if self.held_back() else self._spawn(worker)
+    def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
+        """Look more often while something is under way."""
+        busy = self.service.is_busy
+        signals: list[int] = super().wait_for_signals(min(timeout, POLL_SECONDS) if busy else timeout)
+        return signals
 
-    def has_successor(self, worker: Any) -> bool:
-        return any(other.successor_of is worker for other in self.WORKERS.values())
+    def reap_workers(self) -> None:
+        """Take note of children that have ended; raise HaltServer if the very first start of a worker fails."""
+        failure: int | None = None
+        for pid, wait_status in processes.ended():
+            if pid == self.reexec_pid:
+                self.reexec_pid: int = 0
+            elif pid == self.dirty_arbiter_pid:
+                self.handle_dirty_arbiter_exit(pid, wait_status)
+            elif pid in self.WORKERS:
+                self.service.steps.run("a worker's end", self._forget, pid, wait_status)
+                failure = failure or processes.exit_code(wait_status)
+        if failure in BOOT_FAILURES and not self.service.has_been_ready and not self._stopping:
+            raise HaltServer(BOOT_FAILURES[failure], failure)
 
-    def _surplus(self, serving: list[Any]) -> list[Any]:
-        """The workers too many: first those that share a slot, of these the oldest."""
-        slots = [worker.slot for worker in serving]
-        by_need = sorted(serving, key=lambda worker: (-slots.count(worker.slot), worker.age))
-        return by_need[: max(0, len(serving) - self.num_workers)]
+    def _forget(self, pid: int, wait_status: int) -> None:
+        worker = self.WORKERS.pop(pid)
+        worker.tmp.close()
+        self.service.worker_ended(pid, wait_status)
+        self.cfg.child_exit(self, worker)
 
-    # What becomes of them
+    def reload(self) -> None:
+        """SIGHUP: see reload.py."""
+        self.service.reloads.begin()
 
-    def became_ready(self, worker: Any) -> None:
-        predecessor, worker.successor_of = worker.successor_of, None
-        if predecessor is not None and predecessor.pid in self.WORKERS:
-            self.retire(predecessor)
-        if sum(other.ready_at is not None for other in self.WORKERS.values()) >= self.num_workers:
-            self.status.ready(os.getpid(), self.num_workers, self.table.path)
+    def stop(self, graceful: bool = True) -> None:
+        """End all workers within the graceful time-out; each part is tried, whatever has become of the others."""
+        self._stopping = True
+        run = self.service.steps.run
+        run("ending a reload", self.service.stopping)
+        if self.reexec_pid == self.master_pid == 0:  # after SIGUSR2 another arbiter has the same files
+            run("taking the status back", self.service.status.stopping)
+        run("closing listeners", close_listeners, self.LISTENERS, unlink=self.owns_files())
+        self.LISTENERS: list[Any] = []
+        shutdown = Shutdown(self, self.service.clock, self.cfg.graceful_timeout)
+        run("ending workers", shutdown.end_workers, lambda: len(self.WORKERS), graceful=graceful)
+        super().stop(graceful)
 
-    def buried(self, worker: Any) -> None:
-        """Called when a worker's process has ended (the child_exit hook)."""
-        super().buried(worker)
-        worker.row.clear()
-        for other in self.WORKERS.values():
-            if other.successor_of is worker:
-                other.successor_of = None  # it takes the place without waiting
+    # Signals and what else the loop calls: an error in one of them ends nothing
+
+    def spawn_worker(self) -> int:
+        """gunicorn's own way to start one; the service has another."""
+        state = self.service.crew.start(None)
+        return state.pid if state is not None else 0
+
+    def handle_chld(self) -> None:
+        """A child has ended, or a worker wants to be replaced."""
+        self.service.steps.run("SIGCHLD", super().handle_chld)
+
+    handle_cld = handle_chld
+
+    def handle_hup(self) -> None:
+        """Reload."""
+        self.service.steps.run("SIGHUP", super().handle_hup)
+
+    def handle_usr1(self) -> None:
+        """Reopen log files."""
+        self.service.steps.run("SIGUSR1", super().handle_usr1)
+
+    def handle_usr2(self) -> None:
+        """Start another arbiter beside this one."""
+        self.service.steps.run("SIGUSR2", super().handle_usr2)
+
+    def handle_winch(self) -> None:
+        """SIGWINCH ends all workers of a daemon; SIGHUP brings them back."""
+        if self.cfg.daemon:
+            self.num_workers = 0
 
     def handle_ttou(self) -> None:
         """SIGTTOU: one worker less; its slot is lent to others, if their class can borrow."""
-        borrows = self.loans is None or hasattr(self.worker_class, "loans")
+        borrows = self.service.loans is None or hasattr(self.worker_class, "takes_handover")
         if borrows or self.num_workers > len(self.LISTENERS):
             super().handle_ttou()
         else:
             self.log.warning("SIGTTOU is ignored: %s can't serve another's slot", self.cfg.worker_class_str)
 
-    def reload(self) -> None:
-        """SIGHUP: see reload.py; it goes on in steps, so that signals and deaths are handled meanwhile."""
-        if self.reloading is not None:
-            self.reload_again = True  # what has changed since it began may have come too late for it
-            return
-        self.reload_again = False
-        self.reloads += 1
-        self.reloading = Reload(self)
+    def manage_dirty_arbiter(self) -> None:
+        """Look after gunicorn's second kind of workers."""
+        self.service.steps.run("the dirty arbiter", super().manage_dirty_arbiter)
 
-    def reload_ended(self) -> None:
-        """Called by the reload itself."""
-        self.reloading = None
-        if self.reload_again:
-            self.reload()
-
-
-def _wants_successor(worker: Any) -> bool:
-    """A note of one that serves says this; of one that does not, why it has failed to start."""
-    return worker.ready_at is not None and os.fstat(worker.note.fileno()).st_size > 0
+    def maybe_promote_master(self) -> None:
+        """After SIGUSR2: see whether the old arbiter has ended."""
+        self.service.steps.run("becoming the master", super().maybe_promote_master)

@@ -1,7 +1,6 @@
 """The settings of the process model, checked; `.env.example` is the manual. Nothing here touches the machine."""
 
 import os
-import shlex
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,10 +10,13 @@ from typing import Any
 
 from slipway.environment import Environment, SettingError
 from slipway.middleware.settings import GuardSettings
+from slipway.project import command, served
 from slipway.serving.cpus import worker_count
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
+
+STARTED_AS = os.getpid()  # --daemon gives the server another pid after its settings were read
 
 # nginx/nginx.conf.template says the same; a test compares them.
 NGINX_UPSTREAM_KEEPALIVE = 1.0  # seconds that nginx keeps an idle connection to a worker
@@ -62,7 +64,7 @@ class Settings:
             workers=workers,
             workers_reason="WEB_CONCURRENCY" if env.text("WEB_CONCURRENCY") else count.reason,
             # By hand every start is an instance of its own, so that none takes another's control socket.
-            instance=env.text("INSTANCE", socket.gethostname() if slots else f"gunicorn-{os.getpid()}"),
+            instance=env.text("INSTANCE", socket.gethostname() if slots else f"gunicorn-{STARTED_AS}"),
             run_dir=socket_dir or Path(env.text("RUN_DIR", ".run")).absolute(),
             socket_dir=socket_dir,
             slot_host=env.text("SLOT_HOST", "127.0.0.1"),
@@ -81,9 +83,7 @@ class Settings:
             # who may connect, and nginx overwrites what a client sent. On TCP only this machine is trusted.
             forwarded_allow_ips=env.text("FORWARDED_ALLOW_IPS", "*" if socket_dir else "127.0.0.1,::1"),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
-            prestart=[]
-            if env.text("PRESTART") == "none"
-            else shlex.split(env.text("PRESTART", "python -m app.migrate")),
+            prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else served(variables).prestart,
             guard=GuardSettings.from_environment(variables),
         )
         settings.check()
@@ -93,8 +93,14 @@ class Settings:
         """What gunicorn has made of it: options on the command line beat these settings, and are checked the same."""
         if self.has_slots and cfg.settings["bind"].value != self.addresses():
             raise SettingError("--bind", ",".join(cfg.settings["bind"].value), "nothing, with SOCKET_DIR or SLOT_PORT")
+        if self.has_slots and cfg.workers != self.workers:
+            raise SettingError("--workers", str(cfg.workers), "nothing, with SOCKET_DIR or SLOT_PORT; WEB_CONCURRENCY")
+        if cfg.loglevel.lower() != self.log_level:
+            raise SettingError("--log-level", cfg.loglevel, "nothing; LOG_LEVEL sets it for all loggers")
         settings = replace(
             self,
+            workers=cfg.workers,
+            workers_reason=self.workers_reason if cfg.workers == self.workers else "--workers",
             timeout=cfg.timeout,
             graceful_timeout=cfg.graceful_timeout,
             graceful_shutdown=cfg.graceful_timeout - 2,

@@ -11,7 +11,8 @@ from typing import Any
 
 from slipway.serving import table
 from slipway.serving.config import Settings
-from slipway.serving.status import publish, runs
+from slipway.serving.links import publish, runs
+from slipway.serving.reload import summary
 
 POLL_SECONDS = 0.05
 
@@ -28,11 +29,11 @@ def reload(settings: Settings) -> None:
     """Have the workers replaced by ones with the code as it is now; wait for the end of it."""
     before = _status(settings)
     os.kill(before["pid"], signal.SIGHUP)
-    deadline = time.monotonic() + (settings.timeout + settings.graceful_timeout) * (before["workers"] + 1)
+    deadline = time.monotonic() + (2 * settings.timeout + settings.graceful_timeout) * (before["workers"] + 1)
     while time.monotonic() < deadline:
         reload = _status(settings)["reload"]
         if reload["number"] > before["reload"]["number"] and reload["state"] == "done":
-            print(f"reloaded {before['workers']} workers")
+            print(summary(reload["replaced"], reload["unclean"]))
             return
         if reload["number"] > before["reload"]["number"] and reload["state"] == "refused":
             sys.exit(f"reload refused: {reload['reason']}")
@@ -62,16 +63,21 @@ def put_into_service(settings: Settings) -> None:
 
 
 def ready(settings: Settings) -> None:
-    """Whether the instance answers READY_PATH with 200 on its own listeners: a container's health check."""
+    """Whether the instance is ready, asked on its own listener: a container's health check.
+
+    READY_PATH answers 200; for an app without one, `/` answers anything below 500.
+    """
     _status(settings)  # written when all workers are ready
     address: Any = settings.socket_paths()[0] if settings.socket_dir else (settings.slot_host, settings.slot_port)
     with socket.socket(socket.AF_UNIX if settings.socket_dir else socket.AF_INET) as connection:
         connection.settimeout(3)
         connection.connect(address)
-        path = settings.guard.ready_path.encode()
-        connection.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path)
+        path = settings.guard.ready_path or "/"
+        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        connection.sendall(request.encode())
         answer = connection.makefile("rb").read()
-    if b" 200 " not in answer.partition(b"\r\n")[0]:
+    status = answer[9:12]
+    if not (status == b"200" if settings.guard.ready_path else b"100" <= status < b"500"):
         sys.exit(answer.decode(errors="replace"))
 
 

@@ -5,13 +5,12 @@ from typing import Any
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from slipway.middleware.counts import Counts
-from slipway.middleware.guard import guarded
+from slipway.middleware.guard import Guard, guarded
 from slipway.middleware.settings import GuardSettings
 
 
-def put_guard(config: uvicorn.Config, settings: GuardSettings, slot: int | None) -> Counts:
-    """Load the app and put the guard around it; return its counts.
+def put_guard(config: uvicorn.Config, settings: GuardSettings, slot: int | None) -> Guard:
+    """Load the app and put the guard around it; return the guard.
 
     uvicorn first finds out what kind of app it is, a factory, ASGI 2 or 3, by a look at the app itself. The guard
     stands within the middleware that knows the client's address behind a proxy, so that its records have it.
@@ -21,4 +20,4 @@ def put_guard(config: uvicorn.Config, settings: GuardSettings, slot: int | None)
     guard = guarded(config.loaded_app, settings, slot)
     app: Any = guard  # uvicorn's types name each message; ours are as the specification has them
     config.loaded_app = ProxyHeadersMiddleware(app, config.forwarded_allow_ips) if proxied else app
-    return guard.counts
+    return guard

@@ -4,18 +4,19 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 from contextlib import suppress
 from typing import Any
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 
-from slipway.logs import capture, stacks, writer
+from slipway.logs import capture, writer
 from slipway.logs.lines import text
+from slipway.project import served
+from slipway.serving import prestart
 from slipway.serving.arbiter import STOP_SIGNALS
+from slipway.serving.base import ignore
 from slipway.serving.config import Settings
-from slipway.serving.reload import prestart_command
 
 
 def tmp_dir() -> str | None:
@@ -61,20 +62,26 @@ def log_config(settings: Settings) -> dict[str, Any]:
 def on_starting(arbiter: Any) -> None:
     """Before anything is bound: refuse a second start, and run what must run once."""
     capture.take_over()
-    arbiter.adopt(arbiter.settings.with_options(arbiter.cfg))
-    settings = arbiter.settings
+    _take_app(arbiter.app.app_uri)
+    arbiter.adopt(Settings.from_environment().with_options(arbiter.cfg))
     if not arbiter.master_pid:  # after SIGUSR2 the old arbiter has lock and addresses, and the new one shares them
-        arbiter.status.lock()
-        _refuse_taken(arbiter.cfg.address)
+        arbiter.service.status.lock()
+        _refuse_addresses_in_use(arbiter.cfg.address)
     os.environ["WORKER_COUNT"] = str(arbiter.num_workers)  # --workers beats the settings
-    command = prestart_command(settings)
-    if command and subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
-        sys.exit(f"PRESTART={' '.join(settings.prestart)!r} failed; nothing was started")
-    os.environ["MIGRATE"] = "0"  # done: the workers need not look
+    prestart.run(arbiter.settings.prestart)
+    os.environ["PRESTARTED"] = "1"  # done: the workers need not look
+    arbiter.service.status.tell(table=arbiter.table.path)
 
 
-def _refuse_taken(addresses: list[Any]) -> None:
-    """gunicorn removes a socket file before it binds, whoever may listen there."""
+def _take_app(named: str) -> None:
+    """What the command line names is served: nothing of the project's own app holds for another."""
+    app = named if ":" in named else f"{named}:application"  # gunicorn's default
+    if app != served().app:
+        os.environ["APP"] = app
+
+
+def _refuse_addresses_in_use(addresses: list[Any]) -> None:
+    """gunicorn removes a socket file before it binds, without asking for a server that listens there."""
     for address in addresses:
         if isinstance(address, str):
             with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
@@ -83,36 +90,57 @@ def _refuse_taken(addresses: list[Any]) -> None:
 
 
 def when_ready(arbiter: Any) -> None:
+    """Say how many workers there are, and why; and what another worker class lacks."""
     settings = arbiter.settings
     slots = "one listener each" if settings.has_slots else "one listener for all"
     arbiter.log.info("%d workers (%s), %s", settings.workers, settings.workers_reason, slots)
+    if arbiter.ready_path() is None:
+        arbiter.log.warning(
+            "-k %s: gunicorn's own worker is reloaded and respawned; it does not drain, lend slots or ask its app "
+            "whether it is ready",
+            arbiter.cfg.worker_class_str,
+        )
 
 
 def pre_fork(arbiter: Any, worker: Any) -> None:
+    """Give the worker what it needs of the arbiter."""
     arbiter.prepare(worker)
-    worker.stacks = stacks.opened(arbiter.cfg.worker_tmp_dir)
 
 
 def post_fork(arbiter: Any, worker: Any) -> None:
+    """In the worker: take leave of what is the arbiter's."""
     for number in STOP_SIGNALS:  # the arbiter's handlers came with the fork; gunicorn sets the worker's own a bit later
         signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, ignore)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-    arbiter.status.unlock()
-    for sibling in arbiter.WORKERS.values():
-        sibling.note.close()
-        if sibling.stacks is not None:
-            sibling.stacks.close()
-    os.environ["WORKER_COUNT"] = str(arbiter.num_workers)  # as signals have left it
-    if worker.slot is not None:
-        os.environ["WORKER_SLOT"] = str(worker.slot)
-
-
-def child_exit(arbiter: Any, worker: Any) -> None:
-    stacks.report(worker.stacks, worker.pid)
-    arbiter.buried(worker)
+    service = arbiter.service
+    service.status.unlock()
+    for sibling in service.roster:
+        sibling.handover.report.close()
+        if sibling.handover.stacks is not None:
+            sibling.handover.stacks.close()
+    # as signals and a reload have left it
+    os.environ["WORKER_COUNT"] = str(max(arbiter.num_workers, service.reloads.planned_workers))
+    if worker.handover.slot is not None:
+        os.environ["WORKER_SLOT"] = str(worker.handover.slot)
 
 
 def pre_exec(arbiter: Any) -> None:
     """SIGUSR2: another arbiter is about to begin in this process."""
     capture.give_back()
     writer.flush()
+
+
+def post_worker_init(worker: Any) -> None:
+    """SIGHUP to all processes at once is a reload, which the arbiter does; gunicorn's own classes would die of it."""
+    signal.signal(signal.SIGHUP, ignore)
+
+
+def worker_int(worker: Any) -> None:
+    """Called by the thread of --reload when a file has changed, before it ends: have the arbiter reload."""
+    if worker.cfg.reload and hasattr(worker, "takes_handover"):
+        os.kill(worker.ppid, signal.SIGHUP)
+        reloader = worker.reloader
+        extra = {"extra_files": worker.cfg.reload_extra_files, "callback": reloader._callback}
+        worker.reloader = type(reloader)(**extra)  # for the next change: this reload may be refused
+        worker.reloader.start()

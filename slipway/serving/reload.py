@@ -4,152 +4,156 @@ At the first failure the workers that serve go on serving, with the configuratio
 called by the arbiter's loop, many times a second, and never waits.
 """
 
-import sys
-import time
-from typing import TYPE_CHECKING, Any
-
-from gunicorn.config import Config
+import logging
+from collections.abc import Iterator
+from typing import Protocol
 
 from slipway.serving.check import Check
-from slipway.serving.config import Settings
-from slipway.serving.variables import check_change, variables
+from slipway.serving.clock import RunningClock
+from slipway.serving.roster import Roster, WorkerState
+from slipway.serving.status import Status
 
-if TYPE_CHECKING:
-    from slipway.serving.arbiter import Arbiter
+log = logging.getLogger("gunicorn.error")
+
+
+class RefusedError(Exception):
+    """The reload is refused; the message says why."""
+
+
+class Server(Protocol):
+    """What a reload needs of the server; the arbiter has it."""
+
+    roster: Roster
+    clock: RunningClock
+
+    @property
+    def timeout(self) -> float:
+        """Seconds in which a worker has to get ready."""
+
+    @property
+    def num_workers(self) -> int:
+        """How many workers should run."""
+
+    def new_checks(self) -> list[Check]:
+        """Read new settings; raise RefusedError, or return what has to succeed before they are taken."""
+
+    def take_configuration(self) -> None:
+        """Use new settings and code for workers that start from now on; raise RefusedError if that can't be."""
+
+    def restore_configuration(self) -> None:
+        """Use the ones from before."""
+
+    def start_successor(self, predecessor: WorkerState) -> WorkerState | None:
+        """Start a worker that takes over; None while starts are held back; raise RefusedError if it can't be forked."""
+
+    def resize(self) -> None:
+        """Run as many workers as the new settings say."""
 
 
 class Reload:
     """One reload, from SIGHUP to done or refused."""
 
-    def __init__(self, arbiter: "Arbiter") -> None:
-        self._arbiter = arbiter
-        self._old = (arbiter.cfg, arbiter.settings, variables.taken)
-        self._started_at = time.monotonic()
-        self.number = arbiter.reloads
-        self._variables: dict[str, str] | None = None
-        self._checks: list[Check] = []
-        self._taken = False
-        self._newest_age = arbiter.worker_age  # workers with a higher one have the new code
-        self._waiting: list[Any] = []  # old workers that are still to be replaced
-        self._successor: Any = None
-        arbiter.status.reloaded(self.number, "running")
+    def __init__(self, server: Server, status: Status, number: int) -> None:
+        self._server = server
+        self._status = status
+        self._started_at = server.clock.now()
+        self._check: Check | None = None
+        self.newest_age: int | None = None  # of the workers with the old code, once there can be others
+        self._replaced: list[WorkerState] = []
+        self._steps = self._run()
+        self.number = number
+        self.ended = False
+        status.reloaded(number, "running")
 
     def step(self) -> None:
         """Go as far as possible without waiting."""
-        if self._variables is None:
-            self._read_settings()
-        elif self._checks:
-            self._check(self._checks[0])
-        elif not self._taken:
-            self._take_configuration()
-        elif self._successor is not None:
-            self._watch_successor()
-        elif self._waiting:
-            self._replace(self._waiting[0])
-        elif not any(worker.retired_at for worker in self._arbiter.WORKERS.values()):
+        try:
+            next(self._steps)
+        except StopIteration:
             self._end("done")
+        except RefusedError as refused:
+            self._refuse(str(refused))
+        except Exception as error:
+            log.exception("A step of the reload has failed")
+            self._refuse(f"{type(error).__name__}: {error}")
 
     def abandon(self) -> None:
-        """The arbiter stops."""
-        for check in self._checks:
-            check.kill()
+        """The server stops."""
+        if self._check is not None:
+            self._check.kill()
 
-    def _read_settings(self) -> None:
-        """Refuse wrong ones, and what can't change in place; then check the rest as a start would, beside us."""
-        arbiter = self._arbiter
-        try:
-            self._variables = variables.read()
-            environment = variables.environment(self._variables)
-            settings = Settings.from_environment(environment)
-            check_change(arbiter.settings, settings)
-        except SystemExit as error:
-            self._refuse(str(error))
-            return
-        context = arbiter.START_CTX
-        self._checks = [
-            Check([*context["args"], "--check-config"], context["cwd"], environment, arbiter.timeout),
-            Check(prestart_command(settings), None, environment, arbiter.timeout),
-        ]
+    def _run(self) -> Iterator[None]:
+        server = self._server
+        for check in server.new_checks():
+            yield from self._until_passed(check)
+        server.take_configuration()
+        old = server.roster.serving()
+        self.newest_age = max((state.age for state in server.roster), default=0)
+        for state in old:
+            yield from self._replace(state)
+        server.resize()
+        yield from self._until_settled()
 
-    def _check(self, check: Check) -> None:
-        failure = check.failure()
+    def _until_passed(self, check: Check) -> Iterator[None]:
+        self._check = check
+        while (failure := check.failure()) is None:
+            yield
         if failure:
-            self._refuse(failure)
-        elif failure is not None:
-            self._checks.pop(0)
+            raise RefusedError(failure)
 
-    def _take_configuration(self) -> None:
-        """Read the configuration anew. What the listeners depend on can't change under them."""
-        arbiter = self._arbiter
-        try:
-            arbiter.app.reload()
-            settings = arbiter.settings.with_options(arbiter.app.cfg)
-        except (Exception, SystemExit) as error:  # it was right a moment ago; the file has changed since
-            self._refuse(f"the configuration can't be read: {error}")
-            return
-        if arbiter.app.cfg.address != arbiter.cfg.address:
-            new = _addresses(arbiter.app.cfg)
-            self._refuse(f"the addresses differ from those in use ({new}); this needs a restart")
-            return
-        self._set_up()
-        arbiter.adopt(settings)
-        arbiter.log.reopen_files()
-        arbiter.cfg.on_reload(arbiter)
-        self._taken = True
-        self._newest_age = arbiter.worker_age
-        self._waiting = [worker for worker in arbiter.WORKERS.values() if worker.retired_at is None]
-        self._waiting.sort(key=lambda worker: worker.age)
+    def _replace(self, old: WorkerState) -> Iterator[None]:
+        successor: WorkerState | None = None
+        while successor is None:
+            if old not in self._server.roster or old.retired_at is not None:
+                return  # it has ended meanwhile, and what took its place runs the new code
+            successor = self._server.roster.successor_of(old) or self._server.start_successor(old)
+            yield
+        while not successor.is_ready or successor.predecessor is not None:
+            if successor.refused_because:
+                raise RefusedError(successor.refused_because + self._half_way())
+            if successor not in self._server.roster:
+                raise RefusedError(self._why_ended(successor) + self._half_way())
+            yield
+        self._replaced.append(old)
 
-    def _set_up(self) -> None:
-        workers = self._arbiter.num_workers  # what SIGTTIN and SIGTTOU have made of it stays
-        self._arbiter.setup(self._arbiter.app)
-        self._arbiter.num_workers = workers
+    def _until_settled(self) -> Iterator[None]:
+        """Until old workers are gone and added ones are ready, if these get ready in time."""
+        server, began_at = self._server, self._server.clock.now()
+        while any(state.retired_at is not None for state in server.roster):
+            yield
+        while sum(state.is_ready for state in server.roster.serving()) < server.num_workers:
+            if server.clock.now() - began_at > server.timeout:
+                return
+            yield
 
-    def _replace(self, worker: Any) -> None:
-        if worker.pid not in self._arbiter.WORKERS or worker.retired_at is not None:
-            self._waiting.pop(0)  # it has ended meanwhile, and what took its place runs the new code
-        elif not self._arbiter.has_successor(worker):
-            pid = self._arbiter.start_successor(worker)
-            self._successor = self._arbiter.WORKERS.get(pid)
-
-    def _watch_successor(self) -> None:
-        successor = self._successor
-        if successor.ready_at is not None:
-            self._waiting.pop(0)
-            self._successor = None
-        elif successor.pid not in self._arbiter.WORKERS:
-            hung = f"not ready after {self._arbiter.timeout} s"
-            reason = successor.reason or (hung if successor.aborted_at else "the new worker died in its startup")
-            self._refuse(reason + self._half_way())
+    def _why_ended(self, state: WorkerState) -> str:
+        hung = f"not ready after {self._server.timeout:g} s"
+        return hung if state.aborted_at is not None else state.end_reason or "the new worker died in its startup"
 
     def _half_way(self) -> str:
-        """What whoever mends it should know: the workers that were replaced already stay."""
-        workers = [worker for worker in self._arbiter.WORKERS.values() if worker.retired_at is None]
-        new = sum(worker.age > self._newest_age and worker.ready_at is not None for worker in workers)
+        """Tell operators that the workers that were replaced already stay."""
+        workers = self._server.roster.serving()
+        new = sum(state.age > (self.newest_age or 0) and state.is_ready for state in workers)
         return f"; {new} of {len(workers)} workers run the new code already: mend it and reload again" if new else ""
 
     def _refuse(self, reason: str) -> None:
-        self._arbiter.log.error("Reload refused: %s", reason)
-        self.abandon()
-        self._arbiter.app.cfg, settings, taken = self._old
-        variables.take(taken)
-        variables.refuse(self._variables)
-        self._set_up()
-        self._arbiter.adopt(settings)
+        log.error("Reload refused: %s", reason)
+        try:
+            self.abandon()
+            self._server.restore_configuration()
+        except Exception:
+            log.exception("The configuration from before the reload can't be restored whole")
         self._end("refused", reason)
 
     def _end(self, state: str, reason: str = "") -> None:
-        seconds = time.monotonic() - self._started_at
-        self._arbiter.log.info("Reload %d %s after %.1f s", self.number, state, seconds)
-        self._arbiter.status.reloaded(self.number, state, reason)
-        self._arbiter.reload_ended()
+        self.ended = True
+        unclean = [old.end_reason for old in self._replaced if old.end_reason]
+        seconds = self._server.clock.now() - self._started_at
+        log.info("Reload %d %s after %.1f s: %s", self.number, state, seconds, summary(len(self._replaced), unclean))
+        self._status.reloaded(self.number, state, reason, len(self._replaced), unclean)
 
 
-def prestart_command(settings: Settings) -> list[str]:
-    """What runs once before workers of new code start; `python` means the interpreter that runs gunicorn."""
-    command = list(settings.prestart)
-    return [sys.executable, *command[1:]] if command[:1] == ["python"] else command
-
-
-def _addresses(config: Config) -> str:
-    return ", ".join(map(str, config.address))
+def summary(replaced: int, unclean: list[str]) -> str:
+    """The result in words: how many workers were replaced, and which did not end cleanly."""
+    text = f"{replaced} worker{'' if replaced == 1 else 's'} replaced"
+    return f"{text}, {len(unclean)} did not end cleanly: {'; '.join(sorted(set(unclean)))}" if unclean else text

@@ -28,9 +28,9 @@ class Loans:
         return [slot for slot in range(self._slots) if ENTRY.unpack_from(self._memory, slot * ENTRY.size)[0] == pid]
 
 
-def emptiest(slots: int, taken: Sequence[int]) -> int:
+def emptiest(slots: int, used: Sequence[int]) -> int:
     """The slot for a new worker: the first of those with the fewest workers."""
-    return min(range(slots), key=taken.count)
+    return min(range(slots), key=used.count)
 
 
 def lend_orphans(loans: Loans, slots: int, serving: Iterable[tuple[int, int]]) -> None:

@@ -1,69 +1,64 @@
-"""The arbiter's end. Stock behaviour that this answers:
+"""The server's end: within the graceful time-out, whatever has become of sockets, clocks and workers.
+
+Stock behaviour that this answers:
 
 * a missing socket file ends the stop with a traceback and leaves the workers behind;
 * the time for it is counted by the wall clock, a step of which kills workers that still answer.
 """
 
+import logging
 import signal
-import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-import gunicorn.arbiter
+from slipway.serving.clock import RunningClock
 
-if TYPE_CHECKING:
-    from slipway.serving.reload import Reload
-    from slipway.serving.status import Status
+log = logging.getLogger("gunicorn.error")
 
-NEVER = -1  # an exit code that no process has
 QUICK_SECONDS = 4.0  # SIGINT and SIGQUIT: about three are the workers' own
 POLL_SECONDS = 0.05
 
 
-class Stoppable(gunicorn.arbiter.Arbiter):
-    """Stops within the graceful time-out, whatever has become of sockets, clocks and workers."""
+class Processes(Protocol):
+    """What a shutdown needs of the server; gunicorn's arbiter has it."""
 
-    status: "Status"
-    reloading: "Reload | None"
+    def kill_workers(self, sig: int) -> None:
+        """Send a signal to all workers."""
 
-    def stop(self, graceful: bool = True) -> None:
-        """Close the listeners, end all workers, and kill those that are late."""
-        if self.reexec_pid == self.master_pid == 0:  # after SIGUSR2 another arbiter has the same files
-            self.status.stopping()
-        if self.reloading is not None:
-            self.reloading.abandon()
-        self.forgive_failed_starts()
-        self._close_listeners()
-        self.kill_workers(signal.SIGTERM if graceful else signal.SIGQUIT)
-        self._await_workers(self.cfg.graceful_timeout if graceful else self._quick_seconds())
-        self.kill_workers(signal.SIGKILL)
-        super().stop(graceful)
+    def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
+        """The signals that have come, after at most `timeout` seconds."""
 
-    def forgive_failed_starts(self) -> None:
-        """From now on a worker that fails to start is replaced like any other that dies, and does not end us.
+    def reap_workers(self) -> None:
+        """Take note of workers that have ended."""
 
-        https://github.com/benoitc/gunicorn/issues/2443
-        """
-        self.WORKER_BOOT_ERROR = self.APP_LOAD_ERROR = NEVER
 
-    def _close_listeners(self) -> None:
-        """First of all: who comes now is refused and may go elsewhere; workers still answer whom they have."""
-        unlink = self.reexec_pid == self.master_pid == 0 and not self.systemd
-        for listener in self.LISTENERS:
-            name: Any = listener.getsockname()
-            listener.close()
-            if unlink and isinstance(name, str) and name:
-                Path(name).unlink(missing_ok=True)
-        self.LISTENERS: list[Any] = []
+class Shutdown:
+    """Ends all workers, and kills those that are late."""
 
-    def _await_workers(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while self.WORKERS and time.monotonic() < deadline:
-            if {signal.SIGINT, signal.SIGQUIT} & {*self.wait_for_signals(POLL_SECONDS)}:
-                self.log.info("Quick shutdown requested")
-                self.kill_workers(signal.SIGQUIT)
-                deadline = min(deadline, time.monotonic() + self._quick_seconds())
-            self.reap_workers()
+    def __init__(self, processes: Processes, clock: RunningClock, graceful_timeout: float) -> None:
+        self._processes = processes
+        self._clock = clock
+        self._graceful_seconds = graceful_timeout
+        self._quick_seconds = min(QUICK_SECONDS, graceful_timeout)
 
-    def _quick_seconds(self) -> float:
-        return min(QUICK_SECONDS, float(self.cfg.graceful_timeout))
+    def end_workers(self, running: Callable[[], int], *, graceful: bool) -> None:
+        """Tell workers to end, wait, and kill the rest; a quick signal meanwhile makes it quick."""
+        self._processes.kill_workers(signal.SIGTERM if graceful else signal.SIGQUIT)
+        deadline = self._clock.tick() + (self._graceful_seconds if graceful else self._quick_seconds)
+        while running() and self._clock.tick() < deadline:
+            if {signal.SIGINT, signal.SIGQUIT} & {*self._processes.wait_for_signals(POLL_SECONDS)}:
+                log.info("Quick shutdown requested")
+                self._processes.kill_workers(signal.SIGQUIT)
+                deadline = min(deadline, self._clock.tick() + self._quick_seconds)
+            self._processes.reap_workers()
+        self._processes.kill_workers(signal.SIGKILL)
+
+
+def close_listeners(listeners: Sequence[Any], *, unlink: bool) -> None:
+    """First of all: new clients are refused and may go elsewhere; workers still answer those that they have."""
+    for listener in listeners:
+        name: Any = listener.getsockname()
+        listener.close()
+        if unlink and isinstance(name, str) and name and not name.startswith("\0"):
+            Path(name).unlink(missing_ok=True)

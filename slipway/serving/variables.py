@@ -1,7 +1,7 @@
 """New settings while the server runs: the file that SETTINGS_FILE names is read at the start and at each reload.
 
-The environment of a process is fixed by whoever starts it, so new values of `.env` could not come in otherwise. What
-the file says beats the environment; a variable that it no longer names is what it was before.
+The environment of a process is fixed when it starts, so new values of `.env` could not come in otherwise. What the file
+says beats the environment; a variable that it no longer names is what it was before.
 """
 
 import json
@@ -29,7 +29,7 @@ class Variables:
     """The variables of the file, and their way into our environment and out of it."""
 
     def __init__(self) -> None:
-        self.taken: dict[str, str] = {}
+        self.in_use: dict[str, str] = {}
         self._started_with = dict(os.environ)
         env = Environment()
         self._path = Path(env.text("SETTINGS_FILE")) if env.text("SETTINGS_FILE") else None
@@ -44,18 +44,18 @@ class Variables:
             raise SettingError("SETTINGS_FILE", str(self._path), f"a file with one JSON object ({error})") from None
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """Our environment with these variables in the place of those that we have taken."""
-        kept = {name: value for name, value in os.environ.items() if name not in self.taken}
-        before = {name: value for name, value in self._started_with.items() if name in self.taken}
+        """Our environment with these variables in the place of those that the file has set."""
+        kept = {name: value for name, value in os.environ.items() if name not in self.in_use}
+        before = {name: value for name, value in self._started_with.items() if name in self.in_use}
         return {**kept, **before, **variables}
 
     def take(self, variables: Mapping[str, str]) -> None:
         """Put them into our environment, with which workers are forked."""
         environment = self.environment(variables)
-        for name in self.taken.keys() - environment.keys():
+        for name in self.in_use.keys() - environment.keys():
             os.environ.pop(name, None)
         os.environ.update(environment)
-        self.taken = dict(variables)
+        self.in_use = dict(variables)
 
     def refuse(self, variables: Mapping[str, str] | None) -> None:
         """Have the file say what is in force again, for the next start, unless it says something else by now."""
@@ -63,9 +63,9 @@ class Variables:
             newest: dict[str, str] | None = self.read()
         except SettingError:
             newest = None
-        if self._path is not None and newest == variables != self.taken:
+        if self._path is not None and newest == variables != self.in_use:
             with suppress(OSError):  # whatever is wrong with the disk, those who serve go on serving
-                write(self._path, self.taken)
+                write(self._path, self.in_use)
 
 
 def check_change(old: Settings, new: Settings) -> None:

@@ -1,100 +1,76 @@
-"""How the arbiter watches its workers: which are ready, which hang, which fail and must not be started too often.
+"""Watches the workers: which are ready, which hang, which are late to end.
 
-Stock behaviour that this answers: a startup that hangs is never noticed, a crash loop does not back off, and one
-failing startup, whenever it happens, halts the whole service (https://github.com/benoitc/gunicorn/issues/2443).
+Stock behaviour that this answers: a startup that hangs is never noticed; the time in which a machine was frozen counts
+as silence, and every worker is killed at the thaw.
 """
 
+import logging
 import signal
-import time
-from typing import Any
+from collections.abc import Callable
 
-from slipway.serving.stop import POLL_SECONDS, Stoppable
+from slipway.serving.clock import RunningClock
+from slipway.serving.config import Settings
+from slipway.serving.roster import Roster, WorkerState
 
-BACKOFF_SECONDS = (0.1, 5.0)  # first and longest pause between two starts that fail
-YOUNG_SECONDS = 0.3  # the same after one that was ready, but not for long: it may have been killed by chance
-PROVEN_SECONDS = 1.0  # a worker that has served for so long did not fail
-ABORT_SECONDS = 1.0  # what a worker gets to write its stacks before it is killed
+log = logging.getLogger("gunicorn.error")
+
+SERVED_SECONDS = 1.0  # a worker that was ready this long did not fail to start
+ABORT_SECONDS = 1.0  # between SIGABRT, on which a worker writes its stacks, and SIGKILL
+
+Kill = Callable[[int, int], None]  # pid and signal
 
 
-class Watchful(Stoppable):
-    """Workers carry what we know of them: `born`, `spawned_at`, `ready_at`, `proven`, `retired_at`, `aborted_at`."""
+class Watch:
+    """Looks at heartbeats, and ends what hangs."""
 
-    def __init__(self, app: Any) -> None:
-        self.failures = 0
-        self.failed_at = self.spawn_after = 0.0
-        super().__init__(app)
+    def __init__(self, roster: Roster, clock: RunningClock, settings: Callable[[], Settings], kill: Kill) -> None:
+        self._roster = roster
+        self._clock = clock
+        self._settings = settings
+        self._kill_worker = kill
 
-    def watch(self, worker: Any) -> None:
-        """Begin with one that was just started."""
-        worker.born = worker.tmp.last_update()
-        worker.spawned_at = time.monotonic()
+    def newly_ready(self) -> list[WorkerState]:
+        """Read all heartbeats; the workers whose first one was seen: their startup is over."""
+        now = self._clock.now()
+        found = []
+        for state in self._roster:
+            beat = state.heartbeat()
+            if beat != state.last_beat:
+                state.last_beat, state.beat_at = beat, now
+                if state.ready_at is None:
+                    state.ready_at = now
+                    found.append(state)
+            if state.ready_at is not None and now - state.ready_at > SERVED_SECONDS:
+                state.has_served = True
+        return found
 
-    def became_ready(self, worker: Any) -> None:
-        """Its first heartbeat was seen: its startup is over, and it serves."""
+    def end_hanging(self) -> None:
+        """Abort workers without a heartbeat, and kill those that do not end when they are told."""
+        settings, now = self._settings(), self._clock.now()
+        for state in self._roster:
+            if state.aborted_at is not None:
+                if now - state.aborted_at > ABORT_SECONDS:
+                    self.kill(state, "has not ended by itself")
+            elif settings.timeout and now - state.beat_at > settings.timeout:
+                self._abort(state, now - state.beat_at)
+            elif state.retired_at is not None and now - state.retired_at > settings.graceful_timeout:
+                self.kill(state, f"is still there {settings.graceful_timeout:g} s after it was told to stop")
 
-    def look_at_workers(self) -> None:
-        """Called many times a second while something is under way, else once."""
-        now = time.monotonic()
-        for worker in list(self.WORKERS.values()):
-            if worker.ready_at is None and worker.tmp.last_update() != worker.born:
-                worker.ready_at = now
-                if worker.spawned_at > self.failed_at:
-                    self.failures = 0
-                self.forgive_failed_starts()
-                self.became_ready(worker)
-            if worker.ready_at is not None and not worker.proven and now - worker.ready_at > PROVEN_SECONDS:
-                worker.proven = True
-            if worker.retired_at is not None and now - worker.retired_at > self.cfg.graceful_timeout:
-                self._kill(worker, "is still there %g s after it was told to stop", self.cfg.graceful_timeout)
-
-    def murder_workers(self) -> None:
-        """End workers that hang: in startup, when the heartbeat has not begun, or later."""
-        now = time.monotonic()
-        for worker in list(self.WORKERS.values()):
-            last = worker.spawned_at if worker.ready_at is None else worker.tmp.last_update()
-            if worker.aborted_at is not None:
-                if now - worker.aborted_at > ABORT_SECONDS:
-                    self._kill(worker, "has not ended by itself")
-            elif self.timeout and now - last > self.timeout:
-                what = "not ready" if worker.ready_at is None else "no sign of life"
-                self.log.critical("WORKER TIMEOUT (pid:%s): %s for %g s", worker.pid, what, now - last)
-                worker.aborted_at = now
-                self.kill_worker(worker.pid, signal.SIGABRT)
-
-    def _kill(self, worker: Any, why: str, *values: object) -> None:
-        if not worker.killed:
-            worker.killed = True
-            self.log.error(f"Worker (pid:%s) {why}; killed", worker.pid, *values)
-            self.kill_worker(worker.pid, signal.SIGKILL)
-
-    def retire(self, worker: Any) -> None:
+    def retire(self, state: WorkerState) -> None:
         """Tell a worker to drain and end."""
-        if worker.retired_at is None:
-            worker.retired_at = time.monotonic()
-            self.kill_worker(worker.pid, signal.SIGTERM)
+        if state.retired_at is None:
+            state.retired_at = self._clock.now()
+            self._kill_worker(state.pid, signal.SIGTERM)
 
-    def buried(self, worker: Any) -> None:
-        """Called when a worker's process has ended: after a failure the next start waits."""
-        worker.note.seek(0)
-        worker.reason = worker.note.read().decode(errors="replace")
-        worker.note.close()
-        if worker.proven or worker.retired_at is not None or not self.LISTENERS:
-            return
-        self.failed_at = time.monotonic()
-        pause = YOUNG_SECONDS
-        if worker.ready_at is None:
-            first, longest = BACKOFF_SECONDS
-            pause = min(first * 2**self.failures, longest)
-            self.failures += 1
-        self.spawn_after = self.failed_at + pause
-        self.log.warning("Worker (pid:%s) ended soon after its start; the next start is in %g s", worker.pid, pause)
+    def kill(self, state: WorkerState, why: str) -> None:
+        """End a worker at once, and say why."""
+        if not state.killed_because:
+            state.killed_because = why
+            log.error("Worker (pid:%s) %s; killed", state.pid, why)
+            self._kill_worker(state.pid, signal.SIGKILL)
 
-    def held_back(self) -> bool:
-        return time.monotonic() < self.spawn_after
-
-    def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
-        """Look more often while something is under way."""
-        busy = self.reloading is not None or len(self.WORKERS) != self.num_workers
-        busy = busy or not all(worker.ready_at is not None for worker in self.WORKERS.values())
-        signals: list[int] = super().wait_for_signals(min(timeout, POLL_SECONDS) if busy else timeout)
-        return signals
+    def _abort(self, state: WorkerState, seconds: float) -> None:
+        what = "no sign of life" if state.is_ready else "not ready"
+        log.critical("WORKER TIMEOUT (pid:%s): %s for %g s", state.pid, what, round(seconds, 1))
+        state.aborted_at = self._clock.now()
+        self._kill_worker(state.pid, signal.SIGABRT)

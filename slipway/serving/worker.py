@@ -1,4 +1,4 @@
-"""gunicorn's worker that runs our server. Takes the place of uvicorn.workers.UvicornWorker."""
+"""gunicorn's worker that runs our server: what `-k uvicorn.workers.UvicornWorker` (or `uvicorn_worker`) leads to."""
 
 import asyncio
 import errno
@@ -7,24 +7,21 @@ import logging
 import os
 import resource
 import signal
-import socket
 import threading
 from pathlib import Path
-from typing import IO, Any
-
-from uvicorn.workers import UvicornWorker
+from typing import Any
 
 from slipway.logs import stacks, writer
 from slipway.middleware.counts import Counts
-from slipway.serving import notes
+from slipway.serving import notes, readiness
+from slipway.serving.base import UvicornWorker
 from slipway.serving.config import Settings
 from slipway.serving.faults import Faults, describe
 from slipway.serving.guard import put_guard
+from slipway.serving.handover import Handover
 from slipway.serving.http import Http
 from slipway.serving.room import Room
-from slipway.serving.server import Lifespan, Server, duplicate
-from slipway.serving.slots import Loans
-from slipway.serving.table import Row
+from slipway.serving.server import Lifespan, Server
 from slipway.serving.websocket import WebSocket
 
 BEAT_SECONDS = 0.5
@@ -49,20 +46,15 @@ class Worker(UvicornWorker):
         "ws_ping_timeout": 20.0,
     }
 
-    # Set by the arbiter before the fork.
-    loans: Loans | None = None
-    listeners: list[socket.socket]
-    note: IO[bytes]  # read by the arbiter: "replace me", and at the end why it was not a clean one
-    slot: int | None
-    row: Row
-    stacks: IO[bytes] | None = None
+    takes_handover = True  # for the arbiter, which knows the class by its path only
+    handover: Handover  # set by the arbiter before the fork
     is_ready = False
     counts: Counts  # of what it has open, from its start on
 
     def init_signals(self) -> None:
         super().init_signals()
         # A worker whose loop is blocked is ended with SIGABRT; this writes where it stands first.
-        stacks.enable(self.stacks)
+        stacks.enable(self.handover.stacks)
 
     def run(self) -> None:
         failure = notes.FirstError()
@@ -77,19 +69,17 @@ class Worker(UvicornWorker):
             raise
         finally:
             if not self.is_ready:
-                self.note.write(failure.text.encode())
+                self.handover.report.write(failure.text)
 
     def _leave_reason(self, reason: str) -> None:
         """Log in one line why this was no clean end, and leave it to the arbiter, in place of an earlier note."""
         self.log.error("The worker did not end cleanly: %s", reason)
-        with self._faults("Writing the note"):
-            notes.leave(self.note, reason)
+        self.handover.report.write(reason)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        self.config.callback_notify = None  # stock: by the wall clock, a step back of which kills every worker
-        self.config.limit_max_requests = None  # stock: stops to accept before there is a successor
-        self.counts = put_guard(self.config, self.settings.guard, self.slot)
+        guard = put_guard(self.config, self.settings.guard, self.handover.slot)
+        self.counts, self._app = guard.counts, guard.app
         self.config.lifespan_class = Lifespan
         settings = self.settings
         self.server = Server(
@@ -102,11 +92,13 @@ class Worker(UvicornWorker):
         )
         self._faults = Faults()
         self._room = Room()
+        self._listening = 0  # how many of our own listeners we serve
         self._lent: dict[int, asyncio.Server] = {}
-        self._asked = False
+        self._asking: asyncio.Task[None] | None = None
+        self._question = 0
         beating = asyncio.create_task(self._beat())
         try:
-            await self.server.serve(sockets=[duplicate(listener) for listener in self.sockets])
+            await self.server.serve(sockets=[])  # it listens when it is admitted
             if self.server.unclean:
                 self._leave_reason("; ".join(self.server.unclean))
         finally:
@@ -115,9 +107,12 @@ class Worker(UvicornWorker):
 
     def _ready(self) -> None:
         """The first heartbeat, by which the arbiter knows."""
-        self.row.write(self.pid, self.slot, self.counts)
+        self._write_row()
         self.is_ready = True
         self.notify()
+
+    def _write_row(self) -> None:
+        self.handover.row.write(self.pid, self.handover.slot, self.counts)
 
     async def _beat(self) -> None:
         """Tell the arbiter that the loop turns, from the end of startup to that of the drain; see that it lives."""
@@ -126,7 +121,7 @@ class Worker(UvicornWorker):
                 if self.is_ready:
                     self.notify()
                     self.counts.find_streams()
-                    self.row.write(self.pid, self.slot, self.counts)
+                    self._write_row()
             await asyncio.sleep(BEAT_SECONDS)
         self.log.error("The arbiter is gone; stopping")
         self.server.stop(quick=True)
@@ -135,33 +130,54 @@ class Worker(UvicornWorker):
         end.start()
 
     async def _look_around(self) -> None:
-        """Ten times a second: is it time to be replaced, is there room for clients, is a slot lent to us?"""
-        if not self._asked:
-            with self._faults("Looking whether to be replaced"):
-                self._ask_if_spent()
+        """Ten times a second: does the arbiter ask, is it time to be replaced, is there room for clients, and where?"""
+        with self._faults("Asking the app whether it is ready"):
+            self._ask_app(self.handover.mailbox.question)
+        with self._faults("Looking whether to be replaced"):
+            self._ask_to_be_replaced()
         with self._faults("Accepting clients"):
             await self._accept_while_there_is_room()
 
-    def _ask_if_spent(self) -> None:
-        if self._is_spent():
-            self.note.write(notes.REPLACE_ME)  # and serve on, until the arbiter says that another has taken the place
-            self._asked = True
-            os.kill(self.ppid, signal.SIGCHLD)  # wakes it
+    def _ask_to_be_replaced(self) -> None:
+        if not self.handover.mailbox.wants_successor and self._is_spent():
+            self.handover.mailbox.want_successor()  # and serve on, until another has taken the place
+            os.kill(self.ppid, signal.SIGCHLD)  # wakes the arbiter
 
     async def _accept_while_there_is_room(self) -> None:
-        was_short = self._room.is_short
         if self._room.look(self.tmp.fileno(), len(self.server.server_state.connections)):
             self.server.stop_listening()  # clients wait in the queue
+            self._listening = 0
             self._lent.clear()
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        if was_short:
-            await self.server.listen_again(self.sockets)
-        if self.loans is not None:
-            await self._serve_lent(set(self.loans.of(os.getpid())))
+        if self.handover.mailbox.admitted:
+            await self._listen()
+        if self.handover.loans is not None:
+            await self._serve_lent(set(self.handover.loans.of(os.getpid())))
+
+    async def _listen(self) -> None:
+        """Accept connections on our own listeners; what has failed is tried again in the next turn."""
+        for listener in self.handover.own[self._listening :]:
+            self.server.servers.append(await self.server.listen(listener, Http))
+            self._listening += 1
+        self.handover.mailbox.tell_listens()
+
+    def _ask_app(self, question: int) -> None:
+        """Ask the app whether it is ready; a question that is not answered yet is given up."""
+        if question == self._question:
+            return
+        self._question = question
+        if self._asking is not None:
+            self._asking.cancel()
+        self._asking = asyncio.create_task(self._answer(question))
+
+    async def _answer(self, question: int) -> None:
+        path, state = self.settings.guard.ready_path, self.server.lifespan.state
+        status = await readiness.ask(self._app, path, state, self.config.root_path)
+        self.handover.mailbox.answer(question, status)
 
     def _close_listeners(self) -> None:
         """What came with the fork; while any worker has it, a client of an arbiter that is gone would wait in vain."""
-        for listener in self.listeners:
+        for listener in self.handover.listeners:
             with self._faults("Closing a listener"):
                 listener.close()
 
@@ -176,7 +192,7 @@ class Worker(UvicornWorker):
             server.close()
         for slot in wanted - self._lent.keys():
             with self._faults("Serving a slot on loan"):  # tried again at the next look
-                self._lent[slot] = await self.server.listen(self.listeners[slot])
+                self._lent[slot] = await self.server.listen(self.handover.listeners[slot])
                 self.server.servers.append(self._lent[slot])
 
 

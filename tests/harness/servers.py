@@ -5,20 +5,23 @@ Only loopback; what is started here is ended here, by its pid.
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
+from redis import Redis as RedisClient
 
 from slipway.ops import packages, wait
-from tests.harness.processes import STOP_SECONDS, Process, children, free_ports, short_folder
+from tests.harness.processes import START_SECONDS, STOP_SECONDS, Process, children, free_ports, short_folder
 
 DATABASE_FOLDERS = "/usr/lib/postgresql"  # Debian keeps each version's programs in a folder of its own
 TERMINATE = """
@@ -192,57 +195,105 @@ class PgBouncer(Daemon):
 class Redis(Daemon):
     """Redis, with an append-only file or without any persistence."""
 
-    def __init__(self, folder: Path, *, persistent: bool = True, **settings: str) -> None:
-        port = free_ports()
-        chosen = {"bind": "127.0.0.1", "save": "", "appendonly": "yes" if persistent else "no", **settings}
+    def __init__(
+        self, folder: Path, persistent: bool = True, host: str = "127.0.0.1", port: int = 0, **settings: str
+    ) -> None:
+        port = port or free_ports()
+        self.host = host
+        chosen = {"bind": host, "save": "", "appendonly": "yes" if persistent else "no", **settings}
         options = [word for name, value in chosen.items() for word in (f"--{name}", value)]
         program = packages.find("redis-server") or "redis-server"
         super().__init__(folder, [program, "--port", str(port), "--dir", str(folder), *options], port)
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
 
     @property
     def ready(self) -> bool:
         return self.command("PING") == "+PONG"
 
+    def client(self) -> RedisClient:
+        """A client of a test's own."""
+        return RedisClient.from_url(self.url)
+
     def command(self, *words: str) -> str:
         """One command; the first line of the answer, empty if there is none."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+            with socket.create_connection((self.host, self.port), timeout=2) as connection:
                 connection.sendall(" ".join(words).encode() + b"\r\n")
                 return connection.recv(4_096).decode().partition("\r\n")[0]
         except OSError:
             return ""
 
 
+@dataclass(frozen=True)
+class RedisPair:
+    """A Redis and its replica, on the same port of two addresses of this machine."""
+
+    first: Redis
+    second: Redis
+
+    @property
+    def in_step(self) -> bool:
+        """Whether the replica has all that the first one has."""
+        with self.first.client() as client:
+            replication = client.info("replication")
+        return any(
+            found["state"] == "online" and found["offset"] == replication["master_repl_offset"]
+            for name, found in replication.items()
+            if re.fullmatch(r"slave\d+", name)
+        )
+
+    def promote(self) -> None:
+        """The second one takes over; the first is told nothing."""
+        assert self.second.command("REPLICAOF NO ONE") == "+OK"
+
+    def demote(self) -> None:
+        """The first one becomes the replica of the second, and refuses writes."""
+        assert self.first.command(f"REPLICAOF {self.second.host} {self.second.port}") == "+OK"
+
+
 @contextmanager
 def postgres(parent: Path | None = None, **settings: str) -> Iterator[Postgres]:
     """A PostgreSQL that runs, its files below a folder."""
-    with _folder(parent) as folder, _running(Postgres(folder, settings)) as server:
+    with owned_folder(parent) as folder, _running(Postgres(folder, settings)) as server:
         yield server
 
 
 @contextmanager
 def standby(primary: Postgres, address: str = "127.0.0.2") -> Iterator[Postgres]:
     """A standby that follows a PostgreSQL."""
-    with _folder() as folder, _running(Postgres(folder, {}, address=address, primary=primary)) as server:
+    with owned_folder() as folder, _running(Postgres(folder, {}, address=address, primary=primary)) as server:
         yield server
 
 
 @contextmanager
 def pgbouncer(database: Postgres, **settings: str) -> Iterator[PgBouncer]:
     """A PgBouncer that runs."""
-    with _folder() as folder, _running(PgBouncer(folder, database, **settings)) as server:
+    with owned_folder() as folder, _running(PgBouncer(folder, database, **settings)) as server:
         yield server
 
 
 @contextmanager
-def redis(*, persistent: bool = True, **settings: str) -> Iterator[Redis]:
+def redis(*, persistent: bool = True, host: str = "127.0.0.1", port: int = 0, **settings: str) -> Iterator[Redis]:
     """A Redis that runs."""
-    with _folder() as folder, _running(Redis(folder, persistent=persistent, **settings)) as server:
+    with owned_folder() as folder, _running(Redis(folder, persistent, host, port, **settings)) as server:
         yield server
+
+
+@contextmanager
+def redis_pair(**settings: str) -> Iterator[RedisPair]:
+    """Two Redis that run, the second the replica of the first."""
+    port = free_ports()
+    pair = {"repl-diskless-sync-delay": "0", "protected-mode": "no", **settings}
+    with owned_folder() as one, owned_folder() as other, ExitStack() as running:
+        first = running.enter_context(_running(Redis(one, True, "127.0.0.2", port, **pair)))
+        second = Redis(other, True, "127.0.0.3", port, **pair, replicaof=f"127.0.0.2 {port}")
+        running.enter_context(_running(second))
+        found = RedisPair(first, second)
+        assert wait.until(lambda: found.in_step, START_SECONDS), second.log()
+        yield found
 
 
 def newest_programs() -> str:
@@ -270,7 +321,8 @@ def _running(daemon: Kind) -> Iterator[Kind]:
 
 
 @contextmanager
-def _folder(parent: Path | None = None) -> Iterator[Path]:
+def owned_folder(parent: Path | None = None) -> Iterator[Path]:
+    """An empty folder of the servers' user."""
     with short_folder(parent) as folder:
         if owner := user():
             shutil.chown(folder, owner)

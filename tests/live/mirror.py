@@ -16,7 +16,7 @@ def answered(method: str, path: str, body: bytes) -> dict[str, Any]:
 async def application(scope: Any, receive: Any, send: Any) -> None:
     """Answer with what came, `/seen` with all requests of the worker, `/fields` with the header's names.
 
-    The paths of FAILURES fail, and say on stdout that they were asked; the paths of SOCKETS are websockets.
+    The paths of FAILURES fail; the paths of SOCKETS are websockets.
     """
     if scope["type"] == "lifespan":
         for phase in ("startup", "shutdown"):
@@ -26,8 +26,6 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await SOCKETS[scope["path"]](receive, send)
     else:
         SEEN.append(f"{scope['method']} {scope['path']}")
-        if scope["path"] in FAILURES:
-            print(f"asked: {SEEN[-1]}", flush=True)
         await FAILURES.get(scope["path"], mirror)(scope, receive, send)
 
 

@@ -50,7 +50,7 @@ async def test_failing_looks_around(site: Site, fault: str) -> None:
 async def test_loan_of_a_lost_listener(site: Site) -> None:
     """A slot on loan whose listener is gone costs a line in the log; the borrower serves its own slot, and drains."""
     found = "next(each for each in gc.get_objects() if isinstance(each, Worker) and each.pid == os.getpid())"
-    lost = f"me = {found}; [each.close() for each in me.listeners if each not in me.sockets]"
+    lost = f"me = {found}; [each.close() for each in me.handover.listeners if each not in me.handover.own]"
     site.write(source(startup=f"import gc, os; from slipway.serving.worker import Worker; {lost}"))
     with serving(site.name, **site.options) as server:
         server.signal(signal.SIGTTOU)

@@ -206,7 +206,7 @@ async def test_log_without_a_reader(folder: Path, runner: Runner) -> None:
 async def test_relay_that_stands_still_or_dies(folder: Path, runner: Runner, how: signal.Signals) -> None:
     """nginx serves on while the process that reads its log is stopped; in the image also when it is killed."""
     if runner == "python" and how == signal.SIGKILL:
-        pytest.skip("nginx ends with it, and supervisor starts both")
+        pytest.skip("nginx ends with it, and service starts both")
     async with slots(folder, [answers] * 2):
         with running(Edge(folder, runner=runner)) as edge:
             relay = edge.pid if runner == "python" else _awk(edge)

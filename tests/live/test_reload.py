@@ -131,6 +131,38 @@ async def test_broken_configuration_is_refused(site: Site, tmp_path: Path, ask: 
             assert (await request(server.address(), "GET", "/")).body == b"old"
 
 
+# Appended to gunicorn.conf.py; each raises in the arbiter alone, when the checks have passed.
+RAISES_LATE = {
+    "configuration": "import sys\nif '--check-config' not in sys.argv: raise RuntimeError('on purpose')",
+    "configuration-exits": "import sys\nif '--check-config' not in sys.argv: sys.exit('on purpose')",
+    "on_reload": "def on_reload(server): raise RuntimeError('on purpose')",
+    "on_reload-error": "def on_reload(server): raise OSError(28, 'on purpose')",
+    "nworkers_changed": "def nworkers_changed(server, new, old): raise RuntimeError('on purpose')",
+    "pre_fork": "def pre_fork(server, worker): raise RuntimeError('on purpose')",
+}
+
+
+@pytest.mark.parametrize("ask", [_by_command, _by_signal])
+@pytest.mark.parametrize("addition", RAISES_LATE.values(), ids=RAISES_LATE)
+async def test_any_error_in_a_reload_is_a_refusal(site: Site, tmp_path: Path, addition: str, ask: Ask) -> None:
+    """Whatever raises in the arbiter during a reload, the old workers serve on, and the next reload works."""
+    configuration = tmp_path / "gunicorn.conf.py"
+    right = (ROOT / "gunicorn.conf.py").read_text()
+    configuration.write_text(right)
+    options = {**site.options, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+
+    with serving(site.name, arguments=["-c", str(configuration)], **options) as server:
+        before = server.pids()
+        configuration.write_text(f"{right}\n{addition}\n")
+        reason = await ask(server)
+
+        assert "on purpose" in reason or "can't be read" in reason
+        assert server.pids() == before
+        assert (await request(server.address(), "GET", "/")).body == b"old"
+        configuration.write_text(right)
+        assert (await server.reload())[0] == 0
+
+
 async def test_workers_are_replaced_one_at_a_time(site: Site) -> None:
     """No worker begins its startup before the one before it has ended its own, and never do fewer serve."""
     slow = "import asyncio; print('begins', flush=True); await asyncio.sleep(0.3); print('is up', flush=True)"

@@ -76,6 +76,11 @@ NEEDS_A_START = "until the server is started anew"
         ("MAX_BODY_BYTES", "0", "MAX_BODY_BYTES='0' is not allowed: a whole number from 1 to"),
         ("OWN", "\0", "can't be started: embedded null byte"),
         ("PRESTART", "python -c 'import sys; sys.exit(sys.argv[1])' no", "no (exit code 1)"),
+        ("PRESTART", "sh -c 'exit", "No closing quotation"),
+        ("PRESTART", "''", "the name of a program"),
+        ("PRESTART", "no-such-program", "no-such-program is not a program on PATH"),
+        ("PRESTART", "/etc/passwd", "/etc/passwd is not a file that can be executed"),
+        ("READY_PATH", "readyz", "READY_PATH='readyz' is not allowed: a path that begins with /"),
     ],
 )
 async def test_wrong_settings_are_refused(server: Server, file: Path, name: str, value: str, said: str) -> None:

@@ -109,6 +109,49 @@ async def test_prestart_that_fails_stops_the_start(folder: Path, site: Site) -> 
     assert "Booting worker" not in server.log()
 
 
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("sh -c 'exit 3", "No closing quotation"),
+        ("''", "the name of a program"),
+        ("no-such-program --now", "no-such-program is not a program on PATH"),
+        ("/etc/passwd", "/etc/passwd is not a file that can be executed"),
+        ("/no/such/folder/program", "is not a program on PATH"),
+        ("/tmp", "/tmp is not a file that can be executed"),
+        ("TEXT", "can't be run"),  # it may be executed, and is no program
+    ],
+)
+async def test_prestart_that_is_no_command_is_refused(
+    folder: Path, site: Site, tmp_path: Path, command: str, reason: str
+) -> None:
+    """One line names the setting and the reason; nothing is started."""
+    text = tmp_path / "text"
+    text.write_bytes(b"\0 neither a script nor a program")
+    text.chmod(0o755)
+    server = Server(folder, site.name, **site.options | {"PRESTART": command.replace("TEXT", str(text))})
+    server.start()
+
+    assert await server.exit_code(20) == 1
+    line = server.log().splitlines()[-1]
+    assert line.startswith("PRESTART=")
+    assert reason in line
+    assert "Traceback" not in server.log()
+    assert "Booting worker" not in server.log()
+
+
+@pytest.mark.parametrize("setting", ["SOCKET_DIR", "RUN_DIR"])
+async def test_folder_that_can_not_be_used_stops_the_start(folder: Path, site: Site, setting: str) -> None:
+    """A folder below a file can't be made; the one line names the settings."""
+    (folder / "file").touch()
+    slots: Slots = "unix" if setting == "SOCKET_DIR" else "shared"
+    server = Server(folder, site.name, slots=slots, **site.options | {setting: str(folder / "file" / "inner")})
+    server.start()
+
+    assert await server.exit_code(20) == 1
+    assert "can't be used as SOCKET_DIR or RUN_DIR" in server.log().splitlines()[-1]
+    assert "Traceback" not in server.log()
+
+
 async def test_app_without_lifespan_serves(site: Site) -> None:
     """An app that raises at the lifespan scope, as Django does, is served."""
     site.write(

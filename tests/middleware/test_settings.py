@@ -37,10 +37,10 @@ def test_values() -> None:
         ("MAX_STREAMS", "0", "a whole number from 1 to 1000000"),
         ("MAX_WEBSOCKETS", "many", "a whole number from 1 to 1000000"),
         ("ACCESS_LOG", "maybe", "1 or 0"),
-        ("READY_PATH", "readyz", "a path like /readyz"),
-        ("READY_PATH", "/a b", "a path like /readyz"),
-        ("READY_PATH", "/a?b", "a path like /readyz"),
-        ("READY_PATH", "/ä", "a path like /readyz"),
+        ("READY_PATH", "readyz", "a path such as /readyz"),
+        ("READY_PATH", "/a b", "a path such as /readyz"),
+        ("READY_PATH", "/a?b", "a path such as /readyz"),
+        ("READY_PATH", "/ä", "a path such as /readyz"),
     ],
 )
 def test_wrong_value(name: str, value: str, allowed: str) -> None:

@@ -45,7 +45,7 @@ def test_every_setting_reaches_the_containers() -> None:
     own = {
         "DATA_DIR",  # set in the image: nothing is kept in the container
         "COMMIT",  # built into the image
-        "MIGRATE",  # set by the arbiter for its workers
+        "PRESTARTED",  # set by the arbiter for its workers
         "WORKER_SLOT",  # the same
         "WORKER_COUNT",  # the same
         "INSTANCE",  # the container's own name

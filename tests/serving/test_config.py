@@ -23,7 +23,7 @@ def test_without_settings_one_address_is_shared() -> None:
     assert found.socket_paths() == []
     assert found.instance.startswith("gunicorn-")
     assert found.forwarded_allow_ips == "127.0.0.1,::1"
-    assert found.prestart == ["python", "-m", "app.migrate"]
+    assert found.prestart == ("python", "-m", "app.migrate")
 
 
 def test_slots_of_unix_sockets(tmp_path: Path) -> None:
@@ -78,5 +78,5 @@ def test_jitter_is_half_of_the_requests_unless_it_is_said() -> None:
 
 def test_prestart_can_be_switched_off() -> None:
     """`PRESTART=none` runs nothing; anything else is split as a shell would."""
-    assert settings(PRESTART="none").prestart == []
-    assert settings(PRESTART="python 'my script.py' -q").prestart == ["python", "my script.py", "-q"]
+    assert settings(PRESTART="none").prestart == ()
+    assert settings(PRESTART="python 'my script.py' -q").prestart == ("python", "my script.py", "-q")

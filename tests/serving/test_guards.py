@@ -13,7 +13,9 @@ from typing import Any
 
 import gunicorn.app.base
 import gunicorn.arbiter
+import gunicorn.config
 import gunicorn.glogging
+import gunicorn.reloader
 import gunicorn.sock
 import gunicorn.workers.base
 import gunicorn.workers.workertmp
@@ -34,17 +36,17 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import uvicorn.workers
 
-    from slipway.serving.worker import Worker
-
 from slipway.serving.answer import CONTINUE, Cycle
-from slipway.serving.arbiter import Arbiter
+from slipway.serving.arbiter import BOOT_FAILURES, Arbiter
 from slipway.serving.hooks import Refusals
 from slipway.serving.http import Http, OneRequest
 from slipway.serving.server import Lifespan, Server
 from slipway.serving.websocket import Parser, WebSocket
+from slipway.serving.worker import Worker
 
 RequestResponseCycle: Any = Cycle.__base__  # the stock one: its name in its module is ours now
 G = gunicorn.arbiter.Arbiter
+W = gunicorn.workers.base.Worker
 
 SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     # Overridden by the arbiter.
@@ -56,21 +58,33 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (G.reload, "(self)"),
     (G.stop, "(self, graceful=True)"),
     (G.handle_ttou, "(self)"),
+    (G.reap_workers, "(self)"),
+    (G.handle_chld, "(self)"),
+    (G.handle_hup, "(self)"),
+    (G.handle_usr1, "(self)"),
+    (G.handle_usr2, "(self)"),
+    (G.handle_winch, "(self)"),
+    (G.manage_dirty_arbiter, "(self)"),
+    (G.maybe_promote_master, "(self)"),
     # Called by it.
     (G.setup, "(self, app)"),
     (G.kill_worker, "(self, pid, sig)"),
     (G.kill_workers, "(self, sig)"),
-    (G.reap_workers, "(self)"),
+    (G.handle_dirty_arbiter_exit, "(self, wpid, status)"),
     (gunicorn.app.base.BaseApplication.reload, "(self)"),
     (gunicorn.workers.workertmp.WorkerTmp.notify, "(self)"),
     (gunicorn.workers.workertmp.WorkerTmp.last_update, "(self)"),
     (gunicorn.sock.BaseSocket.close, "(self)"),
+    (gunicorn.sock.UnixSocket.__init__, "(self, addr, conf, log, fd=None)"),
+    (gunicorn.reloader.ReloaderBase.__init__, "(self, extra_files=None, interval=1, callback=None)"),
+    # Wrapped by `install`.
+    (gunicorn.config.Config.validate, "(self)"),
     # Overridden by the worker.
     (gunicorn.workers.base.Worker.__init__, "(self, age, ppid, sockets, app, timeout, cfg, log)"),
     (gunicorn.workers.base.Worker.notify, "(self)"),
-    (uvicorn.workers.UvicornWorker.init_signals, "(self) -> 'None'"),
-    (uvicorn.workers.UvicornWorker.run, "(self) -> 'None'"),
-    (uvicorn.workers.UvicornWorker._serve, "(self) -> 'None'"),
+    (gunicorn.workers.base.Worker.init_signals, "(self)"),
+    (gunicorn.workers.base.Worker.run, "(self)"),
+    (gunicorn.workers.base.Worker.handle_usr1, "(self, sig, frame)"),
     # Overridden by the server.
     (uvicorn.Server.serve, "(self, sockets: 'list[socket.socket] | None' = None) -> 'None'"),
     (uvicorn.Server.startup, "(self, sockets: 'list[socket.socket] | None' = None) -> 'None'"),
@@ -116,11 +130,14 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
     (
         G,
         {
-            "WORKER_BOOT_ERROR", "APP_LOAD_ERROR", "LISTENERS", "WORKERS", "START_CTX", "master_pid", "reexec_pid",
-            "systemd", "num_workers", "timeout", "cfg", "log", "app", "worker_class", "worker_age", "pid",
+            "LISTENERS", "WORKERS", "START_CTX", "master_pid", "reexec_pid", "dirty_arbiter_pid", "systemd",
+            "num_workers", "cfg", "log", "app", "worker_class", "worker_age",
         },
     ),
-    (gunicorn.workers.base.Worker, {"age", "ppid", "sockets", "tmp", "pid", "max_requests", "cfg", "log", "wsgi"}),
+    (W, {"age", "ppid", "sockets", "tmp", "pid", "max_requests", "cfg", "log", "wsgi", "reloader", "SIGNALS"}),
+    (gunicorn.config.Config, {"settings", "env", "env_orig", "address", "worker_class", "worker_class_str", "is_ssl"}),
+    (gunicorn.config.Setting, {"cli", "default", "get"}),
+    (gunicorn.reloader.ReloaderBase, {"_callback"}),
     (
         uvicorn.Server,
         {"config", "server_state", "servers", "lifespan", "started", "should_exit"},
@@ -176,11 +193,29 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (G.manage_workers, "de0e6b4df6e4"),
     (G.wait_for_signals, "c338acd70c58"),
     (G.handle_ttou, "6bfdf1f0067d"),
+    (G.handle_chld, "b49a2450073d"),
+    (G.handle_hup, "98211abd0b7c"),
+    (G.handle_usr1, "55cf7712867b"),
+    (G.handle_usr2, "08060a19bccf"),
+    (G.handle_winch, "d40f3e772ffb"),
+    (G.kill_worker, "1f73ca156a69"),
+    (G.manage_dirty_arbiter, "0b5be752eba1"),
+    (G.maybe_promote_master, "d9b2b325492d"),
+    (G.setup, "f0832d79bd3f"),
+    (gunicorn.app.base.Application.load_config, "2c9fa1f0b2bc"),
+    (gunicorn.app.base.BaseApplication.do_load_config, "ae3813fe14ac"),  # validates before anything is started
+    (gunicorn.config.Config.validate, "3343da314564"),
+    (gunicorn.sock.UnixSocket.__init__, "6fc942d6e9a8"),
+    (gunicorn.sock.UnixSocket.bind, "4c167551d092"),
+    (gunicorn.reloader.Reloader.run, "c49b248c85a9"),
     (gunicorn.workers.base.Worker.__init__, "80c4830e9078"),  # max_requests with its jitter
     (G.reexec, "7d35172293ca"),  # calls the pre_exec hook in the process that becomes another
     (uvicorn.Config.load, "38257171a8cd"),
     (ProxyHeadersMiddleware.__init__, "d614630b9b55"),
     (ProxyHeadersMiddleware.__call__, "b24a1ddd3ecb"),  # tells the client before the guard is called
+    (gunicorn.workers.base.Worker.init_process, "aaab22c2f226"),  # the reloader calls the worker_int hook
+    (gunicorn.workers.base.Worker.init_signals, "298c525bd3da"),
+    (gunicorn.workers.base.Worker.run, "fdfa492f04e4"),
     (uvicorn.Server.__init__, "cdb3060df322"),
     (uvicorn.Server._serve, "37c2a1de3c24"),
     (uvicorn.Server.startup, "884cdd027a0a"),
@@ -232,6 +267,7 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (LifespanOn.__init__, "eb56c01bc905"),
     (LifespanOn.main, "a6df43852efc"),
     (LifespanOn.receive, "462166f6754c"),
+    # What slipway/serving/base.py was written after.
     (uvicorn.workers.UvicornWorker.__init__, "91988fc31955"),
     (uvicorn.workers.UvicornWorker.init_signals, "19bc966c7855"),
     (uvicorn.workers.UvicornWorker.run, "265afeed9bc9"),
@@ -296,14 +332,14 @@ def test_lists_of_handlers_are_shared() -> None:
 
 def test_defaults_of_constants() -> None:
     """Exit codes and the heartbeat's clock are what they were."""
-    assert (G.WORKER_BOOT_ERROR, G.APP_LOAD_ERROR) == (3, 4)
+    assert {G.WORKER_BOOT_ERROR, G.APP_LOAD_ERROR} == {*BOOT_FAILURES}
     assert "time.monotonic()" in inspect.getsource(gunicorn.workers.workertmp.WorkerTmp.notify)
 
 
 def test_our_classes_take_the_stock_places() -> None:
     """`install` is what makes the literal command run ours."""
     assert issubclass(Arbiter, G)
-    assert issubclass(Worker, uvicorn.workers.UvicornWorker)
+    assert issubclass(Worker, gunicorn.workers.base.Worker)
     assert issubclass(Server, uvicorn.Server)
     assert issubclass(Lifespan, LifespanOn)
     assert "Arbiter(self).run()" in inspect.getsource(gunicorn.app.base.BaseApplication.run)

@@ -6,11 +6,11 @@ from slipway.serving.slots import Loans, emptiest, lend_orphans
 
 
 @pytest.mark.parametrize(
-    ("taken", "slot"), [([], 0), ([0, 1], 2), ([0, 2], 1), ([0, 1, 2], 0), ([0, 1, 2, 0], 1), ([2, 2, 1], 0)]
+    ("used", "slot"), [([], 0), ([0, 1], 2), ([0, 2], 1), ([0, 1, 2], 0), ([0, 1, 2, 0], 1), ([2, 2, 1], 0)]
 )
-def test_new_worker_gets_the_emptiest_slot(taken: list[int], slot: int) -> None:
+def test_new_worker_gets_the_emptiest_slot(used: list[int], slot: int) -> None:
     """The first of those with the fewest workers."""
-    assert emptiest(3, taken) == slot
+    assert emptiest(3, used) == slot
 
 
 def test_orphans_are_lent_in_turn_and_taken_back() -> None:

@@ -50,11 +50,14 @@ class Stack(ABC):
 
     async def failing(self) -> set[str]:
         """What a worker says is away when it is asked whether it is ready."""
+        return {name for name, word in (await self.checks()).items() if word != "pass"}
+
+    async def checks(self) -> dict[str, str]:
+        """How everything is; it is ready unless something fails."""
         answer = await request(self.address, "GET", "/readyz")
         checks: dict[str, str] = json.loads(answer.body)["checks"]
-        failing = {name for name, word in checks.items() if word != "pass"}
-        assert answer.status == (503 if failing else 200)
-        return failing
+        assert answer.status == (503 if "fail" in checks.values() else 200)
+        return checks
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,41 @@
+"""The beat, what a worker says of itself, as JSON; what another version or another program says is not believed."""
+
+import json
+from typing import Any
+
+LONGEST = 4_096  # characters
+HIGHEST = 2**53  # more is no count, and browsers could not hold it
+SINCE_LENGTH = 40
+COUNTS = ("pid", "requests", "connections", "memory")
+NUMBERS = ("rate", "lag")
+
+
+def parse_beat(text: str) -> dict[str, Any] | None:
+    """A beat with all its fields and no others, or None for what is none."""
+    try:
+        beat = json.loads(text) if len(text) <= LONGEST else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(beat, dict) or not _is_beat(beat):
+        return None
+    return {name: beat[name] for name in ("slot", "pid", "requests", "rate", "connections", "memory", "lag", "since")}
+
+
+def _is_beat(beat: dict[str, Any]) -> bool:
+    slot, since = beat.get("slot", ""), beat.get("since")
+    return (
+        (slot is None or _is_count(slot))
+        and all(_is_count(beat.get(name)) for name in COUNTS)
+        and all(_is_number(beat.get(name)) for name in NUMBERS)
+        and isinstance(since, str)
+        and len(since) <= SINCE_LENGTH
+        and since.isascii()
+    )
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < HIGHEST  # a bool is an int for isinstance
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value < HIGHEST  # type: ignore[operator]  # false for NaN

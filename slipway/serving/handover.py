@@ -1,0 +1,52 @@
+"""What a worker gets from the arbiter before the fork, as its one attribute `handover`."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO
+
+from slipway.serving.mailbox import Mailbox
+from slipway.serving.slots import Loans
+from slipway.serving.table import Row
+
+MOST_REPORT_BYTES = 500
+REPLACE_ME = "replace me"  # no reason to worry
+
+
+class Report:
+    """A file without a name in which a worker leaves why it has failed; the arbiter reads it after the worker's end."""
+
+    def __init__(self, folder: str | None) -> None:
+        self._file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115 (closed after the worker's end)
+
+    def write(self, reason: str) -> None:
+        """Leave a reason, in one line, in place of an earlier one; without room for it the worker ends all the same."""
+        line = " ".join(reason.split()).encode(errors="replace")
+        with suppress(OSError, ValueError):
+            os.ftruncate(self._file.fileno(), 0)
+            os.pwrite(self._file.fileno(), line[:MOST_REPORT_BYTES], 0)
+
+    def read(self) -> str:
+        """The reason; empty if the worker has left none."""
+        text = os.pread(self._file.fileno(), MOST_REPORT_BYTES, 0).decode(errors="replace").strip("\0\n ")
+        return text.removeprefix(REPLACE_ME).strip()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The worker's slot and its ways to the arbiter."""
+
+    slot: int | None  # None: all workers share the listeners
+    own: Sequence[socket.socket]  # the listeners that it serves
+    listeners: Sequence[socket.socket]  # all, for slots that are lent to it
+    loans: Loans | None
+    report: Report
+    mailbox: Mailbox
+    row: Row  # in the table of workers
+    stacks: IO[bytes] | None  # where a blocked worker writes how it stands

@@ -1,0 +1,68 @@
+"""A few words of shared memory between the arbiter and one worker; neither ever waits for the other."""
+
+import mmap
+import struct
+
+WORDS = struct.Struct("=6i")
+WORD = struct.Struct("=i")
+ASKED, ANSWERED, STATUS, ADMITTED, LISTENS, WANTS_SUCCESSOR = range(6)
+
+
+class Mailbox:
+    """Made before the fork; each word has one writer."""
+
+    def __init__(self, *, admitted: bool) -> None:
+        self._memory = mmap.mmap(-1, WORDS.size)
+        self._put(ADMITTED, admitted)
+
+    # Written by the arbiter
+
+    def ask(self) -> None:
+        """Have the worker ask its app whether it is ready."""
+        self._put(ASKED, self._get(ASKED) + 1)
+
+    def admit(self) -> None:
+        """Let the worker accept connections."""
+        self._put(ADMITTED, 1)
+
+    # Written by the worker
+
+    def answer(self, question: int, status: int) -> None:
+        self._put(STATUS, status)
+        self._put(ANSWERED, question)
+
+    def tell_listens(self) -> None:
+        self._put(LISTENS, 1)
+
+    def want_successor(self) -> None:
+        self._put(WANTS_SUCCESSOR, 1)
+
+    # Read by both
+
+    @property
+    def question(self) -> int:
+        """The number of the newest question."""
+        return self._get(ASKED)
+
+    @property
+    def status(self) -> int | None:
+        """The app's answer to the newest question; None while there is none."""
+        return self._get(STATUS) if self._get(ANSWERED) == self._get(ASKED) else None
+
+    @property
+    def admitted(self) -> bool:
+        return bool(self._get(ADMITTED))
+
+    @property
+    def listens(self) -> bool:
+        return bool(self._get(LISTENS))
+
+    @property
+    def wants_successor(self) -> bool:
+        return bool(self._get(WANTS_SUCCESSOR))
+
+    def _get(self, word: int) -> int:
+        return int(WORD.unpack_from(self._memory, word * WORD.size)[0])
+
+    def _put(self, word: int, value: int) -> None:
+        WORD.pack_into(self._memory, word * WORD.size, value)

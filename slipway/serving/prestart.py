@@ -1,0 +1,37 @@
+"""PRESTART: a command that has to succeed before the first worker starts, and before a reload."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from slipway.environment import SettingError
+
+
+def command(words: Sequence[str]) -> list[str]:
+    """The command to run; `python` means the interpreter that runs gunicorn."""
+    return [sys.executable, *words[1:]] if words[:1] == ["python"] else [*words]
+
+
+def check_program(words: Sequence[str], path: str | None = None) -> None:
+    """Raise SettingError if the program is not there or can't be executed."""
+    found = command(words)
+    if found and shutil.which(found[0], path=path) is None:
+        why = "a file that can be executed" if Path(found[0]).exists() else "a program on PATH"
+        raise SettingError("PRESTART", shlex.join(words), f"{found[0]} is not {why}")
+
+
+def run(words: Sequence[str]) -> None:
+    """Run it; end the start with one line if it fails."""
+    if not words:
+        return
+    check_program(words)
+    said = f"PRESTART={' '.join(words)!r}"
+    try:
+        code = subprocess.run(command(words), stdin=subprocess.DEVNULL).returncode
+    except (OSError, ValueError) as error:
+        sys.exit(f"{said} can't be run ({error}); nothing was started")
+    if code:
+        sys.exit(f"{said} failed; nothing was started")

@@ -1,0 +1,72 @@
+"""Asks the worker's own app whether it is ready, by a request that never was on a connection."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from slipway.serving.takeover import NO_RESPONSE
+
+log = logging.getLogger("gunicorn.error")
+
+Message = MutableMapping[str, Any]
+App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+
+
+async def ask(app: App, path: str, state: dict[str, Any], root_path: str = "") -> int:
+    """GET a path of an ASGI app; the status of its response, NO_RESPONSE if it raises."""
+    response = _Response()
+    running = asyncio.ensure_future(app(_scope(path, state, root_path), response.receive, response.send))
+    ended = asyncio.ensure_future(response.ended.wait())
+    try:
+        await asyncio.wait({running, ended}, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        running.cancel()
+        raise
+    finally:
+        ended.cancel()
+    if running.done() and not running.cancelled() and (error := running.exception()) is not None:
+        log.warning("%s raises", path, exc_info=error)
+        return NO_RESPONSE
+    return response.status
+
+
+def _scope(path: str, state: dict[str, Any], root_path: str) -> Message:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": root_path + path,
+        "raw_path": (root_path + path).encode(),
+        "query_string": b"",
+        "root_path": root_path,
+        "headers": [(b"host", b"localhost"), (b"user-agent", b"slipway"), (b"accept", b"*/*")],
+        "client": ("127.0.0.1", 0),
+        "server": ("localhost", 80),
+        "state": state.copy(),
+        "extensions": {},
+    }
+
+
+class _Response:
+    """The other side of the app: it sends nothing but the request, and keeps the status."""
+
+    def __init__(self) -> None:
+        self.status = NO_RESPONSE
+        self.ended = asyncio.Event()
+        self._asked = False
+
+    async def receive(self) -> Message:
+        if self._asked:
+            await self.ended.wait()
+            return {"type": "http.disconnect"}
+        self._asked = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = int(message["status"])
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.ended.set()

@@ -1,0 +1,133 @@
+"""A successor takes its predecessor's place only if it is ready where the predecessor was."""
+
+import os
+import signal
+
+import pytest
+
+from tests.harness.client import request
+from tests.harness.processes import until
+from tests.harness.stack import Slots, serving
+from tests.live.sites import GET_OLD, Site, source
+from tests.promises.load import Load
+
+RESPONSE = (
+    "await send({{'type': 'http.response.start', 'status': {}}}); await send({{'type': 'http.response.body'}}); return"
+)
+HANGS = "import asyncio; await asyncio.sleep(3600)"
+
+
+def code(answer: str, ready: str | int, path: str = "/readyz") -> str:
+    """An app that answers everything, and its ready path so; an int is a status."""
+    statement = RESPONSE.format(ready) if isinstance(ready, int) else ready
+    return source(answer=answer, body=f"if scope['path'] == {path!r}: {statement}")
+
+
+REFUSED = [
+    (200, 500, "answers 500, before 200"),
+    (204, 404, "answers 404, before 204"),
+    (200, 503, "answers 503, before 200"),
+    (302, 400, "answers 400, before 302"),
+    (200, "raise RuntimeError('on purpose')", "raises, before 200"),
+    (200, "return", "raises, before 200"),
+    (200, HANGS, "gives no answer, before 200"),
+]
+
+
+@pytest.mark.parametrize("slots", ["unix", "shared"])
+@pytest.mark.parametrize(("old", "new", "reason"), REFUSED, ids=[reason for _, _, reason in REFUSED])
+async def test_code_that_is_not_ready_is_refused(
+    site: Site, slots: Slots, old: int, new: str | int, reason: str
+) -> None:
+    """The reload is refused with the reason, and no client ever meets the new code."""
+    site.write(code("old", old))
+    with serving(site.name, slots=slots, **site.options) as server:
+        before = server.pids()
+        async with Load(server.address(), [GET_OLD], kept=2, fresh=2, rate=100) as load:
+            site.write(code("new", new))
+            status, output = await server.reload()
+
+        assert status == 1
+        assert reason in output
+        assert not load.report.lost
+        await until(lambda: server.pids() == before, 10, "the end of the refused worker")
+
+
+ACCEPTED = [
+    (404, 404),  # an app that never had such a path
+    (404, 500),
+    (503, 503),  # a dependency is away
+    (500, 200),
+    (HANGS, 503),
+    (200, 299),
+    (200, 302),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), ACCEPTED, ids=[f"{old}-{new}"[-12:] for old, new in ACCEPTED])
+async def test_code_that_is_no_less_ready_is_accepted(site: Site, old: str | int, new: str | int) -> None:
+    """Where the old code was not ready, the new one need not be; where both are, the reload is done."""
+    site.write(code("old", old))
+    with serving(site.name, **site.options) as server:
+        site.write(code("new", new))
+        status, output = await server.reload()
+
+        assert (status, output) == (0, "2 workers replaced\n")
+        assert (await request(server.address(), "GET", "/")).body == b"new"
+
+
+async def test_app_that_gets_ready_later_is_waited_for(site: Site) -> None:
+    """A new worker that is ready only some time after its startup is accepted."""
+    with serving(site.name, **site.options) as server:
+        late = "import time; globals().setdefault('began', time.monotonic())"
+        status = f"{late}; ready = time.monotonic() - began > 1.0"
+        response = RESPONSE.format("200 if ready else 503")
+        site.write(source(answer="new", body=f"if scope['path'] == '/readyz': {status}; {response}"))
+
+        assert (await server.reload())[0] == 0
+        assert (await request(server.address(), "GET", "/")).body == b"new"
+
+
+@pytest.mark.parametrize(("setting", "asked"), [("/health/ready", "/health/ready"), ("none", "/readyz")])
+async def test_ready_path_is_a_setting(site: Site, setting: str, asked: str) -> None:
+    """Another path is asked instead; with "none" none is."""
+    site.write(code("old", 200, asked))
+    with serving(site.name, READY_PATH=setting, **site.options) as server:
+        site.write(code("new", 500, asked))
+        status, output = await server.reload()
+
+        assert status == (0 if setting == "none" else 1)
+        assert setting == "none" or f"{asked} answers 500" in output
+
+
+async def test_worker_on_refused_code_is_told(site: Site) -> None:
+    """After a refused reload the successor of a killed worker has the code on disk: log and status say so."""
+    site.write(code("old", 200))
+    with serving(site.name, **site.options) as server:
+        site.write(code("new", 500))
+        assert (await server.reload())[0] == 1
+        await until(lambda: len(server.pids()) == 2, 10)
+        assert server.status()["on_refused_code"] == []
+        killed = server.pids()[0]
+        os.kill(killed, signal.SIGKILL)
+        await until(lambda: len(server.status()["serving"]) == 2 and killed not in server.status()["serving"], 10)
+
+        newest = max(server.status()["serving"])
+        assert server.status()["on_refused_code"] == [newest]
+        assert server.logged("runs the code on disk, and the last reload was refused") == 1
+        site.write(code("end", 200))
+        assert (await server.reload())[0] == 0
+        assert server.status()["on_refused_code"] == []
+
+
+async def test_recycled_worker_stays_until_its_successor_is_ready(site: Site) -> None:
+    """A worker that has done its share serves on while the code on disk is not ready."""
+    site.write(code("old", 200))
+    with serving(site.name, workers=1, MAX_REQUESTS="20", MAX_REQUESTS_JITTER="1", **site.options) as server:
+        before = server.pids()
+        site.write(code("new", 500))
+        async with Load(server.address(), [GET_OLD], kept=1, fresh=1, rate=50) as load:
+            await until(lambda: server.logged("the old one serves on"), 30)
+
+        assert not load.report.lost
+        assert before[0] in server.pids()

@@ -1,0 +1,56 @@
+"""A command that a reload runs beside the server, and what is said when it fails."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from slipway.serving.check import Check
+from slipway.serving.clock import RunningClock
+
+
+def failure_of(command: list[str], seconds: float = 30, folder: str | None = None) -> str:
+    """Run it to its end."""
+    clock = RunningClock()
+    check = Check(command, folder, dict(os.environ), seconds, clock)
+    while (failure := check.failure()) is None:
+        clock.tick()
+        time.sleep(0.02)
+    return failure
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ([], ""),
+        (["true"], ""),
+        (["sh", "-c", "echo first; echo last; exit 3"], "last (exit code 3)"),
+        (["sh", "-c", "exit 3"], "the check of the new code says nothing (exit code 3)"),
+        (["no-such-program"], "[Errno 2] No such file or directory: 'no-such-program' (exit code 127)"),
+        (["/etc/passwd"], "[Errno 13] Permission denied: '/etc/passwd' (exit code 127)"),
+        (["sh", "-c", "kill -9 $$"], "the check of the new code says nothing (exit code -9)"),
+    ],
+)
+def test_failure(command: list[str], said: str) -> None:
+    """The last line that it wrote, and its exit code; empty after a success."""
+    assert failure_of(command) == said
+
+
+def test_file_that_is_no_program(tmp_path: Path) -> None:
+    """It may be executed, and can't be."""
+    text = tmp_path / "text"
+    text.write_bytes(b"\0")
+    text.chmod(0o755)
+
+    assert "Exec format error" in failure_of([str(text)])
+
+
+def test_command_that_hangs() -> None:
+    """It is ended with all that it has started."""
+    assert failure_of(["sleep", "60"], seconds=0.1) == "the check of the new code hangs: sleep 60"
+
+
+def test_folder_that_is_gone(tmp_path: Path) -> None:
+    """The reason is the system's."""
+    assert "can't be started" in failure_of(["true"], folder=str(tmp_path / "gone"))
