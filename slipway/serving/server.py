@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -107,11 +107,6 @@ class Server(Draining):
         for server in self.servers:
             server.close()
         self.servers.clear()
-
-    async def listen_again(self, listeners: Iterable[socket.socket]) -> None:
-        """Accept clients of our own again."""
-        for listener in listeners:
-            self.servers.append(await self.listen(listener, Http))
 
 
 def duplicate(listener: socket.socket) -> socket.socket:
