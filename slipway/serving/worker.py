@@ -150,7 +150,7 @@ class Worker(UvicornWorker):
         self._asking = asyncio.create_task(self._answer(question))
 
     async def _answer(self, question: int) -> None:
-        path, state = self.settings.guard.ready_path, self.server.lifespan.state
+        path, state = self.settings.guard.takeover_path, self.server.lifespan.state
         status = await readiness.ask(self._app, path, state, self.config.root_path)
         self.handover.mailbox.answer(question, status)
 
