@@ -1,4 +1,4 @@
-"""Workers are replaced after so many requests or so much memory, and nobody notices."""
+"""Workers are replaced after so many requests or so much memory, and no client notices."""
 
 import pytest
 

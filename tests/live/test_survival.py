@@ -178,7 +178,7 @@ async def test_step_of_the_clock_does_nothing(site: Site, tmp_path: Path) -> Non
 
 
 async def test_lost_socket_file_does_not_break_the_stop() -> None:
-    """With the socket files removed by somebody else, SIGTERM still ends all workers with code 0."""
+    """With the socket files removed from outside, SIGTERM still ends all workers with code 0."""
     with serving() as server:
         pids = server.pids()
         for path in server.folder.glob("*.sock"):

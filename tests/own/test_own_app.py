@@ -230,7 +230,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 KEPT = ("slipway", "nginx", "docker-compose.yml", "Dockerfile", ".dockerignore", "Makefile", "gunicorn.conf.py")
-EXAMPLES = ("such as", "UvicornWorker app.main:application`")  # of a value's form, and the literal command
+EXAMPLES = ("such as", "USUAL =", "UvicornWorker app.main:application`")  # of a value's form, and the literal command
 
 
 def test_nothing_else_names_the_shipped_app() -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench import wrk
+from bench.load import wrk
 from tests.harness.processes import running, until
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.promises import scenarios
@@ -54,7 +54,7 @@ async def _full_load(proxy: Nginx, connections: int) -> tuple[list[int], int]:
     """How many each worker has answered, and how many errors there were."""
     before, total, errors = proxy.by_upstream(), 0, 0
     while total < REQUESTS:
-        peak = wrk.run(proxy.url, wrk.Call("/plaintext"), seconds=WRK_SECONDS, connections=connections)
+        peak = wrk.run(proxy.url, wrk.RequestTemplate("/plaintext"), seconds=WRK_SECONDS, connections=connections)
         total, errors = total + peak.requests, errors + peak.errors
     await until(lambda: (proxy.by_upstream() - before).total() >= total, 30, "the access log")
     return sorted((proxy.by_upstream() - before).values()), errors

@@ -88,7 +88,7 @@ async def deaf() -> AsyncIterator[Row]:
         for name, addresses in (("workers", [server.address(0), server.address(1)]), ("nginx", [nginx.address])):
             seen = await beside_deaf(server, addresses, 100, 10_000)
             ratio = seen.beside_deaf / seen.beside_readers
-            yield Row(f"{name}: 100 that never read slow nobody by 10 %", f"p99 x {ratio:.2f}", ratio < 1.1)
+            yield Row(f"{name}: 100 that never read slow no other client by 10 %", f"p99 x {ratio:.2f}", ratio < 1.1)
             yield Row(f"{name}: 50 MiB at most for them", f"{seen.grown / MIB:.0f} MiB", seen.grown < 50 * MIB)
             yield Row(f"{name}: they are cut off", f"{seen.closed} of 100", seen.closed == 100)
 

@@ -86,7 +86,7 @@ async def test_deflate_is_off() -> None:
 
 
 async def test_half_open_client(tmp_path: Path) -> None:
-    """A client that answers no ping is gone after one ping and its time-out, here a second; whoever answers stays."""
+    """A client that answers no ping is gone after one ping and its time-out, here a second; one that answers stays."""
     (tmp_path / "quick.py").write_text(QUICK_PINGS)
     with serving(workers=1, arguments=["--config", str(tmp_path / "quick.py")]) as server:
         async with idle_sockets([server.address()], 10) as sockets:
