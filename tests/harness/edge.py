@@ -26,7 +26,15 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
 class Edge(Process):
     """nginx before the slots that a folder's `slots.conf` names; the log goes through what each runtime has for it."""
 
-    def __init__(self, folder: Path, *, listen: str = "", read_timeout: int = 60, runner: Runner = "python") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        listen: str = "",
+        read_timeout: int = 60,
+        runner: Runner = "python",
+        watched: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.port = free_ports()
         self.address: Address = ("127.0.0.1", self.port)
@@ -37,8 +45,12 @@ class Edge(Process):
             max_body_bytes=1_000,
             read_timeout=read_timeout,
         )
-        command = nginx.logged(command) if runner == "python" else ["sh", str(ROOT / "nginx" / "logged.sh"), *command]
-        super().__init__(command, folder / "nginx.log", {**os.environ, "LOG_DIR": str(folder)})
+        if runner == "python":
+            command = nginx.logged(command, watched=watched)
+        else:
+            command = ["sh", str(ROOT / "nginx" / "logged.sh"), *command]
+        environment = {**os.environ, "LOG_DIR": str(folder), "WATCHED": " ".join(watched)}
+        super().__init__(command, folder / "nginx.log", environment)
 
     @property
     def ready(self) -> bool:
