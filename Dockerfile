@@ -35,6 +35,8 @@ ENV PATH=/venv/bin:$PATH \
     DATA_DIR=/data
 ARG COMMIT=unknown
 ENV COMMIT=$COMMIT
+LABEL org.opencontainers.image.revision=$COMMIT \
+      org.opencontainers.image.version=$COMMIT
 USER 10001:10001
 STOPSIGNAL SIGTERM
 # gunicorn.conf.py names the app: that of [tool.slipway], or APP.

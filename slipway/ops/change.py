@@ -18,7 +18,7 @@ def one_change(run_dir: Path, verb: str) -> Iterator[None]:
 
     The system frees it with the process, however that ends, so an interrupted change never has to be unlocked.
     """
-    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(run_dir)
     lock = os.open(run_dir / "change.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
@@ -31,3 +31,10 @@ def one_change(run_dir: Path, verb: str) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _make_private(run_dir: Path) -> None:
+    """Make the folder for its owner alone; an existing one only if it has our name, since RUN_DIR may name any."""
+    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if run_dir.name == ".run" and run_dir.stat().st_uid == os.geteuid():
+        run_dir.chmod(0o700)

@@ -112,7 +112,7 @@ def lint(arguments: list[str]) -> None:
             ["ruff", "check", "--quiet"],
             ["ruff", "format", "--check", "--quiet"],
             ["mypy", *(name for name in python if name != "gunicorn.conf.py"), "gunicorn.conf.py"],
-            ["shellcheck", ".ci/run"],
+            ["shellcheck", ".ci/run", *map(str, sorted(nginx.NGINX_DIR.glob("*.sh")))],
             ["hadolint", "Dockerfile"],
             [*command, "-t", "-q"],
             ["gixy", "--skips", ",".join(GIXY_SKIPS), str(rendered)],

@@ -77,8 +77,11 @@ class Instance:
         return first_error(lines) or f"it was not ready after {timeout:g} s (TIMEOUT) and says nothing"
 
 
-def first_error(lines: Iterable[str]) -> str:
-    """The first record with a traceback, else the first error, else the last line that is no record."""
+def first_error(lines: Iterable[str], root: Path = ROOT) -> str:
+    """The first record with a traceback, else the first error, else the last line that is no record.
+
+    Files below `root` are shown relative to it.
+    """
     errors, plain = [], []
     for line in lines:
         try:
@@ -87,7 +90,7 @@ def first_error(lines: Iterable[str]) -> str:
             plain.append(line.strip())
             continue
         if isinstance(record, dict) and record.get("exc_info"):
-            return one_line(record["exc_info"], ROOT)
+            return one_line(record["exc_info"], root)
         if isinstance(record, dict) and record.get("level") in ("ERROR", "CRITICAL"):
             errors.append(str(record.get("message")))
     return next(iter(errors), "") or "\n  ".join([line for line in plain if line][-SHOWN_LINES:])

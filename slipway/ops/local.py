@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from slipway.ops import leftovers, packages, readiness, setup, wait
 from slipway.ops.processes import Processes
-from slipway.ops.programs import APPS
+from slipway.ops.programs import APPS, NGINX_STOP_SECONDS
 from slipway.ops.remembered import Remembered
 from slipway.ops.report import NOTHING_RUNS, Failure, say, step
 from slipway.ops.settings import ROOT, Settings
@@ -61,7 +61,7 @@ class Local:
         """Stop everything, also what a killed supervisor has left, and see that nothing stays behind."""
         if self.supervisor.runs():
             with step("stopping"):
-                if not self.supervisor.shutdown(self.stop_seconds() + 15):
+                if not self.supervisor.shutdown(NGINX_STOP_SECONDS + self.stop_seconds() + 15):
                     raise Failure(f"supervisor does not end; its log is {self.run}/log/supervisord.log")
         self.processes.end_leftovers()
         for name in ("app", "baseline", "nginx", "baseline-nginx", "programs"):
@@ -119,6 +119,10 @@ class Local:
         self.processes.refresh_nginx()
         with step("old server drains"):
             self.processes.remove_servers(but=name)
+
+    def rollback(self) -> None:
+        """Refuse: there are no images here."""
+        raise Failure("local processes run the code that lies here: check the commit before out, then `make deploy`")
 
     def migrate(self) -> None:
         """Run PRESTART alone."""

@@ -2,15 +2,20 @@
 
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
 from slipway.serving.config import PROXY_READ_TIMEOUT
+from slipway.serving.cpus import worker_count
 
 NGINX_DIR = ROOT / "nginx"
+MAX_WORKERS = 8  # each has 16,384 connections, in 8 MiB
+KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
 
 def render(values: dict[str, str]) -> str:
@@ -47,6 +52,9 @@ def prepare(
         "PROXY_READ_TIMEOUT": str(read_timeout),
         "HEALTH_PATHS": alternatives(health_paths),
         "PRIVATE_PATHS": alternatives(private_paths),
+        "WORK_DIR": str(folder),
+        "WORKER_PROCESSES": str(min(worker_count().workers, MAX_WORKERS)),
+        "KEEPALIVE_MIN_TIMEOUT": KEEPALIVE_MIN_TIMEOUT if version() >= (1, 27, 4) else "",
     }
     configuration = folder / "nginx.conf"
     configuration.write_text(render(values))
@@ -55,6 +63,21 @@ def prepare(
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(configuration), "-g", directives]
 
 
-def logged(command: Sequence[str], python: str = sys.executable) -> list[str]:
-    """The command that runs nginx with its log as JSON, which nothing that is not read can block."""
-    return [python, "-IS", str(ROOT / "slipway" / "ops" / "logged.py"), *command]
+def logged(command: Sequence[str], python: str = sys.executable, watched: Sequence[str] = ()) -> list[str]:
+    """The command that runs nginx with its log as JSON, which nothing that is not read can block.
+
+    It has nginx reload when the content of files that the `watched` patterns name has changed.
+    """
+    patterns = [f"--watch={pattern}" for pattern in watched]
+    return [python, "-IS", str(ROOT / "slipway" / "ops" / "logged.py"), *patterns, *command]
+
+
+@cache
+def version() -> tuple[int, ...]:
+    """Of the nginx that is installed; empty when there is none."""
+    try:
+        said = subprocess.run([find("nginx") or "nginx", "-v"], capture_output=True, text=True, timeout=10).stderr
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
+    return tuple(int(number) for number in found.groups()) if found else ()

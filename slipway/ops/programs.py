@@ -10,7 +10,7 @@ from slipway.ops.settings import Settings
 from slipway.ops.supervisor import Program
 
 APPS = ("app", "app-b")  # one is in service; during a deploy both run
-NGINX_STOP_SECONDS = 10
+NGINX_STOP_SECONDS = 35  # more than worker_shutdown_timeout of nginx.conf.template; docker-compose.yml has the same
 WORKER = ("-k", "uvicorn.workers.UvicornWorker")
 BASELINE_WORKER = ("-k", "gthread", "--threads", "8")
 
@@ -35,7 +35,9 @@ class Programs:
 
     def proxy(self, name: str, venv: Path, settings: Settings) -> Program:
         """An nginx whose log is JSON; its configuration is written now."""
-        command = nginx.logged(self.nginx(name, settings), str(venv / "python"))
+        server = "app" if name == "nginx" else "baseline"
+        watched = [f"{self.sockets(server)}/slots*.conf", f"{nginx.NGINX_DIR}/*.conf"]
+        command = nginx.logged(self.nginx(name, settings), str(venv / "python"), watched)
         return Program(name, command, "QUIT", NGINX_STOP_SECONDS)
 
     def nginx(self, name: str, settings: Settings) -> list[str]:

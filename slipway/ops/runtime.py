@@ -29,6 +29,9 @@ class Runtime(Protocol):
     def deploy(self) -> None:
         """Take a new release into service: a new server beside the old one, which then drains."""
 
+    def rollback(self) -> None:
+        """Return to the release before, as a deploy does."""
+
     def migrate(self) -> None:
         """Run PRESTART alone."""
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipway.environment import Environment
@@ -34,6 +34,8 @@ class Settings:
     max_body_bytes: int
     proxy_read_timeout: int
     stop_grace_period: float
+    image: str
+    postgres_password: str = field(repr=False)
     variables: Mapping[str, str]  # all that are set
     given: Mapping[str, str]  # of them, what callers have set
 
@@ -71,6 +73,8 @@ class Settings:
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
             proxy_read_timeout=read_timeout(env),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
+            image=env.text("SLIPWAY_IMAGE"),
+            postgres_password=env.text("POSTGRES_PASSWORD"),
             variables=variables,
             given=given,
         )

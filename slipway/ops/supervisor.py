@@ -31,6 +31,7 @@ logfile=%(ENV_SLIPWAY_RUN_DIR)s/log/supervisord.log
 logfile_maxbytes=1MB
 childlogdir=%(ENV_SLIPWAY_RUN_DIR)s/log
 minfds=256
+umask=077
 
 [unix_http_server]
 file=%(ENV_SLIPWAY_RUN_DIR)s/supervisor.sock

@@ -1,5 +1,6 @@
 """The verbs that `make` calls: which runtime one is for, and what is checked before it begins."""
 
+import os
 import sys
 
 from slipway.environment import SettingError
@@ -12,7 +13,7 @@ from slipway.ops.runtime import Runtime
 from slipway.ops.settings import Settings
 from slipway.serving.config import Settings as ServingSettings
 
-CHANGES = ("up", "down", "reload", "deploy", "prove")  # one at a time
+CHANGES = ("up", "down", "reload", "deploy", "rollback", "prove")  # one at a time
 LOOKS = ("status", "logs", "migrate", "locust")
 HARMLESS = ("down", "status", "logs")  # a wrong setting is no reason to refuse them
 USAGE = 2  # exit code
@@ -23,6 +24,7 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in CHANGES + LOOKS:
         say(f"usage: python -m slipway.ops {' | '.join(CHANGES + LOOKS)}")
         sys.exit(USAGE)
+    os.umask(0o077)  # logs, data and passwords are for the user that runs the stack alone
     try:
         _run(sys.argv[1])
     except Failure as failure:

@@ -33,7 +33,6 @@ class Containers:
             "WEB_CONCURRENCY": "2",
             **VARIABLES,
             "POSTGRES_PASSWORD": "only-for-this-test",
-            "NGINX_PRIVATE_PATHS": "/metrics",  # for compose without make
         }
 
     def make(self, verb: str, **settings: str) -> "subprocess.CompletedProcess[str]":

@@ -36,6 +36,7 @@ class Edge(Process):
         read_timeout: int = 60,
         runner: Runner = "python",
         project: Project = PROJECT,
+        watched: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.port = free_ports()
@@ -49,8 +50,12 @@ class Edge(Process):
             health_paths=project.health_paths,
             private_paths=project.private_paths,
         )
-        command = nginx.logged(command) if runner == "python" else ["sh", str(ROOT / "nginx" / "logged.sh"), *command]
-        super().__init__(command, folder / "nginx.log", {**os.environ, "LOG_DIR": str(folder)})
+        if runner == "python":
+            command = nginx.logged(command, watched=watched)
+        else:
+            command = ["sh", str(ROOT / "nginx" / "logged.sh"), *command]
+        environment = {**os.environ, "LOG_DIR": str(folder), "WATCHED": " ".join(watched)}
+        super().__init__(command, folder / "nginx.log", environment)
 
     @property
     def ready(self) -> bool:

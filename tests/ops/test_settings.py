@@ -14,7 +14,7 @@ READERS = (
     "slipway/ops/settings.py",
 )
 
-SET_BY_MAKE = {"BASELINE_APP", "NGINX_HEALTH_PATHS", "NGINX_PRIVATE_PATHS"}  # from [tool.slipway]
+SET_BY_MAKE = {"BASELINE_APP"}  # from [tool.slipway]
 
 
 def read() -> set[str]:
