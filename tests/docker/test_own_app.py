@@ -23,7 +23,8 @@ def own() -> Iterator[Containers]:
         root = folder / "tree"
         make_tree(root)
         serve(root, KINDS["factory that is called"], **TABLE)
-        containers = Containers(folder, root, f"slipway-own-{os.getpid()}")
+        image = f"slipway-own-{os.getpid()}"
+        containers = Containers(folder, root, image)
         database = f"postgresql://slipway:{containers.env['POSTGRES_PASSWORD']}@db/slipway"
         settings = f"DATABASE_URL={database}\nRUN_DIR=run\nDATA_DIR=data\nINSTANCE=x\n"
         write(root / ".env", f"GREETING='hello $HOME'\nSECRET='{SECRET}'\n{settings}")
@@ -31,7 +32,9 @@ def own() -> Iterator[Containers]:
             containers.up()
             yield containers
         finally:
-            containers.compose("down", "--volumes", "--remove-orphans", "--rmi", "local")
+            containers.compose("down", "--volumes", "--remove-orphans")
+            images = containers.docker("images", "--format", "{{.Repository}}:{{.Tag}}", image).split()
+            containers.docker("image", "rm", "--force", *images)
 
 
 def verb(own: Containers, name: str) -> str:
@@ -58,6 +61,20 @@ def test_variables_of_its_own(own: Containers) -> None:
     assert get(own.port, "/env/RUN_DIR") == (200, "")
     for service in ("nginx", "db"):
         assert SECRET not in own.inspect("{{.Config.Env}}", service)
+
+
+def test_private_paths_of_a_new_table(own: Containers) -> None:
+    """A deploy takes them into nginx, which stays the same container; without their file nginx does not start."""
+    nginx = own.container("nginx")
+    serve(own.root, KINDS["factory that is called"], **{**TABLE, "private_paths": ["/metrics", "/a.b"]})
+    verb(own, "deploy")
+    without = ("run", "--rm", "--no-deps", "--env", "NGINX_SETTINGS=/none", "nginx", "nginx", "-t")
+
+    assert wait.until(lambda: get(own.port, "/a.b")[0] == 404, 10)
+    assert [get(own.port, path)[0] for path in ("/metrics", "/aXb")] == [404, 200]
+    assert own.container("nginx") == nginx
+    assert not own.succeeds(*without)
+    assert own.succeeds(*[word for word in without if "NGINX" not in word and word != "--env"])
 
 
 def test_its_data_stay(own: Containers) -> None:
