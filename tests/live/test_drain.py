@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from slipway.ops.settings import ROOT
-from tests.harness.client import Connection, EventStream, WebSocket
+from tests.harness.client import Connection, EventStream
 from tests.harness.processes import is_alive, until
 from tests.harness.stack import Server, Slots, behind_nginx, serving
+from tests.harness.websocket import WebSocket
 from tests.live.barriers import begin
 from tests.live.sites import Site, source
 from tests.promises.scenarios import stop_with_everything_open

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import pytest
 
 from tests.harness.client import Answer, request
+from tests.harness.load import Load
 from tests.harness.processes import is_alive
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.live.connections import KINDS, Kind, holding, holding_behind_nginx, under_way
 from tests.live.sites import SHORT
-from tests.promises.load import Load
 
 APP = "tests.live.holding:application"
 GRACEFUL_SECONDS = float(SHORT["GRACEFUL_TIMEOUT"])

@@ -10,11 +10,11 @@ import pytest
 
 from slipway.ops.settings import ROOT
 from tests.harness.client import request
+from tests.harness.load import Load
 from tests.harness.processes import is_alive, until
 from tests.harness.stack import Server, Slots, behind_nginx, serving
 from tests.live import sites
 from tests.live.sites import GET_OLD, Site, source
-from tests.promises.load import Load
 from tests.promises.scenarios import reloads
 
 REQUESTS = 10_000

@@ -9,9 +9,9 @@ import pytest
 
 from slipway.serving.variables import write
 from tests.harness.client import request
+from tests.harness.load import Load
 from tests.harness.stack import Server, serving
 from tests.live.sites import Site, source
-from tests.promises.load import Load
 from tests.promises.scenarios import kill_one
 
 IN_FORCE = {"MAX_BODY_BYTES": "20000"}

@@ -8,10 +8,10 @@ import signal
 import pytest
 
 from tests.harness.client import request
+from tests.harness.load import GET, Load
 from tests.harness.processes import until
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.live.barriers import until_blocked
-from tests.promises.load import GET, Load
 from tests.promises.scenarios import kills, open_chats, spread, unevenness
 
 EVEN = 1.05  # the most loaded worker against the mean

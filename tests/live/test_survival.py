@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.client import Connection, EventStream, WebSocket, request
+from tests.harness.client import Connection, EventStream, request
+from tests.harness.load import GET, Load
 from tests.harness.processes import is_alive, until
 from tests.harness.servers import postgres
 from tests.harness.stack import Nginx, Server, Slots, behind_nginx, serving
+from tests.harness.websocket import WebSocket
 from tests.live import sites
 from tests.live.barriers import begin
 from tests.live.sites import GET_OLD, Site, source
-from tests.promises.load import GET, Load
 from tests.promises.scenarios import kill_one, kills
 
 KILLS = 10

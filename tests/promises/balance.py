@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import wrk
+from slipway.ops.percentile import percentile
+from tests.harness.load import GET, Load, Request, cpu
 from tests.harness.processes import running, until
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.promises import scenarios
-from tests.promises.load import GET, Load, Request, cpu
 from tests.promises.promise import Row
 
 WORKERS = 4
@@ -81,7 +82,7 @@ async def mixed() -> AsyncIterator[Row]:
         for _ in range(ROUNDS):
             for name, proxy in arms.items():
                 seconds[name] += await _fast(proxy, mix)
-    p90 = {name: sorted(values)[int(len(values) * 0.9)] for name, values in seconds.items()}
+    p90 = {name: percentile(values, 90) for name, values in seconds.items()}
     ratio = p90["slots"] / p90["shared"]
     yield Row(
         f"{RATE}/s, 5 % with {SLOW_MILLISECONDS} ms of CPU: the fast ones' p90 at most {FASTER} of a shared socket's",

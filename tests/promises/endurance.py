@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator
 
+from tests.harness.load import Load, Report
 from tests.harness.servers import postgres
 from tests.harness.stack import behind_nginx, serving
 from tests.promises import scenarios
-from tests.promises.load import Load, Report
 from tests.promises.promise import Row, lost
 
 WEBSOCKETS, STREAMS, SLOW_MILLISECONDS = 1_000, 100, 5_000

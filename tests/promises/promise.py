@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tests.promises.load import Report
+from tests.harness.load import Report
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from tests.harness.chat import Client, Seen
 from tests.harness.client import Address
 from tests.harness.processes import is_alive, until
 from tests.harness.stack import Nginx, Server
 from tests.harness.stores import Service, Store
-from tests.promises.chat import Client, Seen
 
 CATCH_UP_SECONDS = 60.0  # for the last messages to reach every client
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from resource import getpagesize
 
+from slipway.ops.percentile import percentile
+from tests.harness.chat import Client
 from tests.harness.client import Address
 from tests.harness.processes import until
 from tests.harness.stack import Server
-from tests.promises.chat import PING, PONG, Client, Frames
+from tests.harness.websocket import PING, PONG, Frames
 
 AT_ONCE = 50  # handshakes under way
 LONG = "x" * 1_900
@@ -28,18 +30,7 @@ class Idle:
     async def connect(cls, address: Address, target: str = "/ws/chat", *headers: str) -> "Idle":
         """Raises ConnectionError when the answer is not 101."""
         idle = cls()
-        loop = asyncio.get_running_loop()
-
-        def protocol() -> Frames:
-            return Frames(target, idle._take, idle._lost, *headers)
-
-        if isinstance(address, str):
-            _, idle.frames = await loop.create_unix_connection(protocol, address)
-        else:
-            _, idle.frames = await loop.create_connection(protocol, *address)
-        if (status := await idle.frames.status) != 101:
-            idle.close()
-            raise ConnectionError(f"the handshake was answered with {status}")
+        idle.frames = await Frames.open(address, target, idle._take, idle._lost, *headers)
         return idle
 
     def stop_reading(self) -> None:
@@ -144,8 +135,8 @@ async def _talk(addresses: Sequence[Address], messages: int) -> tuple[float, int
     for person in people:
         person.close()
     await asyncio.gather(*running)
-    delays = sorted(delay for person in people for delay in person.delays)
-    return delays[int(len(delays) * 0.99)], sum(person.seen.lost + person.seen.doubled for person in people)
+    delays = (delay for person in people for delay in person.delays)
+    return percentile(delays, 99), sum(person.seen.lost + person.seen.doubled for person in people)
 
 
 async def seconds_until_back(clients: Sequence[Client], old: set[int]) -> float:

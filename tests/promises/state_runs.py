@@ -6,11 +6,11 @@ import time
 from collections.abc import AsyncIterator
 
 from tests.harness import servers
+from tests.harness.chat import Client
 from tests.harness.client import Address
+from tests.harness.load import GET, Load
 from tests.harness.processes import until
 from tests.harness.stack import behind_nginx, serving
-from tests.promises.chat import Client
-from tests.promises.load import GET, Load
 from tests.promises.promise import Row, lost
 from tests.promises.state_chat import (
     Fault,

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from tests.app.shared_state.conftest import Start
 from tests.app.shared_state.stacks import Stack, create, new_name, on_servers
 from tests.harness import servers
+from tests.harness.chat import Client
 from tests.harness.client import Address, EventStream
 from tests.harness.processes import until
 from tests.harness.stack import behind_nginx, serving
-from tests.promises.chat import Client
 from tests.promises.state_chat import Result, restarted, talk
 
 CLIENTS, MESSAGES = 20, 2_000

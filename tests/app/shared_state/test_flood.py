@@ -7,11 +7,12 @@ import time
 import pytest
 
 from tests.app.shared_state.stacks import Cramped, LocalStack, new_name
+from tests.harness.chat import Client
 from tests.harness.client import Address, request
 from tests.harness.processes import until
 from tests.harness.servers import Redis
 from tests.harness.stack import serving
-from tests.promises.chat import CLOSE, PING, PONG, TEXT, Client, Frames
+from tests.harness.websocket import CLOSE, PING, PONG, TEXT, Frames
 
 RATE = 20
 
@@ -27,12 +28,7 @@ class Flood:
     @classmethod
     async def begin(cls, address: Address, texts: list[str]) -> "Flood":
         flood = cls()
-        assert isinstance(address, str)
-        loop = asyncio.get_running_loop()
-        _, flood.frames = await loop.create_unix_connection(
-            lambda: Frames("/ws/chat", flood._take, flood._end), address
-        )
-        assert await flood.frames.status == 101
+        flood.frames = await Frames.open(address, "/ws/chat", flood._take, flood._end)
         for text in texts:
             flood.frames.send(json.dumps({"user": "flood", "message": text}).encode())
         return flood

@@ -10,11 +10,12 @@ import pytest
 from redis import Redis
 
 from tests.app.shared_state.stacks import LocalStack
+from tests.harness.chat import Client
 from tests.harness.client import Connection, EventStream, request
+from tests.harness.load import GET, Load
 from tests.harness.processes import until
 from tests.harness.stack import behind_nginx, serving
-from tests.promises.chat import CLOSE, TEXT, Client, Frames
-from tests.promises.load import GET, Load
+from tests.harness.websocket import CLOSE, TEXT, Frames
 from tests.promises.state_limits import LONG, Idle, beside_deaf, bytes_per_idle_socket, idle_sockets, seconds_until_back
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -55,15 +56,9 @@ async def test_origin_and_size() -> None:
     """A foreign origin is refused with 403; a message of 64 KiB passes, and one byte more is closed with 1009."""
     taken: list[tuple[int, bytes]] = []
     with serving(workers=1) as server, behind_nginx(server) as nginx:
-        assert isinstance(nginx.address, tuple)
         with pytest.raises(ConnectionError, match="403"):
             await Idle.connect(nginx.address, "/ws/chat", "Origin: https://elsewhere.example")
-        loop = asyncio.get_running_loop()
-        _, frames = await loop.create_connection(
-            lambda: Frames("/ws/echo", lambda opcode, payload: taken.append((opcode, payload)), lambda: None),
-            *nginx.address,
-        )
-        await frames.status
+        frames = await Frames.open(nginx.address, "/ws/echo", lambda opcode, payload: taken.append((opcode, payload)))
         frames.send(b"x" * 65_536)
         await until(lambda: taken, 5)
         frames.send(b"x" * 65_537)

@@ -16,11 +16,11 @@ from app.services.errors import Unavailable
 from app.services.redis_bus import RedisBus
 from tests.app.shared_state.stacks import Backend, LocalStack
 from tests.harness import servers
+from tests.harness.chat import Client
 from tests.harness.names import MovingName
 from tests.harness.processes import free_ports, until
 from tests.harness.servers import Redis, RedisPair
 from tests.harness.stack import LITERAL, behind_nginx, serving
-from tests.promises.chat import Client
 from tests.promises.state_chat import Result, talk
 
 HEAL_SECONDS = 5.0

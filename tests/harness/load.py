@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from slipway.ops.percentile import percentile
 from tests.harness.client import SECONDS, Address, Answer, Connection
 
 BODY_BYTES = 16 * 1024
@@ -58,8 +59,7 @@ class Report:
     def percentile(self, percent: float, target: str | None = None) -> float:
         """Seconds, of one target or of all."""
         chosen = [self.seconds[target]] if target else self.seconds.values()
-        ordered = sorted(itertools.chain.from_iterable(chosen))
-        return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+        return percentile(itertools.chain.from_iterable(chosen), percent)
 
 
 class Load:

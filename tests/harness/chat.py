@@ -1,82 +1,20 @@
-"""Chat clients that come back, resume from their last id, and check that nothing is missing and nothing is there twice.
-
-The websocket is parsed here: a library's client takes more of the machine than the server that is to be tested.
-"""
+"""Chat clients that come back, resume from their last id, and count what is missing and what is there twice."""
 
 import asyncio
 import json
-import os
-from base64 import b64encode
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import uniform
 from secrets import token_hex
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 from tests.harness.client import Address
+from tests.harness.websocket import CLOSE, PING, PONG, TEXT, Frames
 
 CONNECT_SECONDS = 10.0
 BACKOFF_SECONDS = (0.05, 1.0)  # the shortest and the longest range of the pause before a new try
-TEXT, CLOSE, PING, PONG = 1, 8, 9, 10  # RFC 6455 section 5.2
-
-
-class Frames(asyncio.Protocol):
-    """One connection: the handshake, then whole frames."""
-
-    def __init__(
-        self, target: str, take: Callable[[int, bytes], None], lost: Callable[[], None], *headers: str
-    ) -> None:
-        self._target, self._take, self._lost, self._headers = target, take, lost, headers
-        self._buffer = bytearray()
-        self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport = cast(asyncio.Transport, transport)
-        key = b64encode(os.urandom(16)).decode()
-        fixed = ("Host: localhost", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
-        lines = [f"GET {self._target} HTTP/1.1", *fixed, f"Sec-WebSocket-Key: {key}", *self._headers, "\r\n"]
-        transport.write("\r\n".join(lines).encode())
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if not self.status.done():
-            head, found, _ = self._buffer.partition(b"\r\n\r\n")
-            if not found:
-                return
-            del self._buffer[: len(head) + 4]
-            self.status.set_result(int(head.split()[1]))
-        while (size := self._frame_size()) is not None:
-            opcode, start, end = self._buffer[0] & 15, size[0], sum(size)
-            payload = bytes(self._buffer[start:end])
-            del self._buffer[:end]
-            self._take(opcode, payload)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.status.done():
-            self.status.set_exception(error or ConnectionError("closed during the handshake"))
-        self._lost()
-
-    def send(self, payload: bytes, opcode: int = TEXT) -> None:
-        """One frame, masked with zeros."""
-        size = len(payload)
-        if size < 126:
-            length = bytes([0x80 | size])
-        else:
-            length = b"\xfe" + size.to_bytes(2, "big") if size < 1 << 16 else b"\xff" + size.to_bytes(8, "big")
-        self.transport.write(bytes([0x80 | opcode]) + length + bytes(4) + payload)
-
-    def _frame_size(self) -> tuple[int, int] | None:
-        """The sizes of the next frame's head and body, if it is there in whole."""
-        buffer = self._buffer
-        if not self.status.done() or len(buffer) < 2:
-            return None
-        head = {126: 4, 127: 10}.get(buffer[1], 2)
-        if len(buffer) < head:
-            return None
-        body = int.from_bytes(buffer[2:head], "big") if head > 2 else buffer[1]
-        return (head, body) if len(buffer) >= head + body else None
 
 
 @dataclass
@@ -141,22 +79,11 @@ class Client:
         return not self.to_say
 
     async def _connect(self) -> bool:
-        loop = asyncio.get_running_loop()
         self._cut.clear()
-
-        def protocol() -> Frames:
-            query = f"?after={quote(self.after)}" if self.after else ""
-            return Frames(f"/ws/chat{query}", self._take, self._cut.set)
-
+        query = f"?after={quote(self.after)}" if self.after else ""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                if isinstance(self._address, str):
-                    _, frames = await loop.create_unix_connection(protocol, self._address)
-                else:
-                    _, frames = await loop.create_connection(protocol, *self._address)
-                if await frames.status != 101:
-                    frames.transport.close()
-                    return False
+                frames = await Frames.open(self._address, f"/ws/chat{query}", self._take, self._cut.set)
         except (OSError, TimeoutError):
             return False
         self._frames = frames
