@@ -68,7 +68,7 @@ locust: ## locust in containers, its page on LOCUST_PORT, with LOCUST_WORKERS wo
 	@$(PYTHON) -m slipway.ops locust
 
 .PHONY: soak
-soak: ## the guarantees at full size (PARTS="reloads kills" for some)
+soak: ## the promises at full size (PARTS="reloads kills" for some)
 	@$(PYTHON) -m slipway.ops.checks soak $(PARTS)
 
 .PHONY: screenshots

@@ -84,7 +84,7 @@ def bench_layers(arguments: list[str]) -> None:
 
 
 def soak(arguments: list[str]) -> None:
-    """The guarantees at full size."""
+    """The promises at full size."""
     prepare("requirements/test.txt")
     packages.install({**PROGRAMS, "wrk": "wrk"})
     run("tests.promises", *arguments)

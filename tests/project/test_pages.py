@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.ops.settings import ROOT, documented
-from tests.promises.__main__ import PARTS
+from tests.promises.promises import PARTS
 
 TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
 PAGES = [path for path in TRACKED if path.endswith(".md")]

@@ -16,7 +16,7 @@ from tests.harness.client import Address, Answer, request
 from tests.harness.servers import Postgres, Redis
 from tests.harness.stack import Nginx, Server
 from tests.harness.stores import Disk, LockedFile, Service, Store
-from tests.promises import state_chat
+from tests.promises import talk
 
 on_servers = pytest.mark.parametrize("backend", ["servers"], indirect=True)  # for what has no meaning with files
 
@@ -110,10 +110,10 @@ class LocalStack(Stack):
         return [self.server.address(slot) for slot in range(self.server.workers)]
 
     async def kill_worker(self) -> None:
-        await state_chat.worker_killed(self.server)()
+        await talk.worker_killed(self.server)()
 
     async def reload(self) -> None:
-        await state_chat.reloaded(self.server)()
+        await talk.reloaded(self.server)()
 
     async def reload_nginx(self) -> None:
-        await state_chat.nginx_reloaded(self.nginx)()
+        await talk.nginx_reloaded(self.nginx)()

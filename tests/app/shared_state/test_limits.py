@@ -4,7 +4,6 @@ import asyncio
 import os
 import time
 from base64 import b64encode
-from pathlib import Path
 
 import pytest
 from redis import Redis
@@ -12,11 +11,10 @@ from redis import Redis
 from tests.app.shared_state.stacks import LocalStack
 from tests.harness.chat import Client
 from tests.harness.client import Connection, EventStream, request
-from tests.harness.load import GET, Load
 from tests.harness.processes import until
 from tests.harness.stack import behind_nginx, serving
 from tests.harness.websocket import CLOSE, TEXT, Frames
-from tests.promises.state_limits import LONG, Idle, beside_deaf, bytes_per_idle_socket, idle_sockets, seconds_until_back
+from tests.promises.connections import LONG, Idle, idle_sockets
 
 KIB, MIB = 1 << 10, 1 << 20
 KEY = f"Sec-WebSocket-Key: {b64encode(os.urandom(16)).decode()}"
@@ -26,14 +24,6 @@ from slipway.serving.worker import Worker
 Worker.CONFIG_KWARGS |= {"ws_ping_interval": 0.5, "ws_ping_timeout": 0.5}
 exec(open("gunicorn.conf.py").read())
 """
-
-
-async def test_idle_websocket_costs_little() -> None:
-    """An idle websocket at the chat adds at most 22 KiB to its worker."""
-    with serving(workers=1) as server:
-        each = await bytes_per_idle_socket(server, 1_000)
-
-        assert each <= 22 * KIB, each / KIB
 
 
 async def test_websockets_per_worker_are_limited() -> None:
@@ -80,18 +70,6 @@ async def test_deflate_is_off() -> None:
     assert "sec-websocket-extensions" not in fields
 
 
-async def test_half_open_client(tmp_path: Path) -> None:
-    """A client that answers no ping is gone after one ping and its time-out, here a second; whoever answers stays."""
-    (tmp_path / "quick.py").write_text(QUICK_PINGS)
-    with serving(workers=1, arguments=["--config", str(tmp_path / "quick.py")]) as server:
-        async with idle_sockets([server.address()], 10) as sockets:
-            for socket in sockets[:5]:
-                socket.answers = False
-            await until(lambda: not any(socket.open for socket in sockets[:5]), 5)
-
-            assert all(socket.open for socket in sockets[5:])
-
-
 async def test_one_listener_per_worker(stack: LocalStack) -> None:
     """However many clients a worker has, it listens to the bus once."""
     async with idle_sockets([stack.address], 100):
@@ -134,33 +112,3 @@ async def test_event_stream_that_is_not_read() -> None:
         writer.close()
 
     assert speaker.seen.messages == 600
-
-
-@pytest.mark.alone
-async def test_readers_that_never_read() -> None:
-    """Beside 100 clients that never read the others are not disturbed, the memory stays bounded, and these are cut."""
-    with serving(workers=2) as server:
-        seen = await beside_deaf(server, [server.address(0), server.address(1)], 100, 1_000)
-
-        assert seen.closed == 100, seen
-        assert seen.lost == 0, seen
-        assert seen.grown < 50 * MIB, seen
-        assert seen.beside_deaf < 1.1 * seen.beside_readers, seen
-
-
-async def test_all_are_back_after_a_reload() -> None:
-    """500 clients are back at new workers within 30 s of a reload, and no plain request fails meanwhile."""
-    with serving(workers=2) as server, behind_nginx(server) as nginx:
-        clients = [Client(nginx.address, f"c{number}") for number in range(500)]
-        running = [asyncio.create_task(client.run()) for client in clients]
-        await until(lambda: all(client.worker for client in clients), 20)
-        old = set(server.pids())
-        async with Load(nginx.address, [GET], kept=4) as load:
-            assert (await server.reload())[0] == 0
-            seconds = await seconds_until_back(clients, old)
-        for client in clients:
-            client.close()
-        await asyncio.gather(*running)
-
-        assert seconds < 30
-        assert not load.report.lost

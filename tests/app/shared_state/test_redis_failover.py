@@ -21,7 +21,7 @@ from tests.harness.names import MovingName
 from tests.harness.processes import free_ports, until
 from tests.harness.servers import Redis, RedisPair
 from tests.harness.stack import LITERAL, behind_nginx, serving
-from tests.promises.state_chat import Result, talk
+from tests.promises.talk import Result, talk
 
 HEAL_SECONDS = 5.0
 CLIENTS, MESSAGES = 10, 1_000
