@@ -23,6 +23,7 @@ PROGRAMS: dict[str, str | None] = {
 }
 
 NO_TESTS = 5  # pytest's exit code
+TOGETHER = ("--numprocesses=2", "--dist=loadfile", "-m")  # the servers of a module are shared by its tests
 
 
 def main() -> None:
@@ -35,15 +36,14 @@ def test(arguments: list[str]) -> None:
     """The checkers, then every test that takes no container and no minutes."""
     lint([])
     programs()
-    together = ("--numprocesses=2", "--dist=loadfile", "-m", "not alone and not suite")
-    tests(arguments, together, ("-m", "alone and not suite"))
+    tests(arguments, (*TOGETHER, "not alone and not suite"), ("-m", "alone and not suite"))
 
 
 def suites(arguments: list[str]) -> None:
     """The tests that take minutes: suites of whole protocols, long walks."""
     prepare("requirements/test.txt")
     programs()
-    tests(arguments, ("-m", "suite"))
+    tests(arguments, (*TOGETHER, "suite and not alone"), ("-m", "suite and alone"))
 
 
 def programs() -> None:

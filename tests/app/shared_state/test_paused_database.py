@@ -25,6 +25,7 @@ from tests.harness.client import Address, Answer, request
 from tests.harness.processes import until
 from tests.harness.servers import Postgres
 from tests.harness.stack import Server, serving
+from tests.harness.walks import walk
 
 PROMISED_SECONDS = 8.0
 HEAL_SECONDS = 5.0
@@ -169,7 +170,7 @@ async def heals(server: Server) -> None:
     assert time.monotonic() < deadline
 
 
-@pytest.mark.parametrize(("moment", "lock"), MOMENTS.values(), ids=MOMENTS)
+@pytest.mark.parametrize(("moment", "lock"), walk(MOMENTS, "in a query"))
 async def test_paused(own: Postgres, moment: Moment, lock: bool) -> None:
     """What is under way, and what begins meanwhile, ends with 503 in time; afterwards all workers read and write."""
     async with started(own) as case:

@@ -22,6 +22,7 @@ from tests.harness.names import MovingName
 from tests.harness.processes import until
 from tests.harness.servers import Postgres
 from tests.harness.stack import LITERAL, Server, serving
+from tests.harness.walks import walk
 
 HEAL_SECONDS = 5.0
 SESSIONS = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()"
@@ -135,7 +136,7 @@ REFUSALS: dict[str, Refusal] = {
 }
 
 
-@pytest.mark.parametrize("refuse", REFUSALS.values(), ids=REFUSALS)
+@pytest.mark.parametrize("refuse", walk(REFUSALS, "read-only", "paused"))
 async def test_name_moves(pair: Pair, refuse: Refusal) -> None:
     """Under load, the old server takes no more writes; `/readyz` says so, and all is well once the name has moved."""
     with started(pair) as server:
@@ -147,7 +148,7 @@ async def test_name_moves(pair: Pair, refuse: Refusal) -> None:
         await serves(server, pair.new, pair.database)
 
 
-@pytest.mark.parametrize("code", ["25006", "53100", "57P03", "58030"])
+@pytest.mark.parametrize("code", walk({code: code for code in ("25006", "53100", "57P03", "58030")}, "25006"))
 async def test_old_server_refuses_with_an_error(pair: Pair, code: str) -> None:
     """What the old server says to writers does not matter: its connections are let go."""
     with started(pair) as server:

@@ -21,6 +21,7 @@ from tests.harness.names import MovingName
 from tests.harness.processes import free_ports, until
 from tests.harness.servers import Redis, RedisPair
 from tests.harness.stack import LITERAL, behind_nginx, serving
+from tests.harness.walks import walk
 from tests.promises.talk import Result, talk
 
 HEAL_SECONDS = 5.0
@@ -54,7 +55,10 @@ def masterless(pair: RedisPair) -> None:
     pair.first.command(f"REPLICAOF 127.0.0.4 {pair.first.port}")
 
 
-@pytest.mark.parametrize("leave", [demoted, frozen, killed, without_replicas, masterless])
+LEAVES: dict[str, Leave] = {leave.__name__: leave for leave in (demoted, frozen, killed, without_replicas, masterless)}
+
+
+@pytest.mark.parametrize("leave", walk(LEAVES, "demoted", "frozen"))
 async def test_old_one_that_takes_nothing(leave: Leave) -> None:
     """The old one is away or refuses: the bus is said to be away, and all goes on at the new one."""
 
@@ -216,7 +220,7 @@ def name(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return names
 
 
-@pytest.mark.parametrize("answer", [*ANSWERS.values(), None], ids=[*ANSWERS, "end"])
+@pytest.mark.parametrize("answer", walk({**ANSWERS, "end": None}, "READONLY0", "LOADING1", "ERR16", "garbage", "end"))
 async def test_answer_that_is_a_refusal(name: dict[str, str], answer: bytes | None) -> None:
     """Whatever the server at the name answers, the bus is away; it is back within 5 s of the name's change."""
     port = free_ports()

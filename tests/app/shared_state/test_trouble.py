@@ -67,7 +67,7 @@ async def of_another_epoch(read: Read, after: int, limit: int) -> Extract:
 FAULTS = [unavailable, full, unforeseen, timed_out, slow, slow_and_failing, hanging, of_another_epoch]
 
 
-@pytest.mark.parametrize("times", [1, 2, 4])
+@pytest.mark.parametrize("times", [1, 2, pytest.param(4, marks=pytest.mark.suite)])
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_catch_up_read_that_fails(ends: Ends, monkeypatch: pytest.MonkeyPatch, fault: Fault, times: int) -> None:
     """While the bus is available a client that can't catch up has its messages, or is told, within a second."""
