@@ -9,30 +9,31 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench import about, arms, report, terminal
-from bench.plan import FULL, MODES, NORMAL, QUICK, plan, prepare_seconds, total_seconds
-from bench.results import HOME, Results, latest
-from bench.session import Session
-from bench.stack import ROOT, now
+from bench.figures.results import HOME, Results, latest, now
+from bench.report import compare, report, terminal
+from bench.run import about, arms
+from bench.run.plan import FULL, MODES, NORMAL, QUICK, plan, prepare_seconds, total_seconds
+from bench.run.session import Session
 from slipway.environment import Environment
+from slipway.ops.settings import ROOT
 
-INTERRUPTED = 130  # as a shell says it of SIGINT
+INTERRUPTED = 130  # the shell's exit code for SIGINT
 console = terminal.console()
 
 
 def main() -> None:
-    """Parse the command line; the settings of `make bench` come by the environment."""
+    """Parse the command line; `make bench` passes its settings in the environment."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     verbs = parser.add_subparsers(dest="verb")
     verbs.add_parser("run", help="measure (QUICK=1, FULL=1, SERVERS=uvicorn,granian, P99=100, SEED=1, RESUME=folder)")
-    show = verbs.add_parser("report", help="build the report anew from a folder, by default the newest")
+    show = verbs.add_parser("report", help="rebuild the report from a folder, by default the newest")
     show.add_argument("folder", nargs="?")
-    compare = verbs.add_parser("compare", help="what changed between two results")
-    compare.add_argument("a")
-    compare.add_argument("b")
+    comparing = verbs.add_parser("compare", help="compare two results")
+    comparing.add_argument("a")
+    comparing.add_argument("b")
     options = parser.parse_args()
     if options.verb == "compare":
-        report.compare(_folder(options.a), _folder(options.b), console)
+        compare.show(_folder(options.a), _folder(options.b), console)
     elif options.verb == "report":
         report.build(_folder(options.folder), console)
     else:
@@ -40,8 +41,8 @@ def main() -> None:
 
 
 def measure(results: Results) -> int:
-    """Run, or go on where a run has ended; each figure is kept the moment that it is there."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell started us with SIGINT ignored
+    """Run or resume; each result is saved immediately."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # even if started with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     go_on = f"What is measured stays. Go on with: make bench RESUME={_shown(results.folder)}"
     try:
@@ -59,11 +60,11 @@ def measure(results: Results) -> int:
 
 
 def _measure(results: Results) -> list[str]:
-    """Carry out what is left of the plan; return the steps that gave no result."""
+    """Execute the remaining plan; return the steps without a result."""
     facts = results.about
     mode, chosen = MODES[facts["mode"]], [arms.BY_NAME[name] for name in facts["arms"]]
     session = Session(results, mode, chosen, objective=facts["objective"], workers=facts["workers"], seed=facts["seed"])
-    visits = session.left(plan(mode, chosen, facts["seed"]))
+    visits = session.remaining(plan(mode, chosen, facts["seed"]))
     estimate = total_seconds(mode, chosen, visits)
     console.print(f"{mode.name}: {len(visits)} starts, about {_duration(estimate)}, into {_shown(results.folder)}")
     with Progress(
@@ -83,7 +84,7 @@ def _measure(results: Results) -> list[str]:
 
 
 def _results(resume: str) -> Results:
-    """The folder to go on with, or a new one."""
+    """The folder to resume, or a new one."""
     if resume:
         return Results(_folder(resume))
     env = Environment()

@@ -33,7 +33,7 @@ class Errors:
         try:
             await self.app(scope, receive, send)
         except Disconnected:
-            pass  # nobody is left to answer
+            pass  # no client is left to answer
         except Exception as error:
             await self._answer(error, scope, receive, send)
 

@@ -36,7 +36,7 @@ async def chat(socket: WebSocket) -> None:
     after = fields.message_id(services.bus.parse, socket.query.get("after"))
     await socket.accept()
     await socket.send(encode_json({"type": "hello", **services.monitor.identity}))
-    socket.scope["headers"].clear()  # 1 KiB that nobody reads again, for as long as the connection lives
+    socket.scope["headers"].clear()  # 1 KiB that is not read again, for as long as the connection lives
     writer = Writer(socket)
     subscription = writer.subscription = services.bus.attach(after, writer.wake)
     pace = Pace(services.messages_per_second)

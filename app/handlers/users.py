@@ -65,7 +65,7 @@ def taken(name: str) -> HTTPError:
 
 
 def user_id(text: str) -> int:
-    """The id in a path; a text that can't be one names nobody, so it is a 404."""
+    """The id in a path; a text that can't be one is a 404, too."""
     if text.isascii() and text.isdigit() and len(text) < 20 and (number := int(text)) <= MAX_ID:
         return number
     raise no_such_user()

@@ -20,7 +20,7 @@ __all__ = ["Availability", "Beat", "Bus", "Extract", "Item", "Keep", "Message", 
 
 log = logging.getLogger("app.bus")
 
-ANSWER_SECONDS = 1.8  # whoever publishes has an answer within two seconds, also when the bus is away
+ANSWER_SECONDS = 1.8  # a publisher has an answer within two seconds, also when the bus is away
 RETRY_SECONDS = (0.05, 1.0)  # first and longest pause of the listener between two tries to reach a log that is away
 CANCELLATIONS = 10  # redis-py may lose one
 
@@ -48,7 +48,7 @@ class Bus(ABC):
 
     @abstractmethod
     async def tell(self, data: str) -> None:
-        """Pass a beat on to all workers, and write, so that a log that takes nothing is noticed when nobody talks."""
+        """Pass a beat on to all workers, and write: a log that takes nothing is noticed without messages, too."""
 
     @abstractmethod
     async def read(self, after: int, limit: int) -> Extract:
@@ -101,7 +101,7 @@ class Bus(ABC):
     async def publish(self, data: str, key: str = "") -> str:
         """Append to the log and wake all workers; return the id. Raises Unavailable, within two seconds.
 
-        Whoever does not know whether a message has arrived may send it again with the same key: it is kept once.
+        A message that may not have arrived can be sent again with the same key: it is kept once.
         """
         async with self._writing():
             epoch, number = await self.append(data, key)
@@ -168,7 +168,7 @@ class Bus(ABC):
         """Pass the next messages on; a gap before them, or a new epoch, is said first."""
         if extract.epoch != self.epoch:
             known, self.epoch = bool(self.epoch), extract.epoch
-            # Of a new log everything is news; whoever has just started begins at its end.
+            # Of a new log everything is news; a worker that has just started begins at its end.
             self.last = extract.start - 1 if known else extract.newest
             if known:
                 log.warning("the log has begun a new epoch")

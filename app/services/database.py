@@ -23,7 +23,7 @@ PATIENT_SECONDS = 120
 # PostgreSQL gives up what waits for a lock, and what takes too long, before we do.
 LIMITS = ("lock_timeout = '3s'", "statement_timeout = '6s'")
 PATIENT_LIMITS = (f"lock_timeout = '{PATIENT_SECONDS}s'",)
-# Not OperationalError for SQLAlchemy, and cured by somebody else all the same: https://www.postgresql.org/docs/current/errcodes-appendix.html
+# Not OperationalError for SQLAlchemy, and cured outside the app: https://www.postgresql.org/docs/current/errcodes-appendix.html
 ELSEWHERE = {
     "25006",  # read_only_sql_transaction: a standby
     "42P01",  # undefined_table: not migrated yet

@@ -10,7 +10,7 @@ from .errors import BadCursor
 
 MIB = 1 << 20
 LONGEST = 256 * 1024  # characters of a message: a queue of messages holds no more than that in all
-BEGINNING = ("", 0)  # what "0" means: whoever resumes from it takes what is kept and has missed nothing
+BEGINNING = ("", 0)  # what "0" means: a client that resumes from it gets what is kept, and has missed nothing
 ID = re.compile(r"([0-9a-z]{1,32})-([0-9]{1,18})")
 
 Place = tuple[str, int]  # an epoch and a number in it

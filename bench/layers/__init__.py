@@ -1,1 +1,1 @@
-"""What each layer costs: CPU time per request against a bare app on the same server, in the same round."""
+"""The cost of each layer: CPU time per request, relative to a bare app on the same server in the same round."""

@@ -1,4 +1,4 @@
-"""`python -m bench.layers`: the table of layers. QUICK=1 for a look, FULL=1 to quote, ONLY=toolkit for our rows."""
+"""`python -m bench.layers`: the table of layers. QUICK=1 to estimate, FULL=1 to quote, ONLY=toolkit for our cases."""
 
 import json
 import os
@@ -11,22 +11,23 @@ from urllib.request import Request, urlopen
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bench import about, machine, terminal
-from bench.layers.measure import Weighed, weigh
-from bench.layers.rows import AGAIN, BASE, CALLS, GOALS, TOOLKIT, Row, rows
-from bench.layers.servers import Server, app, proxied
-from bench.layers.table import Line, lines, table
-from bench.results import HOME
-from bench.stack import now
-from bench.wrk import Call
+from bench.figures.results import HOME, now
+from bench.layers.cases import AGAIN, BASE, GOALS, REQUESTS, TOOLKIT, Case, cases
+from bench.layers.measure import Measurement, measure
+from bench.layers.table import CaseResult, case_results, table
+from bench.layers.targets import Target, app, proxied
+from bench.load.wrk import RequestTemplate
+from bench.report import terminal
+from bench.run import about, machine
 
 WARMUP_SECONDS = 1
-WINDOW_SECONDS = 0.3  # short, so that a row and its base meet the same neighbours: a spell of theirs takes seconds
+# Short, so that a case and its base run under the same load from other tenants, which changes over seconds.
+WINDOW_SECONDS = 0.3
 NGINX_APP = "bench.layers.apps.bare:get_user"
 
 
 class Layers:
-    """Weighs all rows of a table in turn, the order rotated each round."""
+    """Measures all cases of a table in turn, rotating the order each round."""
 
     def __init__(self, rounds: int, progress: Progress, total: float) -> None:
         self.rounds = rounds
@@ -34,81 +35,81 @@ class Layers:
         self.progress = progress
         self.task = progress.add_task("", total=total)
 
-    def weigh(self, call: Call, servers: Mapping[str, Server]) -> dict[str, list[Weighed]]:
-        """All servers are up and idle; one at a time is under load."""
-        weighed: dict[str, list[Weighed]] = {name: [] for name in servers}
-        names = list(servers)
+    def measure(self, request: RequestTemplate, targets: Mapping[str, Target]) -> dict[str, list[Measurement]]:
+        """Load one running target at a time; all others are idle."""
+        measured: dict[str, list[Measurement]] = {name: [] for name in targets}
+        names = list(targets)
         for name in names:
-            self._one(call, name, servers[name], WARMUP_SECONDS)
+            self._one(request, name, targets[name], WARMUP_SECONDS)
         for number in range(self.rounds):
             for name in names[number % len(names) :] + names[: number % len(names)]:
-                weighed[name].append(self._one(call, name, servers[name], WINDOW_SECONDS))
-        return weighed
+                measured[name].append(self._one(request, name, targets[name], WINDOW_SECONDS))
+        return measured
 
-    def _one(self, call: Call, name: str, server: Server, seconds: float) -> Weighed:
-        self.progress.update(self.task, description=f"{call.method} {call.path}: {name}")
-        found = weigh(server.origin, call, server.processes, seconds=seconds, cpus=self.cpus)
+    def _one(self, request: RequestTemplate, name: str, target: Target, seconds: float) -> Measurement:
+        self.progress.update(self.task, description=f"{request.method} {request.path}: {name}")
+        found = measure(target.origin, request, target.processes, seconds=seconds, cpus=self.cpus)
         self.progress.advance(self.task, seconds)
         return found
 
 
 def main() -> None:
-    """Measure, print, and keep the figures."""
+    """Measure, print and save the figures."""
     rounds = 12 if os.environ.get("QUICK") else 150 if os.environ.get("FULL") else 40
     ours = os.environ.get("ONLY") == "toolkit"
-    tables = {call: _rows(call, ours) for call in CALLS}
+    tables = {request: _cases(request, ours) for request in REQUESTS}
     count = sum(len(found) for found in tables.values()) + 5
     folder = HOME / f"{now()}-layers"
     console = terminal.console()
-    found: dict[str, list[Line]] = {}
+    found: dict[str, list[CaseResult]] = {}
     with Progress(BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn(),
                   TextColumn("{task.description}"), console=console) as progress:  # fmt: skip
         layers = Layers(rounds, progress, count * (rounds * WINDOW_SECONDS + WARMUP_SECONDS))
-        for call, measured in tables.items():
-            found[call] = _call(layers, call, measured, folder / "logs")
-        with proxied(NGINX_APP, layers.cpus, folder / "logs") as ways:
-            weighed = layers.weigh(CALLS["GET /api/users/2"][0], ways)
-        found["nginx"] = lines(weighed, "direct", GOALS["nginx"])
-    for title, those in found.items():
-        console.print(table("nginx and one worker on one processor" if title == "nginx" else title, those))
-    _keep(folder, found)
-    console.print(f"CPU time of the server per request against the base row of the same round; kept in {folder}")
-    sys.exit(1 if any(line.errors for those in found.values() for line in those) else 0)
+        for request, those in tables.items():
+            found[request] = _measure_cases(layers, request, those, folder / "logs")
+        with proxied(NGINX_APP, layers.cpus, folder / "logs") as targets:
+            measured = layers.measure(REQUESTS["GET /api/users/2"][0], targets)
+        found["nginx"] = case_results(measured, "direct", GOALS["nginx"])
+    for title, results in found.items():
+        console.print(table("nginx and one worker on one processor" if title == "nginx" else title, results))
+    _save(folder, found)
+    console.print(f"CPU time of the server per request against the base case of the same round; saved in {folder}")
+    sys.exit(1 if any(result.errors for results in found.values() for result in results) else 0)
 
 
-def _rows(call: str, ours: bool) -> list[Row]:
-    wanted = rows(call, plain=bool(os.environ.get("FULL")))
-    return [row for row in wanted if not ours or row in TOOLKIT or row.name in (BASE, AGAIN)]
+def _cases(request: str, ours: bool) -> list[Case]:
+    wanted = cases(request, plain=bool(os.environ.get("FULL")))
+    return [case for case in wanted if not ours or case in TOOLKIT or case.name in (BASE, AGAIN)]
 
 
-def _call(layers: Layers, call: str, measured: list[Row], logs: Path) -> list[Line]:
+def _measure_cases(layers: Layers, request: str, those: list[Case], logs: Path) -> list[CaseResult]:
     with ExitStack() as stack:
-        apps = {name: stack.enter_context(app(name, layers.cpus, logs)) for name in {row.app for row in measured}}
-        for row in measured:
-            check(apps[row.app], CALLS[call][0], apps[measured[0].app])
-        weighed = layers.weigh(CALLS[call][0], {row.name: apps[row.app] for row in measured})
+        apps = {name: stack.enter_context(app(name, layers.cpus, logs)) for name in {case.app for case in those}}
+        for case in those:
+            check(apps[case.app], REQUESTS[request][0], apps[those[0].app])
+        measured = layers.measure(REQUESTS[request][0], {case.name: apps[case.app] for case in those})
     for log in logs.glob("*recorded.log"):
         log.unlink()  # the access record: millions of lines
-    return lines(weighed, BASE, GOALS[call])
+    return case_results(measured, BASE, GOALS[request])
 
 
-def check(server: Server, call: Call, base: Server) -> None:
-    """Every app answers what the base row's fixed bytes say, or nothing is weighed."""
-    (status, body), (wanted, expected) = (_answer(one.origin, call) for one in (server, base))
+def check(target: Target, request: RequestTemplate, base: Target) -> None:
+    """Exit unless the app returns the same JSON as the base case."""
+    (status, body), (wanted, expected) = (_answer(one.origin, request) for one in (target, base))
     if status != wanted or json.loads(body) != json.loads(expected):
-        sys.exit(f"{server.processes[0].name} answers {call.method} {call.path} with {status} {body[:200]!r}")
+        sys.exit(f"{target.processes[0].name} answers {request.method} {request.path} with {status} {body[:200]!r}")
 
 
-def _answer(origin: str, call: Call) -> tuple[int, bytes]:
-    body = call.body.encode() or None
-    request = Request(origin + call.path, body, {"Content-Type": call.content_type} if body else {}, method=call.method)
-    with urlopen(request, timeout=10) as response:
+def _answer(origin: str, request: RequestTemplate) -> tuple[int, bytes]:
+    body = request.body.encode() or None
+    headers = {"Content-Type": request.content_type} if body else {}
+    with urlopen(Request(origin + request.path, body, headers, method=request.method), timeout=10) as response:
         return response.status, response.read()
 
 
-def _keep(folder: Path, found: Mapping[str, list[Line]]) -> None:
+def _save(folder: Path, found: Mapping[str, list[CaseResult]]) -> None:
     facts = {"machine": machine.describe(), "versions": about.versions()}
-    data = {**facts, "tables": {title: [asdict(line) for line in those] for title, those in found.items()}}
+    data = {**facts, "tables": {title: [asdict(result) for result in results] for title, results in found.items()}}
     (folder / "layers.json").write_text(json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 

@@ -32,6 +32,11 @@ def take_over() -> None:
     _move_handlers(logging.getLogger("gunicorn.access"))
 
 
+def end_lines() -> None:
+    """Make records of what a program has left without a line's end, before the next one goes on with it."""
+    _descriptors.finish()
+
+
 def give_back() -> None:
     """Undo it for the descriptors, which outlive an exec."""
     _descriptors.give_back()

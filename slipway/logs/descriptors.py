@@ -60,7 +60,7 @@ class Descriptors:
         atexit.unregister(self.finish)
 
     def finish(self) -> None:
-        """Make records of what is left, at the exit."""
+        """Make records of what is left: at the exit, and when a program has ended."""
         for each in self.taken:
             self._read(each)
             each.stream.end_line()

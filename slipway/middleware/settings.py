@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from slipway.environment import Environment
 from slipway.project import ready_path, served
 
+USUAL = "/readyz"  # asked of an app of which no path is known; one that has none answers 404 before and after
+
 
 @dataclass(frozen=True, slots=True)
 class GuardSettings:
@@ -16,6 +18,9 @@ class GuardSettings:
     max_websockets: int
     access_log: bool
     ready_path: str
+    """The path that answers 200 when the app can serve; empty where none is known."""
+    takeover_path: str
+    """The path that a new worker's app is asked before it takes over; empty: it is not asked."""
     health_paths: frozenset[str]
     """The paths that are always answered and never recorded."""
 
@@ -31,5 +36,6 @@ class GuardSettings:
             max_websockets=env.integer("MAX_WEBSOCKETS", 10_000, 1, 1_000_000),
             access_log=env.flag("ACCESS_LOG", True),
             ready_path=path,
+            takeover_path="" if env.text("READY_PATH") == "none" else path or USUAL,
             health_paths=frozenset({*project.health_paths, path} - {""}),
         )

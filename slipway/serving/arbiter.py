@@ -85,7 +85,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
 
     def ready_path(self) -> str | None:
         """Where workers ask their app; gunicorn's own classes listen as soon as they run."""
-        return self.settings.guard.ready_path if hasattr(self.worker_class, "takes_handover") else None
+        return self.settings.guard.takeover_path if hasattr(self.worker_class, "takes_handover") else None
 
     def patience(self) -> float:
         """Seconds in which a worker has to get ready."""

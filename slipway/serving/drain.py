@@ -100,7 +100,7 @@ class Draining(uvicorn.Server):
                 queues.register(listener.fileno(), select.POLLIN)
         loop = asyncio.get_running_loop()
         end = loop.time() + QUEUE_SECONDS
-        while queues.poll(0) and loop.time() < end:  # noqa: ASYNC110 (a queue tells nobody that it is empty)
+        while queues.poll(0) and loop.time() < end:  # noqa: ASYNC110 (a queue has no event for being empty)
             await asyncio.sleep(0)  # one turn of the loop accepts one connection
 
     async def _let_end(self) -> None:

@@ -69,6 +69,7 @@ def on_starting(arbiter: Any) -> None:
         _refuse_addresses_in_use(arbiter.cfg.address)
     os.environ["WORKER_COUNT"] = str(arbiter.num_workers)  # --workers beats the settings
     prestart.run(arbiter.settings.prestart)
+    capture.end_lines()
     os.environ["PRESTARTED"] = "1"  # done: the workers need not look
     arbiter.service.status.tell(table=arbiter.table.path)
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,8 +19,8 @@ from slipway.serving.http import Http, OneRequest
 class Lifespan(LifespanOn):
     """Gives the app `state["draining"]`, an asyncio.Event that is set when the worker begins to drain.
 
-    uvicorn's "auto" serves an app whose startup raises, and its "on" refuses one that has no lifespan (Django). Whoever
-    asks for the first event has one, so from then on a failure counts.
+    uvicorn's "auto" serves an app whose startup raises, and its "on" refuses one that has no lifespan (Django). An app
+    that asks for the first event has one, so from then on a failure counts.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -107,11 +107,6 @@ class Server(Draining):
         for server in self.servers:
             server.close()
         self.servers.clear()
-
-    async def listen_again(self, listeners: Iterable[socket.socket]) -> None:
-        """Accept clients of our own again."""
-        for listener in listeners:
-            self.servers.append(await self.listen(listener, Http))
 
 
 def duplicate(listener: socket.socket) -> socket.socket:

@@ -31,7 +31,8 @@ class Status:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             holder = self._take_lock()
-            self._path("json").unlink(missing_ok=True)
+            if not holder:
+                self._path("json").unlink(missing_ok=True)
         except OSError as error:
             sys.exit(f"{self._folder} can't be used as SOCKET_DIR or RUN_DIR: {error}")
         if holder:

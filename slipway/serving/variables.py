@@ -13,7 +13,7 @@ from pathlib import Path
 from slipway.environment import Environment, SettingError
 from slipway.serving.config import Settings
 
-# What listeners, files and whoever stops us depend on: these settings can't change, and the field that tells.
+# Listeners, files and stop time-outs depend on these settings: they can't change in a reload. With the field of each.
 FIXED = {
     "SOCKET_DIR": "socket_dir",
     "RUN_DIR": "run_dir",

@@ -1,7 +1,6 @@
 """gunicorn's worker that runs our server: what `-k uvicorn.workers.UvicornWorker` (or `uvicorn_worker`) leads to."""
 
 import asyncio
-import errno
 import gc
 import logging
 import os
@@ -20,13 +19,13 @@ from slipway.serving.faults import Faults, describe
 from slipway.serving.guard import put_guard
 from slipway.serving.handover import Handover
 from slipway.serving.http import Http
-from slipway.serving.room import Room
+from slipway.serving.listening import Listening
 from slipway.serving.server import Lifespan, Server
 from slipway.serving.websocket import WebSocket
 
 BEAT_SECONDS = 0.5
 LOG_SECONDS = 0.2  # to write the log if the worker has to leave by force
-ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone has so long, since nobody would kill it
+ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone is killed by nothing else, so it has this long
 STATM = Path("/proc/self/statm")
 
 
@@ -88,12 +87,10 @@ class Worker(UvicornWorker):
             graceful=settings.graceful_shutdown,
             tick=self._look_around,
             on_ready=self._ready,
-            on_drain=self._close_listeners,
+            on_drain=lambda: self._listening.close(),
         )
         self._faults = Faults()
-        self._room = Room()
-        self._listening = 0  # how many of our own listeners we serve
-        self._lent: dict[int, asyncio.Server] = {}
+        self._listening = Listening(self.server, self.handover, self.tmp.fileno(), self._faults)
         self._asking: asyncio.Task[None] | None = None
         self._question = 0
         beating = asyncio.create_task(self._beat())
@@ -136,30 +133,12 @@ class Worker(UvicornWorker):
         with self._faults("Looking whether to be replaced"):
             self._ask_to_be_replaced()
         with self._faults("Accepting clients"):
-            await self._accept_while_there_is_room()
+            await self._listening.look()
 
     def _ask_to_be_replaced(self) -> None:
         if not self.handover.mailbox.wants_successor and self._is_spent():
             self.handover.mailbox.want_successor()  # and serve on, until another has taken the place
             os.kill(self.ppid, signal.SIGCHLD)  # wakes the arbiter
-
-    async def _accept_while_there_is_room(self) -> None:
-        if self._room.look(self.tmp.fileno(), len(self.server.server_state.connections)):
-            self.server.stop_listening()  # clients wait in the queue
-            self._listening = 0
-            self._lent.clear()
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        if self.handover.mailbox.admitted:
-            await self._listen()
-        if self.handover.loans is not None:
-            await self._serve_lent(set(self.handover.loans.of(os.getpid())))
-
-    async def _listen(self) -> None:
-        """Accept connections on our own listeners; what has failed is tried again in the next turn."""
-        for listener in self.handover.own[self._listening :]:
-            self.server.servers.append(await self.server.listen(listener, Http))
-            self._listening += 1
-        self.handover.mailbox.tell_listens()
 
     def _ask_app(self, question: int) -> None:
         """Ask the app whether it is ready; a question that is not answered yet is given up."""
@@ -171,29 +150,13 @@ class Worker(UvicornWorker):
         self._asking = asyncio.create_task(self._answer(question))
 
     async def _answer(self, question: int) -> None:
-        path, state = self.settings.guard.ready_path, self.server.lifespan.state
+        path, state = self.settings.guard.takeover_path, self.server.lifespan.state
         status = await readiness.ask(self._app, path, state, self.config.root_path)
         self.handover.mailbox.answer(question, status)
-
-    def _close_listeners(self) -> None:
-        """What came with the fork; while any worker has it, a client of an arbiter that is gone would wait in vain."""
-        for listener in self.handover.listeners:
-            with self._faults("Closing a listener"):
-                listener.close()
 
     def _is_spent(self) -> bool:
         most = self.settings.max_worker_memory
         return self.server.server_state.total_requests >= self.max_requests or bool(most and _resident_bytes() > most)
-
-    async def _serve_lent(self, wanted: set[int]) -> None:
-        for slot in self._lent.keys() - wanted:
-            server = self._lent.pop(slot)
-            self.server.servers.remove(server)
-            server.close()
-        for slot in wanted - self._lent.keys():
-            with self._faults("Serving a slot on loan"):  # tried again at the next look
-                self._lent[slot] = await self.server.listen(self.handover.listeners[slot])
-                self.server.servers.append(self._lent[slot])
 
 
 def _exit() -> None:

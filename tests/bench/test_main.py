@@ -1,4 +1,4 @@
-"""`make bench` can be interrupted and goes on where it was.
+"""`make bench` can be interrupted and resumed.
 
 Rules: loopback only, and only what was started here is ended.
 """
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import about
-from bench.arms import ALWAYS
-from bench.plan import QUICK
-from bench.results import Results
+from bench.figures.results import Results
+from bench.run import about
+from bench.run.arms import ALWAYS
+from bench.run.plan import QUICK
 from slipway.ops import wait
 from slipway.ops.settings import ROOT
 
@@ -24,7 +24,7 @@ BEGIN_SECONDS = 45.0  # to verify all arms on a busy machine, and for the first 
 
 
 def interrupted(results: Results, step: int) -> tuple[int, str]:
-    """Go on with a run, and send it Ctrl-C in the midst of a step; return its exit code and what it printed."""
+    """Resume a run and send it Ctrl-C during a step; return its exit code and its output."""
     log = results.logs / "search-asgi" / "nginx.log"
     env = {**os.environ, "RESUME": str(results.folder)}
     process = subprocess.Popen(
@@ -42,7 +42,7 @@ def interrupted(results: Results, step: int) -> tuple[int, str]:
 
 
 def servers_of(folder: Path) -> list[str]:
-    """Processes that still run over the database of a results folder."""
+    """Processes that still use the database of a results folder."""
     mark = f"DATA_DIR={folder / 'data'}".encode()
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
@@ -50,7 +50,7 @@ def servers_of(folder: Path) -> list[str]:
             if mark in path.read_bytes():
                 found.append((path.parent / "cmdline").read_text())
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # the process has ended meanwhile
     return found
 
 

@@ -104,7 +104,7 @@ def test_logs_are_json_and_carry_the_request_id(containers: Containers) -> None:
 
 
 def test_stop_with_an_open_stream_is_graceful(containers: Containers) -> None:
-    """An event stream that nobody ends does not hold the stop: exit code 0, well within the grace period."""
+    """An event stream that does not end by itself does not hold the stop: exit code 0, well within the grace period."""
     with httpx.stream("GET", f"{containers.url}/events", timeout=30) as stream:
         chunks = stream.iter_text()
         assert "hello" in next(chunks)

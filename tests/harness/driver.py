@@ -98,7 +98,7 @@ class Conversation:
         assert not done, f"unexpected: {coming.result() if coming in done else 'the app ended'}"
 
     async def end(self, seconds: float = SECONDS) -> None:
-        """Wait until the app returns; raises what it raised, and for a message that nobody took."""
+        """Wait until the app returns; raises what it raised, and for a message that was not taken."""
         async with asyncio.timeout(seconds):
             await self.task
         assert self._from_app.empty(), self._from_app.get_nowait()

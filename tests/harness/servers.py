@@ -305,7 +305,7 @@ def newest_programs() -> str:
 
 
 def user() -> str | None:
-    """PostgreSQL refuses to run as root, so nothing here does; None for whoever we are."""
+    """PostgreSQL refuses to run as root, so nothing here does; None for this process's own user."""
     if os.geteuid() != 0:
         return None
     return "postgres" if any(entry.pw_name == "postgres" for entry in pwd.getpwall()) else "nobody"

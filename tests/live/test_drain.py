@@ -57,7 +57,7 @@ async def test_stop_with_a_blocked_worker(site: Site, number: signal.Signals) ->
 
 
 async def test_draining_worker_says_so_and_beats() -> None:
-    """While a request holds the drain, /readyz says 503, answers say `connection: close`, nobody new is taken."""
+    """While a request holds the drain, /readyz says 503, answers say `connection: close`, no connection is accepted."""
     with serving(workers=1) as server:
         async with await Connection.open(server.address()) as kept, await begin(server.address(), SLOW) as slow:
             assert (await kept.request("GET", "/readyz")).status == 200

@@ -73,7 +73,7 @@ async def test_reason(site: Site, kind: str) -> None:
         ((found),) = END.findall(server.log())
         assert re.fullmatch(reason, found), found
         assert exit_code == 0
-        assert server.log().splitlines().count("shutdown has run") == 1
+        assert server.messages().count("shutdown has run") == 1
         assert not server.logged("CancelledError")
         assert not server.logged("killed")
 

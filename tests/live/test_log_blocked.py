@@ -50,7 +50,7 @@ async def test_pipe_that_is_not_read_costs_no_request(folder: Path, options: dic
         assert time.monotonic() - start < 6
         assert not report.lost
         assert report.percentile(99) < 0.5
-        assert (code, output) == (0, "reloaded 2 workers\n")
+        assert (code, output) == (0, "2 workers replaced\n")
 
 
 async def test_blocked_worker_is_killed_while_the_log_is_blocked(

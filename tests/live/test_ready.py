@@ -114,7 +114,7 @@ async def test_worker_on_refused_code_is_told(site: Site) -> None:
 
         newest = max(server.status()["serving"])
         assert server.status()["on_refused_code"] == [newest]
-        assert server.logged("runs the code on disk, and the last reload was refused") == 1
+        await until(lambda: server.logged("runs the code on disk, and the last reload was refused") == 1, 5)
         site.write(code("end", 200))
         assert (await server.reload())[0] == 0
         assert server.status()["on_refused_code"] == []

@@ -80,7 +80,7 @@ NEEDS_A_START = "until the server is started anew"
         ("PRESTART", "''", "the name of a program"),
         ("PRESTART", "no-such-program", "no-such-program is not a program on PATH"),
         ("PRESTART", "/etc/passwd", "/etc/passwd is not a file that can be executed"),
-        ("READY_PATH", "readyz", "READY_PATH='readyz' is not allowed: a path that begins with /"),
+        ("READY_PATH", "readyz", "READY_PATH='readyz' is not allowed: a path such as /readyz"),
     ],
 )
 async def test_wrong_settings_are_refused(server: Server, file: Path, name: str, value: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""One listener per worker: load is even, slots outlive their workers, and nobody's slot is left alone."""
+"""One listener per worker: load is even, slots outlive their workers, and no slot is left without a worker."""
 
 import asyncio
 import json
@@ -80,9 +80,9 @@ async def _who(server: Server, slot: int) -> tuple[int, int]:
 
 
 async def _comes_to_own(server: Server, slot: int) -> int:
-    """Wait until whoever had the slot on loan has given it back; the pid of its own worker."""
+    """Wait until the borrower of the slot has given it back; the pid of its own worker."""
     async with asyncio.timeout(5):
-        while (found := await _who(server, slot))[0] != slot:  # noqa: ASYNC110 (nobody tells us)
+        while (found := await _who(server, slot))[0] != slot:  # noqa: ASYNC110 (there is no event for it)
             await asyncio.sleep(0.05)
     return found[1]
 

@@ -6,7 +6,7 @@ import re
 import time
 
 from loadtest._socket import close, connect
-from tests.bench.servers import serving
+from tests.bench.fake_servers import serving
 
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 

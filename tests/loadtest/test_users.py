@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bench.histogram import Histogram
+from bench.figures.histogram import Histogram
 from slipway.ops import wait
 from slipway.ops.settings import ROOT
-from tests.bench.servers import freezing, serving, wrong_each
+from tests.bench.fake_servers import freezing, serving, wrong_each
 from tests.harness.processes import BIN, Process, free_ports, running
 from tests.loadtest.conftest import Locust
 

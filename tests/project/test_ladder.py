@@ -89,7 +89,7 @@ def test_whole_order(directives: Directives, settings: Settings, compose: Any) -
 
 
 def test_half_open_websockets_are_noticed() -> None:
-    """A ping every 20 s, and whoever does not answer is gone within 45 s; tests/app/shared_state does it faster."""
+    """A ping every 20 s, and a client that does not answer is gone within 45 s; the promises try it faster."""
     shipped = Worker.CONFIG_KWARGS
 
     assert shipped["ws_ping_interval"] == 20

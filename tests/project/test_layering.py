@@ -169,3 +169,28 @@ def test_no_import_circles() -> None:
     graph = {name_of(path): {module for module in imports(path) if module in names} for path in MODULES}
 
     assert circle(graph) == []
+
+
+# From the bottom up; the command line is on top.
+BENCH_ROOMS = ("bench.figures", "bench.load", "bench.run", "bench.report", "bench.layers", "bench.__main__")
+BENCH = sorted((ROOT / "bench").rglob("*.py"))
+
+
+def bench_room(module: str) -> int:
+    return layer(module, tuple((room,) for room in BENCH_ROOMS))
+
+
+@pytest.mark.parametrize("path", [path for path in BENCH if name_of(path) != "bench"], ids=name_of)
+def test_bench_imports_downwards_only(path: Path) -> None:
+    """A module of the benchmark imports from its own room or from those below."""
+    own = [module for module in imports(path) if module.startswith("bench.")]
+
+    assert not own or max(map(bench_room, own)) <= bench_room(name_of(path)), own
+
+
+def test_bench_has_no_import_circles() -> None:
+    """No module of the benchmark imports itself by way of others, late imports included."""
+    names = {name_of(path) for path in BENCH}
+    graph = {name_of(path): {module for module in imports(path) if module in names} for path in BENCH}
+
+    assert circle(graph) == []

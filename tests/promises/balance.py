@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import wrk
+from bench.load import wrk
 from slipway.ops.percentile import percentile
 from tests.harness.load import GET, Load, Request, cpu
 from tests.harness.processes import running, until
@@ -79,7 +79,7 @@ async def _full_load(proxy: Nginx, connections: int, least: int) -> tuple[list[i
     """How many each worker has answered, and how many errors there were."""
     before, total, errors = proxy.by_upstream(), 0, 0
     while total < least:
-        peak = wrk.run(proxy.url, wrk.Call("/plaintext"), seconds=WRK_SECONDS, connections=connections)
+        peak = wrk.run(proxy.url, wrk.RequestTemplate("/plaintext"), seconds=WRK_SECONDS, connections=connections)
         total, errors = total + peak.requests, errors + peak.errors
     await until(lambda: (proxy.by_upstream() - before).total() >= total, 30, "the access log")
     return sorted((proxy.by_upstream() - before).values()), errors

@@ -117,7 +117,7 @@ async def beside_deaf(server: Server, addresses: Sequence[Address], count: int, 
 
 
 async def _let_go(deaf: Sequence[Idle]) -> int:
-    """How many of them the server has let go of; whoever reads again finds the end behind what is in the buffers."""
+    """How many of them the server has let go of; one that reads again finds the end behind its buffers."""
     for client in deaf:
         client.read_again()
     with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Nothing is lost and nobody dies: a stop with everything open, reloads, kills and recycling, all under load."""
+"""Nothing is lost: a stop with everything open, reloads, kills and recycling, all under load."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -28,7 +28,7 @@ def listen(engine: Engine, limits: Sequence[str]) -> None:
         def do_connect(dialect: Any, record: Any, arguments: Any, parameters: Any) -> BlockingConnection:
             return BlockingConnection.open(limits, *arguments, **parameters)
 
-    event.listen(engine, "checkout", check)
+    event.listen(engine, "checkout", Checks())
     event.listen(engine, "begin", limit)
     event.listen(engine, "handle_error", leave)
 
@@ -39,12 +39,25 @@ def session_of(connection: Connection) -> Session:
     return session
 
 
-def check(connection: Any, record: Any, proxy: Any) -> None:
-    """Before a request gets a connection: a restarted server costs a round trip, not a failed request."""
-    session: Session = record.driver_connection.session
-    if session.unused:
-        session.unused = False
-        return
+class Checks:
+    """Asks a connection before a request gets it: a restarted server costs a round trip, not a failed request."""
+
+    def __init__(self) -> None:
+        self._took_writes_at = 0.0  # when the newest connection to a server that takes writes was made
+
+    def __call__(self, connection: Any, record: Any, proxy: Any) -> None:
+        session: Session = record.driver_connection.session
+        if session.unused:
+            session.unused = False
+            if not session.read_only:
+                self._took_writes_at = max(self._took_writes_at, session.since)
+            return
+        _ping(connection)
+        if session.read_only and (session.age > STAY_SECONDS or session.since < self._took_writes_at):
+            raise DisconnectionError("the server takes no writes")
+
+
+def _ping(connection: Any) -> None:
     try:
         if hasattr(connection, "run_async"):
             connection.run_async(lambda driver: driver.ping())
@@ -52,8 +65,6 @@ def check(connection: Any, record: Any, proxy: Any) -> None:
             connection.ping()
     except psycopg.Error as error:
         raise InvalidatePoolError("the server does not answer") from error
-    if session.read_only and session.age > STAY_SECONDS:
-        raise DisconnectionError("the server takes no writes")
 
 
 def limit(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""The base: an app of three lines for each call, which sends the very bytes that the others compute."""
+"""The base case: an app of three lines for each call that sends precomputed bytes."""
 
 from app.asgi.response import encode_json
 from app.asgi.types import ASGIApp, Receive, Scope, Send

@@ -1,4 +1,4 @@
-"""What every app answers, so that only the way there differs."""
+"""The data that every app returns."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""FastAPI, its models declared as its documentation does."""
+"""FastAPI, with models as in its documentation."""
 
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel

@@ -116,7 +116,7 @@ async def test_error_after_the_start(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_disconnected_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
-    """A client that left is answered nothing, and nobody is told."""
+    """A client that left gets no answer, and nothing is logged."""
     caplog.set_level(logging.DEBUG, "app")
     async with Conversation(with_errors(raising(Disconnected())), http_scope("GET", "/")) as talk:
         await talk.end()

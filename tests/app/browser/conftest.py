@@ -61,7 +61,7 @@ def nginx(server: Server) -> Iterator[Nginx]:
 
 @pytest.fixture
 def open_page(browser: Browser, nginx: Nginx) -> Iterator[Open]:
-    """Opens a path in a browser of somebody's own; a page that has logged an error fails the test."""
+    """Opens a path in a browser profile of its own; a page that has logged an error fails the test."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 

@@ -31,6 +31,7 @@ VARIABLES: dict[str, Any] = {
     "BENCH_ENDPOINTS": "1",
     "ACCESS_LOG": "1",
     "MAX_BODY_BYTES": str(MAX_BODY_BYTES),
+    "MESSAGES_PER_SECOND": "100000",  # tests/appshared_state has the limit of a flood
     "ALLOWED_ORIGINS": "https://a.example",
 }
 

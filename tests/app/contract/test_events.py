@@ -53,7 +53,7 @@ async def test_message(stack: Stack) -> None:
 @pytest.mark.parametrize("way", ["last-event-id", "after"])
 @pytest.mark.parametrize("missed", [0, 1, 9])
 async def test_resume(stack: Stack, way: str, missed: int) -> None:
-    """Whoever comes back with the last id gets what he missed, once, then what comes."""
+    """A client that comes back with its last id gets what it missed, once, then new messages."""
     texts = [new_text() for _ in range(10)]
     news = new_text()
     async with stack.websocket("/ws/chat") as socket:

@@ -137,7 +137,7 @@ async def test_everyone_hears_all_in_one_order(stack: Stack) -> None:
 
 @pytest.mark.parametrize("missed", [0, 1, 29])
 async def test_resume(stack: Stack, missed: int) -> None:
-    """Whoever comes back with the last id that he has seen gets what he missed, once, then what comes."""
+    """A client that comes back with its last id gets what it missed, once, then new messages."""
     texts = [new_text() for _ in range(30)]
     news = new_text()
     async with stack.websocket("/ws/chat") as socket:
@@ -271,7 +271,7 @@ async def test_longest_message(stack: Stack) -> None:
 
 
 async def test_client_that_leaves(stack: Stack) -> None:
-    """Clients that come and go disturb nobody."""
+    """Clients that come and go disturb no other client."""
     text = new_text()
     async with stack.websocket("/ws/chat") as socket:
         for _ in range(20):
@@ -282,9 +282,9 @@ async def test_client_that_leaves(stack: Stack) -> None:
 
 
 async def test_slow_reader(stack: Stack) -> None:
-    """A client that does not read is closed with 1013, and holds nobody up."""
+    """A client that does not read is closed with 1013, and holds up no other client."""
     if not isinstance(stack, Served):
-        pytest.skip("a queue in this process has no end, so nobody is slow")
+        pytest.skip("a queue in this process has no end, so no reader is slow")
     async with stack.websocket("/ws/chat", max_queue=1) as slow, stack.websocket("/ws/chat") as quick:
         message = "\U0001f600" * 2_000
         async with asyncio.timeout(30):

@@ -69,7 +69,7 @@ async def test_message_has_its_id(bus: EmbeddedBus) -> None:
 
 
 async def test_without_an_id_only_what_comes(bus: EmbeddedBus) -> None:
-    """Whoever does not resume gets what is published from now on."""
+    """A client that does not resume gets messages published from now on."""
     async with bus.subscribe() as before:
         await publish(bus, "old")
         await take(before, 1)
@@ -80,7 +80,7 @@ async def test_without_an_id_only_what_comes(bus: EmbeddedBus) -> None:
 
 
 async def test_resume_from_the_newest(bus: EmbeddedBus) -> None:
-    """Whoever has missed nothing is replayed nothing and told of no reset, also right after he has published."""
+    """A client that has missed nothing gets no replay and no reset, also right after it has published."""
     (newest,) = await publish(bus, "a")
 
     async with bus.subscribe(newest) as items:

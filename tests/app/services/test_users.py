@@ -35,7 +35,7 @@ async def store(url: URL) -> AsyncIterator[Users]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for a locked file."""
+    """No request waits for a locked file."""
     monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.02)
 
 

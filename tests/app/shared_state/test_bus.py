@@ -140,7 +140,7 @@ async def test_replay_of_many(ends: Ends) -> None:
 
 
 async def test_reset_beyond_the_count(ends: Ends) -> None:
-    """Whoever missed more than is kept is told so and gets what is kept; whoever missed nothing is not."""
+    """A client that missed more than is kept gets a reset and what is kept; one that missed nothing does not."""
     bus = await ends(Keep(10, 3_600))
     ids = await publish(bus, *range(30))
     kept = [str(number) for number in range(20, 30)]
@@ -226,7 +226,7 @@ async def test_what_a_queue_holds(ends: Ends, count: int, size: int) -> None:
 
 
 async def test_listener_survives_anything(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that nobody has thought of is logged, and the listener goes on."""
+    """An unexpected error is logged, and the listener goes on."""
     bus = await ends()
     read = type(bus).news
     failures = iter([ValueError("out of the blue"), KeyError("again")])
@@ -412,7 +412,7 @@ async def test_worker_that_is_killed_before_it_wakes_the_others(folder: Path) ->
 
 
 async def test_socket_of_a_killed_worker(folder: Path) -> None:
-    """What a killed worker has left behind is removed, and disturbs nobody."""
+    """What a killed worker has left behind is removed, and disturbs no worker."""
     gone = EmbeddedBus(folder, KEEP)
     await gone.start()
     path = gone._path

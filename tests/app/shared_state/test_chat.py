@@ -14,7 +14,7 @@ from tests.promises.chat import Talk, through
 from tests.promises.talk import restarted, talk
 
 SIZE = Talk(20, 2_000, 50)
-ANSWER_SECONDS = 2.0  # in which whoever publishes is told that the bus is away
+ANSWER_SECONDS = 2.0  # in which a publisher is told that the bus is away
 HEAL_SECONDS = 5.0
 
 
@@ -92,7 +92,7 @@ async def test_event_stream_is_told(stack: Stack) -> None:
 
 
 async def test_kept_messages(start: Start) -> None:
-    """KEEP_MESSAGES says how many come again; whoever missed more is told by a reset first, and gets those."""
+    """KEEP_MESSAGES says how many come again; a client that missed more is told by a reset first, and gets those."""
     stack = start(KEEP_MESSAGES="10")
     ann = Client(stack.address, "ann", [str(number) for number in range(30)])
     await run(ann, lambda: ann.done)

@@ -138,7 +138,7 @@ async def test_statement_mode_is_refused(postgres: Postgres, folder: Path) -> No
         server.start()
 
         assert await server.exit_code(20) == 1
-        (line,) = [line for line in server.log().splitlines() if line.startswith("DATABASE_URL")]
+        (line,) = [line for line in server.messages() if line.startswith("DATABASE_URL")]
         assert line.endswith("let the pooler pool transactions or sessions (pool_mode of PgBouncer)")
 
 
@@ -151,7 +151,7 @@ async def test_session_mode_without_a_free_connection(postgres: Postgres, folder
             server.start()
 
             assert await server.exit_code(20) == 1
-        (line,) = [line for line in server.log().splitlines() if line.startswith("DATABASE_URL")]
+        (line,) = [line for line in server.messages() if line.startswith("DATABASE_URL")]
         assert "a pooler with all its connections in use" in line
 
 

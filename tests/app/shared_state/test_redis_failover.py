@@ -112,7 +112,7 @@ async def test_old_one_that_goes_on() -> None:
 
 
 def assert_nothing_is_lost_in_silence(result: Result) -> None:
-    """Whoever was told of no loss has had none."""
+    """A client that was told of no loss has had none."""
     assert (result.lost, result.doubled) == (0, 0), result
     if not result.resets:
         assert result.orders == 1, result

@@ -56,7 +56,7 @@ async def test_create_and_find(store: Users) -> None:
 
 
 async def test_find_nobody(store: Users) -> None:
-    """An id that nobody has finds None, also the largest."""
+    """An id without a user finds None, also the largest."""
     assert await store.read(users.find, 1) is None
     assert await store.read(users.find, users.MAX_ID) is None
 
@@ -130,7 +130,7 @@ async def test_failed_write_is_undone(store: Users) -> None:
 
 
 async def test_full_pool_is_unavailable(url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits in vain for a connection is told so in bounded time."""
+    """A request that waits in vain for a connection is told so in bounded time."""
     monkeypatch.setattr(database, "POOL_SECONDS", 0.02)
     engine = async_engine(url, 1)
     store = Users(engine)

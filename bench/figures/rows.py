@@ -1,0 +1,144 @@
+"""The rows of the tables: the first arm against each other at a common rate, and each arm by itself."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.figures.figures import Figures, Run, cpu_per_request, histogram
+from bench.figures.results import AGAIN
+from bench.figures.stats import Interval, noise_floor, paired_ratio, spread, verdict
+
+PERCENTS = (99.9, 99, 90, 50)
+SATURATED = 0.9  # of the servers' processors busy; from here on they are the limit
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One workload at a common rate: the first arm, which is ASGI, against another."""
+
+    workload: str
+    title: str
+    other: str
+    rate: float
+    percent: float  # the highest percentile with enough samples
+    n: int
+    base_ms: float
+    other_ms: float
+    latency: Interval  # ratio of the first arm to the other; below 1 the first is faster
+    cpu: Interval
+    floor: float  # noise floor of the latency
+    verdict: str
+    sustainable: tuple[float, float]
+    limited: tuple[bool, bool]
+    peak: Interval
+    peak_verdict: str
+    peak_limits: tuple[str, str]
+    predicted: str  # empty without a prediction
+
+
+@dataclass(frozen=True, slots=True)
+class ArmSummary:
+    """One arm at one rate, with intervals over the rounds; times are milliseconds."""
+
+    workload: str
+    title: str
+    label: str
+    rate: float
+    n: int
+    p50: Interval
+    p99: Interval
+    uncorrected: Interval  # the p99 measured from the actual start, as a closed-loop client sees it
+    failures: Counter[str]
+    kib: Interval  # memory of an idle connection
+
+    def failed(self) -> str:
+        """The number of failed requests by reason; empty if there are none."""
+        return ", ".join(f"{count} x {what}" for what, count in self.failures.most_common())
+
+
+def comparisons(figures: Figures) -> list[Comparison]:
+    """Compare the arms in every workload that both have, at every common rate."""
+    base, *others = figures.arms()
+    return [
+        _comparison(figures, workload, base, other, rate)
+        for workload in figures.workloads() for rate in figures.common_rates(workload) for other in others
+        if figures.of("rate", workload, other, valid=False)  # WSGI has no websockets
+    ]  # fmt: skip
+
+
+def summaries(figures: Figures) -> list[ArmSummary]:
+    """Summarize every arm and the control, at every rate."""
+    return [
+        _summary(figures, workload, label, rate, runs)
+        for workload in figures.workloads() for rate in figures.common_rates(workload) for label in figures.labels()
+        if (runs := [run for run in figures.of("rate", workload, label, valid=False) if run["rate"] == rate])
+    ]  # fmt: skip
+
+
+def _comparison(figures: Figures, workload: str, base: str, other: str, rate: float) -> Comparison:
+    all_base, all_other = (figures.latencies(workload, name, rate) for name in (base, other))
+    smaller = min(all_base, all_other, key=len)
+    percent = next((p for p in PERCENTS if smaller.supports(p)), 50)
+
+    def latency(run: Run) -> float:
+        return histogram(run).percentile(percent)
+
+    def peak_rate(run: Run) -> float:
+        return float(run["rate"])
+
+    first, second, again = (figures.by_round("rate", workload, name, rate) for name in (base, other, base + AGAIN))
+    peaks = [figures.by_round("peak", workload, name) for name in (base, other, base + AGAIN)]
+    ratio, peak = _ratio(first, second, latency), _ratio(peaks[0], peaks[1], peak_rate)
+    floor, peak_floor = noise_floor(*_pairs(first, again, latency)), noise_floor(*_pairs(peaks[0], peaks[2], peak_rate))
+    words = verdict(ratio, floor, rounds=len(_pairs(first, second, latency)[0]), higher_is_better=False)
+    peak_words = verdict(peak, peak_floor, rounds=min(map(len, peaks[:2])))
+    if other in figures.asgi_arms:
+        words, peak_words = (text.replace("WSGI", "other").replace("ASGI", base) for text in (words, peak_words))
+    base_search, other_search = (next(iter(figures.of("search", workload, name)), {}) for name in (base, other))
+    return Comparison(
+        workload=workload, title=figures.names[workload].title, other=other, rate=rate, percent=percent, n=len(smaller),
+        base_ms=all_base.percentile(percent), other_ms=all_other.percentile(percent), latency=ratio,
+        cpu=_ratio(first, second, cpu_per_request), floor=floor, verdict=words,
+        sustainable=(base_search.get("sustainable", math.nan), other_search.get("sustainable", math.nan)),
+        limited=(bool(base_search.get("limited")), bool(other_search.get("limited"))),
+        peak=peak, peak_verdict=peak_words, peak_limits=(_limit(peaks[0]), _limit(peaks[1])),
+        predicted="" if other in figures.asgi_arms else figures.about["predictions"][workload]["winner"],
+    )  # fmt: skip
+
+
+def _summary(figures: Figures, workload: str, label: str, rate: float, runs: Sequence[Run]) -> ArmSummary:
+    valid = [run for run in runs if not run["void"]]
+
+    def over_rounds(percent: float, key: str = "corrected") -> Interval:
+        return spread([h.percentile(percent) for run in valid if len(h := histogram(run, key))])
+
+    failures: Counter[str] = Counter()
+    for run in valid:
+        failures.update(run["result"]["failures"])
+    # of void runs too: memory does not depend on the generator
+    kib = [run["memory"]["kib"] for run in runs if run.get("memory")]
+    return ArmSummary(
+        workload, figures.names[workload].title, label, rate, sum(len(histogram(run)) for run in valid),
+        over_rounds(50), over_rounds(99), over_rounds(99, "uncorrected"), failures, spread(kib),
+    )  # fmt: skip
+
+
+def _limit(runs: dict[int, Run]) -> str:
+    """The limit of a closed load: the servers' processors, or waiting."""
+    if not runs:
+        return "-"
+    return "processors" if median(run["busy"] for run in runs.values()) >= SATURATED else "waiting"
+
+
+def _pairs(
+    a: dict[int, Run], b: dict[int, Run], figure: Callable[[Run], float]
+) -> tuple[Sequence[float], Sequence[float]]:
+    pairs = [(figure(a[number]), figure(b[number])) for number in sorted(a.keys() & b.keys())]
+    kept = [(x, y) for x, y in pairs if not (math.isnan(x) or math.isnan(y))]
+    return [x for x, _ in kept], [y for _, y in kept]
+
+
+def _ratio(a: dict[int, Run], b: dict[int, Run], figure: Callable[[Run], float]) -> Interval:
+    return paired_ratio(*_pairs(a, b, figure))

@@ -1,0 +1,1 @@
+"""The report: terminal tables, plots and the HTML page."""

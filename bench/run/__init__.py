@@ -1,0 +1,1 @@
+"""Plans a run, starts the servers, drives the load and stores each result."""

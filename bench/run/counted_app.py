@@ -1,0 +1,27 @@
+"""The app for servers without a hook at a worker's end: at lifespan shutdown it writes its count of requests.
+
+Only the lifespan is wrapped: a request takes the same path as under the other arms.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from app.asgi.lifespan import Lifespan
+from app.asgi.standalone import Standalone
+from app.main import application as shipped
+from bench.run.counters import save_count
+
+lifespan = cast(Lifespan, shipped)
+standalone = cast(Standalone, lifespan.app)
+
+
+@asynccontextmanager
+async def counted(state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+    """Run the app's lifespan, then write its count."""
+    async with lifespan.context(state) as added:
+        yield added
+    save_count(standalone.total)
+
+
+application = Lifespan(standalone, counted)

@@ -1,0 +1,141 @@
+"""Starts one arm behind the shipped nginx configuration."""
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.run import counters, machine, processes
+from bench.run.arms import Arm, program
+from bench.run.counters import COUNTS
+from bench.run.processes import ManagedProcess, NotStarted
+from slipway.ops import nginx, wait
+from slipway.ops.settings import ROOT
+
+READY_SECONDS = 20.0
+MOST_BODY = 1 << 20  # bytes
+
+FLOOR = """daemon off; pid nginx.pid; error_log stderr warn; worker_processes 1;
+events { worker_connections 16384; }
+http {
+    access_log off; keepalive_requests 1000000; default_type text/plain;
+    server { listen 127.0.0.1:%d backlog=4096; location / { return 200 "Hello, World!"; } }
+}
+"""
+
+
+@dataclass
+class RunningArm:
+    """The processes of one started arm: app server and nginx."""
+
+    arm: Arm
+    port: int
+    folder: Path
+    app: ManagedProcess
+    proxy: ManagedProcess
+    counted: int | None = None  # after the stop: requests counted by the workers, None if a count is missing
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def sockets(self) -> Path:
+        return self.folder / "app"
+
+    def worker_pids(self) -> list[int]:
+        """The descendants of the master, or the only process."""
+        return machine.tree(self.app.pid)[1:] or [self.app.pid]
+
+    def workers_kib(self) -> int:
+        """Proportional memory of all workers."""
+        return sum(map(machine.pss_kib, self.worker_pids()))
+
+
+@contextmanager
+def serving(
+    arm: Arm, *, workers: int, cpus: machine.Cpus, logs: Path, environment: dict[str, str]
+) -> Iterator[RunningArm]:
+    """Start the app server, then nginx; stop both in reverse order."""
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        for part in ("app", "counts"):
+            (folder / part).mkdir()
+        env = {
+            "BENCH_ENDPOINTS": "1", "ACCESS_LOG": "0", "PRESTARTED": "0", "INSTANCE": "app",
+            "WEB_CONCURRENCY": str(workers), "LOG_LEVEL": "warning", "PYTHONWARNINGS": "ignore",
+            "MAX_BODY_BYTES": str(MOST_BODY),
+            COUNTS: str(folder / "counts"), "SOCKET_DIR": str(folder / "app"), "DATA_DIR": str(folder / "data"),
+            **environment,
+        }  # fmt: skip
+        app = _start_app(arm, folder, workers, cpus, logs / "app.log", env)
+        try:
+            port = processes.free_port()
+            proxy = _start_nginx(folder, port, cpus, logs / "nginx.log")
+            try:
+                if not wait.until(lambda: wait.get(f"http://127.0.0.1:{port}/readyz")[0] == 200, READY_SECONDS):
+                    raise NotStarted(f"{arm.name} is not ready:\n{app.tail()}\n{proxy.tail()}")
+                up = RunningArm(arm, port, folder, app, proxy)
+                yield up
+            finally:
+                proxy.stop(signal.SIGQUIT)
+            app.stop()
+            up.counted = counters.total_count(folder / "counts", 1 if arm.one_process else workers)
+        finally:
+            app.stop()
+
+
+@contextmanager
+def floor(cpus: machine.Cpus, logs: Path) -> Iterator[int]:
+    """Start nginx alone with a fixed response, to measure the generator's own latency and limit."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        port, folder = processes.free_port(), Path(name)
+        configuration = folder / "nginx.conf"
+        configuration.write_text(FLOOR % port)
+        command = ["nginx", "-p", f"{folder}/", "-c", str(configuration)]
+        proxy = processes.start("nginx alone", command, log=logs / "floor.log", cpus=cpus.servers)
+        try:
+            proxy.wait_for(("127.0.0.1", port))
+            yield port
+        finally:
+            proxy.stop(signal.SIGQUIT)
+
+
+def _start_app(
+    arm: Arm, folder: Path, workers: int, cpus: machine.Cpus, log: Path, env: dict[str, str]
+) -> ManagedProcess:
+    socket, slots = folder / "app" / "shared.sock", folder / "app" / "slots.conf"
+    first, *rest = [part.format(socket=socket, workers=workers) for part in arm.command]
+    app = processes.start(arm.name, [program(first), *rest], log=log, cpus=cpus.servers, env=env, cwd=ROOT)
+    if arm.slots:
+        # gunicorn.conf.py writes nginx's list of slots when all workers are ready
+        wait.until(lambda: any(slots.parent.glob("*.conf")) or app.popen.poll() is not None, READY_SECONDS)
+        if not any(slots.parent.glob("*.conf")):
+            app.stop()
+            raise NotStarted(f"{arm.name} did not become ready:\n{app.tail()}")
+    else:
+        app.wait_for(socket)
+        slots.write_text(f"server unix:{socket} max_fails=0;\n")
+    return app
+
+
+def _start_nginx(folder: Path, port: int, cpus: machine.Cpus, log: Path) -> ManagedProcess:
+    command = nginx.prepare(
+        folder / "nginx", listen=f"127.0.0.1:{port}", socket_dir=folder / "app", max_body_bytes=MOST_BODY
+    )
+    return processes.start("nginx", nginx.logged(command), log=log, cpus=cpus.servers)
+
+
+def configuration() -> str:
+    """The nginx configuration for the report, without the paths of this machine."""
+    return nginx.render(
+        {
+            "NGINX_DIR": "nginx",
+            "SOCKET_DIR": "app",
+            "HTTP_LISTEN": "PORT",
+            "MAX_BODY_BYTES": str(MOST_BODY),
+            "PROXY_READ_TIMEOUT": "60",
+        }
+    )

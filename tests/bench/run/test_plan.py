@@ -1,0 +1,60 @@
+"""The whole run is planned before it begins, and fits its time."""
+
+from typing import Any
+
+import pytest
+
+from bench.figures.results import AGAIN
+from bench.run.arms import chosen
+from bench.run.plan import FULL, NORMAL, QUICK, plan, total_seconds
+
+ARMS = chosen("")
+
+
+@pytest.mark.parametrize(("mode", "minutes"), [(QUICK, 2), (NORMAL, 10)])
+def test_the_estimate_fits_the_promise(mode: Any, minutes: float) -> None:
+    assert total_seconds(mode, ARMS, plan(mode, ARMS, seed=1)) <= minutes * 60
+
+
+def test_every_round_has_every_arm_once_and_the_control() -> None:
+    visits = plan(NORMAL, ARMS, seed=1)
+
+    for number in range(1, NORMAL.rounds + 1):
+        labels = [visit.label for visit in visits if visit.round == number]
+        assert sorted(labels) == sorted([*(arm.name for arm in ARMS), ARMS[0].name + AGAIN])
+
+
+def test_the_order_is_mixed_and_the_same_for_the_same_seed() -> None:
+    orders = {tuple(visit.label for visit in plan(FULL, ARMS, seed=5) if visit.round == n) for n in range(1, 11)}
+
+    assert len(orders) > 3
+    assert plan(FULL, ARMS, seed=5) == plan(FULL, ARMS, seed=5)
+
+
+def test_numbers_of_steps_are_unique() -> None:
+    numbers = [step.number for visit in plan(FULL, ARMS, seed=1) for step in visit.steps]
+
+    assert len(numbers) == len(set(numbers))
+
+
+def test_sockets_and_waiting_connections_are_measured_in_every_round() -> None:
+    """By every arm that supports them: WSGI has no websockets."""
+    for mode in (NORMAL, FULL):
+        for visit in plan(mode, ARMS, seed=1):
+            names = {step.workload.name for step in visit.steps if step.what == "rate"}
+            if visit.round:
+                assert "idle" in names
+                assert ({"echo", "events", "idle-websockets"} <= names) == (visit.arm == "asgi")
+
+
+def test_memory_is_measured_before_other_work_has_left_any_behind() -> None:
+    for visit in plan(NORMAL, ARMS, seed=1):
+        waiting = [bool(step.workload.waiting) for step in visit.steps]
+
+        assert waiting == sorted(waiting, reverse=True)
+
+
+def test_the_generators_are_compared_once() -> None:
+    checks = [step for visit in plan(NORMAL, ARMS, seed=1) for step in visit.steps if step.what == "check"]
+
+    assert len(checks) == 1
