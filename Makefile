@@ -43,6 +43,10 @@ migrate: ## bring the database's schema up to date (a start does it by itself)
 test: ## all checkers and tests, and what they need (PYTEST="-k name" for some)
 	@$(PYTHON) -m slipway.ops.checks test $(PYTEST)
 
+.PHONY: suites
+suites: ## the tests that take minutes: whole protocols, long walks (PYTEST="-k name" for some)
+	@$(PYTHON) -m slipway.ops.checks suites $(PYTEST)
+
 .PHONY: lint
 lint: ## the checkers alone
 	@$(PYTHON) -m slipway.ops.checks lint
@@ -68,7 +72,7 @@ locust: ## locust in containers, its page on LOCUST_PORT, with LOCUST_WORKERS wo
 	@$(PYTHON) -m slipway.ops locust
 
 .PHONY: soak
-soak: ## the guarantees at full size (PARTS="reload kill …" for some)
+soak: ## the promises at full size (PARTS="reloads kills" for some)
 	@$(PYTHON) -m slipway.ops.checks soak $(PARTS)
 
 .PHONY: screenshots

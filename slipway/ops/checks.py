@@ -4,15 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
 
-from slipway.ops import nginx, packages, setup
+from slipway.ops import linters, packages, setup
 from slipway.ops.report import Failure, say, step
+from slipway.ops.rules import Rules
 from slipway.ops.settings import ROOT, Settings
 
-PYTHON = ["app", "bench", "loadtest", "slipway", "tests", "gunicorn.conf.py"]
 EXTRAS = ("local", "loadtest", "test", "bench", "peers", "lock")  # of pyproject.toml, each with a lock file
 # What the tests start for real. Debian's names; on another system the last one to be missing is named.
 PROGRAMS: dict[str, str | None] = {
@@ -25,10 +22,8 @@ PROGRAMS: dict[str, str | None] = {
     "wrk": "wrk",
 }
 
-# The app needs the client's own Host, port included, to tell its own pages from foreign ones (the docker runtime maps
-# ports, so $host:$server_port is another one); and the limit of open files is set by who starts nginx, since a
-# container and a user may have less than any number that the file could name.
-GIXY_SKIPS = ("host_spoofing", "worker_rlimit_nofile_vs_connections")
+NO_TESTS = 5  # pytest's exit code
+TOGETHER = ("--numprocesses=2", "--dist=loadfile", "-m")  # the servers of a module are shared by its tests
 
 
 def main() -> None:
@@ -40,12 +35,34 @@ def main() -> None:
 
 
 def test(arguments: list[str]) -> None:
-    """The checkers, then every test that needs no container."""
+    """The checkers, then every test that takes no container and no minutes."""
     lint([])
-    packages.install(PROGRAMS)
-    local = ("--ignore=tests/docker", *arguments)
-    run("pytest", "--numprocesses=2", "--dist=loadfile", "-m", "not alone", *local)
-    run("pytest", "-m", "alone", *local)
+    programs()
+    tests(arguments, (*TOGETHER, "not alone and not suite"), ("-m", "alone and not suite"))
+
+
+def suites(arguments: list[str]) -> None:
+    """The tests that take minutes: suites of whole protocols, long walks."""
+    prepare("requirements/test.txt")
+    programs()
+    tests(arguments, (*TOGETHER, "suite and not alone"), ("-m", "suite and alone"))
+
+
+def programs() -> None:
+    """What the tests start. A project without the shipped app has left out the tests that start it."""
+    if Rules.of().has_the_shipped_app:
+        packages.install(PROGRAMS)
+
+
+def tests(arguments: list[str], *selections: tuple[str, ...]) -> None:
+    """Run the selections one after the other, without those that are empty; a `-m` of the caller's is the only one."""
+    if "-m" in arguments:
+        selections = ((),)
+    ran = [run("pytest", "--ignore=tests/docker", *chosen, *arguments, empty=NO_TESTS) for chosen in selections]
+    if not any(ran) and arguments:
+        raise Failure(f"no test is selected by {' '.join(arguments)}", NO_TESTS)
+    if not any(ran):
+        say("  there are no tests")
 
 
 def test_docker(arguments: list[str]) -> None:
@@ -69,7 +86,7 @@ def bench_layers(arguments: list[str]) -> None:
 
 
 def soak(arguments: list[str]) -> None:
-    """The guarantees at full size."""
+    """The promises at full size."""
     prepare("requirements/test.txt")
     packages.install({**PROGRAMS, "wrk": "wrk"})
     run("tests.promises", *arguments)
@@ -104,42 +121,20 @@ def lint(arguments: list[str]) -> None:
     """Every checker over every file that it knows, all of them before the first failure ends it."""
     prepare("requirements/test.txt")
     packages.install({"nginx": "nginx"})
-    python = [name for name in PYTHON if (ROOT / name).exists()]
-    with tempfile.TemporaryDirectory() as folder:
-        rendered = Path(folder) / "nginx.conf"
-        command = nginx.prepare(Path(folder), listen="8080", socket_dir=Path(folder, "sockets"), max_body_bytes=1 << 20)
-        checks = [
-            ["ruff", "check", "--quiet"],
-            ["ruff", "format", "--check", "--quiet"],
-            ["mypy", *(name for name in python if name != "gunicorn.conf.py"), "gunicorn.conf.py"],
-            ["shellcheck", ".ci/run", *map(str, sorted(nginx.NGINX_DIR.glob("*.sh")))],
-            ["hadolint", "Dockerfile"],
-            [*command, "-t", "-q"],
-            ["gixy", "--skips", ",".join(GIXY_SKIPS), str(rendered)],
-            ["zizmor", "--offline", "--quiet", ".github/workflows"],
-            ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml"],
-            ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"],
-        ]
-        failed = [check[0] for check in checks if not _passes(check)]
-    if failed:
+    if failed := linters.failing():
         raise Failure(f"lint: {', '.join(failed)} found something")
 
 
-def run(module: str, *arguments: str) -> None:
-    """Run a module of the environment; its exit code is ours, also after Ctrl-C, which reaches it too."""
+def run(module: str, *arguments: str, empty: int = 0) -> bool:
+    """Run a module of the environment; its exit code is ours, also after Ctrl-C, which reaches it too.
+
+    False if it ended with the code that says there was nothing to do.
+    """
     # not ignored, which the module would inherit; without this it would be killed 0.25 s after it was told to end
     signal.signal(signal.SIGINT, lambda number, frame: None)
     done = subprocess.run(["python", "-m", module, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL)
-    if done.returncode:
+    if done.returncode not in (0, empty):
         sys.exit(done.returncode)
-
-
-def _passes(command: list[str]) -> bool:
-    start = time.monotonic()
-    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    say(f"  {'ok  ' if done.returncode == 0 else 'FAIL'} {Path(command[0]).name:18} {time.monotonic() - start:4.1f} s")
-    if done.returncode:
-        say(done.stdout + done.stderr)
     return done.returncode == 0
 
 
@@ -150,6 +145,7 @@ VERBS = {
     "lock": lock,
     "screenshots": screenshots,
     "soak": soak,
+    "suites": suites,
     "test": test,
     "test-docker": test_docker,
 }

@@ -12,6 +12,7 @@ from threading import Event, Thread
 from urllib.parse import urlsplit
 
 from slipway.ops import readiness, wait
+from slipway.ops.percentile import percentile
 from slipway.ops.report import Failure, say
 from slipway.ops.runtime import Runtime
 from slipway.ops.settings import Settings
@@ -31,7 +32,7 @@ class Load:
     failures: list[str] = field(default_factory=list)
 
     def p99(self) -> float:
-        return sorted(self.latencies)[int(len(self.latencies) * 0.99)] if self.latencies else float("nan")
+        return percentile(self.latencies, 99)
 
 
 @contextmanager

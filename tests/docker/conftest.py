@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from slipway.ops.settings import ROOT
-from tests.contract.stacks import VARIABLES
+from tests.app.contract.stacks import VARIABLES
 from tests.harness.processes import free_ports, short_folder
 
 VERB_SECONDS = 300  # the first build fetches the packages

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from functools import partial
 
 from slipway.ops import wait
+from tests.app.shared_state.stacks import Stack
 from tests.docker.conftest import Containers
 from tests.harness.stores import LockedFile, Store
-from tests.shared_state.stacks import Stack
 
 ANSWER_SECONDS = 30.0
 

@@ -1,28 +1,28 @@
-"""What workers and machines share, in containers: tests/shared_state once more, through the published port."""
+"""What workers and machines share, in containers: tests/app/shared_state once more, through the published port."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from slipway.ops import wait
-from tests.docker.conftest import Containers
-from tests.docker.stacks import ComposedStack, ContainerDisk, users_in_memory
-from tests.harness.client import Address
-from tests.harness.processes import free_ports
-from tests.shared_state.stacks import Cramped
-from tests.shared_state.test_chat import (
+from tests.app.shared_state.stacks import Cramped
+from tests.app.shared_state.test_chat import (
     test_event_stream_is_told,
     test_nothing_is_lost,
     test_nothing_is_lost_when_redis_is_killed,
     test_nothing_is_lost_while_the_bus_takes_nothing,
     test_two_machines,
 )
-from tests.shared_state.test_users import (
+from tests.app.shared_state.test_users import (
     test_concurrent_writers_all_succeed,
     test_full_disk,
     test_one_name_is_given_once,
     test_restarted_database,
 )
+from tests.docker.conftest import Containers
+from tests.docker.stacks import ComposedStack, ContainerDisk, users_in_memory
+from tests.harness.client import Address
+from tests.harness.processes import free_ports
 
 __all__ = [
     "test_concurrent_writers_all_succeed",

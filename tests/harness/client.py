@@ -1,8 +1,10 @@
-"""Raw HTTP/1.1, event streams and websockets over TCP or unix sockets; nothing is retried, nothing is hidden."""
+"""The fast HTTP client: raw HTTP/1.1 and event streams over TCP or unix sockets; nothing is retried, nothing hidden.
+
+Its connections also carry bytes that no client would send: a test writes them itself. The other client is httpx, where
+its own view of HTTP is wanted, as in the contract.
+"""
 
 import asyncio
-import os
-from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +14,6 @@ Address = tuple[str, int] | str
 """Host and port, or the path of a unix socket."""
 
 SECONDS = 30.0  # for an answer that must come
-OPCODE_CLOSE = 8  # RFC 6455 section 5.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,50 +91,6 @@ async def request(address: Address, method: str, target: str, body: bytes = b"",
     """One request on a connection of its own, within a time-out."""
     async with asyncio.timeout(SECONDS), await Connection.open(address) as connection:
         return await connection.request(method, target, body, *headers)
-
-
-class WebSocket:
-    """A client that opens and waits for the end."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    @classmethod
-    async def open(cls, address: Address, target: str = "/ws/echo") -> "WebSocket":
-        """Raises ConnectionError when the answer is not 101."""
-        async with asyncio.timeout(SECONDS):
-            connection = await Connection.open(address)
-            key = f"Sec-WebSocket-Key: {b64encode(os.urandom(16)).decode()}"
-            connection.send(
-                "GET", target, b"", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key
-            )
-            status, _ = await connection.head()
-        if status != 101:
-            await connection.close()
-            raise ConnectionError(f"the handshake was answered with {status}")
-        return cls(connection)
-
-    async def frame(self) -> tuple[int, bytes]:
-        """Opcode and payload of the next frame."""
-        reader = self._connection.reader
-        first, size = await reader.readexactly(2)
-        length = int.from_bytes(await reader.readexactly(2)) if size == 126 else size
-        return first & 15, await reader.readexactly(length)
-
-    async def close_code(self) -> int:
-        """Read until the server closes; its code, or 1006 when the connection just ends."""
-        try:
-            while True:
-                opcode, payload = await self.frame()
-                if opcode == OPCODE_CLOSE:
-                    return int.from_bytes(payload[:2])
-        except (EOFError, OSError):
-            return 1006
-        finally:
-            await self.close()
-
-    async def close(self) -> None:
-        await self._connection.close()
 
 
 class EventStream:

@@ -1,4 +1,8 @@
-"""nginx alone, before slots that tests play themselves, and raw bytes to it: what comes back is read as it is."""
+"""nginx alone, before slots that tests play themselves, and raw bytes to it: what comes back is read as it is.
+
+tests/harness/client.py reads answers to requests of its own; here a request may be anything, so an answer may lack
+a head (HTTP/0.9), announce a body that does not come (HEAD), and arrive by TLS.
+"""
 
 import asyncio
 import itertools

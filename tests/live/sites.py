@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tests.promises.load import Request
+from tests.harness.load import Request
 
 SOURCE = """
 async def application(scope, receive, send):

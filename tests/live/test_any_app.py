@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.harness.client import Address, Answer, Connection, EventStream, WebSocket, request
+from tests.harness.client import Address, Answer, Connection, EventStream, request
 from tests.harness.processes import until
 from tests.harness.stack import Server, behind_nginx, serving
+from tests.harness.websocket import WebSocket
 from tests.live.sites import Site
 
 SECONDS = 10.0

@@ -9,34 +9,17 @@ from pathlib import Path
 import pytest
 
 from slipway.ops.settings import ROOT
-from tests.harness.client import Connection, EventStream, WebSocket
-from tests.harness.processes import is_alive, until
-from tests.harness.stack import Server, Slots, behind_nginx, serving
+from tests.harness.client import Connection, EventStream
+from tests.harness.processes import until
+from tests.harness.stack import Server, Slots, serving
+from tests.harness.websocket import WebSocket
 from tests.live.barriers import begin
 from tests.live.sites import Site, source
-from tests.promises.scenarios import stop_with_everything_open
 
 WEBSOCKETS = 200
 STREAMS = 20
 SLOW = "/wait?ms=3500"
 SECONDS = 8.0  # for a stop with all of that open
-
-
-async def test_stop_with_everything_open() -> None:
-    """SIGTERM with idle websockets, event streams and a slow request: all end properly, exit code 0 in 8 seconds."""
-    with serving(workers=2) as server, behind_nginx(server) as proxy:
-        pids = server.pids()
-        seen = await stop_with_everything_open(server, proxy.address, WEBSOCKETS, STREAMS, 3_000)
-
-        print(seen)
-        assert (seen.exit_code, seen.slow_status) == (0, 200)
-        assert seen.websocket_codes == {1012: WEBSOCKETS}
-        assert seen.streams_with_hint == STREAMS
-        assert seen.seconds < SECONDS
-        assert server.logged("Application shutdown complete.") == 2
-        assert not server.logged("killed")
-        assert not [pid for pid in pids if is_alive(pid)]
-        assert not [path.name for path in server.folder.iterdir() if path.suffix in (".sock", ".json", ".ctl")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])

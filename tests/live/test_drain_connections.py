@@ -8,22 +8,25 @@ from collections.abc import Sequence
 import pytest
 
 from tests.harness.client import Answer, request
+from tests.harness.load import Load
 from tests.harness.processes import is_alive
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
+from tests.harness.walks import walk
 from tests.live.connections import KINDS, Kind, holding, holding_behind_nginx, under_way
 from tests.live.sites import SHORT
-from tests.promises.load import Load
 
 APP = "tests.live.holding:application"
 GRACEFUL_SECONDS = float(SHORT["GRACEFUL_TIMEOUT"])
 SLOW = 8  # requests through nginx that are under way when the stop begins
-TITLES = {kind.name: kind for kind in KINDS}
+EACH = walk(
+    {kind.name: kind for kind in KINDS}, "idle", "half a body", "slow request", "stream not reading", "websocket idle"
+)
 
 
-@pytest.mark.parametrize("name", TITLES)
-async def test_each_kind(name: str) -> None:
+@pytest.mark.parametrize("kind", EACH)
+async def test_each_kind(kind: Kind) -> None:
     """A kind of connection at each worker and through nginx, under load, during a reload and then during SIGTERM."""
-    await _reload_and_stop([TITLES[name]], signal.SIGTERM)
+    await _reload_and_stop([kind], signal.SIGTERM)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])

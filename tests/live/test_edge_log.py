@@ -74,9 +74,7 @@ async def test_whatever_clients_send(folder: Path, runner: Runner) -> None:
     """Raw bytes, long lines and what is no HTTP leave lines of ASCII JSON, each short enough for one write."""
     async with slots(folder, [breaks, answers]):
         with running(Edge(folder, runner=runner)) as edge:
-            for data in RAW.values():
-                await send(edge, data)
-                await send(edge, data)
+            await asyncio.gather(*(send(edge, data) for data in [*RAW.values()] * 2))
         lines = edge.log_path.read_bytes().splitlines(keepends=True)
 
     assert max(map(len, lines)) < PIPE_BUF

@@ -16,10 +16,10 @@ from resource import RLIMIT_NOFILE, prlimit
 import pytest
 
 from tests.harness.client import request
+from tests.harness.load import Load
 from tests.harness.processes import free_ports, running, short_folder, until
 from tests.harness.stack import Server, serving
 from tests.live.sites import GET_OLD, Site, source
-from tests.promises.load import Load
 
 HEAL_SECONDS = 15.0
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.harness.client import Connection, request
+from tests.harness.load import Load, Request
 from tests.harness.processes import running, until
 from tests.harness.stack import LITERAL, Server, serving
+from tests.harness.talking import Pipe, piped, write_app
 from tests.live.sites import Site
-from tests.live.talking import Pipe, piped, write_app
-from tests.promises.load import Load, Request
 
 POST = Request("POST", "/", body := os.urandom(1_000), body)
 GET = Request("GET", "/", b"", b"old")

@@ -16,8 +16,8 @@ import pytest
 from tests.harness.client import Connection, request
 from tests.harness.processes import is_alive, running, until
 from tests.harness.stack import Server
+from tests.harness.talking import Pipe, piped, strict, write_app
 from tests.live.sites import Site
-from tests.live.talking import Pipe, piped, strict, write_app
 
 RELOADS = 3
 SOON = 0.1  # seconds

@@ -12,10 +12,10 @@ import pytest
 
 from slipway.ops.settings import ROOT
 from tests.harness.client import request
+from tests.harness.load import Load
 from tests.harness.processes import children, is_alive, until
 from tests.harness.stack import Server, serving
 from tests.live.sites import GET_OLD, Site, source
-from tests.promises.load import Load
 
 REFUSED: list[tuple[list[str], str]] = [
     (["--threads", "4"], "WEB_CONCURRENCY"),

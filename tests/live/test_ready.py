@@ -6,10 +6,10 @@ import signal
 import pytest
 
 from tests.harness.client import request
+from tests.harness.load import Load
 from tests.harness.processes import until
 from tests.harness.stack import Slots, serving
 from tests.live.sites import GET_OLD, Site, source
-from tests.promises.load import Load
 
 RESPONSE = (
     "await send({{'type': 'http.response.start', 'status': {}}}); await send({{'type': 'http.response.body'}}); return"

@@ -10,28 +10,14 @@ import pytest
 
 from slipway.ops.settings import ROOT
 from tests.harness.client import request
+from tests.harness.load import Load
 from tests.harness.processes import is_alive, until
 from tests.harness.stack import Server, Slots, behind_nginx, serving
 from tests.live import sites
 from tests.live.sites import GET_OLD, Site, source
-from tests.promises.load import Load
-from tests.promises.scenarios import reloads
 
 REQUESTS = 10_000
 RELOADS = 5
-
-
-@pytest.mark.alone
-async def test_reloads_under_load_lose_nothing() -> None:
-    """Five reloads under 10,000 requests, half GET, half POST, kept-alive and fresh: each one is answered right."""
-    with serving(workers=2) as server, behind_nginx(server) as proxy:
-        first = server.pids()
-
-        report, seconds = await reloads(server, proxy.address, RELOADS, REQUESTS, rate=800)
-
-        print(f"{report.total} requests, {RELOADS} reloads of {max(seconds):.1f} s, lost: {dict(report.lost)}")
-        assert not report.lost
-        assert not set(first) & set(server.pids())
 
 
 @pytest.mark.parametrize("slots", ["shared", "tcp"])

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.harness.load import Load
 from tests.harness.processes import running, until
 from tests.harness.stack import Server, behind_nginx, serving
-from tests.promises.load import Load
 
 
 class Other(Server):

@@ -8,36 +8,16 @@ import signal
 import pytest
 
 from tests.harness.client import request
+from tests.harness.load import GET, Load
 from tests.harness.processes import until
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.live.barriers import until_blocked
-from tests.promises.load import GET, Load
-from tests.promises.scenarios import kills, open_chats, spread, unevenness
+from tests.promises.scenarios import kills, open_chats, unevenness
 
 EVEN = 1.05  # the most loaded worker against the mean
 REQUESTS = 10_000
 RATE = 1_500  # per second; at full load the machine's scheduler decides who gets how much, and evens out later
 WEBSOCKETS = 400
-
-
-async def test_websockets_of_a_burst_are_even(server: Server, proxy: Nginx) -> None:
-    """400 websockets opened at once fall on four workers evenly."""
-    sockets, by_slot = await open_chats(proxy.address, WEBSOCKETS)
-    await asyncio.gather(*(socket.close() for socket in sockets))
-
-    print(f"websockets by slot: {dict(by_slot)}")
-    assert unevenness(by_slot, 4) <= EVEN
-
-
-@pytest.mark.alone
-@pytest.mark.parametrize("connections", [16, 64])
-async def test_requests_of_kept_connections_are_even(server: Server, proxy: Nginx, connections: int) -> None:
-    """10,000 requests over kept-alive connections fall on four workers evenly."""
-    report, by_slot = await spread(proxy, [GET], connections, REQUESTS, RATE)
-
-    print(f"requests by slot over {connections} connections: {dict(by_slot)}")
-    assert not report.lost
-    assert unevenness(by_slot, 4) <= EVEN
 
 
 @pytest.mark.alone

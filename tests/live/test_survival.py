@@ -9,30 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.client import Connection, EventStream, WebSocket, request
+from tests.harness.client import Connection, EventStream, request
+from tests.harness.load import GET, Load
 from tests.harness.processes import is_alive, until
-from tests.harness.servers import postgres
 from tests.harness.stack import Nginx, Server, Slots, behind_nginx, serving
+from tests.harness.websocket import WebSocket
 from tests.live import sites
 from tests.live.barriers import begin
 from tests.live.sites import GET_OLD, Site, source
-from tests.promises.load import GET, Load
 from tests.promises.scenarios import kill_one, kills
 
 KILLS = 10
 BACK_SECONDS = 10.0
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
-
-
-async def test_killed_workers_lose_no_get(server: Server, proxy: Nginx) -> None:
-    """Ten SIGKILLs under load: no GET is lost, and a POST only as a 502 with problem details."""
-    report, seconds = await kills(server, proxy.address, KILLS, rate=200)
-
-    lost = report.lost
-    print(f"{report.total} requests, {KILLS} kills, lost: {dict(lost)}, back after {max(seconds):.1f} s")
-    assert sorted(seconds)[KILLS // 2] <= 2  # in the long form of each; here what else the machine does may delay one
-    assert set(lost) <= {("POST", "502")}
-    assert lost.total() <= KILLS * 8  # 16 clients on four workers, half of what is in flight at one is a POST
 
 
 async def test_all_workers_killed_at_once(server: Server, proxy: Nginx) -> None:
@@ -64,29 +53,6 @@ async def test_killed_worker_with_other_listeners(slots: Slots) -> None:
 
         for slot in range(2):
             assert (await request(server.address(slot), "GET", "/plaintext")).body == b"Hello, World!"
-
-
-async def test_killed_workers_while_the_database_is_away() -> None:
-    """With PostgreSQL stopped killed workers are replaced, serve what needs no database, and heal when it is back."""
-    with (
-        postgres() as database,
-        serving(DATABASE_URL=database.new_database()) as server,
-        behind_nginx(server) as proxy,
-    ):
-        assert (await request(server.address(), "GET", "/readyz")).status == 200
-        database.kill()
-
-        report, seconds = await kills(server, proxy.address, KILLS, rate=100)
-
-        print(f"{report.total} requests, {KILLS} kills, lost: {dict(report.lost)}, back after {max(seconds):.1f} s")
-        assert set(report.lost) <= {("POST", "502")}
-        for slot in range(2):
-            assert (await request(server.address(slot), "GET", "/plaintext")).status == 200
-            assert (await request(server.address(slot), "GET", "/readyz")).status == 503
-        database.start()
-        async with asyncio.timeout(20):
-            while (await server.ctl("ready"))[0] != 0:
-                pass
 
 
 async def test_failing_startup_backs_off(site: Site, tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.harness.client import Connection, WebSocket
+from tests.harness.client import Connection
 from tests.harness.stack import Server, serving
+from tests.harness.websocket import WebSocket
+from tests.live.connections import handshake
 
 SECONDS = 20.0
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10  # RFC 6455 section 5.2
@@ -114,7 +116,12 @@ def mirror(mirrored: Server) -> Site:
 
 
 async def connect(server: Server, target: str) -> Connection:
-    return (await WebSocket.open(server.address(), target))._connection
+    """An open websocket as bytes, in both directions: what is sent here no client would send."""
+    connection = await Connection.open(server.address())
+    connection.writer.write(handshake(target))
+    async with asyncio.timeout(SECONDS):
+        assert (await connection.head())[0] == 101
+    return connection
 
 
 async def code_of(connection: Connection) -> int:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slipway.logs import handler
 from slipway.logs.lines import MAX_LINE, quoted, record, text
-from tests.live.talking import strict
+from tests.harness.talking import strict
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)  # lone surrogates included
 SCALARS = (

@@ -13,7 +13,7 @@ import pytest
 from slipway.logs import writer as module
 from slipway.logs.output import PIPE_BUF, Output, packs
 from slipway.logs.writer import MAX_PENDING, Writer
-from tests.live.talking import Pipe, strict
+from tests.harness.talking import Pipe, strict
 
 LINE = b'{"n":%d}\n'
 

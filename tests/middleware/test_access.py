@@ -15,7 +15,7 @@ from slipway.middleware.access import AccessRecord
 from slipway.middleware.counts import KINDS, Counts
 from slipway.middleware.guard import Guard
 from slipway.middleware.types import ASGIApp, Receive, Scope, Send
-from tests.driver import Conversation, http_scope, websocket_scope
+from tests.harness.driver import Conversation, http_scope, websocket_scope
 
 HEALTH = frozenset({"/livez", "/readyz", "/healthz"})
 ANYTHING = st.text(st.characters(exclude_categories=()))  # lone surrogates included

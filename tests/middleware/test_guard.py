@@ -13,7 +13,7 @@ from slipway.middleware.counts import KINDS, Counts
 from slipway.middleware.exchange import Exchange
 from slipway.middleware.guard import Guard
 from slipway.middleware.types import ASGIApp, Header, Message, Receive, Scope, Send
-from tests.driver import Conversation, http_scope, request, websocket_scope
+from tests.harness.driver import Conversation, http_scope, request, websocket_scope
 
 MANY = 1_000
 EVENTS = (b"content-type", b"text/event-stream")

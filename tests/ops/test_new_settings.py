@@ -10,9 +10,9 @@ import pytest
 from slipway.ops import wait
 from slipway.ops.settings import ROOT
 from tests.harness.client import Address, request
+from tests.harness.load import GET, Load
 from tests.harness.processes import children, short_folder
 from tests.ops.conftest import Verbs
-from tests.promises.load import GET, Load
 
 COPIED = ("Makefile", "pyproject.toml", "gunicorn.conf.py", ".env.example")
 FOLDERS = ("app", "nginx", "requirements", "slipway")

@@ -1,4 +1,4 @@
-"""The promises at full size: `python -m tests.promises`. tests/live has short forms.
+"""The promises, each written once with a size: `make test` runs them small, `make soak` full, with the same table.
 
-client.py and load.py make the traffic, stack.py starts the real gunicorn and nginx; both are used by the tests, too.
+promises.py lists them. What makes the traffic and starts the real gunicorn and nginx lies in tests/harness.
 """

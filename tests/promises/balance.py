@@ -4,44 +4,69 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load import wrk
+from slipway.ops.percentile import percentile
+from tests.harness.load import GET, Load, Request, cpu
 from tests.harness.processes import running, until
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.promises import scenarios
-from tests.promises.load import GET, Load, Request, cpu
-from tests.promises.promise import Row
+from tests.promises.promise import Row, lost
 
 WORKERS = 4
 EVEN = 1.05  # the most loaded worker against the mean
-WEBSOCKETS = 400
-REQUESTS = 100_000
 REQUESTS_ROUNDS = 3  # the middle one counts: at full load the system's scheduler has a say in who answers how many
 WRK_SECONDS = 5  # wrk stops by the clock; it leaves the processors to the servers, where our own generator takes one
+
+STEADY_RATE = 1_500  # per second; at full load the machine's scheduler decides who gets how much, and evens out later
+CONNECTIONS = (16, 64)
 
 RATE = 300  # per second
 SLOW_IN = 20  # one request of so many is slow
 SLOW_MILLISECONDS = 50
-ROUNDS = 6
-ROUND_REQUESTS = 5 * RATE
 FASTER = 0.1  # the fast requests' p90 against that with a shared socket
 
 
-async def websockets() -> AsyncIterator[Row]:
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """So many websockets at once."""
+
+    websockets: int
+
+
+async def websockets(size: Burst) -> AsyncIterator[Row]:
     """A burst of websockets."""
     with serving(workers=WORKERS) as server, behind_nginx(server) as proxy:
-        sockets, by_slot = await scenarios.open_chats(proxy.address, WEBSOCKETS)
+        sockets, by_slot = await scenarios.open_chats(proxy.address, size.websockets)
         await asyncio.gather(*(socket.close() for socket in sockets))
-    yield _even(f"{WEBSOCKETS} websockets in a burst over {WORKERS} workers", sorted(by_slot.values()))
+    yield _even(f"{size.websockets} websockets in a burst over {WORKERS} workers", sorted(by_slot.values()))
 
 
-async def requests() -> AsyncIterator[Row]:
-    """Full load over few and over many kept-alive connections."""
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """So many requests at a fixed rate."""
+
+    requests: int
+
+
+async def steady(size: Steady) -> AsyncIterator[Row]:
+    """A fixed rate below full load, over few and over many kept-alive connections."""
     with serving(workers=WORKERS) as server, behind_nginx(server) as proxy:
-        for connections in (16, 64):
-            found = [await _full_load(proxy, connections) for _ in range(REQUESTS_ROUNDS)]
-            what = f"{REQUESTS:,} requests at full load over {connections} connections"
+        for connections in CONNECTIONS:
+            report, by_slot = await scenarios.spread(proxy, [GET], connections, size.requests, STEADY_RATE)
+            what = f"{size.requests:,} requests at {STEADY_RATE:,}/s over {connections} connections"
+            yield _even(what, sorted(by_slot.values()))
+            yield Row(f"{what}: none lost", lost(report), not report.lost)
+
+
+async def requests(total: int) -> AsyncIterator[Row]:
+    """Full load over few and over many kept-alive connections, at least so many requests."""
+    with serving(workers=WORKERS) as server, behind_nginx(server) as proxy:
+        for connections in CONNECTIONS:
+            found = [await _full_load(proxy, connections, total) for _ in range(REQUESTS_ROUNDS)]
+            what = f"{total:,} requests at full load over {connections} connections"
             by_share = sorted((counts for counts, _ in found), key=lambda counts: max(counts) / sum(counts))
             row = _even(what, by_share[REQUESTS_ROUNDS // 2])
             ends = " to ".join(f"{_most(counts):.3f}" for counts in (by_share[0], by_share[-1]))
@@ -50,10 +75,10 @@ async def requests() -> AsyncIterator[Row]:
             yield Row(f"{what}: none lost", f"{errors} of {sum(map(sum, by_share)):,}", errors == 0)
 
 
-async def _full_load(proxy: Nginx, connections: int) -> tuple[list[int], int]:
+async def _full_load(proxy: Nginx, connections: int, least: int) -> tuple[list[int], int]:
     """How many each worker has answered, and how many errors there were."""
     before, total, errors = proxy.by_upstream(), 0, 0
-    while total < REQUESTS:
+    while total < least:
         peak = wrk.run(proxy.url, wrk.RequestTemplate("/plaintext"), seconds=WRK_SECONDS, connections=connections)
         total, errors = total + peak.requests, errors + peak.errors
     await until(lambda: (proxy.by_upstream() - before).total() >= total, 30, "the access log")
@@ -72,16 +97,24 @@ def _even(what: str, counts: list[int]) -> Row:
     )
 
 
-async def mixed() -> AsyncIterator[Row]:
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """So many rounds of some seconds for each of both."""
+
+    rounds: int
+    seconds: int
+
+
+async def mixed(size: Mixed) -> AsyncIterator[Row]:
     """A fixed rate of fast and slow requests, on slots and on a shared socket by turns."""
-    mix = [cpu(SLOW_MILLISECONDS), *[GET] * (SLOW_IN - 1)] * (ROUND_REQUESTS // SLOW_IN)
+    mix = [cpu(SLOW_MILLISECONDS), *[GET] * (SLOW_IN - 1)] * (size.seconds * RATE // SLOW_IN)
     random.Random(1).shuffle(mix)
     with _two_arms() as arms:
         seconds: dict[str, list[float]] = {name: [] for name in arms}
-        for _ in range(ROUNDS):
+        for _ in range(size.rounds):
             for name, proxy in arms.items():
                 seconds[name] += await _fast(proxy, mix)
-    p90 = {name: sorted(values)[int(len(values) * 0.9)] for name, values in seconds.items()}
+    p90 = {name: percentile(values, 90) for name, values in seconds.items()}
     ratio = p90["slots"] / p90["shared"]
     yield Row(
         f"{RATE}/s, 5 % with {SLOW_MILLISECONDS} ms of CPU: the fast ones' p90 at most {FASTER} of a shared socket's",
@@ -91,7 +124,7 @@ async def mixed() -> AsyncIterator[Row]:
 
 
 async def _fast(proxy: Nginx, mix: list[Request]) -> list[float]:
-    report = await Load(proxy.address, mix, kept=64, total=ROUND_REQUESTS, rate=RATE).run()
+    report = await Load(proxy.address, mix, kept=64, total=len(mix), rate=RATE).run()
     assert not report.lost, report.lost
     return report.seconds[GET.target]
 

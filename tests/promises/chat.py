@@ -1,228 +1,77 @@
-"""Chat clients that come back, resume from their last id, and check that nothing is missing and nothing is there twice.
+"""A chat message reaches every client once and in one order, whatever is killed meanwhile."""
 
-The websocket is parsed here: a library's client takes more of the machine than the server that is to be tested.
-"""
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 
-import asyncio
-import json
-import os
-from base64 import b64encode
-from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from random import uniform
-from secrets import token_hex
-from typing import Any, cast
-from urllib.parse import quote
-
+from tests.harness import servers
 from tests.harness.client import Address
+from tests.harness.stack import behind_nginx, serving
+from tests.promises.promise import Row
+from tests.promises.talk import Fault, Result, nginx_reloaded, paused, reloaded, restarted, talk, worker_killed
 
-CONNECT_SECONDS = 10.0
-BACKOFF_SECONDS = (0.05, 1.0)  # the shortest and the longest range of the pause before a new try
-TEXT, CLOSE, PING, PONG = 1, 8, 9, 10  # RFC 6455 section 5.2
-
-
-class Frames(asyncio.Protocol):
-    """One connection: the handshake, then whole frames."""
-
-    def __init__(
-        self, target: str, take: Callable[[int, bytes], None], lost: Callable[[], None], *headers: str
-    ) -> None:
-        self._target, self._take, self._lost, self._headers = target, take, lost, headers
-        self._buffer = bytearray()
-        self.status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport = cast(asyncio.Transport, transport)
-        key = b64encode(os.urandom(16)).decode()
-        fixed = ("Host: localhost", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
-        lines = [f"GET {self._target} HTTP/1.1", *fixed, f"Sec-WebSocket-Key: {key}", *self._headers, "\r\n"]
-        transport.write("\r\n".join(lines).encode())
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if not self.status.done():
-            head, found, _ = self._buffer.partition(b"\r\n\r\n")
-            if not found:
-                return
-            del self._buffer[: len(head) + 4]
-            self.status.set_result(int(head.split()[1]))
-        while (size := self._frame_size()) is not None:
-            opcode, start, end = self._buffer[0] & 15, size[0], sum(size)
-            payload = bytes(self._buffer[start:end])
-            del self._buffer[:end]
-            self._take(opcode, payload)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.status.done():
-            self.status.set_exception(error or ConnectionError("closed during the handshake"))
-        self._lost()
-
-    def send(self, payload: bytes, opcode: int = TEXT) -> None:
-        """One frame, masked with zeros."""
-        size = len(payload)
-        if size < 126:
-            length = bytes([0x80 | size])
-        else:
-            length = b"\xfe" + size.to_bytes(2, "big") if size < 1 << 16 else b"\xff" + size.to_bytes(8, "big")
-        self.transport.write(bytes([0x80 | opcode]) + length + bytes(4) + payload)
-
-    def _frame_size(self) -> tuple[int, int] | None:
-        """The sizes of the next frame's head and body, if it is there in whole."""
-        buffer = self._buffer
-        if not self.status.done() or len(buffer) < 2:
-            return None
-        head = {126: 4, 127: 10}.get(buffer[1], 2)
-        if len(buffer) < head:
-            return None
-        body = int.from_bytes(buffer[2:head], "big") if head > 2 else buffer[1]
-        return (head, body) if len(buffer) >= head + body else None
+KEEP = {"KEEP_MESSAGES": "50000"}  # more than are said while a client is away
 
 
-@dataclass
-class Seen:
-    """What one client has seen over all its connections."""
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """So many clients say so many messages together."""
 
-    messages: int = 0
-    lost: int = 0  # numbers that it has missed without a reset
-    doubled: int = 0
-    resets: int = 0
-    connects: int = 0
-    codes: list[int] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    slowest_refusal: float = 0.0  # seconds from sending a message to the error that answers it
-    order: int = 0  # of all messages seen: the same for two clients that have seen the same in the same order
-    bus: list[bool] = field(default_factory=list)  # what it was told of the bus
-    texts: list[str] = field(default_factory=list)
-
-
-class Client:
-    """A person at the chat: listens, says what is in `to_say` one after the other, and comes back when cut off."""
-
-    def __init__(self, address: Address, name: str, to_say: Sequence[str] = (), *, keep_texts: bool = False) -> None:
-        self.seen = Seen()
-        self.name = name
-        self.to_say = deque(to_say)
-        self.worker: dict[str, Any] = {}
-        self.after: str | None = "0"
-        self.said: dict[str, float] = {}
-        self.delays: list[float] = []  # seconds from sending to hearing it back
-        self._address = address
-        self._keep_texts = keep_texts
-        self._epoch, self._number = "", 0
-        self._waits_for = ""
-        self._sent_at = 0.0
-        self._frames: Frames | None = None
-        self._cut = asyncio.Event()
-        self._keys: dict[str, str] = defaultdict(lambda: token_hex(8))  # a message's, for each time that it is sent
-        self.closing = False
-
-    async def run(self) -> None:
-        """Be there until `close` is called."""
-        pause = BACKOFF_SECONDS[0]
-        while not self.closing:
-            if await self._connect():
-                pause = BACKOFF_SECONDS[0]
-                await self._cut.wait()
-            self._frames = None
-            if not self.closing:
-                await asyncio.sleep(uniform(0, pause))
-                pause = min(pause * 2, BACKOFF_SECONDS[1])
-
-    def close(self) -> None:
-        self.closing = True
-        self._cut.set()
-        if self._frames is not None:
-            self._frames.transport.close()
+    clients: int
+    messages: int
+    seconds: float
+    """Within which all of it is over."""
+    away: float = 0.0
+    """Seconds for which Redis is stopped."""
 
     @property
-    def done(self) -> bool:
-        """Whether all that it had to say has been heard back."""
-        return not self.to_say
+    def said(self) -> int:
+        return self.messages // self.clients * self.clients
 
-    async def _connect(self) -> bool:
-        loop = asyncio.get_running_loop()
-        self._cut.clear()
 
-        def protocol() -> Frames:
-            query = f"?after={quote(self.after)}" if self.after else ""
-            return Frames(f"/ws/chat{query}", self._take, self._cut.set)
+async def embedded(size: Talk) -> AsyncIterator[Row]:
+    """The log in SQLite."""
+    with serving(workers=2, **KEEP) as server, behind_nginx(server) as nginx:
+        faults = [worker_killed(server), reloaded(server), nginx_reloaded(nginx)]
+        yield (await through(faults, [nginx.address], size, "embedded: worker killed, reload, nginx reload"))[0]
 
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                if isinstance(self._address, str):
-                    _, frames = await loop.create_unix_connection(protocol, self._address)
-                else:
-                    _, frames = await loop.create_connection(protocol, *self._address)
-                if await frames.status != 101:
-                    frames.transport.close()
-                    return False
-        except (OSError, TimeoutError):
-            return False
-        self._frames = frames
-        self.seen.connects += 1
-        self._waits_for = ""  # what was under way may have arrived or not: its key keeps it from being there twice
-        self._say()
+
+async def redis(size: Talk) -> AsyncIterator[Row]:
+    """The log in Redis."""
+    with (
+        servers.redis() as store,
+        serving(workers=2, BUS_URL=store.url, **KEEP) as server,
+        behind_nginx(server) as nginx,
+    ):
+        faults: list[Fault] = [worker_killed(server), reloaded(server), nginx_reloaded(nginx), restarted(store)]
+        faults.append(paused(store, size.away))
+        name = f"Redis: the same, and Redis killed, and stopped for {size.away:g} s"
+        yield (await through(faults, [nginx.address], size, name))[0]
+
+
+async def through(
+    faults: Sequence[Fault], addresses: Sequence[Address], size: Talk, name: str = "chat"
+) -> tuple[Row, Result]:
+    """Talk through faults on a stack of any kind; the line of the table, and all that was seen."""
+    result = await talk(addresses, size.clients, size.messages, faults, size.seconds)
+    codes = sorted({code for client in result.seen for code in client.codes})
+    seen = (
+        f"{result.lost} lost, {result.doubled} doubled, {result.resets} resets, {result.said_twice} said twice, "
+        f"{result.orders} order of {size.said:,} messages to {size.clients} clients in {result.seconds:.0f} s; "
+        f"closed with {codes}"
+    )
+    return Row(name, seen, _complete(result, size)), result
+
+
+def _complete(result: Result, size: Talk) -> bool:
+    """Whether every client saw every message once, all in one order, and none is in the log twice.
+
+    A client that was told by a reset that it misses something has not been promised the rest.
+    """
+    if (result.lost, result.doubled) != (0, 0):
+        return False
+    if result.resets:
         return True
-
-    def _say(self) -> None:
-        if self.to_say and not self._waits_for and self._frames is not None:
-            self._waits_for = self.to_say[0]
-            self._sent_at = asyncio.get_running_loop().time()
-            self.said.setdefault(self._waits_for, self._sent_at)
-            self._frames.send(
-                json.dumps({"user": self.name, "message": self._waits_for, "key": self._keys[self._waits_for]}).encode()
-            )
-
-    def _take(self, opcode: int, payload: bytes) -> None:
-        if opcode == PING and self._frames is not None:
-            self._frames.send(payload, PONG)
-        elif opcode == CLOSE:
-            self.seen.codes.append(int.from_bytes(payload[:2], "big"))
-            if self._frames is not None:
-                self._frames.transport.close()
-        elif opcode == TEXT:
-            message = json.loads(payload)
-            getattr(self, f"_take_{message.get('type', 'message')}")(message)
-
-    def _take_hello(self, message: dict[str, Any]) -> None:
-        self.worker = message
-
-    def _take_bus(self, message: dict[str, Any]) -> None:
-        self.seen.bus.append(message["available"])
-
-    def _take_reset(self, message: dict[str, Any]) -> None:
-        self.seen.resets += 1
-        self._epoch = self._waits_for = ""  # what was under way may be lost with the log
-        self._say()
-
-    def _take_error(self, message: dict[str, Any]) -> None:
-        loop = asyncio.get_running_loop()
-        self.seen.errors.append(message["detail"])
-        self.seen.slowest_refusal = max(self.seen.slowest_refusal, loop.time() - self._sent_at)
-        self._waits_for = ""
-        loop.call_later(uniform(*BACKOFF_SECONDS), self._say)
-
-    def _take_message(self, message: dict[str, Any]) -> None:
-        self.after = message["id"]
-        epoch, _, digits = message["id"].partition("-")
-        number = int(digits)
-        if self._epoch:
-            expected = self._number + 1
-            assert epoch == self._epoch, "a new epoch without a reset"
-            self.seen.lost += max(0, number - expected)
-            self.seen.doubled += number < expected
-        self._epoch, self._number = epoch, number
-        self.seen.messages += 1
-        self.seen.order = hash((self.seen.order, message["id"], message["message"]))
-        if self._keep_texts:
-            self.seen.texts.append(message["message"])
-        if message["user"] == self.name and self.to_say and message["message"] == self.to_say[0]:
-            self._heard(message["message"])
-
-    def _heard(self, text: str) -> None:
-        loop = asyncio.get_running_loop()
-        self.delays.append(loop.time() - self.said.pop(text))
-        self._waits_for = ""
-        self.to_say.popleft()
-        loop.call_soon(self._say)
+    each = range(size.messages // size.clients)
+    expected = {f"{client}.{number}" for client in range(size.clients) for number in each}
+    once = {*result.texts} == expected and len(result.texts) == size.said
+    return once and result.orders == 1 and all(seen.messages == size.said for seen in result.seen)

@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tests.harness.client import Address, EventStream, WebSocket, request
+from tests.harness.client import Address, EventStream, request
+from tests.harness.load import HALF_AND_HALF, Load, Report, Request
 from tests.harness.processes import until
 from tests.harness.stack import APP, Nginx, Server, behind_nginx, serving
-from tests.promises.load import HALF_AND_HALF, Load, Report, Request
+from tests.harness.websocket import WebSocket
 
 Opened = TypeVar("Opened")
 

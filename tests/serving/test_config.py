@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from slipway.environment import SettingError
+from slipway.project import served
 from slipway.serving.config import MAX_SOCKET_PATH, Settings
 
 BASE = {"WEB_CONCURRENCY": "3", "INSTANCE": "app"}
@@ -23,7 +24,7 @@ def test_without_settings_one_address_is_shared() -> None:
     assert found.socket_paths() == []
     assert found.instance.startswith("gunicorn-")
     assert found.forwarded_allow_ips == "127.0.0.1,::1"
-    assert found.prestart == ("python", "-m", "app.migrate")
+    assert found.prestart == served({}).prestart
 
 
 def test_slots_of_unix_sockets(tmp_path: Path) -> None:

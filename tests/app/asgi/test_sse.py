@@ -1,0 +1,209 @@
+"""Server-sent events: how one is written, and how a stream begins, beats and ends."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from app.asgi.sse import Event, EventStream
+from tests.harness.driver import SECONDS, Conversation, http_scope
+
+
+class Source:
+    """Events that a test hands out one by one; None ends them."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.closed = asyncio.Event()
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        try:
+            while (event := await self.queue.get()) is not None:
+                yield event
+        finally:
+            self.closed.set()
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (Event("x"), "data: x\n\n"),
+        (Event(""), "data: \n\n"),
+        (Event("ü", name="worker", id="7"), "event: worker\nid: 7\ndata: ü\n\n"),
+        (Event("x", id=""), "id: \ndata: x\n\n"),
+        (Event("a\nb"), "data: a\ndata: b\n\n"),
+        (Event("a\r\nb\rc\n"), "data: a\ndata: b\ndata: c\ndata: \n\n"),
+        (Event(": x"), "data: : x\n\n"),
+    ],
+)
+def test_encode(event: Event, text: str) -> None:
+    """Each line of the data is a field of its own."""
+    assert event.encode() == text.encode()
+
+
+@pytest.mark.parametrize("evil", ["a\ndata: b", "a\r\ndata: b", "a\rdata: b", "a\0data: b"])
+def test_no_field_is_smuggled_in(evil: str) -> None:
+    """A line break in a name or an id begins no field."""
+    assert Event("x", name=evil, id=evil).encode() == b"event: adata: b\nid: adata: b\ndata: x\n\n"
+
+
+async def test_each_event_goes_out_at_once() -> None:
+    """The headers come before the first event, and each event as it happens."""
+    source = Source()
+    stream = EventStream(source.events(), asyncio.Event())
+
+    async with Conversation(stream, http_scope("GET", "/")) as talk:
+        start = await talk.take("http.response.start")
+        assert start["status"] == 200
+        assert dict(start["headers"]) == {
+            b"content-type": b"text/event-stream; charset=utf-8",
+            b"cache-control": b"no-store",
+            b"x-accel-buffering": b"no",
+        }
+        await talk.nothing()
+        for text in ("one", "two"):
+            source.queue.put_nowait(Event(text))
+            assert await talk.take() == {
+                "type": "http.response.body",
+                "body": b"data: %s\n\n" % text.encode(),
+                "more_body": True,
+            }
+        await talk.nothing()
+
+
+async def ended(talk: Conversation) -> None:
+    assert (await talk.take("http.response.body"))["body"] == b"retry: 1000\n\n"
+    assert await talk.take("http.response.body") == {"type": "http.response.body", "body": b""}
+    await talk.end()
+
+
+async def test_source_ends() -> None:
+    """The stream ends with its source, with a hint when to come back."""
+    source = Source()
+    source.queue.put_nowait(None)
+
+    async with Conversation(EventStream(source.events(), asyncio.Event()), http_scope("GET", "/")) as talk:
+        await talk.take("http.response.start")
+        await ended(talk)
+
+
+async def test_drain() -> None:
+    """A worker that drains ends its streams, each with a hint when to come back, and the source is closed."""
+    source, draining = Source(), asyncio.Event()
+
+    async with Conversation(EventStream(source.events(), draining), http_scope("GET", "/")) as talk:
+        await talk.take("http.response.start")
+        await talk.nothing()
+        draining.set()
+        await ended(talk)
+
+    assert source.closed.is_set()
+
+
+async def test_drain_before_the_first_event() -> None:
+    """A stream that begins while the worker drains ends at once."""
+    draining = asyncio.Event()
+    draining.set()
+
+    async with Conversation(EventStream(Source().events(), draining), http_scope("GET", "/")) as talk:
+        await talk.take("http.response.start")
+        await ended(talk)
+
+
+async def test_client_leaves() -> None:
+    """The source is closed when the client is gone, although nothing is sent meanwhile."""
+    source = Source()
+
+    async with Conversation(EventStream(source.events(), asyncio.Event()), http_scope("GET", "/")) as talk:
+        talk.give("http.request", body=b"", more_body=False)
+        await talk.take("http.response.start")
+        source.queue.put_nowait(Event("x"))
+        await talk.take("http.response.body")
+        await talk.nothing()
+        talk.give("http.disconnect")
+        async with asyncio.timeout(SECONDS):
+            await source.closed.wait()
+
+
+async def test_heartbeat() -> None:
+    """A silent stream carries a comment now and then, so that no proxy takes it for dead."""
+    source = Source()
+    stream = EventStream(source.events(), asyncio.Event(), heartbeat=0.01)
+
+    async with Conversation(stream, http_scope("GET", "/")) as talk:
+        await talk.take("http.response.start")
+        for _ in range(3):
+            assert (await talk.take("http.response.body"))["body"] == b": heartbeat\n\n"
+
+
+async def test_heartbeat_of_a_busy_stream() -> None:
+    """Events do not put the heartbeat off."""
+
+    async def events() -> AsyncGenerator[Event, None]:
+        while True:
+            await asyncio.sleep(0)
+            yield Event("x")
+
+    stream = EventStream(events(), asyncio.Event(), heartbeat=0.01)
+
+    async with Conversation(stream, http_scope("GET", "/")) as talk:
+        await talk.take("http.response.start")
+        while (await talk.take("http.response.body"))["body"] != b": heartbeat\n\n":
+            pass
+
+
+async def test_source_fails() -> None:
+    """What the source raises comes out of the stream, and nothing is left running."""
+
+    async def events() -> AsyncGenerator[Event, None]:
+        yield Event("x")
+        raise LookupError("lost")
+
+    before = asyncio.all_tasks()
+    async with Conversation(EventStream(events(), asyncio.Event()), http_scope("GET", "/")) as talk:
+        await talk.take("http.response.start")
+        await talk.take("http.response.body")
+        with pytest.raises(LookupError, match="lost"):
+            await talk.end()
+
+    assert asyncio.all_tasks() == before
+
+
+async def test_sending_fails() -> None:
+    """A server that says that the client is gone by an error has the source closed, too."""
+    source = Source()
+
+    async with Conversation(EventStream(source.events(), asyncio.Event()), http_scope("GET", "/")) as talk:
+        await talk.take("http.response.start")
+        talk.send_error = OSError("gone")
+        source.queue.put_nowait(Event("x"))
+        with pytest.raises(OSError, match="gone"):
+            await talk.end()
+
+    assert source.closed.is_set()
+
+
+async def test_cancelled() -> None:
+    """A stream that is cancelled closes its source and leaves nothing running."""
+    source = Source()
+    before = asyncio.all_tasks()
+
+    async with Conversation(EventStream(source.events(), asyncio.Event()), http_scope("GET", "/")) as talk:
+        await talk.take("http.response.start")
+        await talk.nothing()
+
+    assert source.closed.is_set()
+    assert asyncio.all_tasks() == before
+
+
+async def test_head() -> None:
+    """HEAD has the headers and takes nothing from the source."""
+    source = Source()
+    source.queue.put_nowait(Event("x"))
+
+    async with Conversation(EventStream(source.events(), asyncio.Event()), http_scope("HEAD", "/")) as talk:
+        await talk.take("http.response.start")
+        assert await talk.take() == {"type": "http.response.body", "body": b""}
+        await talk.end()
+
+    assert source.queue.qsize() == 1

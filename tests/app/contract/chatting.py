@@ -1,0 +1,65 @@
+"""Clients of the chat and of its event stream."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import uuid4
+
+from tests.app.contract.stacks import Event, Socket, Stack
+
+Line = dict[str, Any]  # one message of the chat
+
+
+def new_text() -> str:
+    """A text that no other test has sent."""
+    return uuid4().hex
+
+
+async def say(socket: Socket, message: str, user: str = "ann") -> None:
+    await socket.send(json.dumps({"user": user, "message": message}))
+
+
+async def hear(socket: Socket) -> Line:
+    """The next message of the chat, or the next of any other kind but those that come by themselves."""
+    while True:
+        line: Line = await socket.json()
+        if line.get("type") not in ("hello", "bus"):
+            return line
+
+
+async def hear_until(socket: Socket, last: str) -> list[Line]:
+    """All that comes up to a message with this text."""
+    lines = [await hear(socket)]
+    while lines[-1].get("message") != last:
+        lines.append(await hear(socket))
+    return lines
+
+
+async def read_until(events: AsyncIterator[Event], last: str) -> list[Event]:
+    """The events up to a message with this text, without those that workers send of themselves."""
+    found = []
+    async for event in events:
+        if event.name in ("message", "reset"):
+            found.append(event)
+            if json.loads(event.data).get("message") == last:
+                return found
+    raise AssertionError(f"the stream ended before {last}")
+
+
+async def clients_of_all_workers(stack: Stack, clients: AsyncExitStack) -> list[Socket]:
+    """Connect to the chat until each worker has a client; one client for each worker, but at least two."""
+    by_pid: dict[int, Socket] = {}
+    others: list[Socket] = []
+    while len(by_pid) < stack.workers:
+        assert len(others) < 50, f"50 connections reached only the workers {list(by_pid)}"
+        socket = await clients.enter_async_context(stack.websocket("/ws/chat"))
+        hello = await socket.json()
+        assert hello["type"] == "hello"
+        if hello["pid"] in by_pid:
+            others.append(socket)
+        by_pid.setdefault(hello["pid"], socket)
+    found = list(by_pid.values())
+    if len(found) == 1:
+        found.append(await clients.enter_async_context(stack.websocket("/ws/chat")))
+    return found

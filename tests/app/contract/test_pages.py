@@ -1,0 +1,124 @@
+"""The pages, the small files, health and metrics."""
+
+import asyncio
+import json
+import re
+
+import pytest
+
+from tests.app.contract.stacks import Stack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+FILES = {
+    "/": "text/html; charset=utf-8",
+    "/chat": "text/html; charset=utf-8",
+    "/live": "text/html; charset=utf-8",
+    "/static/app.css": "text/css; charset=utf-8",
+    "/favicon.ico": "image/x-icon",
+    "/robots.txt": "text/plain; charset=utf-8",
+    "/openapi.json": "application/json",
+}
+
+
+@pytest.mark.parametrize(("path", "kind"), FILES.items())
+async def test_file(stack: Stack, path: str, kind: str) -> None:
+    """A file has its type and a tag, and is asked for again."""
+    answer = await stack.get(path)
+
+    assert answer.status == 200
+    assert answer.header("content-type") == kind
+    assert answer.header("cache-control") == "no-cache"
+    assert re.fullmatch(r'"[0-9a-f]{16}"', answer.header("etag") or "")
+    assert len(answer.body) == int(answer.header("content-length") or -1)
+
+
+@pytest.mark.parametrize("path", FILES)
+async def test_file_that_the_client_has(stack: Stack, path: str) -> None:
+    """Who has it is not sent it again; who has another one is."""
+    etag = ((await stack.get(path)).header("etag") or "").encode()
+    same = await stack.get(path, (b"if-none-match", etag))
+    weak = await stack.get(path, (b"if-none-match", b'"x", W/' + etag))
+    other = await stack.get(path, (b"if-none-match", b'"x"'))
+
+    assert (same.status, same.body, weak.status, other.status) == (304, b"", 304, 200)
+    assert (same.header("etag"), same.header("cache-control")) == (etag.decode(), "no-cache")
+
+
+async def test_compressed_file(stack: Stack) -> None:
+    """Compressed or not, a tag is that of the file."""
+    plain = await stack.get("/static/app.css")
+    etag = (await stack.get("/static/app.css", (b"accept-encoding", b"gzip"))).header("etag") or ""
+    again = await stack.get("/static/app.css", (b"accept-encoding", b"gzip"), (b"if-none-match", etag.encode()))
+
+    assert etag.removeprefix("W/") == plain.header("etag")
+    assert again.status == 304
+
+
+async def test_version(stack: Stack) -> None:
+    """Which version runs."""
+    answer = await stack.get("/version")
+
+    assert (answer.status, answer.header("content-type")) == (200, "application/json")
+    assert set(answer.json()) == {"name", "version", "commit", "python"}
+    assert answer.header("cache-control") == "no-cache"
+
+
+async def test_openapi(stack: Stack) -> None:
+    """The description is JSON."""
+    assert "/api/users" in (await stack.get("/openapi.json")).json()["paths"]
+
+
+async def test_livez(stack: Stack) -> None:
+    """The worker is alive; the answer is never kept."""
+    answer = await stack.get("/livez")
+
+    assert (answer.status, answer.json()) == (200, {"status": "pass"})
+    assert answer.header("cache-control") == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/healthz"])
+async def test_readyz(stack: Stack, path: str) -> None:
+    """The worker can serve, each dependency is named; the answer is never kept."""
+    answer = await stack.get(path)
+
+    assert answer.status == 200
+    assert answer.header("cache-control") == "no-store"
+    assert answer.json()["status"] == "pass"
+    assert {"database", "bus", "draining"} <= set(answer.json()["checks"])
+    assert set(answer.json()["checks"].values()) == {"pass"}
+    assert set(answer.json()["worker"]) == {"slot", "pid"}
+
+
+async def test_health_is_not_recorded(stack: Stack) -> None:
+    """Health checks are not in the log; all else is, under the id of its answer."""
+    if not (stack.records and stack.log):
+        pytest.skip("the access record is the server's")
+    quiet = (await stack.get("/livez")).header("x-request-id") or ""
+    noted = (await stack.get("/version")).header("x-request-id") or ""
+    for _ in range(100):  # nginx writes its own lines once a second
+        await stack.get("/livez")
+
+    assert quiet not in stack.log
+    (record,) = [json.loads(line) for line in stack.log.splitlines() if noted in line and '"logger":"access"' in line]
+    assert (record["method"], record["path"], record["status"]) == ("GET", "/version", 200)
+
+
+async def test_metrics(stack: Stack) -> None:
+    """Prometheus text with a series for each worker and no series twice."""
+    if not stack.private:
+        pytest.skip("private; test_routing says what the public gets")
+    async with asyncio.timeout(15):
+        while True:
+            answer = await stack.get("/metrics")
+            lines = answer.body.decode().splitlines()
+            series = [line.rpartition(" ")[0] for line in lines if not line.startswith("#")]
+            totals = [name for name in series if name.startswith("slipway_worker_requests_total")]
+            if len(totals) >= stack.workers:
+                break
+            await asyncio.sleep(0.05)
+
+    assert (answer.header("content-type") or "").startswith("text/plain; version=")
+    assert answer.header("cache-control") == "no-store"
+    assert len(set(series)) == len(series)
+    assert len(totals) == stack.workers

@@ -1,0 +1,125 @@
+"""Users on SQLite: what happens while the file is locked or away. tests/app/shared_state has both databases."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, make_url
+
+from app.migrate import migrate
+from app.services import database, users
+from app.services.database import async_engine, sync_engine
+from app.services.errors import Unavailable
+from app.services.users import BlockingUsers, User, Users
+
+
+@pytest.fixture
+def url(folder: Path) -> URL:
+    """A database with its tables."""
+    address = make_url(f"sqlite:///{folder}/slipway.db")
+    migrate(address)
+    return address
+
+
+@pytest.fixture
+async def store(url: URL) -> AsyncIterator[Users]:
+    store = Users(async_engine(url))
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request waits for a locked file."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.02)
+
+
+@contextmanager
+def locked(url: URL) -> Iterator[None]:
+    """Another process is in the middle of writing."""
+    other = sqlite3.connect(url.database or "", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    yield
+    other.execute("ROLLBACK")
+    other.close()
+
+
+async def create(store: Users, *names: str) -> list[User]:
+    return [await store.write(users.create, name) for name in names]
+
+
+@pytest.mark.parametrize("microsecond", [0, 5, 123_456])
+def test_json_has_microseconds(microsecond: int) -> None:
+    """The moment always has the same form."""
+    user = User(1, "a", datetime(2026, 1, 2, 3, 4, 5, microsecond, UTC))
+
+    assert user.as_json() == {"id": 1, "name": "a", "created_at": f"2026-01-02T03:04:05.{microsecond:06}Z"}
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_locked_file(url: URL) -> None:
+    """A writer that waits for another one in vain is told that the database is unavailable, and may come again."""
+    store = Users(async_engine(url))
+    with locked(url), pytest.raises(Unavailable):
+        await create(store, "a")
+
+    assert len(await create(store, "a")) == 1
+    await store.close()
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_readers_do_not_wait_for_writers(url: URL) -> None:
+    """Reading goes on while another process writes."""
+    store = Users(async_engine(url))
+    made = await create(store, "a")
+    with locked(url):
+        assert await store.read(users.page, 10, 0) == made
+        await store.read(users.ping)
+    await store.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_blocking_readers_do_not_wait_for_writers(url: URL) -> None:
+    """The baseline's neither."""
+    engine = sync_engine(url)
+    store = BlockingUsers(engine)
+    made = store.write(users.create, "a")
+    with locked(url):
+        assert store.read(users.page, 10, 0) == [made]
+        with pytest.raises(Unavailable):
+            store.write(users.create, "b")
+    engine.dispose()
+
+
+async def test_readers_leave_no_transaction(store: Users, url: URL) -> None:
+    """A connection that has read holds nothing: another process can write at once."""
+    await store.read(users.page, 10, 0)
+    with locked(url):
+        pass
+    other = sqlite3.connect(url.database or "", timeout=0)
+    with other:
+        other.execute("INSERT INTO users (name, created_at) VALUES ('a', 0)")
+    other.close()
+
+    assert [user.name for user in await store.read(users.page, 10, 0)] == ["a"]
+
+
+async def test_database_is_away(folder: Path) -> None:
+    """A database that can't be opened is unavailable, to readers and writers."""
+    folder.joinpath("slipway.db").mkdir()
+    store = Users(async_engine(make_url(f"sqlite:///{folder}/slipway.db")))
+
+    with pytest.raises(Unavailable):
+        await store.read(users.ping)
+    with pytest.raises(Unavailable):
+        await create(store, "a")
+    await store.close()
+    # The driver's threads tell the loop that they end, which must still be there.
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 5)

@@ -1,0 +1,237 @@
+"""PostgreSQL fails over: whatever the old server still does, requests are served by the new one within five seconds.
+
+Real servers: a primary and its streaming standby, behind a name that moves from one to the other.
+"""
+
+import asyncio
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.app.shared_state.stacks import create, is_unavailable, new_name
+from tests.harness import servers
+from tests.harness.client import Address, request
+from tests.harness.names import MovingName
+from tests.harness.processes import until
+from tests.harness.servers import Postgres
+from tests.harness.stack import LITERAL, Server, serving
+from tests.harness.walks import walk
+
+HEAL_SECONDS = 5.0
+SESSIONS = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()"
+NAME = "database.test"
+
+
+@dataclass
+class Pair:
+    """Two servers, and the name that leads to one of them."""
+
+    old: Postgres
+    new: Postgres
+    name: MovingName
+    database: str
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://slipway@{self.name.name}:{self.old.port}/{self.database}"
+
+    def fail_over(self) -> None:
+        """The standby takes writes, and the name leads to it."""
+        self.new.promote()
+        self.name.move(self.new.address)
+
+    def break_table(self, code: str) -> None:
+        """The old server answers each insert with an error; the standby, promoted before, does not learn of it."""
+        self.old.execute(
+            f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$",
+            self.database,
+        )
+        self.old.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON users EXECUTE FUNCTION refuse()",
+            self.database,
+        )
+
+
+@pytest.fixture
+def pair(folder: Path) -> Iterator[Pair]:
+    """The name leads to the primary."""
+    if os.geteuid() != 0:
+        pytest.skip("a hosts file of the app's own takes root")
+    with servers.postgres() as old:
+        database = old.new_database().rpartition("/")[2]
+        with servers.standby(old) as new:
+            yield Pair(old, new, MovingName(folder, NAME, old.address), database)
+
+
+def started(pair: Pair, url: str | None = None) -> AbstractContextManager[Server]:
+    """Two workers that know the name."""
+    return serving(workers=2, literal=pair.name.seen_by(LITERAL), DATABASE_URL=url or pair.url)
+
+
+@asynccontextmanager
+async def load(server: Server, clients: int = 4) -> AsyncIterator[Counter[int]]:
+    """Clients that create and read users all the time on all workers; what is answered is right, or 503."""
+    statuses: Counter[int] = Counter()
+
+    async def work(client: int) -> None:
+        address = server.address(client % server.workers)
+        while True:
+            for answer in (await create(address, new_name()), await request(address, "GET", "/api/users")):
+                statuses[answer.status] += 1
+                assert answer.status in (200, 201) or is_unavailable(answer), answer
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work(client)) for client in range(clients)]
+        await until(lambda: statuses[201] > 20, 20)
+        yield statuses
+        for task in tasks:
+            task.cancel()
+
+
+async def heals(server: Server) -> None:
+    """Within five seconds each worker creates users and is ready; what is answered until then is 503."""
+    deadline = time.monotonic() + HEAL_SECONDS
+    for slot in range(server.workers):
+        while (answer := await create(server.address(slot), new_name())).status != 201:
+            assert is_unavailable(answer)
+            assert time.monotonic() < deadline
+    assert time.monotonic() < deadline
+
+
+async def serves(server: Server, database: Postgres, name: str) -> None:
+    """All connections of all workers lead to that server, for readers and writers."""
+    for number in range(40):
+        address = server.address(number % server.workers)
+        made = await create(address, new_name())
+        assert made.status == 201, (number, made)
+        user = json.loads(made.body)
+        assert database.value(f"SELECT name FROM users WHERE id = {user['id']}", name) == user["name"]
+        assert json.loads((await request(address, "GET", made.headers["location"])).body) == user
+        assert (await request(address, "GET", "/readyz")).status == 200
+
+
+async def says_that_it_is_away(address: Address) -> None:
+    """`/readyz` names the database within the five seconds."""
+    deadline = time.monotonic() + HEAL_SECONDS
+    while (answer := await request(address, "GET", "/readyz")).status != 503:
+        assert time.monotonic() < deadline
+    assert json.loads(answer.body)["checks"]["database"] == "fail"
+
+
+Refusal = Callable[[Pair], None]
+REFUSALS: dict[str, Refusal] = {
+    "read-only": lambda pair: pair.old.set_read_only(),
+    "read-only, sessions terminated": lambda pair: pair.old.set_read_only(terminate=True),
+    "a standby by now": lambda pair: pair.old.demote(),
+    "stopped": lambda pair: pair.old.kill(),
+    "paused": lambda pair: pair.old.pause(),
+}
+
+
+@pytest.mark.parametrize("refuse", walk(REFUSALS, "read-only", "paused"))
+async def test_name_moves(pair: Pair, refuse: Refusal) -> None:
+    """Under load, the old server takes no more writes; `/readyz` says so, and all is well once the name has moved."""
+    with started(pair) as server:
+        async with load(server):
+            await asyncio.to_thread(refuse, pair)
+            await says_that_it_is_away(server.address())
+            await asyncio.to_thread(pair.fail_over)
+            await heals(server)
+        await serves(server, pair.new, pair.database)
+
+
+@pytest.mark.parametrize("code", walk({code: code for code in ("25006", "53100", "57P03", "58030")}, "25006"))
+async def test_old_server_refuses_with_an_error(pair: Pair, code: str) -> None:
+    """What the old server says to writers does not matter: its connections are let go."""
+    with started(pair) as server:
+        async with load(server):
+            await asyncio.to_thread(pair.fail_over)
+            await asyncio.to_thread(pair.break_table, code)
+            await heals(server)
+        await serves(server, pair.new, pair.database)
+
+
+async def test_readers_are_served_meanwhile(pair: Pair) -> None:
+    """While the only server is read-only, readers get their answers, and connections are not made for each of them."""
+    with started(pair) as server:
+        address = server.address()
+        made = await create(address, new_name())
+        await asyncio.to_thread(pair.old.set_read_only)
+        await says_that_it_is_away(address)
+        before = pair.old.value(SESSIONS, pair.database)
+        begun = time.monotonic()
+        answers = [await request(address, "GET", made.headers["location"]) for _ in range(200)]
+        refused = [await create(address, new_name()) for _ in range(50)]
+        seconds = time.monotonic() - begun
+
+        assert Counter(answer.status for answer in answers) == {200: 200}
+        assert all(is_unavailable(answer) for answer in refused)
+        assert pair.old.value(SESSIONS, pair.database) - before < 30 + 20 * seconds
+
+
+async def test_standby_is_promoted_where_it_is(pair: Pair) -> None:
+    """The name leads to a standby, which becomes the primary."""
+    with started(pair) as server:
+        pair.name.move(pair.new.address)
+        await asyncio.to_thread(pair.old.kill)
+        await says_that_it_is_away(server.address())
+        await asyncio.to_thread(pair.new.promote)
+        await heals(server)
+        await serves(server, pair.new, pair.database)
+
+
+@pytest.mark.parametrize("first", ["old", "new"])
+async def test_name_with_both_addresses(pair: Pair, first: str) -> None:
+    """Of two servers behind one name the one that takes writes is used, whichever comes first."""
+    addresses = [pair.old.address, pair.new.address]
+    pair.name.move(*(addresses if first == "old" else reversed(addresses)))
+    with started(pair) as server:
+        async with load(server):
+            await asyncio.to_thread(pair.old.set_read_only)
+            await asyncio.to_thread(pair.new.promote)
+            await heals(server)
+        await serves(server, pair.new, pair.database)
+
+
+async def test_list_of_hosts(pair: Pair) -> None:
+    """The same for two addresses in DATABASE_URL."""
+    port = pair.old.port
+    hosts = f"host={pair.old.address}:{port}&host={pair.new.address}:{port}"
+    with started(pair, f"postgresql://slipway@/{pair.database}?{hosts}") as server:
+        async with load(server):
+            await asyncio.to_thread(pair.old.set_read_only)
+            await asyncio.to_thread(pair.new.promote)
+            await heals(server)
+        await serves(server, pair.new, pair.database)
+
+
+async def test_name_is_lost_for_a_while(pair: Pair) -> None:
+    """Without an address for its name the database is away, and it is back with the next one."""
+    with started(pair) as server:
+        async with load(server) as statuses:
+            pair.name.move()
+            await asyncio.to_thread(pair.old.kill)
+            away = statuses[503]
+            await until(lambda: statuses[503] > away + 5, 10)
+            await asyncio.to_thread(pair.fail_over)
+            await heals(server)
+        await serves(server, pair.new, pair.database)
+
+
+async def test_terminated_sessions_cost_nothing(pair: Pair) -> None:
+    """Sessions that an administrator has ended while they were idle are noticed before a request gets them."""
+    with started(pair) as server:
+        for _ in range(5):
+            await asyncio.gather(*(create(server.address(number % 2), new_name()) for number in range(20)))
+            await asyncio.to_thread(pair.old.terminate_sessions)
+            answers = [await create(server.address(number % 2), new_name()) for number in range(4)]
+
+            assert Counter(answer.status for answer in answers) == {201: 4}

@@ -1,0 +1,150 @@
+"""Slipway's own code is held to its rules; a project's code and tests to what its author configures, and to no more."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from slipway.ops.rules import OWN, Rules
+from slipway.ops.settings import ROOT
+
+APP = """
+import os,  sys
+l = lambda scope: None
+async def application(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+"""
+ONE = """
+import warnings
+import shop
+def test_one( ):
+    warnings.warn("of a library's")
+    assert shop.l(1) is None
+"""
+STRICT = """\"\"\"As one of ours.\"\"\"
+
+import warnings
+
+
+def test_strict() -> None:
+    \"\"\"Warns.\"\"\"
+    warnings.warn("of a library's", stacklevel=1)
+"""
+OURS = 'extend = "../slipway/ruff.toml"\n'
+
+
+def tracked(*patterns: str) -> list[Path]:
+    done = subprocess.run(["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / line for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A project with an app of its own in the shipped one's place, and one test of it."""
+    tree = tmp_path / "tree"
+    for path in tracked():
+        name = path.relative_to(ROOT)
+        if not name.is_relative_to("app") and not name.is_relative_to("tests/app"):
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, tree / name)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "venv").symlink_to(Path(sys.executable).parent.parent)
+    (tree / "shop.py").write_text(APP)
+    (tree / "tests" / "one.py").write_text(ONE)
+    change(tree, 'app = "app.main:application"', 'app = "shop:application"')
+    return tree
+
+
+def change(tree: Path, old: str, new: str) -> None:
+    text = (tree / "pyproject.toml").read_text()
+    assert old in text
+    (tree / "pyproject.toml").write_text(text.replace(old, new))
+
+
+def make(tree: Path, verb: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    cache = str(tree.parent.parent / "mypy")  # one for all copies, which are the same but for a few lines
+    env = {**os.environ, "RUN_DIR": str(tree.parent / "run"), "MYPY_CACHE_DIR": cache, **variables}
+    command = ["make", f"PYTHON={sys.executable}", verb]
+    return subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=55)
+
+
+def test_one_test_of_an_own_app(copy: Path) -> None:
+    """It runs and counts, with a style and a warning that Slipway's own rules forbid."""
+    done = make(copy, "test", PYTEST="tests/one.py")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+def test_ours_beside_an_own_app(copy: Path) -> None:
+    """What tests the server alone still runs, strictly; what serves the shipped app is left out."""
+    (copy / "tests" / "one.py").rename(copy / "tests" / "test_one.py")
+    (copy / "tests" / "logs" / "test_strict.py").write_text(STRICT)
+    done = make(copy, "test", PYTEST="-k 'test_one or test_strict or test_layering or test_slots'")
+
+    assert "FAILED tests/logs/test_strict.py::test_strict - UserWarning" in done.stdout
+    assert re.search(r"1 failed, \d+ passed", done.stdout), done.stdout
+
+
+@pytest.mark.parametrize("words", ["tests/one.py -k two", "-k no_such_name"])
+def test_a_selection_without_tests_fails(copy: Path, words: str) -> None:
+    """A name that was typed wrong is told."""
+    done = make(copy, "test", PYTEST=words)
+
+    assert done.returncode != 0
+    assert f"no test is selected by {words}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("configured", "found"),
+    [
+        ("[tool.ruff.lint]\nselect = ['F401']\n", "F401"),
+        ("[tool.ruff.format]\nquote-style = 'single'\n", "would be reformatted"),
+        ("[tool.mypy]\ndisallow_untyped_defs = true\n", "no-untyped-def"),
+    ],
+    ids=["ruff", "format", "mypy"],
+)
+def test_rules_of_an_author_hold(copy: Path, configured: str, found: str) -> None:
+    """What pyproject.toml says of ruff and mypy is applied to the project's code."""
+    pyproject = copy / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text() + "\n" + configured)
+    done = make(copy, "lint")
+
+    assert done.returncode != 0
+    assert found in done.stdout
+
+
+def tree_of(folder: Path, files: Mapping[str, str]) -> Rules:
+    for name, text in {OWN: "", "pyproject.toml": "", **files}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return Rules.of(folder)
+
+
+def test_what_is_ours_says_so(tmp_path: Path) -> None:
+    """A folder whose ruff.toml extends Slipway's; another ruff.toml is its author's."""
+    files = {"app/ruff.toml": OURS, "shop/ruff.toml": "line-length = 80\n", "own/app.py": "", "gunicorn.conf.py": ""}
+    rules = tree_of(tmp_path, files)
+
+    assert rules.ours == ("app", "slipway", "gunicorn.conf.py")
+    assert rules.theirs == ("shop",)
+    assert rules.has_the_shipped_app
+
+
+def test_an_app_in_the_place_of_the_shipped_one_is_not_ours(tmp_path: Path) -> None:
+    """The folder's name does not matter."""
+    assert not tree_of(tmp_path, {"app/main.py": ""}).has_the_shipped_app
+
+
+def test_all_that_is_shipped_is_ours() -> None:
+    """Each Python file of the tree that ships is under Slipway's rules."""
+    rules = Rules.of()
+    loose = [path for path in tracked("*.py") if not any(path.is_relative_to(ROOT / name) for name in rules.ours)]
+
+    assert loose == []

@@ -1,0 +1,118 @@
+"""What connections cost and may do, as promises: idle websockets, readers that never read, clients that vanish."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.harness.chat import Client
+from tests.harness.load import GET, Load
+from tests.harness.processes import short_folder, until
+from tests.harness.stack import behind_nginx, serving
+from tests.promises.connections import beside_deaf, bytes_per_idle_socket, idle_sockets, seconds_until_back
+from tests.promises.promise import Row, lost
+
+KIB, MIB = 1 << 10, 1 << 20
+BYTES_EACH = 22 * KIB
+BACK_SECONDS = 30.0
+DEAF, SLOWER, GROWN = 100, 1.1, 50 * MIB
+QUICK_PINGS = """
+from slipway.serving.worker import Worker
+Worker.CONFIG_KWARGS |= {{"ws_ping_interval": {0}, "ws_ping_timeout": {0}}}
+exec(open("gunicorn.conf.py").read())
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Idle websockets, each a file here and in a worker, for some seconds; so many are weighed in one worker."""
+
+    count: int
+    seconds: float
+    weighed: int
+    through_nginx: bool = False
+    """Whether they come back that way, which takes two files more of each."""
+
+
+async def idle(size: Idle) -> AsyncIterator[Row]:
+    """They cost little, stay, and are back soon after a reload."""
+    with serving(workers=1) as server:
+        each = await bytes_per_idle_socket(server, size.weighed)
+        yield Row(
+            f"an idle websocket costs a worker {BYTES_EACH // KIB} KiB", f"{each / KIB:.1f} KiB", each <= BYTES_EACH
+        )
+    with serving(workers=2) as server, behind_nginx(server) as nginx:
+        async with idle_sockets([server.address(0), server.address(1)], size.count) as sockets:
+            await asyncio.sleep(size.seconds)  # being idle is what is tested
+            left = sum(socket.open for socket in sockets)
+        yield Row(f"idle websockets stay for {size.seconds:g} s", f"{left:,} of {size.count:,}", left == size.count)
+        await until(lambda: not any(socket.open for socket in sockets), 60)
+        addresses = [nginx.address] if size.through_nginx else [server.address(0), server.address(1)]
+        clients = [Client(addresses[number % len(addresses)], f"c{number}") for number in range(size.count)]
+        running = [asyncio.create_task(client.run()) for client in clients]
+        await until(lambda: all(client.worker for client in clients), 120)
+        old = set(server.pids())
+        async with Load(nginx.address, [GET], kept=4) as load:
+            assert (await server.reload())[0] == 0
+            seconds = await seconds_until_back(clients, old)
+        for client in clients:
+            client.close()
+        await asyncio.gather(*running)
+        what = f"{size.count:,} are back within {BACK_SECONDS:g} s of a reload"
+        yield Row(what, f"{seconds:.1f} s", seconds < BACK_SECONDS)
+        yield Row("no plain request is lost meanwhile", lost(load.report), not load.report.lost)
+
+
+@dataclass(frozen=True, slots=True)
+class Deaf:
+    """So many messages are said, beside clients that never read: directly at the workers, and through nginx, too."""
+
+    messages: int
+    through_nginx: bool = True
+
+
+async def deaf(size: Deaf) -> AsyncIterator[Row]:
+    """Readers that never read disturb no other client, and are cut off."""
+    with serving(workers=2) as server, behind_nginx(server) as nginx:
+        ways = {"workers": [server.address(0), server.address(1)], "nginx": [nginx.address]}
+        for name, addresses in ways.items():
+            if name == "nginx" and not size.through_nginx:
+                continue
+            seen = await beside_deaf(server, addresses, DEAF, size.messages)
+            ratio = seen.beside_deaf / seen.beside_readers
+            yield Row(f"{name}: {DEAF} that never read slow no other by 10 %", f"p99 x {ratio:.2f}", ratio < SLOWER)
+            yield Row(f"{name}: others miss nothing", f"{seen.lost} lost or doubled", seen.lost == 0)
+            yield Row(f"{name}: 50 MiB at most for them", f"{seen.grown / MIB:.0f} MiB", seen.grown < GROWN)
+            yield Row(f"{name}: they are cut off", f"{seen.closed} of {DEAF}", seen.closed == DEAF)
+
+
+@dataclass(frozen=True, slots=True)
+class HalfOpen:
+    """Clients that vanish are gone within so many seconds; with a time between pings other than the default's."""
+
+    seconds: float
+    ping_seconds: float | None = None
+
+
+async def half_open(size: HalfOpen) -> AsyncIterator[Row]:
+    """A client that vanishes without a word: it neither answers pings nor closes."""
+    with short_folder() as folder, serving(workers=1, arguments=_pings(folder, size.ping_seconds)) as server:
+        async with idle_sockets([server.address()], 10) as sockets:
+            start = time.monotonic()
+            for socket in sockets[:5]:
+                socket.answers = False
+            await until(lambda: not any(socket.open for socket in sockets[:5]), size.seconds + 15)
+            seconds = time.monotonic() - start
+            left = sum(socket.open for socket in sockets[5:])
+        yield Row(f"half-open clients are gone within {size.seconds:g} s", f"{seconds:.0f} s", seconds < size.seconds)
+        yield Row("those that answer stay", f"{left} of 5", left == 5)
+
+
+def _pings(folder: Path, seconds: float | None) -> list[str]:
+    """Arguments for a server that pings every so many seconds."""
+    if seconds is None:
+        return []
+    path = folder / "quick.py"
+    path.write_text(QUICK_PINGS.format(seconds))
+    return ["--config", str(path)]

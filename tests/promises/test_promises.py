@@ -1,0 +1,51 @@
+"""The promises at a small size, with the table of `make soak`; and what that verb says."""
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from slipway.ops.settings import ROOT
+from tests.promises.promise import Promise, table
+from tests.promises.promises import PARTS, PROMISES
+
+SMALL = [
+    pytest.param(promise, id=promise.name, marks=[pytest.mark.alone] if promise.alone else [])
+    for promise in PROMISES
+    if promise.small is not None
+]
+
+
+@pytest.mark.parametrize("promise", SMALL)
+async def test_promise(promise: Promise[Any]) -> None:
+    """It is kept at a tenth of the load or so."""
+    rows = [row async for row in promise.run_small()]
+
+    print(table(rows))
+    assert rows
+    assert all(row.kept for row in rows), "\n" + table(rows)
+
+
+def test_names_are_given_once() -> None:
+    """A name on the command line is one promise."""
+    assert len(PARTS) == len(PROMISES)
+
+
+@pytest.mark.parametrize("names", [["reload", "kill"], ["reloads", "list"], ["Reloads"], [""]])
+def test_unknown_parts_are_refused(names: list[str]) -> None:
+    """Each wrong name is told, with all right ones; nothing is run."""
+    command = [sys.executable, "-m", "tests.promises", *names]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == f"{', '.join(sorted({*names} - PARTS.keys()))}: not one of {', '.join(PARTS)}\n"
+
+
+def test_parts_of_help() -> None:
+    """The names in the Makefile's help are promises."""
+    (named,) = re.findall(r'^soak:.*PARTS="([^"]+)"', (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    assert {*named.split()} <= PARTS.keys()
