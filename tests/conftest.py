@@ -10,6 +10,7 @@ from hypothesis import settings
 from slipway.ops.rules import Rules
 from slipway.ops.settings import ROOT
 from tests.harness.processes import short_folder
+from tests.promises.promise import PROPERTY, Row, table
 
 # The same examples in each run: a new failure is then caused by a change, and the suite takes the same time.
 settings.register_profile("slipway", derandomize=True, deadline=None, max_examples=200, database=None)
@@ -50,6 +51,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_ours(item.path):
             item.add_marker(strict, append=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the promises that were checked, in the table of `make soak`."""
+    rows = [
+        Row(*value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, value in report.user_properties
+        if name == PROPERTY and isinstance(value, (list, tuple))
+    ]
+    if rows:
+        terminalreporter.section("promises")
+        terminalreporter.write_line(table(rows))
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from typing import Generic, TypeVar
 
 from tests.harness.load import Report
 
+PROPERTY = "promise"  # of a test's report, once for each row
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -3,12 +3,14 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import astuple
 from typing import Any
 
 import pytest
 
 from slipway.ops.settings import ROOT
-from tests.promises.promise import Promise, table
+from tests.promises.promise import PROPERTY, Promise, table
 from tests.promises.promises import PARTS, PROMISES
 
 SMALL = [
@@ -19,11 +21,12 @@ SMALL = [
 
 
 @pytest.mark.parametrize("promise", SMALL)
-async def test_promise(promise: Promise[Any]) -> None:
+async def test_promise(promise: Promise[Any], record_property: Callable[[str, object], None]) -> None:
     """It is kept at a tenth of the load or so."""
     rows = [row async for row in promise.run_small()]
+    for row in rows:
+        record_property(PROPERTY, astuple(row))
 
-    print(table(rows))
     assert rows
     assert all(row.kept for row in rows), "\n" + table(rows)
 
