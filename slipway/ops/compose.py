@@ -152,6 +152,10 @@ class Compose:
     def start_app(self) -> None:
         self._compose("start", "app")
 
+    def restart_proxy(self) -> None:
+        """Stop nginx and start it again."""
+        self._compose("restart", "nginx")
+
     def stop_seconds(self) -> float:
         return self._stop_grace()
 

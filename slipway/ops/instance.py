@@ -1,6 +1,7 @@
 """One app server of the local runtime: what it says of itself, and waiting until it is ready."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ from slipway.ops.programs import Programs
 from slipway.ops.report import Failure, say
 from slipway.ops.settings import ROOT, Settings
 from slipway.ops.supervisor import Supervisor
-from slipway.tracebacks import one_line
+from slipway.tracebacks import brief, one_line
 
 START_SECONDS = 10.0  # for gunicorn itself and PRESTART, beside the time-out that a worker has to get ready
 SHOWN_LINES = 3
@@ -27,11 +28,13 @@ class Instance:
         self._settings = settings
         self._venv = venv
         self._log = programs.run_dir / "log" / f"{name}.log"
+        self._status = programs.sockets(name) / f"{name}.json"
         self._log_begins = 0  # where in the log the newest start begins
 
     def start(self) -> None:
         """Begin to start it."""
         self._log_begins = self._log.stat().st_size if self._log.exists() else 0
+        self._status.unlink(missing_ok=True)  # of one that was killed
         self._supervisor.start(self.name)
 
     def await_ready(self, timeout: float) -> None:
@@ -44,7 +47,7 @@ class Instance:
 
         wait.until(decided, timeout + START_SECONDS)
         if not self.is_ready():
-            raise Failure(f"the app does not start: {self.reason(timeout)}\n  The whole log: {self._log}")
+            raise Failure(self._complaint(self.reason(timeout)))
 
     def is_ready(self) -> bool:
         """Whether all its workers were ready since it was started."""
@@ -55,7 +58,7 @@ class Instance:
 
     def status(self) -> dict[str, Any]:
         """What it has written of itself."""
-        values: dict[str, Any] = json.loads((self._programs.sockets(self.name) / f"{self.name}.json").read_text())
+        values: dict[str, Any] = json.loads(self._status.read_text())
         return values
 
     def ctl(self, verb: str, *, quiet: bool = False) -> str:
@@ -68,6 +71,11 @@ class Instance:
         if done.stdout.strip() and not quiet:
             say(f"  {done.stdout.strip()}")
         return done.stdout
+
+    def _complaint(self, reason: str) -> str:
+        """The reason and the next step."""
+        step = next_step(reason, self._settings.app)
+        return f"{self._settings.app} does not start: {reason}\n  {step}\n  The whole log: {self._log}"
 
     def reason(self, timeout: float) -> str:
         """Why the newest start has failed: the first error of its log, in one line."""
@@ -89,5 +97,17 @@ def first_error(lines: Iterable[str]) -> str:
         if isinstance(record, dict) and record.get("exc_info"):
             return one_line(record["exc_info"], ROOT)
         if isinstance(record, dict) and record.get("level") in ("ERROR", "CRITICAL"):
-            errors.append(str(record.get("message")))
+            errors.append(brief(str(record.get("message")), ROOT))
     return next(iter(errors), "") or "\n  ".join([line for line in plain if line][-SHOWN_LINES:])
+
+
+def next_step(reason: str, app: str) -> str:
+    """What to do about a start that has failed."""
+    missing = re.match(r"ModuleNotFoundError: No module named '([^']+)'", reason)
+    if missing is None:
+        return "Mend it, then type the same again."
+    name, module = missing[1], app.partition(":")[0]
+    if module == name or module.startswith(f"{name}."):
+        return f"There is no {name} in {ROOT} or on PYTHONPATH; `app` in [tool.slipway], or APP, names what is served."
+    package = name.partition(".")[0]
+    return f"If {package} is a package, add it to pyproject.toml and type `make lock`; then type the same again."

@@ -19,20 +19,28 @@ def render(values: dict[str, str]) -> str:
     return re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], text)
 
 
+def quoted(path: Path, *, pattern: bool = False) -> str:
+    """A path for a string in double quotes of an include, which is a glob pattern if it has any sign of one."""
+    text = str(path)
+    if pattern or re.search(r"[*?[]", text):
+        text = re.sub(r"([*?[\]\\])", r"\\\1", text)
+    return re.sub(r'(["\\])', r"\\\1", text)
+
+
 def prepare(
     folder: Path, *, listen: str, socket_dir: Path, max_body_bytes: int, read_timeout: int = PROXY_READ_TIMEOUT
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
     values = {
-        "NGINX_DIR": str(NGINX_DIR),
-        "SOCKET_DIR": str(socket_dir),
+        "NGINX_DIR": quoted(NGINX_DIR),
+        "SOCKET_DIR": quoted(socket_dir, pattern=True),
         "HTTP_LISTEN": listen,
         "MAX_BODY_BYTES": str(max_body_bytes),
         "PROXY_READ_TIMEOUT": str(read_timeout),
     }
     configuration = folder / "nginx.conf"
-    configuration.write_text(render(values))
+    configuration.write_bytes(os.fsencode(render(values)))
     # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(configuration), "-g", directives]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slipway.ops import nginx
 from slipway.ops.settings import Settings
-from slipway.ops.supervisor import Program
+from slipway.ops.supervised import Program
 
 APPS = ("app", "app-b")  # one is in service; during a deploy both run
 NGINX_STOP_SECONDS = 10
@@ -31,11 +31,13 @@ class Programs:
             "DATA_DIR": str(self.run_dir / "data"),
         }
         what = [*WORKER, settings.app] if name in APPS else [*BASELINE_WORKER, settings.project.baseline]
-        return Program(name, [str(venv / "gunicorn"), *what], "TERM", self.stop_seconds, environment)
+        command = [str(venv / "python"), str(venv / "gunicorn"), *what]
+        return Program(name, command, "TERM", self.stop_seconds, environment)
 
     def proxy(self, name: str, venv: Path, settings: Settings) -> Program:
         """An nginx whose log is JSON; its configuration is written now."""
-        command = nginx.logged(self.nginx(name, settings), str(venv / "python"))
+        # The interpreter itself, since an environment goes with the second deploy of new packages, and nginx stays.
+        command = nginx.logged(self.nginx(name, settings), str((venv / "python").resolve()))
         return Program(name, command, "QUIT", NGINX_STOP_SECONDS)
 
     def nginx(self, name: str, settings: Settings) -> list[str]:

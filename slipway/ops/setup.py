@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from slipway.ops import packages
@@ -24,9 +25,12 @@ def environment(run_dir: Path, requirements: str, *, beside: bool = False) -> Pa
     venv = _in_use(run_dir)
     if is_current(run_dir, requirements):
         return venv / "bin"
+    if not os.path.lexists(run_dir / "venv"):
+        (run_dir / "venv").symlink_to(Path("venvs", "first"))
+        venv = _in_use(run_dir)
     if beside and _stamp(venv, lock).exists():
         venv = run_dir / "venvs" / _digest(lock)[:12]
-    if not (venv / "bin" / "python").exists():
+    if not _is_whole(venv):
         with step(f"Python {sys.version_info.major}.{sys.version_info.minor} environment in {_shown(venv)}"):
             _create(venv)
     with step(f"packages of {requirements}"):
@@ -46,8 +50,11 @@ def is_current(run_dir: Path, requirements: str) -> bool:
     return stamp.exists() and stamp.read_text() == _digest(lock)
 
 
-def put_into_service(run_dir: Path, binaries: Path) -> None:
-    """Turn `.run/venv` to the environment with this `bin`, in one step, and remove those before the last one."""
+def put_into_service(run_dir: Path, binaries: Path, commands: Collection[str] = ()) -> None:
+    """Turn `.run/venv` to the environment with this `bin`, in one step, and remove those before the last one.
+
+    One that a command that runs names stays: supervisor's own, for example.
+    """
     venv, link, folder = binaries.parent, run_dir / "venv", run_dir / "venvs"
     if _in_use(run_dir) == venv:
         return
@@ -59,7 +66,7 @@ def put_into_service(run_dir: Path, binaries: Path) -> None:
     new.replace(link)
     newest = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
     for old in newest[:-KEPT]:
-        if old != venv:
+        if old != venv and not any(f"{old}/" in command for command in commands):
             shutil.rmtree(old, ignore_errors=True)
 
 
@@ -70,6 +77,12 @@ def _in_use(run_dir: Path) -> Path:
 
 def _stamp(venv: Path, lock: Path) -> Path:
     return venv / f".{lock.stem}"
+
+
+def _is_whole(venv: Path) -> bool:
+    """Whether packages were ever installed in it; one whose making was interrupted is made anew."""
+    stamps = (_stamp(venv, lock) for lock in (ROOT / "requirements").glob("*.txt"))
+    return (venv / "bin" / "python").exists() and any(stamp.exists() for stamp in stamps)
 
 
 def _digest(lock: Path) -> str:
