@@ -3,9 +3,10 @@
 import os
 import sys
 
-from slipway.ops import dotenv, misspelt
+from slipway.ops import dotenv, misspelt, service
 from slipway.ops.change import one_change
 from slipway.ops.compose import Compose, engine_answers
+from slipway.ops.folder import make_private
 from slipway.ops.local import Local
 from slipway.ops.prove import prove
 from slipway.ops.report import Failure, say
@@ -14,7 +15,7 @@ from slipway.ops.settings import DOTENV, ROOT, Settings, documented
 from slipway.serving.config import Settings as ServingSettings
 
 CHANGES = ("up", "down", "reload", "deploy", "prove")  # one at a time
-LOOKS = ("status", "logs", "migrate", "locust")
+LOOKS = ("status", "logs", "migrate", "locust", "service")
 HARMLESS = ("down", "status", "logs")  # a wrong setting is no reason to refuse them
 USAGE = 2  # exit code
 
@@ -56,6 +57,9 @@ def _do(verb: str, runtime: Runtime) -> None:
         )
     if verb == "prove":
         prove(settings, runtime)
+    elif verb == "service":
+        make_private(settings.run_dir)
+        say(f"a systemd unit is written; to start the stack now and at each boot, type:\n\n  {service.write(settings)}")
     else:
         getattr(runtime, verb)()
     if verb == "up":
