@@ -3,6 +3,7 @@
 import http.client
 import socket
 import xmlrpc.client
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,28 @@ ANSWER_SECONDS = 30.0  # for one call; starts and stops are begun by a call and 
 
 def call(path: Path, method: str, *arguments: Any) -> Any:
     """Call a method such as `supervisor.getPID`; OSError when nothing answers on the socket."""
-    server: Any = xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(path))
-    for name in method.split("."):
-        server = getattr(server, name)
-    try:
-        return server(*arguments)
-    except http.client.HTTPException as error:
-        raise ConnectionError(str(error)) from error
+    with closing(_Transport(path)) as transport:
+        target: Any = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
+        for name in method.split("."):
+            target = getattr(target, name)
+        try:
+            return target(*arguments)
+        except http.client.HTTPException as error:
+            raise ConnectionError(str(error)) from error
 
 
 class _Transport(xmlrpc.client.Transport):
+    """One connection, which is closed with it."""
+
     def __init__(self, path: Path) -> None:
         super().__init__()
-        self._path = path
+        self._to = _Connection(path)
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _Connection(self._path)
+        return self._to
+
+    def close(self) -> None:
+        self._to.close()
 
 
 class _Connection(http.client.HTTPConnection):
