@@ -35,9 +35,14 @@ def one_line(text: str, root: Path | None = None) -> str:
     return f"{errors[-1] if errors else lines[-1].strip()} ({_shown(file, root)}, line {line})"
 
 
+def has_traceback(text: str) -> bool:
+    """Whether it names a file and a line as a traceback does."""
+    return FRAME.search(text) is not None
+
+
 def brief(text: str, root: Path | None = None) -> str:
     """`one_line` of a text that holds a traceback; any other text whole, in one line."""
-    return one_line(text, root) if FRAME.search(text) else " ".join(text.split())
+    return one_line(text, root) if has_traceback(text) else " ".join(text.split())
 
 
 def _is_library(file: str) -> bool:

@@ -12,10 +12,11 @@ from slipway.ops.programs import Programs
 from slipway.ops.report import Failure, say
 from slipway.ops.settings import ROOT, Settings
 from slipway.ops.supervisor import Supervisor
-from slipway.tracebacks import brief, one_line
+from slipway.tracebacks import brief, has_traceback, one_line
 
 START_SECONDS = 10.0  # for gunicorn itself and PRESTART, beside the time-out that a worker has to get ready
 SHOWN_LINES = 3
+CONSEQUENCES = ("Shutting down: ", "Reason: ")  # gunicorn's last words, whatever came before
 
 
 class Instance:
@@ -86,19 +87,29 @@ class Instance:
 
 
 def first_error(lines: Iterable[str]) -> str:
-    """The first record with a traceback, else the first error, else the last line that is no record."""
-    errors, plain = [], []
+    """The first record with a traceback, else one that was printed, else the first error, else what was said last."""
+    errors: list[str] = []
+    printed: list[str] = []
+    plain: list[str] = []
     for line in lines:
         try:
             record = json.loads(line)
         except ValueError:
-            plain.append(line.strip())
+            plain.append(line)
             continue
         if isinstance(record, dict) and record.get("exc_info"):
             return one_line(record["exc_info"], ROOT)
         if isinstance(record, dict) and record.get("level") in ("ERROR", "CRITICAL"):
-            errors.append(brief(str(record.get("message")), ROOT))
-    return next(iter(errors), "") or "\n  ".join([line for line in plain if line][-SHOWN_LINES:])
+            (printed if record.get("logger") == "stderr" else errors).append(str(record.get("message")))
+    text = "\n".join(printed)
+    if has_traceback(text):
+        return one_line(text, ROOT)
+    causes = [brief(error, ROOT) for error in errors if not error.startswith(CONSEQUENCES)]
+    return next(iter(causes), "") or _last(printed) or _last(plain) or _last(errors)
+
+
+def _last(lines: Iterable[str]) -> str:
+    return "\n  ".join([line.strip() for line in lines if line.strip()][-SHOWN_LINES:])
 
 
 def next_step(reason: str, app: str) -> str:

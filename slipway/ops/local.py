@@ -4,6 +4,7 @@ import math
 import shutil
 import subprocess
 
+from slipway.environment import SettingError
 from slipway.ops import leftovers, packages, setup, view
 from slipway.ops.folder import check_folder
 from slipway.ops.processes import Processes
@@ -24,8 +25,7 @@ class Local:
     def __init__(self, settings: Settings, *, lenient: bool = False) -> None:
         self.settings = settings
         if Supervisor(settings.run_dir, ROOT).runs():
-            given = Remembered(settings.run_dir).given()
-            self.settings = Settings.load_leniently(lambda text: None, given) if lenient else Settings.load(given)
+            self.settings = _in_force(settings) if lenient else Settings.load(Remembered(settings.run_dir).given())
         self.run = self.settings.run_dir
         self.processes = Processes(self.settings, self.stop_seconds())
         self.supervisor = self.processes.supervisor
@@ -171,3 +171,12 @@ class Local:
         """Whether settings or packages differ from those that the server runs with."""
         app = self.processes.in_service()
         return not setup.is_current(self.run, REQUIREMENTS) or self.remembered.differs(self.settings, app.name)
+
+
+def _in_force(settings: Settings) -> Settings:
+    """What the stack runs with, for a verb that looks at it or stops it: `.env` may say something else by now."""
+    processes = Processes(settings, math.ceil(settings.stop_grace_period))
+    try:
+        return processes.remembered.settings_of(processes.in_service().name, settings.run_dir)
+    except (Failure, SettingError):  # no app server runs, or pyproject.toml can't be read
+        return settings

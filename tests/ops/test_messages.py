@@ -1,6 +1,5 @@
 """What a verb says when it can't do what it promises: once, whole, with the next step."""
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,30 +221,46 @@ def test_wrong_settings_keep_no_stack_from_being_seen_and_stopped() -> None:
             for text in WRONG:
                 dotenv.write_text(text)
                 assert make.module("up").returncode == 1
-                status = make.module("status", RUNTIME="local")
+                status = make.module("status")
                 assert "ignored here" in status.stdout
-                assert "RUNNING" in status.stdout, status.stdout + status.stderr
+                assert f"{make.url}/readyz: 200" in status.stdout
+                assert status.returncode == 0
             with (folder / "tree" / "pyproject.toml").open("a") as project:
                 project.write("not toml")
-            down = make.module("down", RUNTIME="local")
+            down = make.module("down")
             assert down.returncode == 0, down.stderr
             assert "pyproject.toml" in down.stdout
             assert make.pids() == []
-            dotenv.write_text("WEB_CONCURENCY=1\nMY_OWN=1\n")
         finally:
             make.module("down", RUNTIME="local")
 
 
-def test_misspelt_name_is_told(make: Verbs) -> None:
+def test_misspelt_name_is_told(make: Verbs, tmp_path: Path) -> None:
     """At `up`, as a note: what the reader's own variables are called is up to the reader."""
-    with short_folder() as folder:
-        copy_tree(folder / "tree")
-        (folder / "tree" / ".env").write_text("WEB_CONCURENCY=1\nMY_OWN=1\n")
-        make.root = folder / "tree"
-        up = make("up")
+    copy_tree(tmp_path / "tree")
+    (tmp_path / "tree" / ".env").write_text("WEB_CONCURENCY=1\nMY_OWN=1\n")
+    make.root = tmp_path / "tree"
+    up = make("up")
 
-        assert up.returncode == 0, up.stdout + up.stderr
-        assert "WEB_CONCURENCY in .env is no setting; is WEB_CONCURRENCY meant?" in up.stdout
-        assert "MY_OWN" not in up.stdout
-        assert json.loads((make.folder / "app" / "app.json").read_text())["workers"] == 2
-        make("down")
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert "WEB_CONCURENCY in .env is no setting; is WEB_CONCURRENCY meant?" in up.stdout
+    assert "MY_OWN" not in up.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("raise ValueError('on purpose')\n", "ValueError: on purpose (prepare.py, line 1)"),
+        ("def broken(:\n", "SyntaxError: invalid syntax (prepare.py, line 1)"),
+        ("import sys\nsys.exit('the database is away')\n", "the database is away"),
+    ],
+)
+def test_prestart_that_fails(yours: Yours, text: str, said: str) -> None:
+    """Its error is told the same way."""
+    program = yours.folder / "prepare.py"
+    program.write_text(text)
+    up = yours.module("up", PRESTART=f"python {program}")
+
+    assert up.returncode == 1
+    assert up.stderr.count(said.replace("prepare.py", str(program))) == 1, up.stderr
+    assert "Traceback" not in up.stderr
