@@ -16,6 +16,7 @@ from slipway.ops.verdicts import FACTOR, NOTICED_SECONDS, Row, Verdict, latency,
 
 ROUNDS = 2  # of a steady window and a reload; a steady one ends them
 STEADY_SECONDS = 2.0
+AFTER_SECONDS = 1.0  # of load after what was done, for what shows late
 BACK_SECONDS = 2.0  # a killed worker's place is taken again within this
 HEALED_SECONDS = 5.0  # so is the stack after a restart of nginx
 WAIT_SECONDS = 30.0  # for what should take seconds
@@ -66,7 +67,7 @@ def _killed_worker(settings: Settings, runtime: Runtime, workers: int) -> Iterat
     with load(settings, settings.prove_path) as seen:
         pid = runtime.kill_worker()
         seconds = _until(lambda: pid not in (pids := runtime.serving()) and len(pids) == workers)
-        time.sleep(1)
+        time.sleep(AFTER_SECONDS)
     yield lost("a killed worker loses no GET", seen)
     yield within(f"its place is taken within {BACK_SECONDS:g} s", seconds, BACK_SECONDS, seen)
 
@@ -75,6 +76,7 @@ def _operator(settings: Settings, runtime: Runtime) -> Iterator[Row]:
     say("  `make up` again")
     with load(settings, settings.prove_path) as seen:
         runtime.up()
+        time.sleep(AFTER_SECONDS)
     yield lost("`make up` again loses nothing", seen)
     say("  restart of nginx")
     runtime.restart_proxy()

@@ -29,7 +29,7 @@ def environment(run_dir: Path, requirements: str, *, beside: bool = False) -> Pa
         (run_dir / "venv").symlink_to(Path("venvs", "first"))
         venv = _in_use(run_dir)
     if beside and _stamp(venv, lock).exists():
-        venv = run_dir / "venvs" / _digest(lock)[:12]
+        venv = run_dir / "venvs" / digest(lock)[:12]
     if not _is_whole(venv):
         with step(f"Python {sys.version_info.major}.{sys.version_info.minor} environment in {_shown(venv)}"):
             _create(venv)
@@ -39,7 +39,7 @@ def environment(run_dir: Path, requirements: str, *, beside: bool = False) -> Pa
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode:
             raise Failure(f"pip could not install {requirements}:\n{done.stderr[-2_000:]}")
-    _stamp(venv, lock).write_text(_digest(lock))
+    _stamp(venv, lock).write_text(digest(lock))
     return venv / "bin"
 
 
@@ -47,7 +47,7 @@ def is_current(run_dir: Path, requirements: str) -> bool:
     """Whether the environment in use holds what a lock file names."""
     lock = ROOT / requirements
     stamp = _stamp(_in_use(run_dir), lock)
-    return stamp.exists() and stamp.read_text() == _digest(lock)
+    return stamp.exists() and stamp.read_text() == digest(lock)
 
 
 def put_into_service(run_dir: Path, binaries: Path, commands: Collection[str] = ()) -> None:
@@ -85,7 +85,8 @@ def _is_whole(venv: Path) -> bool:
     return (venv / "bin" / "python").exists() and any(stamp.exists() for stamp in stamps)
 
 
-def _digest(lock: Path) -> str:
+def digest(lock: Path) -> str:
+    """What tells environments apart: the lock file's content and the version of Python."""
     return hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
 
 

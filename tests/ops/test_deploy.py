@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.ops import wait
+from slipway.ops import setup, wait
 from slipway.ops.programs import APPS
 from slipway.ops.settings import ROOT
 from slipway.ops.supervisor import Supervisor
@@ -23,7 +23,7 @@ from tests.ops.copies import copy_tree
 from tests.promises.load import Load, Request
 
 GET_NEW = Request("GET", "/", b"", b"new")
-STAGES = ["new server", "old server drains"]
+STAGES = ["packages of", "new server", "old server drains"]
 
 
 class Clone(Verbs):
@@ -94,8 +94,7 @@ def old_code(clone: Clone) -> None:
 @pytest.mark.timeout(180)
 async def test_new_packages_and_code_with_nothing_lost(clone: Clone) -> None:
     """A reload is refused and changes nothing; a deploy takes both, under load."""
-    lock = clone.root / "requirements" / "local.txt"
-    lock.write_text(lock.read_text() + f"# {os.urandom(4).hex()}\n")
+    _change_packages(clone)
     before = sorted(path.name for path in (clone.folder / "venvs").iterdir()), (clone.folder / "venv").readlink()
     refused = await asyncio.to_thread(clone.module, "reload")
     assert refused.returncode == 1
@@ -103,7 +102,7 @@ async def test_new_packages_and_code_with_nothing_lost(clone: Clone) -> None:
     after = sorted(path.name for path in (clone.folder / "venvs").iterdir()), (clone.folder / "venv").readlink()
     assert after == before
 
-    await asyncio.to_thread(_prepare, clone, lock)
+    await asyncio.to_thread(_prepare, clone)
     async with Load(("127.0.0.1", clone.port), [GET_OLD], kept=2, fresh=2, rate=100) as load:
         done = await asyncio.to_thread(clone.module, "deploy")
 
@@ -114,21 +113,15 @@ async def test_new_packages_and_code_with_nothing_lost(clone: Clone) -> None:
     assert (await asyncio.to_thread(clone.module, "reload")).returncode == 0
 
 
-def _prepare(clone: Clone, lock: Path) -> None:
+def _change_packages(clone: Clone) -> None:
+    lock = clone.root / "requirements" / "local.txt"
+    lock.write_text(f"{lock.read_text()}# {os.urandom(4).hex()}\n")
+
+
+def _prepare(clone: Clone) -> None:
     """Make the new environment as quickly as the first one."""
-    name = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from pathlib import Path; from slipway.ops import setup; "
-            f"print(setup._digest(Path({str(lock)!r}))[:12])",
-        ],
-        cwd=clone.root,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    clone.make_environment(clone.folder / "venvs" / name)
+    lock = clone.root / "requirements" / "local.txt"
+    clone.make_environment(clone.folder / "venvs" / setup.digest(lock)[:12])
 
 
 @pytest.mark.timeout(120)
@@ -153,6 +146,9 @@ def test_new_code_that_fails_leaves_the_old_one(clone: Clone) -> None:
 def test_interrupted(clone: Clone, stage: str, number: signal.Signals) -> None:
     """Ctrl-C to all of its processes, or sudden death, at each stage: clients are served, and the next one works."""
     clone.write(clone.slow("new") if stage == "new server" else source(answer="new"))
+    if stage == "packages of":
+        _change_packages(clone)
+        _prepare(clone)
     process = _deploying(clone)
     try:
         assert _reached(process, stage)
