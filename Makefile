@@ -32,8 +32,12 @@ rollback: ## containers: back to the image that was in service before, as a depl
 	@$(PYTHON) -m slipway.ops rollback
 
 .PHONY: prove
-prove: ## load, then a reload, a killed worker and a stop: what was promised and what was seen
+prove: ## load, then reloads, a killed worker, a restart of nginx and a stop: what was promised, what was seen
 	@$(PYTHON) -m slipway.ops prove
+
+.PHONY: service
+service: ## write a systemd unit, which brings the stack back after a boot, and say how to enable it
+	@$(PYTHON) -m slipway.ops service
 
 .PHONY: migrate
 migrate: ## bring the database's schema up to date (a start does it by itself)

@@ -50,8 +50,7 @@ class Settings:
         return cls(
             data_dir=data_dir,
             database_url=_with_password(
-                _database_url(env.text("DATABASE_URL", f"sqlite:///{data_dir}/slipway.db")),
-                env.text("DATABASE_PASSWORD_FILE"),
+                _database_url(env.text("DATABASE_URL"), data_dir), env.text("DATABASE_PASSWORD_FILE")
             ),
             database_connections=env.integer("DATABASE_CONNECTIONS", 40, 1, 100_000),
             workers=env.integer("WORKER_COUNT", workers, 1, 1024),
@@ -80,7 +79,9 @@ class Settings:
         return max(self.database_connections, self.workers + SPARE_WORKERS)
 
 
-def _database_url(text: str) -> URL:
+def _database_url(text: str, data_dir: Path) -> URL:
+    if not text:
+        return URL.create(DRIVERS["sqlite"], database=f"{data_dir}/slipway.db")  # not as text: a path may have a "?"
     error = SettingError(
         "DATABASE_URL",
         text.rpartition("@")[2],  # without the password

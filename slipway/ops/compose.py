@@ -136,6 +136,10 @@ class Compose:
         """Start it again."""
         self.engine.compose("start", "app")
 
+    def restart_proxy(self) -> None:
+        """Stop nginx and start it again."""
+        self._compose("restart", "nginx")
+
     def stop_seconds(self) -> float:
         """The seconds that a stop may take."""
         return math.ceil(self.settings.stop_grace_period)

@@ -32,6 +32,14 @@ def alternatives(paths: Iterable[str]) -> str:
     return "|".join(re.sub(r"[^\w/-]", lambda match: f"\\x{ord(match[0]):02x}", path, flags=re.ASCII) for path in paths)
 
 
+def quoted(path: Path, *, pattern: bool = False) -> str:
+    """A path for a string in double quotes of an include, which is a glob pattern if it has any sign of one."""
+    text = str(path)
+    if pattern or re.search(r"[*?[]", text):
+        text = re.sub(r"([*?[\]\\])", r"\\\1", text)
+    return re.sub(r'(["\\])', r"\\\1", text)
+
+
 def prepare(
     folder: Path,
     *,
@@ -45,19 +53,19 @@ def prepare(
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
     values = {
-        "NGINX_DIR": str(NGINX_DIR),
-        "SOCKET_DIR": str(socket_dir),
+        "NGINX_DIR": quoted(NGINX_DIR),
+        "SOCKET_DIR": quoted(socket_dir, pattern=True),
         "HTTP_LISTEN": listen,
         "MAX_BODY_BYTES": str(max_body_bytes),
         "PROXY_READ_TIMEOUT": str(read_timeout),
         "HEALTH_PATHS": alternatives(health_paths),
         "PRIVATE_PATHS": alternatives(private_paths),
-        "WORK_DIR": str(folder),
+        "WORK_DIR": re.sub(r'(["\\])', r"\\\1", str(folder)),
         "WORKER_PROCESSES": str(min(worker_count().workers, MAX_WORKERS)),
         "KEEPALIVE_MIN_TIMEOUT": KEEPALIVE_MIN_TIMEOUT if version() >= (1, 27, 4) else "",
     }
     configuration = folder / "nginx.conf"
-    configuration.write_text(render(values))
+    configuration.write_bytes(os.fsencode(render(values)))
     # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(configuration), "-g", directives]

@@ -1,5 +1,6 @@
 """The programs of the local runtime and how each is started."""
 
+import glob
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from slipway.ops import nginx
 from slipway.ops.settings import Settings
-from slipway.ops.supervisor import Program
+from slipway.ops.supervised import Program
 
 APPS = ("app", "app-b")  # one is in service; during a deploy both run
 NGINX_STOP_SECONDS = 35  # more than worker_shutdown_timeout of nginx.conf.template; docker-compose.yml has the same
@@ -31,13 +32,18 @@ class Programs:
             "DATA_DIR": str(self.run_dir / "data"),
         }
         what = [*WORKER, settings.app] if name in APPS else [*BASELINE_WORKER, settings.project.baseline]
-        return Program(name, [str(venv / "gunicorn"), *what], "TERM", self.stop_seconds, environment)
+        command = [str(venv / "python"), str(venv / "gunicorn"), *what]
+        return Program(name, command, "TERM", self.stop_seconds, environment)
 
     def proxy(self, name: str, venv: Path, settings: Settings) -> Program:
         """An nginx whose log is JSON; its configuration is written now."""
         server = "app" if name == "nginx" else "baseline"
-        watched = [f"{self.sockets(server)}/slots*.conf", f"{nginx.NGINX_DIR}/*.conf"]
-        command = nginx.logged(self.nginx(name, settings), str(venv / "python"), watched)
+        watched = [
+            f"{glob.escape(str(self.sockets(server)))}/slots*.conf",
+            f"{glob.escape(str(nginx.NGINX_DIR))}/*.conf",
+        ]
+        # The interpreter itself, since an environment goes with the second deploy of new packages, and nginx stays.
+        command = nginx.logged(self.nginx(name, settings), str((venv / "python").resolve()), watched)
         return Program(name, command, "QUIT", NGINX_STOP_SECONDS)
 
     def nginx(self, name: str, settings: Settings) -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from slipway.ops import readiness
+from slipway.ops.load import load
 from slipway.ops.packages import find
-from slipway.ops.prove import load
 from slipway.ops.report import Failure
 from slipway.ops.settings import ROOT, Settings
 

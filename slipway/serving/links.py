@@ -86,9 +86,15 @@ def write_whole(path: Path, text: str) -> None:
 def _lines(settings: Settings) -> str:
     addresses = settings.addresses()
     if settings.socket_dir is not None:
-        addresses = [f"unix:{_link(settings, number)}" for number in range(settings.workers)]
+        addresses = [_quoted(f"unix:{_link(settings, number)}") for number in range(settings.workers)]
     # max_fails=0: a slot whose worker is being replaced only queues; marked as failed, 84 % of requests got 502.
     return "".join(f"server {address} max_fails=0;\n" for address in addresses)
+
+
+def _quoted(address: str) -> str:
+    """As nginx reads a string: a path may have spaces, quotes and what else ends a word there."""
+    escaped = address.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _servers(settings: Settings) -> Path:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from slipway.ops import wait
-from slipway.ops.prove import Load, load
+from slipway.ops.load import Load, load
 from slipway.ops.settings import ROOT, Settings
 from tests.docker.conftest import Containers
 
