@@ -138,7 +138,7 @@ class Compose:
 
     def restart_proxy(self) -> None:
         """Stop nginx and start it again."""
-        self._compose("restart", "nginx")
+        self.engine.compose("restart", "nginx")
 
     def stop_seconds(self) -> float:
         """The seconds that a stop may take."""

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from slipway.ops import wait
-from slipway.ops.prove import load
+from slipway.ops.load import load
 from slipway.ops.settings import ROOT, Settings
 from tests.docker.conftest import Containers
 from tests.docker.test_containers import lost

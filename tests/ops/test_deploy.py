@@ -20,7 +20,7 @@ from tests.live import sites
 from tests.live.sites import GET_OLD, source
 from tests.ops.conftest import Verbs
 from tests.ops.copies import copy_tree
-from tests.promises.load import Load, Request
+from tests.harness.load import Load, Request
 
 GET_NEW = Request("GET", "/", b"", b"new")
 STAGES = ["packages of", "new server", "old server drains"]
