@@ -16,7 +16,7 @@ def window(p99_ms: float, waits: list[float] | None = None) -> Load:
     ("steady", "busy", "verdict"),
     [
         ([5, 5, 5], [9, 12], Verdict.KEPT),
-        ([1, 1, 1], [19, 19], Verdict.KEPT),  # nobody notices 20 ms
+        ([1, 1, 1], [19, 19], Verdict.KEPT),  # below 20 ms nothing is noticed
         ([10, 11, 10], [30, 29], Verdict.KEPT),
         ([10, 10, 10], [50, 60], Verdict.BROKEN),
         ([10, 11, 12], [200, 40], Verdict.BROKEN),
