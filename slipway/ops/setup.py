@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from slipway.ops import packages
+from slipway.ops.folder import make_private
 from slipway.ops.report import Failure, step
 from slipway.ops.settings import ROOT
 
@@ -25,6 +26,7 @@ def environment(run_dir: Path, requirements: str, *, beside: bool = False) -> Pa
     venv = _in_use(run_dir)
     if is_current(run_dir, requirements):
         return venv / "bin"
+    make_private(run_dir)
     if not os.path.lexists(run_dir / "venv"):
         (run_dir / "venv").symlink_to(Path("venvs", "first"))
         venv = _in_use(run_dir)
