@@ -144,5 +144,5 @@ def test_help_lists_every_verb(make: Verbs) -> None:
     """`make` alone and `make help` show each target with its text."""
     listed = make("help").stdout
 
-    for verb in ("up", "down", "status", "logs", "reload", "deploy", "prove", "migrate", "test", "lint", "help"):
+    for verb in ("up", "down", "status", "logs", "reload", "deploy", "prove", "migrate", "test", "suites", "lint", "help"):
         assert f"  make {verb} " in listed
