@@ -21,7 +21,8 @@ ENTRYPOINT ["locust", "-f", "loadtest"]
 
 FROM python:3.13-slim AS app
 # A fixed id, which the volume of sockets and nginx's group name too (docker-compose.yml).
-RUN groupadd --gid 10001 slipway && useradd --uid 10001 --gid slipway --no-create-home --shell /usr/sbin/nologin slipway
+RUN groupadd --gid 10001 slipway && useradd --uid 10001 --gid slipway --no-create-home --shell /usr/sbin/nologin slipway \
+ && install -d -m 0700 -o slipway -g slipway /data
 WORKDIR /srv
 COPY --from=build /venv /venv
 # All of the folder but what .dockerignore names, so that what you add is there.
@@ -31,9 +32,11 @@ RUN /venv/bin/python -m compileall -q /srv
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    DATA_DIR=/tmp
+    DATA_DIR=/data
 ARG COMMIT=unknown
 ENV COMMIT=$COMMIT
+LABEL org.opencontainers.image.revision=$COMMIT \
+      org.opencontainers.image.version=$COMMIT
 USER 10001:10001
 STOPSIGNAL SIGTERM
 # gunicorn.conf.py names the app: that of [tool.slipway], or APP.

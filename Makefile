@@ -27,9 +27,17 @@ reload: ## new code or settings in service with nothing lost; refused when they 
 deploy: ## a new image in service with nothing lost; when it is not healthy the old one stays
 	@$(PYTHON) -m slipway.ops deploy
 
+.PHONY: rollback
+rollback: ## containers: back to the image that was in service before, as a deploy does
+	@$(PYTHON) -m slipway.ops rollback
+
 .PHONY: prove
-prove: ## load, then a reload, a killed worker and a stop: what was promised and what was seen
+prove: ## load, then reloads, a killed worker, a restart of nginx and a stop: what was promised, what was seen
 	@$(PYTHON) -m slipway.ops prove
+
+.PHONY: service
+service: ## write a systemd unit, which brings the stack back after a boot, and say how to enable it
+	@$(PYTHON) -m slipway.ops service
 
 .PHONY: migrate
 migrate: ## bring the database's schema up to date (a start does it by itself)

@@ -49,7 +49,9 @@ class Settings:
         workers = env.integer("WEB_CONCURRENCY", os.cpu_count() or 1, 1, 1024)
         return cls(
             data_dir=data_dir,
-            database_url=_database_url(env.text("DATABASE_URL", f"sqlite:///{data_dir}/slipway.db")),
+            database_url=_with_password(
+                _database_url(env.text("DATABASE_URL"), data_dir), env.text("DATABASE_PASSWORD_FILE")
+            ),
             database_connections=env.integer("DATABASE_CONNECTIONS", 40, 1, 100_000),
             workers=env.integer("WORKER_COUNT", workers, 1, 1024),
             bus_url=_bus_url(env.text("BUS_URL", "embedded"), data_dir),
@@ -77,7 +79,9 @@ class Settings:
         return max(self.database_connections, self.workers + SPARE_WORKERS)
 
 
-def _database_url(text: str) -> URL:
+def _database_url(text: str, data_dir: Path) -> URL:
+    if not text:
+        return URL.create(DRIVERS["sqlite"], database=f"{data_dir}/slipway.db")  # not as text: a path may have a "?"
     error = SettingError(
         "DATABASE_URL",
         text.rpartition("@")[2],  # without the password
@@ -91,6 +95,16 @@ def _database_url(text: str) -> URL:
     if driver == "sqlite" and url.database in (None, "", ":memory:"):  # each connection would have its own
         raise error
     return url.set(drivername=driver)
+
+
+def _with_password(url: URL, file: str) -> URL:
+    """With the password that a file holds, if the address has none; a closing line break is no part of it."""
+    if not file or url.password is not None or url.get_backend_name() == "sqlite":
+        return url
+    try:
+        return url.set(password=Path(file).read_text().removesuffix("\n"))
+    except (OSError, ValueError) as error:
+        raise SettingError("DATABASE_PASSWORD_FILE", file, f"a file of text that can be read ({error})") from None
 
 
 def _bus_url(text: str, data_dir: Path) -> str:

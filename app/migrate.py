@@ -25,7 +25,8 @@ CONNECTIONS = "SELECT current_setting('max_connections')::int - current_setting(
 def migrate(url: URL) -> None:
     """Upgrade to the newest revision; raises Unavailable while the database is away."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    migrations = str(Path(__file__).with_name("migrations"))
+    config.set_main_option("script_location", migrations.replace("%", "%%"))  # which begins a reference there
     engine = sync_engine(url, 1, patient=True)
     try:
         with translated(), engine.begin() as connection:

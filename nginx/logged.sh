@@ -4,6 +4,9 @@
 # of the access log on and makes plain ones JSON objects. If the output is not read, awk waits, the pipe fills and nginx drops
 # records uncounted; it does not wait. A shell stays in front, since the end of process 1 would take awk and the last lines
 # with it: signals go to nginx, the exit code is nginx's.
+#
+# nginx reads its files once. WATCHED names files by patterns; when their content has changed, nginx reads them anew, if the
+# command with `-t` finds nothing wrong, and loses nothing.
 set -eu
 export LC_ALL=C
 
@@ -39,8 +42,35 @@ rm "$pipe"
 # of the 64 KiB that a burst fills while awk waits for the CPU (F_SETPIPE_SZ is 1031).
 dd count=0 oflag=nonblock >&3 2>/dev/null </dev/null
 perl -e 'fcntl(STDOUT, 1031, 1 << 20)' >&3 2>/dev/null || :
+
+content() {
+    # shellcheck disable=SC2086  # patterns
+    cat -- ${WATCHED:-} 2>/dev/null </dev/null | cksum
+}
+
+# Before its handlers are there, SIGHUP would end nginx: its bit is the lowest of the mask.
+takes_signals() {
+    grep -q '^SigCgt:.*[13579bdf]$' "/proc/$nginx/status" 2>/dev/null
+}
+
+watch() {
+    while sleep 1 >/dev/null 2>&1; do
+        now=$(content)
+        if [ "$now" != "$seen" ] && takes_signals; then
+            seen=$now
+            if "$@" -t -q; then kill -s HUP "$nginx"; fi
+        fi
+    done
+}
+
+seen=$(content)
 "$@" >&3 2>&3 3>&- &
 nginx=$!
+watcher=
+if [ "${WATCHED:-}" ]; then
+    watch "$@" >&3 2>&3 3>&- &
+    watcher=$!
+fi
 exec 3>&-
 for name in HUP INT QUIT TERM USR1 USR2 WINCH; do
     # shellcheck disable=SC2064  # the pid is known now
@@ -57,5 +87,6 @@ while [ "$interrupted" ]; do
     if [ "$status" -eq 127 ]; then break; fi
     code=$status
 done
+if [ "$watcher" ]; then kill "$watcher" 2>/dev/null || :; fi
 while kill -0 "$relay" 2>/dev/null; do wait "$relay" || :; done
 exit "$code"

@@ -58,6 +58,13 @@ class Project:
             baseline=callable_name(f"{FILE} {TABLE} baseline", _text(table, "baseline"), optional=True),
         )
 
+    def twin(self) -> str:
+        """The baseline; raise SettingError, which says what it is for, where there is none."""
+        if not self.baseline:
+            what = "a WSGI twin of the app: both are asked for the work in bench/ (`make prove` is for any app)"
+            raise SettingError(f"{FILE} {TABLE} baseline", self.baseline, what)
+        return self.baseline
+
     def serving(self, app: str) -> "Project":
         """This project, or, for another app than its own, a project of which nothing but the app is known."""
         return self if app == self.app else Project(app)
@@ -78,6 +85,11 @@ def ready_path(env: Environment, project: Project) -> str:
     if not PATH.fullmatch(path):
         raise SettingError("READY_PATH", path, 'a path such as /readyz, or "none"')
     return path
+
+
+def health_paths(env: Environment, project: Project) -> tuple[str, ...]:
+    """The ready path and the project's health paths: not recorded and never refused, by the workers and by nginx."""
+    return tuple(dict.fromkeys(filter(None, [ready_path(env, project), *project.health_paths])))
 
 
 def callable_name(name: str, value: str, *, optional: bool = False) -> str:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 ERROR = re.compile(r"^(?P<error>[A-Za-z_][\w.]*(?:: .*)?)$", re.MULTILINE)
-LIBRARIES = tuple(
-    {
+OURS = f"{Path(__file__).parent}{os.sep}"  # called between the server and the app
+LIBRARIES = (
+    OURS,
+    *{
         f"{Path(path)}{os.sep}"
         for name, path in sysconfig.get_paths().items()
         if name in ("stdlib", "purelib", "platlib")
-    }
+    },
 )
 
 
@@ -31,6 +33,16 @@ def one_line(text: str, root: Path | None = None) -> str:
     own = [frame for frame in frames if not _is_library(frame[0])] or frames
     file, line = own[-1]
     return f"{errors[-1] if errors else lines[-1].strip()} ({_shown(file, root)}, line {line})"
+
+
+def has_traceback(text: str) -> bool:
+    """Whether it names a file and a line as a traceback does."""
+    return FRAME.search(text) is not None
+
+
+def brief(text: str, root: Path | None = None) -> str:
+    """`one_line` of a text that holds a traceback; any other text whole, in one line."""
+    return one_line(text, root) if has_traceback(text) else " ".join(text.split())
 
 
 def _is_library(file: str) -> bool:

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ASGI_APP = "app.main:application"
-WSGI_APP = "app.wsgi:application"
+from slipway.project import Project
+
+PROJECT = Project.read()
+ASGI_APP = PROJECT.app
+WSGI_APP = PROJECT.baseline
 # The same app; it writes its count of requests by itself, for servers without a hook at a worker's end.
 COUNTED_APP = "bench.run.counted_app:application"
 COUNTED = str(Path(__file__).with_name("gunicorn_counted.py"))
@@ -79,8 +82,12 @@ BY_NAME = {arm.name: arm for arm in (*ALWAYS, *MORE)}
 
 
 def chosen(servers: str) -> list[Arm]:
-    """The three arms of every run and those named by SERVERS=; an unknown name raises ValueError."""
+    """The three arms of every run and those named by SERVERS=; an unknown name raises ValueError.
+
+    Without a WSGI app to compare with SettingError is raised.
+    """
     names = [name.strip() for name in servers.split(",") if name.strip()]
+    PROJECT.twin()
     unknown = [name for name in names if name not in BY_NAME]
     if unknown:
         raise ValueError(f"SERVERS={servers!r}: {unknown[0]!r} is unknown; there are {', '.join(BY_NAME)}")

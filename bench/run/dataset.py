@@ -2,15 +2,12 @@
 
 import os
 import subprocess
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from app.config import Settings
-from app.handlers.bench import first_user_response
-from app.services import users
-from app.services.database import sync_engine
-from app.services.users import BlockingUsers
 from slipway.ops.settings import ROOT
+from slipway.project import Project
+from slipway.serving.prestart import command
 
 NAME = "Ada Lovelace"
 
@@ -22,13 +19,28 @@ def prepare(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     """
     url = os.environ.get("DATABASE_URL", "")
     env = {"DATA_DIR": str(folder), **({"DATABASE_URL": url} if url else {})}
-    subprocess.run([sys.executable, "-m", "app.migrate"], env={**os.environ, **env}, cwd=ROOT, check=True)
-    engine = sync_engine(Settings.from_environment({**os.environ, **env}).database_url)
-    found = _first(BlockingUsers(engine))
+    project = Project.read()
+    if project.prestart:
+        subprocess.run(command(project.prestart), env={**os.environ, **env}, cwd=ROOT, check=True)
+    try:
+        answer = _first_row({**os.environ, **env})
+    except ImportError as error:
+        raise RuntimeError(
+            f"bench/run/dataset.py makes the row that GET /db answers; make your app's there ({error})"
+        ) from None
+    return {**env, "PRESTARTED": "1", "PRESTART": "none"}, {"database": answer}
+
+
+def _first_row(variables: Mapping[str, str]) -> str:
+    """What the shipped app answers with the first user, who is made if there is none."""
+    from app.config import Settings
+    from app.handlers.bench import first_user_response
+    from app.services import users
+    from app.services.database import sync_engine
+    from app.services.users import BlockingUsers
+
+    engine = sync_engine(Settings.from_environment(variables).database_url)
+    stored = BlockingUsers(engine)
+    found = stored.read(users.page, 1, 0) or [stored.write(users.create, NAME)]
     engine.dispose()
-    return {**env, "PRESTARTED": "1", "PRESTART": "none"}, {"database": first_user_response(found).body.decode()}
-
-
-def _first(stored: BlockingUsers) -> list[users.User]:
-    found = stored.read(users.page, 1, 0)
-    return found or [stored.write(users.create, NAME)]
+    return first_user_response(found).body.decode()

@@ -13,7 +13,9 @@ from bench.run.counters import COUNTS
 from bench.run.processes import ManagedProcess, NotStarted
 from slipway.ops import nginx, wait
 from slipway.ops.settings import ROOT
+from slipway.project import Project
 
+PROJECT = Project.read()
 READY_SECONDS = 20.0
 MOST_BODY = 1 << 20  # bytes
 
@@ -75,7 +77,7 @@ def serving(
             port = processes.free_port()
             proxy = _start_nginx(folder, port, cpus, logs / "nginx.log")
             try:
-                if not wait.until(lambda: wait.get(f"http://127.0.0.1:{port}/readyz")[0] == 200, READY_SECONDS):
+                if not wait.until(lambda: _is_ready(port), READY_SECONDS):
                     raise NotStarted(f"{arm.name} is not ready:\n{app.tail()}\n{proxy.tail()}")
                 up = RunningArm(arm, port, folder, app, proxy)
                 yield up
@@ -103,6 +105,12 @@ def floor(cpus: machine.Cpus, logs: Path) -> Iterator[int]:
             proxy.stop(signal.SIGQUIT)
 
 
+def _is_ready(port: int) -> bool:
+    """As `make up` sees it: the ready path answers 200; without one any answer below 500 counts."""
+    status = wait.get(f"http://127.0.0.1:{port}{PROJECT.ready_path or '/'}")[0]
+    return status == 200 if PROJECT.ready_path else 0 < status < 500
+
+
 def _start_app(
     arm: Arm, folder: Path, workers: int, cpus: machine.Cpus, log: Path, env: dict[str, str]
 ) -> ManagedProcess:
@@ -123,7 +131,12 @@ def _start_app(
 
 def _start_nginx(folder: Path, port: int, cpus: machine.Cpus, log: Path) -> ManagedProcess:
     command = nginx.prepare(
-        folder / "nginx", listen=f"127.0.0.1:{port}", socket_dir=folder / "app", max_body_bytes=MOST_BODY
+        folder / "nginx",
+        listen=f"127.0.0.1:{port}",
+        socket_dir=folder / "app",
+        max_body_bytes=MOST_BODY,
+        health_paths=PROJECT.health_paths,
+        private_paths=PROJECT.private_paths,
     )
     return processes.start("nginx", nginx.logged(command), log=log, cpus=cpus.servers)
 
@@ -137,5 +150,7 @@ def configuration() -> str:
             "HTTP_LISTEN": "PORT",
             "MAX_BODY_BYTES": str(MOST_BODY),
             "PROXY_READ_TIMEOUT": "60",
+            "HEALTH_PATHS": nginx.alternatives(PROJECT.health_paths),
+            "PRIVATE_PATHS": nginx.alternatives(PROJECT.private_paths),
         }
     )

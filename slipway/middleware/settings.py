@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slipway.environment import Environment
-from slipway.project import ready_path, served
+from slipway.project import health_paths, ready_path, served
 
 USUAL = "/readyz"  # asked of an app of which no path is known; one that has none answers 404 before and after
 
@@ -37,5 +37,5 @@ class GuardSettings:
             access_log=env.flag("ACCESS_LOG", True),
             ready_path=path,
             takeover_path="" if env.text("READY_PATH") == "none" else path or USUAL,
-            health_paths=frozenset({*project.health_paths, path} - {""}),
+            health_paths=frozenset(health_paths(env, project)),
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from slipway.ops.folder import make_private
 from slipway.ops.report import Failure
 
 BUSY = 75  # EX_TEMPFAIL of sysexits.h: try again later
@@ -18,7 +19,7 @@ def one_change(run_dir: Path, verb: str) -> Iterator[None]:
 
     The system frees it with the process, however that ends, so an interrupted change never has to be unlocked.
     """
-    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(run_dir)
     lock = os.open(run_dir / "change.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:

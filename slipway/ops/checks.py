@@ -29,6 +29,8 @@ TOGETHER = ("--numprocesses=2", "--dist=loadfile", "-m")  # the servers of a mod
 def main() -> None:
     """Run a verb; what comes after it goes to the program that it starts."""
     verb, *arguments = sys.argv[1:]
+    if [verb, *arguments] == ["bench", "run"] or verb == "soak":  # they are shown on an app that does the bench's work
+        Settings.load().project.twin()
     VERBS[verb](arguments)
 
 

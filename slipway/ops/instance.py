@@ -1,6 +1,7 @@
 """One app server of the local runtime: what it says of itself, and waiting until it is ready."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,10 +12,11 @@ from slipway.ops.programs import Programs
 from slipway.ops.report import Failure, say
 from slipway.ops.settings import ROOT, Settings
 from slipway.ops.supervisor import Supervisor
-from slipway.tracebacks import one_line
+from slipway.tracebacks import brief, has_traceback, one_line
 
 START_SECONDS = 10.0  # for gunicorn itself and PRESTART, beside the time-out that a worker has to get ready
 SHOWN_LINES = 3
+CONSEQUENCES = ("Shutting down: ", "Reason: ")  # gunicorn's last words, whatever came before
 
 
 class Instance:
@@ -27,11 +29,13 @@ class Instance:
         self._settings = settings
         self._venv = venv
         self._log = programs.run_dir / "log" / f"{name}.log"
+        self._status = programs.sockets(name) / f"{name}.json"
         self._log_begins = 0  # where in the log the newest start begins
 
     def start(self) -> None:
         """Begin to start it."""
         self._log_begins = self._log.stat().st_size if self._log.exists() else 0
+        self._status.unlink(missing_ok=True)  # of one that was killed
         self._supervisor.start(self.name)
 
     def await_ready(self, timeout: float) -> None:
@@ -44,7 +48,7 @@ class Instance:
 
         wait.until(decided, timeout + START_SECONDS)
         if not self.is_ready():
-            raise Failure(f"the app does not start: {self.reason(timeout)}\n  The whole log: {self._log}")
+            raise Failure(self._complaint(self.reason(timeout)))
 
     def is_ready(self) -> bool:
         """Whether all its workers were ready since it was started."""
@@ -55,7 +59,7 @@ class Instance:
 
     def status(self) -> dict[str, Any]:
         """What it has written of itself."""
-        values: dict[str, Any] = json.loads((self._programs.sockets(self.name) / f"{self.name}.json").read_text())
+        values: dict[str, Any] = json.loads(self._status.read_text())
         return values
 
     def ctl(self, verb: str, *, quiet: bool = False) -> str:
@@ -69,6 +73,11 @@ class Instance:
             say(f"  {done.stdout.strip()}")
         return done.stdout
 
+    def _complaint(self, reason: str) -> str:
+        """The reason and the next step."""
+        step = next_step(reason, self._settings.app)
+        return f"{self._settings.app} does not start: {reason}\n  {step}\n  The whole log: {self._log}"
+
     def reason(self, timeout: float) -> str:
         """Why the newest start has failed: the first error of its log, in one line."""
         with self._log.open("rb") as log:
@@ -77,17 +86,42 @@ class Instance:
         return first_error(lines) or f"it was not ready after {timeout:g} s (TIMEOUT) and says nothing"
 
 
-def first_error(lines: Iterable[str]) -> str:
-    """The first record with a traceback, else the first error, else the last line that is no record."""
-    errors, plain = [], []
+def first_error(lines: Iterable[str], root: Path = ROOT) -> str:
+    """The first record with a traceback, else one that was printed, else the first error, else what was said last.
+
+    Files below `root` are shown relative to it.
+    """
+    errors: list[str] = []
+    printed: list[str] = []
+    plain: list[str] = []
     for line in lines:
         try:
             record = json.loads(line)
         except ValueError:
-            plain.append(line.strip())
+            plain.append(line)
             continue
         if isinstance(record, dict) and record.get("exc_info"):
-            return one_line(record["exc_info"], ROOT)
+            return one_line(record["exc_info"], root)
         if isinstance(record, dict) and record.get("level") in ("ERROR", "CRITICAL"):
-            errors.append(str(record.get("message")))
-    return next(iter(errors), "") or "\n  ".join([line for line in plain if line][-SHOWN_LINES:])
+            (printed if record.get("logger") == "stderr" else errors).append(str(record.get("message")))
+    text = "\n".join(printed)
+    if has_traceback(text):
+        return one_line(text, root)
+    causes = [brief(error, root) for error in errors if not error.startswith(CONSEQUENCES)]
+    return next(iter(causes), "") or _last(printed) or _last(plain) or _last(errors)
+
+
+def _last(lines: Iterable[str]) -> str:
+    return "\n  ".join([line.strip() for line in lines if line.strip()][-SHOWN_LINES:])
+
+
+def next_step(reason: str, app: str) -> str:
+    """What to do about a start that has failed."""
+    missing = re.match(r"ModuleNotFoundError: No module named '([^']+)'", reason)
+    if missing is None:
+        return "Mend it, then type the same again."
+    name, module = missing[1], app.partition(":")[0]
+    if module == name or module.startswith(f"{name}."):
+        return f"There is no {name} in {ROOT} or on PYTHONPATH; `app` in [tool.slipway], or APP, names what is served."
+    package = name.partition(".")[0]
+    return f"If {package} is a package, add it to pyproject.toml and type `make lock`; then type the same again."

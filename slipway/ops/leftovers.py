@@ -12,12 +12,21 @@ MARK = "SLIPWAY_RUN_DIR"  # supervisor passes it on to every program
 
 def leftovers(run_dir: Path) -> list[int]:
     """The processes of the stack that writes below `run_dir`, parents before their children."""
-    mark = f"{MARK}={run_dir}".encode()
+    mark = os.fsencode(f"{MARK}={run_dir}")
     return sorted(
         int(folder.name)
         for folder in Path("/proc").glob("[0-9]*")
         if int(folder.name) != os.getpid() and mark in _environment(folder)
     )
+
+
+def commands(run_dir: Path) -> list[str]:
+    """The command lines of the stack's processes."""
+    found = []
+    for pid in leftovers(run_dir):
+        with suppress(OSError):
+            found.append(os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()))
+    return found
 
 
 def end(run_dir: Path, seconds: float) -> bool:

@@ -18,6 +18,7 @@ GIXY_SKIPS = ("host_spoofing", "worker_rlimit_nofile_vs_connections")
 
 FILES = [  # the last word is the path
     ["shellcheck", ".ci/run"],
+    *(["shellcheck", f"nginx/{path.name}"] for path in sorted(nginx.NGINX_DIR.glob("*.sh"))),
     ["hadolint", "Dockerfile"],
     ["zizmor", "--offline", "--quiet", ".github/workflows"],
     ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml"],

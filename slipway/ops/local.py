@@ -1,16 +1,16 @@
 """The local runtime: gunicorn and nginx as processes under supervisor, everything written below one folder."""
 
-import json
 import math
 import shutil
 import subprocess
-from contextlib import suppress
 
-from slipway.ops import leftovers, packages, readiness, setup, wait
+from slipway.environment import SettingError
+from slipway.ops import leftovers, packages, setup, view
+from slipway.ops.folder import check_folder
 from slipway.ops.processes import Processes
-from slipway.ops.programs import APPS
+from slipway.ops.programs import APPS, NGINX_STOP_SECONDS
 from slipway.ops.remembered import Remembered
-from slipway.ops.report import NOTHING_RUNS, Failure, say, step
+from slipway.ops.report import Failure, step
 from slipway.ops.settings import ROOT, Settings
 from slipway.ops.supervisor import Supervisor
 
@@ -22,9 +22,10 @@ class Local:
 
     name = "local processes"
 
-    def __init__(self, settings: Settings) -> None:
-        runs = Supervisor(settings.run_dir, ROOT).runs()
-        self.settings = Settings.load(Remembered(settings.run_dir).given()) if runs else settings
+    def __init__(self, settings: Settings, *, lenient: bool = False) -> None:
+        self.settings = settings
+        if Supervisor(settings.run_dir, ROOT).runs():
+            self.settings = _in_force(settings) if lenient else Settings.load(Remembered(settings.run_dir).given())
         self.run = self.settings.run_dir
         self.processes = Processes(self.settings, self.stop_seconds())
         self.supervisor = self.processes.supervisor
@@ -39,13 +40,16 @@ class Local:
 
         A server that runs is left alone where nothing is new for it, else replaced with nothing lost.
         """
-        alive = self.processes.alive()
-        app_runs = bool(alive & {*APPS})
+        check_folder(self.run)
+        self.processes.end_leftovers()
+        app_runs = self.processes.app_serves()
         if app_runs and self._has_changed():
             self.deploy()
         venv = setup.environment(self.run, REQUIREMENTS)
         packages.install({"nginx": "nginx"})
-        self.processes.end_leftovers()
+        if not app_runs:
+            self.processes.remove_servers()
+        alive = self.processes.alive()
         wanted = [*([] if app_runs else APPS[:1]), "nginx"]
         wanted += ["baseline", "baseline-nginx"] if self.settings.baseline else []
         missing = [name for name in wanted if name not in alive]
@@ -61,7 +65,7 @@ class Local:
         """Stop everything, also what a killed supervisor has left, and see that nothing stays behind."""
         if self.supervisor.runs():
             with step("stopping"):
-                if not self.supervisor.shutdown(self.stop_seconds() + 15):
+                if not self.supervisor.shutdown(NGINX_STOP_SECONDS + self.stop_seconds() + 15):
                     raise Failure(f"supervisor does not end; its log is {self.run}/log/supervisord.log")
         self.processes.end_leftovers()
         for name in ("app", "baseline", "nginx", "baseline-nginx", "programs"):
@@ -69,25 +73,12 @@ class Local:
         self.remembered.forget()
 
     def status(self) -> None:
-        """Print each program and the answer of the ready path."""
-        states = self.supervisor.states()
-        if not states:
-            left = len(leftovers.leftovers(self.run))
-            what = f"supervisor was killed, and {left} of its processes still run; `make down` ends them"
-            raise Failure(what if left else "nothing runs; `make up` starts it", NOTHING_RUNS)
-        for name, state in states.items():
-            say(f"  {name:15} {state.state:9} {state.description}")
-        url = readiness.url(self.settings, self.settings.url)
-        code, body = wait.get(url, host=self.settings.ready_host)
-        say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
+        """Print each program and the answer of the ready path; Failure when a part does not run or is not ready."""
+        view.status(self.processes)
 
     def logs(self) -> None:
         """Follow all logs until interrupted."""
-        files = sorted((self.run / "log").glob("*.log"))
-        if not files:
-            raise Failure("there are no logs; `make up` starts the stack", NOTHING_RUNS)
-        with suppress(KeyboardInterrupt):
-            subprocess.run(["tail", "-n", "50", "-F", *map(str, files)])
+        view.logs(self.processes)
 
     def reload(self) -> None:
         """New code and settings in service with nothing lost, or a Failure with the reason and the old ones serving."""
@@ -112,13 +103,17 @@ class Local:
                 new = self.processes.start_server(name, venv)
                 new.ctl("publish", quiet=True)
         except BaseException:
-            self.processes.undo([name])
+            self.processes.keep(old, instead_of=name)
             raise
-        setup.put_into_service(self.run, venv)
+        setup.put_into_service(self.run, venv, leftovers.commands(self.run))
         self.remembered.remember(self.settings)
         self.processes.refresh_nginx()
         with step("old server drains"):
             self.processes.remove_servers(but=name)
+
+    def rollback(self) -> None:
+        """Refuse: there are no images here."""
+        raise Failure("local processes run the code that lies here: check the commit before out, then `make deploy`")
 
     def migrate(self) -> None:
         """Run PRESTART alone."""
@@ -138,7 +133,8 @@ class Local:
             **self.processes.programs.environment("app", self.settings, venv),
             "LOCUST_HOST": self.settings.url,
         }
-        code = subprocess.run([str(venv / "locust"), "-f", "loadtest"], env=environment, cwd=ROOT).returncode
+        command = [str(venv / "python"), str(venv / "locust"), "-f", "loadtest"]
+        code = subprocess.run(command, env=environment, cwd=ROOT).returncode
         if code:
             raise Failure(f"locust ended with {code}")
 
@@ -166,6 +162,11 @@ class Local:
         stopped.start()
         stopped.await_ready(self.settings.timeout)
 
+    def restart_proxy(self) -> None:
+        """Stop nginx and start it again."""
+        self.supervisor.stop("nginx")
+        self.supervisor.start("nginx")
+
     def stop_seconds(self) -> int:
         """The seconds that a stop may take."""
         return math.ceil(self.settings.stop_grace_period)
@@ -174,3 +175,12 @@ class Local:
         """Whether settings or packages differ from those that the server runs with."""
         app = self.processes.in_service()
         return not setup.is_current(self.run, REQUIREMENTS) or self.remembered.differs(self.settings, app.name)
+
+
+def _in_force(settings: Settings) -> Settings:
+    """What the stack runs with, for a verb that looks at it or stops it: `.env` may say something else by now."""
+    processes = Processes(settings, math.ceil(settings.stop_grace_period))
+    try:
+        return processes.remembered.settings_of(processes.in_service().name, settings.run_dir)
+    except (Failure, SettingError):  # no app server runs, or pyproject.toml can't be read
+        return settings

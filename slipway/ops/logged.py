@@ -5,11 +5,15 @@ access log pass as they are, plain ones become JSON objects, and what finds no r
 counted and dropped, which a record tells as soon as there is room. Should this process itself stand still, nginx drops.
 Signals go to nginx, its exit code is ours, and everything that it has written until its end goes out before ours.
 
+nginx reads its files once. When the content of those that `--watch=PATTERN` names has changed, it is told to read
+them anew; what is wrong in them it logs, and goes on with what it has.
+
 Standard library only and by path, so that it starts in any folder. `nginx/logged.sh` does the same in the image.
 """
 
 import ctypes
 import fcntl
+import glob
 import json
 import os
 import re
@@ -17,10 +21,13 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH")
@@ -28,6 +35,7 @@ PIPE_BUF = 4096  # bytes; a write of so many is never cut, and poll() says wheth
 PIPE_SIZE = 1 << 20  # bytes instead of 64 KiB, which full load fills in 10 ms: we may get the CPU later than that
 MAX_KEPT = 1 << 20  # bytes that wait for an output that is not read; about a second of full load
 MAX_MESSAGE = 1_900  # bytes; nginx cuts its own at 2,048, and escaped it must stay below PIPE_BUF
+WATCH_SECONDS = 1.0  # between two looks at the files
 LAST_SECONDS = 2.0  # for an output that is not read at the end
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -144,15 +152,46 @@ def start(command: list[str]) -> "tuple[subprocess.Popen[bytes], int]":
     return process, read
 
 
+def content(patterns: list[str]) -> int:
+    """A checksum of the files; a file that can't be read counts as empty."""
+    found = 0
+    for path in sorted(path for pattern in patterns for path in glob.glob(pattern)):  # noqa: PTH207  # absolute
+        with suppress(OSError):
+            found = zlib.crc32(path.encode() + Path(path).read_bytes(), found)
+    return found
+
+
+def takes_signals(pid: int) -> bool:
+    """Whether SIGHUP is handled; before that it would end nginx."""
+    with suppress(OSError):
+        caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        return caught is not None and bool(int(caught[1], 16) & 1 << signal.SIGHUP - 1)
+    return False
+
+
+def watch(process: "subprocess.Popen[bytes]", patterns: list[str], seen: int) -> None:
+    """Have nginx read its files anew when they have changed; called in a thread that ends with ours."""
+    while True:
+        time.sleep(WATCH_SECONDS)
+        now = content(patterns)
+        if now != seen and takes_signals(process.pid):
+            seen = now
+            process.send_signal(signal.SIGHUP)
+
+
 def main() -> int:
     """Run the command; its exit code, or as a shell has it 128 and the signal's number."""
-    process, source = start(sys.argv[1:])
+    patterns = [word.partition("=")[2] for word in sys.argv if word.startswith("--watch=")]
+    seen = content(patterns)
+    process, source = start(sys.argv[1 + len(patterns) :])
 
     def forward(number: int, frame: FrameType | None) -> None:
         process.send_signal(number)
 
     for name in FORWARDED:
         signal.signal(getattr(signal, name), forward)
+    if patterns:
+        threading.Thread(target=watch, args=(process, patterns, seen), daemon=True).start()
     Relay(source, sys.stdout.fileno()).run()
     code = process.wait()
     return code if code >= 0 else 128 - code

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from slipway.ops import leftovers, readiness, wait
@@ -55,7 +56,7 @@ class Processes:
         (self.run / "data").mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.supervisor.runs():
             with step("supervisor"):
-                self.supervisor.start_daemon(venv / "supervisord", self.settings.inherited)
+                self.supervisor.start_daemon(venv, self.settings.inherited)
         with step("workers"):
             for name in names:
                 if not name.endswith("nginx"):
@@ -81,7 +82,17 @@ class Processes:
         for url in [self.settings.url, *([self.settings.baseline_url] if self.settings.baseline else [])]:
             readiness.await_ready(self.settings, url, NGINX_SECONDS + self.settings.timeout)
 
-    def remove_servers(self, but: str) -> None:
+    def app_serves(self) -> bool:
+        """Whether an app server runs that has been ready: not one that starts in vain."""
+        return any(name in self.alive() and self.instance(name).is_ready() for name in APPS)
+
+    def keep(self, old: Instance, instead_of: str) -> None:
+        """After a deploy that went wrong: nginx's links lead to the old server before the new one is stopped."""
+        with suppress(Failure):  # not turned away yet, or the old one has ended meanwhile
+            old.ctl("publish", quiet=True)
+        self.undo([instead_of])
+
+    def remove_servers(self, but: str = "") -> None:
         """Stop each app server but one: what an interrupted deploy has left, or the predecessor."""
         for name in APPS:
             if name != but and name in self.supervisor.states():
@@ -98,7 +109,10 @@ class Processes:
             self.supervisor.shutdown(self.stop_seconds)
 
     def end_leftovers(self) -> None:
-        """End what a supervisor that was killed has left."""
+        """End what a supervisor that was killed has left, or wait for one that ends."""
+        if self.supervisor.is_ending():
+            with step("waiting for an earlier stop"):
+                self.supervisor.shutdown(self.stop_seconds + 15)
         if not self.supervisor.runs() and leftovers.leftovers(self.run):
             with step("ending what a killed supervisor has left"):
                 leftovers.end(self.run, self.stop_seconds)

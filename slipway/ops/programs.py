@@ -1,5 +1,6 @@
 """The programs of the local runtime and how each is started."""
 
+import glob
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +8,10 @@ from pathlib import Path
 
 from slipway.ops import nginx
 from slipway.ops.settings import Settings
-from slipway.ops.supervisor import Program
+from slipway.ops.supervised import Program
 
 APPS = ("app", "app-b")  # one is in service; during a deploy both run
-NGINX_STOP_SECONDS = 10
+NGINX_STOP_SECONDS = 35  # more than worker_shutdown_timeout of nginx.conf.template; docker-compose.yml has the same
 WORKER = ("-k", "uvicorn.workers.UvicornWorker")
 BASELINE_WORKER = ("-k", "gthread", "--threads", "8")
 
@@ -31,11 +32,18 @@ class Programs:
             "DATA_DIR": str(self.run_dir / "data"),
         }
         what = [*WORKER, settings.app] if name in APPS else [*BASELINE_WORKER, settings.project.baseline]
-        return Program(name, [str(venv / "gunicorn"), *what], "TERM", self.stop_seconds, environment)
+        command = [str(venv / "python"), str(venv / "gunicorn"), *what]
+        return Program(name, command, "TERM", self.stop_seconds, environment)
 
     def proxy(self, name: str, venv: Path, settings: Settings) -> Program:
         """An nginx whose log is JSON; its configuration is written now."""
-        command = nginx.logged(self.nginx(name, settings), str(venv / "python"))
+        server = "app" if name == "nginx" else "baseline"
+        watched = [
+            f"{glob.escape(str(self.sockets(server)))}/slots*.conf",
+            f"{glob.escape(str(nginx.NGINX_DIR))}/*.conf",
+        ]
+        # The interpreter itself, since an environment goes with the second deploy of new packages, and nginx stays.
+        command = nginx.logged(self.nginx(name, settings), str((venv / "python").resolve()), watched)
         return Program(name, command, "QUIT", NGINX_STOP_SECONDS)
 
     def nginx(self, name: str, settings: Settings) -> list[str]:
@@ -47,6 +55,8 @@ class Programs:
             socket_dir=self.run_dir / server,
             max_body_bytes=settings.max_body_bytes,
             read_timeout=settings.proxy_read_timeout,
+            health_paths=settings.health_paths,
+            private_paths=settings.project.private_paths,
         )
 
     def sockets(self, name: str) -> Path:

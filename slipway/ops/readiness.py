@@ -15,14 +15,14 @@ ADVICE = {
 
 def is_ready(settings: Settings, base: str) -> bool:
     """Whether the ready path answers 200; for an app without one, whether `/` answers anything below 500."""
-    return _counts(settings, _ask(settings, base)[0])
+    return counts(settings, _ask(settings, base)[0])
 
 
 def await_ready(settings: Settings, base: str, seconds: float) -> None:
     """Wait for it; Failure with the answer when it does not come, after five seconds of the same 4xx at the latest."""
     deadline = time.monotonic() + seconds
     last, since = 0, time.monotonic()
-    while not _counts(settings, (answer := _ask(settings, base))[0]):
+    while not counts(settings, (answer := _ask(settings, base))[0]):
         status, now = answer[0], time.monotonic()
         if status != last:
             last, since = status, now
@@ -41,7 +41,8 @@ def _ask(settings: Settings, base: str) -> tuple[int, object]:
     return wait.get(url(settings, base), host=settings.ready_host)
 
 
-def _counts(settings: Settings, status: int) -> bool:
+def counts(settings: Settings, status: int) -> bool:
+    """Whether an answer with this status, 0 for none, says that the stack is ready."""
     return status == 200 if settings.ready_path else 0 < status < 500
 
 

@@ -6,6 +6,7 @@ after `HTTP_PORT=8090 make up`, a `make reload` or `make status` without it is a
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from slipway.environment import SettingError
@@ -32,6 +33,10 @@ class Remembered:
     def put(self, settings: Settings, server: str) -> None:
         """Have a server take these when it starts or reloads; if it refuses them, it puts back what it has."""
         write(self.path(server), _for_server(settings))
+
+    def settings_of(self, server: str, run_dir: Path) -> Settings:
+        """The settings that a server runs with."""
+        return replace(Settings.of(_read(self.path(server)), self.given()), run_dir=run_dir)
 
     def differs(self, settings: Settings, server: str) -> bool:
         """Whether a server runs with others than these."""
@@ -61,7 +66,9 @@ class Remembered:
 
 
 def _for_server(settings: Settings) -> dict[str, str]:
-    return {name: value for name, value in settings.variables.items() if value and name not in OURS}
+    """APP is always among them: its command line names what it was started with, and the table may change since."""
+    variables = {name: value for name, value in settings.variables.items() if value and name not in OURS}
+    return {**variables, "APP": settings.app}
 
 
 def _read(path: Path) -> Mapping[str, str]:

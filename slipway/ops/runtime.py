@@ -18,7 +18,7 @@ class Runtime(Protocol):
         """Stop everything; data stay."""
 
     def status(self) -> None:
-        """Print what runs; Failure with exit code 3 when nothing does."""
+        """Print what runs; Failure with exit code 3 when nothing does, with 1 when a part does not or is not ready."""
 
     def logs(self) -> None:
         """Follow all logs until interrupted."""
@@ -28,6 +28,9 @@ class Runtime(Protocol):
 
     def deploy(self) -> None:
         """Take a new release into service: a new server beside the old one, which then drains."""
+
+    def rollback(self) -> None:
+        """Return to the release before, as a deploy does."""
 
     def migrate(self) -> None:
         """Run PRESTART alone."""
@@ -51,6 +54,9 @@ class Runtime(Protocol):
 
     def start_app(self) -> None:
         """Start it again."""
+
+    def restart_proxy(self) -> None:
+        """Stop nginx and start it again."""
 
     def stop_seconds(self) -> float:
         """The seconds that a stop may take."""

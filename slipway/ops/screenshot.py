@@ -7,8 +7,8 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from slipway.ops import readiness
+from slipway.ops.load import load
 from slipway.ops.packages import find
-from slipway.ops.prove import load
 from slipway.ops.report import Failure
 from slipway.ops.settings import ROOT, Settings
 
@@ -31,7 +31,7 @@ def main() -> None:
         raise Failure(f"{settings.url} does not answer; `make up` starts the stack")
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     folder.mkdir(exist_ok=True)
-    with sync_playwright() as playwright, load(settings, "/version"):
+    with sync_playwright() as playwright, load(settings, "/"):
         browser = playwright.chromium.launch(executable_path=find("chromium"), args=CHROMIUM)
         page = browser.new_page(viewport={"width": 1100, "height": 1000}, color_scheme="light")
         page.goto(settings.url)

@@ -1,17 +1,21 @@
 """The settings of the stack, from the environment and from `.env`; `.env.example` is the manual."""
 
+import ipaddress
 import os
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from slipway.environment import Environment
+from slipway.environment import Environment, SettingError
 from slipway.ops import dotenv
-from slipway.project import Project, command, ready_path, served
+from slipway.project import FILE, Project, command, health_paths, ready_path, served
 from slipway.serving.config import read_timeout
 
 ROOT = Path(__file__).resolve().parents[2]
+DOTENV = ".env"
+NO_APP = "nothing:nothing"  # in the place of the app that an unreadable pyproject.toml names
+TARGET = re.compile(r"/[!-\"$-~]*")  # of a request: printable ASCII without #
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +32,15 @@ class Settings:
     prestart: tuple[str, ...]
     ready_path: str
     ready_host: str
+    health_paths: tuple[str, ...]
+    prove_path: str
     timeout: int
     run_dir: Path
     max_body_bytes: int
     proxy_read_timeout: int
     stop_grace_period: float
+    image: str
+    postgres_password: str = field(repr=False)
     variables: Mapping[str, str]  # all that are set
     given: Mapping[str, str]  # of them, what callers have set
 
@@ -40,19 +48,33 @@ class Settings:
     def load(cls, remembered: Mapping[str, str] | None = None, ignored: Collection[str] = ()) -> "Settings":
         """Read and check; a variable of the environment beats the same in `.env`, and that beats a remembered one.
 
-        Those in `ignored` have their defaults.
+        Those in `ignored` have their defaults; `.env` and pyproject.toml can be ignored too.
         """
-        file = dotenv.read(ROOT / ".env", os.environ)
+        file = {} if DOTENV in ignored else dotenv.read(ROOT / DOTENV, os.environ)
         given = {name: os.environ[name] for name in documented() | file.keys() if name in os.environ}
         before = remembered or {}
         found = {name: value for name, value in {**before, **file, **given}.items() if name not in ignored}
-        return cls.of(found, {**before, **given})
+        return cls.of(found, {**before, **given}, Project(NO_APP) if FILE in ignored else None)
 
     @classmethod
-    def of(cls, variables: Mapping[str, str], given: Mapping[str, str]) -> "Settings":
+    def load_leniently(cls, say: Callable[[str], None], remembered: Mapping[str, str] | None = None) -> "Settings":
+        """The same for a verb that no wrong value keeps from its work: each is told, and left at its default."""
+        ignored: set[str] = set()
+        while True:
+            try:
+                return cls.load(remembered, ignored)
+            except SettingError as error:
+                name = next((file for file in (DOTENV, FILE) if file in error.name), error.name)
+                if name in ignored:
+                    raise
+                say(f"  {error}; ignored here")
+                ignored.add(name)
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str], given: Mapping[str, str], project: Project | None = None) -> "Settings":
         """Check the variables."""
         env = Environment(variables)
-        project = served(variables)
+        project = project or served(variables)
         return cls(
             runtime=env.choice("RUNTIME", "auto", ("auto", "docker", "local")),
             host=env.text("HOST", "127.0.0.1").strip("[]"),
@@ -64,11 +86,15 @@ class Settings:
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
             ready_path=ready_path(env, project),
             ready_host=env.text("READY_HOST"),
+            health_paths=health_paths(env, project),
+            prove_path=_target("PROVE_PATH", env.text("PROVE_PATH", "/")),
             timeout=env.integer("TIMEOUT", 30, 4, 86_400),
             run_dir=Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute(),
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
             proxy_read_timeout=read_timeout(env),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
+            image=env.text("SLIPWAY_IMAGE"),
+            postgres_password=env.text("POSTGRES_PASSWORD"),
             variables=variables,
             given=given,
         )
@@ -89,8 +115,9 @@ class Settings:
         return self.project.app
 
     def listen(self, port: int) -> str:
-        """The public address with a port, as nginx and URLs take it."""
-        return f"{_bracketed(self.host)}:{port}"
+        """The public address with a port, as nginx takes it; `::` stands for the addresses of IPv4 too."""
+        both = " ipv6only=off" if ":" in self.host and _is_any(self.host) else ""
+        return f"{_bracketed(self.host)}:{port}{both}"
 
     @property
     def url(self) -> str:
@@ -103,12 +130,27 @@ class Settings:
 
 def _reachable(host: str) -> str:
     """An address of this machine for one that stands for all of them."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    if not _is_any(host):
+        return host
+    return "::1" if ":" in host else "127.0.0.1"
+
+
+def _is_any(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:  # a name
+        return False
 
 
 def _bracketed(host: str) -> str:
     """RFC 3986 section 3.2.2: an IPv6 address stands in brackets before a port."""
     return f"[{host}]" if ":" in host else host
+
+
+def _target(name: str, value: str) -> str:
+    if not TARGET.fullmatch(value):
+        raise SettingError(name, value, "a path such as /api/users, with a query or without")
+    return value
 
 
 def documented() -> set[str]:

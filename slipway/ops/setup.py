@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from slipway.ops import packages
@@ -24,9 +25,12 @@ def environment(run_dir: Path, requirements: str, *, beside: bool = False) -> Pa
     venv = _in_use(run_dir)
     if is_current(run_dir, requirements):
         return venv / "bin"
+    if not os.path.lexists(run_dir / "venv"):
+        (run_dir / "venv").symlink_to(Path("venvs", "first"))
+        venv = _in_use(run_dir)
     if beside and _stamp(venv, lock).exists():
-        venv = run_dir / "venvs" / _digest(lock)[:12]
-    if not (venv / "bin" / "python").exists():
+        venv = run_dir / "venvs" / digest(lock)[:12]
+    if not _is_whole(venv):
         with step(f"Python {sys.version_info.major}.{sys.version_info.minor} environment in {_shown(venv)}"):
             _create(venv)
     with step(f"packages of {requirements}"):
@@ -35,7 +39,7 @@ def environment(run_dir: Path, requirements: str, *, beside: bool = False) -> Pa
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode:
             raise Failure(f"pip could not install {requirements}:\n{done.stderr[-2_000:]}")
-    _stamp(venv, lock).write_text(_digest(lock))
+    _stamp(venv, lock).write_text(digest(lock))
     return venv / "bin"
 
 
@@ -43,11 +47,14 @@ def is_current(run_dir: Path, requirements: str) -> bool:
     """Whether the environment in use holds what a lock file names."""
     lock = ROOT / requirements
     stamp = _stamp(_in_use(run_dir), lock)
-    return stamp.exists() and stamp.read_text() == _digest(lock)
+    return stamp.exists() and stamp.read_text() == digest(lock)
 
 
-def put_into_service(run_dir: Path, binaries: Path) -> None:
-    """Turn `.run/venv` to the environment with this `bin`, in one step, and remove those before the last one."""
+def put_into_service(run_dir: Path, binaries: Path, commands: Collection[str] = ()) -> None:
+    """Turn `.run/venv` to the environment with this `bin`, in one step, and remove those before the last one.
+
+    One that a command that runs names stays: supervisor's own, for example.
+    """
     venv, link, folder = binaries.parent, run_dir / "venv", run_dir / "venvs"
     if _in_use(run_dir) == venv:
         return
@@ -59,7 +66,7 @@ def put_into_service(run_dir: Path, binaries: Path) -> None:
     new.replace(link)
     newest = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
     for old in newest[:-KEPT]:
-        if old != venv:
+        if old != venv and not any(f"{old}/" in command for command in commands):
             shutil.rmtree(old, ignore_errors=True)
 
 
@@ -72,7 +79,14 @@ def _stamp(venv: Path, lock: Path) -> Path:
     return venv / f".{lock.stem}"
 
 
-def _digest(lock: Path) -> str:
+def _is_whole(venv: Path) -> bool:
+    """Whether packages were ever installed in it; one whose making was interrupted is made anew."""
+    stamps = (_stamp(venv, lock) for lock in (ROOT / "requirements").glob("*.txt"))
+    return (venv / "bin" / "python").exists() and any(stamp.exists() for stamp in stamps)
+
+
+def digest(lock: Path) -> str:
+    """What tells environments apart: the lock file's content and the version of Python."""
     return hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
 
 

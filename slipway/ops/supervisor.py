@@ -4,69 +4,25 @@ Who runs is always asked there and never read from a pid file, whose number may 
 http://supervisord.org/api.html
 """
 
-import http.client
 import os
 import resource
 import select
-import shlex
-import shutil
-import socket
 import subprocess
 import xmlrpc.client
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slipway.ops import wait
+from slipway.ops import rpc, wait
+from slipway.ops.leftovers import MARK
 from slipway.ops.report import Failure
+from slipway.ops.supervised import CONFIGURATION, LOG, SOCKET, Files, Program
 
-ANSWER_SECONDS = 30.0  # for one call; starts and stops are begun by a call and then watched
-# No path stands in the file: in it % begins a reference, " ;" a comment, and quotes mean nothing. Paths come from the
-# environment that supervisord is started with, and each program is a start script of its own.
-DAEMON = """\
-[supervisord]
-pidfile=%(ENV_SLIPWAY_RUN_DIR)s/supervisord.pid
-logfile=%(ENV_SLIPWAY_RUN_DIR)s/log/supervisord.log
-logfile_maxbytes=1MB
-childlogdir=%(ENV_SLIPWAY_RUN_DIR)s/log
-minfds=256
-
-[unix_http_server]
-file=%(ENV_SLIPWAY_RUN_DIR)s/supervisor.sock
-chmod=0700
-
-[rpcinterface:supervisor]
-supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
-"""
-
-SECTION = """
-[program:{name}]
-command=sh %(ENV_SLIPWAY_RUN_DIR_QUOTED)s/programs/{name}.sh
-directory=%(ENV_SLIPWAY_ROOT)s
-autostart=false
-autorestart=true
-startsecs=1
-stopsignal={stop_signal}
-stopwaitsecs={stop_seconds}
-killasgroup=true
-redirect_stderr=true
-stdout_logfile=%(ENV_SLIPWAY_RUN_DIR)s/log/{name}.log
-stdout_logfile_maxbytes=20MB
-stdout_logfile_backups=2
-"""
 ALIVE = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A program to keep alive; `stop_seconds` after its stop signal it is killed."""
-
-    name: str
-    command: Sequence[str]
-    stop_signal: str
-    stop_seconds: int
-    environment: Mapping[str, str] = field(default_factory=dict)
+ENDING = 0  # in the place of a process id: once it shuts down, supervisor refuses every call, this one too
+START_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +49,22 @@ class Supervisor:
 
     def __init__(self, folder: Path, root: Path) -> None:
         self._folder = folder
-        self._root = root
-        self._socket = folder / "supervisor.sock"
-        self._configuration = folder / "supervisord.conf"
-        self._programs = folder / "programs"
+        self._files = Files(folder, root)
+        self._socket = folder / SOCKET
 
     def runs(self) -> bool:
         """Whether it answers."""
         return self._pid() is not None
 
+    def is_ending(self) -> bool:
+        """Whether it was told to shut down, and still has programs to end."""
+        return self._pid() == ENDING
+
     def states(self) -> dict[str, State]:
         """The programs by name; none where supervisor does not answer."""
         try:
-            found = self._call("getAllProcessInfo")
-        except OSError:
+            found = rpc.call(self._socket, "supervisor.getAllProcessInfo")
+        except (OSError, xmlrpc.client.Fault):
             return {}
         states = [
             State(one["name"], one["statename"], one["pid"], one["exitstatus"], one["start"], one["description"])
@@ -114,33 +72,23 @@ class Supervisor:
         ]
         return {state.name: state for state in states}
 
-    def start_daemon(self, executable: Path, environment: Mapping[str, str]) -> None:
+    def start_daemon(self, binaries: Path, environment: Mapping[str, str]) -> None:
         """Start supervisord without any program, with as many open files as the machine allows."""
-        shutil.rmtree(self._programs, ignore_errors=True)
-        for folder in (self._programs, self._folder / "log"):
-            folder.mkdir(parents=True, exist_ok=True)
-        self._write()
-        paths = {
-            "SLIPWAY_ROOT": str(self._root),
-            "SLIPWAY_RUN_DIR": str(self._folder),
-            "SLIPWAY_RUN_DIR_QUOTED": shlex.quote(str(self._folder)),
-        }
+        self._files.clear()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # inherited; a connection is a file
-        command = [str(executable), "-c", str(self._configuration)]
-        done = subprocess.run(command, env={**environment, **paths}, cwd=self._root, capture_output=True, text=True)
+        # not by the script's first line, which can't name an interpreter whose path has a space or a quote
+        command = [str(binaries / "python"), str(binaries / "supervisord"), "-c", str(self._folder / CONFIGURATION)]
+        marked = {**environment, MARK: str(self._folder)}
+        done = subprocess.run(command, env=marked, cwd=self._folder, capture_output=True, text=True)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        if done.returncode or not wait.until(self.runs, 10):
-            raise Failure(f"supervisor did not start: {(done.stdout + done.stderr).strip()}")
+        if done.returncode or not wait.until(self.runs, START_SECONDS):
+            said = (done.stdout + done.stderr).strip() or f"its log is {self._folder / LOG}"
+            raise Failure(f"supervisor did not start: {said}")
 
     def put(self, program: Program) -> None:
         """Add a program that is not there, or one with another command in the place of one that has ended."""
-        variables = [f"export {name}={shlex.quote(value)}\n" for name, value in program.environment.items()]
-        script = "".join(["#!/bin/sh\n", *variables, f"exec {shlex.join(program.command)}\n"])
-        (self._programs / f"{program.name}.sh").write_text(script)
-        section = SECTION.format(name=program.name, stop_signal=program.stop_signal, stop_seconds=program.stop_seconds)
-        (self._programs / f"{program.name}.conf").write_text(section)
-        self._write()
+        self._files.put(program)
         if program.name in self.states():
             self._call("removeProcessGroup", program.name)
         self._call("reloadConfig")
@@ -154,15 +102,14 @@ class Supervisor:
         """Stop it and wait until it has ended."""
         state = self.states()[name]
         if state.alive:
-            self._call("stopProcess", name, False)
-            wait.until(lambda: not self.states()[name].alive, self._stop_seconds(name) + 5)
+            with suppress(Failure):  # it has ended meanwhile
+                self._call("stopProcess", name, False)
+            wait.until(lambda: not self.states()[name].alive, self._files.stop_seconds(name) + 5)
         return self.states()[name]
 
     def remove(self, name: str) -> None:
         """Forget a program that has ended."""
-        for suffix in ("sh", "conf"):
-            (self._programs / f"{name}.{suffix}").unlink(missing_ok=True)
-        self._write()
+        self._files.remove(name)
         self._call("removeProcessGroup", name)
         self._call("reloadConfig")
 
@@ -175,6 +122,8 @@ class Supervisor:
         pid = self._pid()
         if pid is None:
             return True
+        if pid == ENDING:
+            return wait.until(lambda: not self.runs(), seconds)
         try:
             process = os.pidfd_open(pid)
         except ProcessLookupError:
@@ -187,51 +136,17 @@ class Supervisor:
         self._socket.unlink(missing_ok=True)
         return bool(ended)
 
-    def _write(self) -> None:
-        sections = [path.read_text() for path in sorted(self._programs.glob("*.conf"))]
-        self._configuration.write_text(DAEMON + "".join(sections))
-
     def _pid(self) -> int | None:
         try:
-            return int(self._call("getPID"))
+            return int(rpc.call(self._socket, "supervisor.getPID"))
+        except xmlrpc.client.Fault:
+            return ENDING
         except OSError:
             return None
 
-    def _stop_seconds(self, name: str) -> int:
-        lines = (self._programs / f"{name}.conf").read_text().splitlines()
-        return next((int(line.partition("=")[2]) for line in lines if line.startswith("stopwaitsecs=")), 10)
-
     def _call(self, method: str, *arguments: Any) -> Any:
-        """Call `supervisor.METHOD`; OSError when supervisor does not answer."""
-        server = xmlrpc.client.ServerProxy("http://supervisor", transport=_Transport(self._socket))
+        """Call a method; OSError when supervisor does not answer, Failure when it refuses."""
         try:
-            return getattr(server.supervisor, method)(*arguments)
-        except http.client.HTTPException as error:
-            raise ConnectionError(str(error)) from error
-
-
-class _Transport(xmlrpc.client.Transport):
-    """XML-RPC over a unix socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _Connection(self._path)
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("supervisor", timeout=ANSWER_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(ANSWER_SECONDS)
-        try:
-            connection.connect(str(self._path))
-        except OSError:
-            connection.close()
-            raise
-        self.sock = connection
+            return rpc.call(self._socket, f"supervisor.{method}", *arguments)
+        except xmlrpc.client.Fault as fault:
+            raise Failure(f"supervisor refuses {method} {' '.join(map(str, arguments))}: {fault.faultString}") from None

@@ -1,19 +1,21 @@
 """The verbs that `make` calls: which runtime one is for, and what is checked before it begins."""
 
+import os
 import sys
 
-from slipway.environment import SettingError
+from slipway.ops import dotenv, misspelt, service
 from slipway.ops.change import one_change
 from slipway.ops.compose import Compose, engine_answers
+from slipway.ops.folder import make_private
 from slipway.ops.local import Local
 from slipway.ops.prove import prove
 from slipway.ops.report import Failure, say
 from slipway.ops.runtime import Runtime
-from slipway.ops.settings import Settings
+from slipway.ops.settings import DOTENV, ROOT, Settings, documented
 from slipway.serving.config import Settings as ServingSettings
 
-CHANGES = ("up", "down", "reload", "deploy", "prove")  # one at a time
-LOOKS = ("status", "logs", "migrate", "locust")
+CHANGES = ("up", "down", "reload", "deploy", "rollback", "prove")  # one at a time
+LOOKS = ("status", "logs", "migrate", "locust", "service")
 HARMLESS = ("down", "status", "logs")  # a wrong setting is no reason to refuse them
 USAGE = 2  # exit code
 
@@ -23,6 +25,7 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in CHANGES + LOOKS:
         say(f"usage: python -m slipway.ops {' | '.join(CHANGES + LOOKS)}")
         sys.exit(USAGE)
+    os.umask(0o077)  # what is written holds logs, data and passwords
     try:
         _run(sys.argv[1])
     except Failure as failure:
@@ -34,12 +37,16 @@ def main() -> None:
 
 
 def _run(verb: str) -> None:
-    settings = _settings(lenient=verb in HARMLESS)
+    lenient = verb in HARMLESS
+    settings = Settings.load_leniently(say) if lenient else Settings.load()
+    if verb == "up":
+        for note in misspelt.notes(dotenv.read(ROOT / DOTENV, os.environ).keys(), documented()):
+            say(f"  {note}")
     if verb in CHANGES:
         with one_change(settings.run_dir, verb):
-            _do(verb, choose(settings))
+            _do(verb, choose(settings, lenient=lenient))
     else:
-        _do(verb, choose(settings))
+        _do(verb, choose(settings, lenient=lenient))
 
 
 def _do(verb: str, runtime: Runtime) -> None:
@@ -50,6 +57,9 @@ def _do(verb: str, runtime: Runtime) -> None:
         )
     if verb == "prove":
         prove(settings, runtime)
+    elif verb == "service":
+        make_private(settings.run_dir)
+        say(f"a systemd unit is written; to start the stack now and at each boot, type:\n\n  {service.write(settings)}")
     else:
         getattr(runtime, verb)()
     if verb == "up":
@@ -58,22 +68,9 @@ def _do(verb: str, runtime: Runtime) -> None:
             say(f"  {settings.baseline_url}  the WSGI baseline")
 
 
-def _settings(*, lenient: bool) -> Settings:
-    """All settings; with `lenient` those with a wrong value are named and left at their defaults."""
-    ignored: set[str] = set()
-    while True:
-        try:
-            return Settings.load(ignored=ignored)
-        except SettingError as error:
-            if not lenient or not error.name.isidentifier() or error.name in ignored:
-                raise
-            say(f"  {error}; ignored here")
-            ignored.add(error.name)
-
-
-def choose(settings: Settings) -> Runtime:
+def choose(settings: Settings, *, lenient: bool = False) -> Runtime:
     """What runs already; else containers where an engine answers, else local processes."""
-    local = Local(settings)
+    local = Local(settings, lenient=lenient)
     if settings.runtime == "docker":
         return Compose(settings)
     if settings.runtime == "local" or local.runs() or not engine_answers():

@@ -56,8 +56,9 @@ def obstacle(host: str, port: int) -> str:
             probe.bind((host, port))
     except PermissionError:
         return "needs root; choose one of 1024 or above"
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
+    except (OSError, UnicodeError) as error:  # UnicodeError: no name at all
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             return "is in use by another program; stop that one, or choose another port"
-        return f"can't be bound ({error.strerror or error}); HOST must be an address of this machine"
+        reason = getattr(error, "strerror", None) or error
+        return f"can't be bound ({reason}); HOST must be an address of this machine"
     return ""

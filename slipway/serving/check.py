@@ -10,7 +10,9 @@ from contextlib import suppress
 
 from slipway.logs.lines import record
 from slipway.logs.writer import write
+from slipway.project import ROOT
 from slipway.serving.clock import RunningClock
+from slipway.tracebacks import one_line
 
 # The arbiter reaps every child, so the exit code of a check would be lost to it; this runs the command as a child of
 # its own and writes the code as the last line. With the lowest priority, since workers serve meanwhile.
@@ -95,5 +97,5 @@ class Check:
             write(record("INFO", "check", line))
         if code == "0":
             return ""
-        said = [line.strip() for line in lines if line.strip()]
-        return f"{said[-1] if said else 'the check of the new code says nothing'} (exit code {code})"
+        said = one_line("\n".join(lines), ROOT)
+        return f"{said or 'the check of the new code says nothing'} (exit code {code})"

@@ -17,6 +17,7 @@ from slipway.serving import prestart
 from slipway.serving.arbiter import STOP_SIGNALS
 from slipway.serving.base import ignore
 from slipway.serving.config import Settings
+from slipway.serving.room import take_descriptors
 
 
 def tmp_dir() -> str | None:
@@ -62,6 +63,7 @@ def log_config(settings: Settings) -> dict[str, Any]:
 def on_starting(arbiter: Any) -> None:
     """Before anything is bound: refuse a second start, and run what must run once."""
     capture.take_over()
+    take_descriptors()
     _take_app(arbiter.app.app_uri)
     arbiter.adopt(Settings.from_environment().with_options(arbiter.cfg))
     if not arbiter.master_pid:  # after SIGUSR2 the old arbiter has lock and addresses, and the new one shares them

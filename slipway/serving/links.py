@@ -33,25 +33,32 @@ def another_serves(settings: Settings) -> bool:
 
 
 def publish(settings: Settings) -> None:
-    """Put the instance into service: turn the links to its sockets, each in one step."""
+    """Put the instance into service: turn the links to its sockets, each in one step.
+
+    Links beyond its slots, which a predecessor with more workers has left, are turned too: nginx uses them until it has
+    taken the new `slots.conf` up.
+    """
     if not settings.has_slots:
         return
-    for number, path in enumerate(settings.socket_paths()):
-        link = _link(settings, number)
+    for link, target in _turned(settings).items():
         new = link.with_name(f"{settings.instance}.new")
         new.unlink(missing_ok=True)
-        new.symlink_to(Path(path).name)
+        new.symlink_to(target)
         new.replace(link)
     write_whole(_servers(settings), _lines(settings))
 
 
 def withdraw(settings: Settings) -> None:
-    """Remove the links that lead to this instance; those that another has turned to itself stay."""
-    links = [_link(settings, number) for number in range(settings.workers)]
-    ours = [link for link, path in zip(links, settings.socket_paths(), strict=False) if _leads_to(link, path)]
-    for link in ours:
-        link.unlink(missing_ok=True)
-    if ours or settings.slot_port:
+    """Remove the links that lead to this instance, and the list of slots if it is its own.
+
+    What another instance has turned to itself stays, its list included.
+    """
+    names = [Path(path).name for path in settings.socket_paths()]
+    serves = _leads_to(_link(settings, 0), names[0]) if names else settings.slot_port > 0
+    for link in _links(settings).values():
+        if link.readlink().name in names:
+            link.unlink(missing_ok=True)
+    if serves:
         _servers(settings).unlink(missing_ok=True)
 
 
@@ -59,7 +66,7 @@ def are_ours(settings: Settings) -> bool:
     """Whether nginx finds every slot of this instance; with ports it has no links that could lead elsewhere."""
     if not settings.has_slots:
         return True
-    if not all(_leads_to(_link(settings, slot), path) for slot, path in enumerate(settings.socket_paths())):
+    if not all(_leads_to(link, target) for link, target in _turned(settings).items()):
         return False
     return _servers(settings).exists() and _servers(settings).read_text() == _lines(settings)
 
@@ -79,9 +86,15 @@ def write_whole(path: Path, text: str) -> None:
 def _lines(settings: Settings) -> str:
     addresses = settings.addresses()
     if settings.socket_dir is not None:
-        addresses = [f"unix:{_link(settings, number)}" for number in range(settings.workers)]
+        addresses = [_quoted(f"unix:{_link(settings, number)}") for number in range(settings.workers)]
     # max_fails=0: a slot whose worker is being replaced only queues; marked as failed, 84 % of requests got 502.
     return "".join(f"server {address} max_fails=0;\n" for address in addresses)
+
+
+def _quoted(address: str) -> str:
+    """As nginx reads a string: a path may have spaces, quotes and what else ends a word there."""
+    escaped = address.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _servers(settings: Settings) -> Path:
@@ -92,5 +105,20 @@ def _link(settings: Settings, number: int) -> Path:
     return settings.run_dir / f"slot-{number}.sock"
 
 
-def _leads_to(link: Path, path: str) -> bool:
-    return link.is_symlink() and link.readlink().name == Path(path).name
+def _links(settings: Settings) -> dict[int, Path]:
+    """All that are there, by number."""
+    links = (link for link in settings.run_dir.glob("slot-*.sock") if link.is_symlink())
+    return {int(link.stem.removeprefix("slot-")): link for link in links if link.stem[5:].isdecimal()}
+
+
+def _turned(settings: Settings) -> dict[Path, str]:
+    """Where each link leads while this instance serves; those beyond its slots lead to them in turn."""
+    names = [Path(path).name for path in settings.socket_paths()]
+    if not names:
+        return {}
+    surplus = {link: names[number % len(names)] for number, link in _links(settings).items()}
+    return {**surplus, **{_link(settings, number): name for number, name in enumerate(names)}}
+
+
+def _leads_to(link: Path, name: str) -> bool:
+    return link.is_symlink() and link.readlink().name == name

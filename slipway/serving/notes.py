@@ -1,15 +1,21 @@
 """What a worker says of a startup that has failed."""
 
 import logging
+import traceback
+
+from slipway.project import ROOT
+from slipway.tracebacks import brief
 
 
 class FirstError(logging.Handler):
-    """Keeps the first error of a startup; the arbiter passes it on to the caller of a reload."""
+    """Keeps the first error of a startup, with file and line; the arbiter passes it on to the caller of a reload."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
         self.text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info and record.exc_info[1]
-        self.text = self.text or (f"{type(error).__name__}: {error}" if error else record.getMessage())
+        if not self.text:
+            error = record.exc_info and record.exc_info[1]
+            text = "".join(traceback.format_exception(error)) if error else record.getMessage()
+            self.text = brief(text, ROOT)

@@ -20,7 +20,7 @@ UVICORN = "this option is read by gunicorn's own workers alone"
 HTTP_2 = "nginx speaks HTTP/2 with clients"
 LOG = "log lines are JSON on stdout; redirect that, and with --daemon add --enable-stdio-inheritance"
 RECORD = "ACCESS_LOG=1 writes a JSON record of each request to stdout"
-METRICS = "metrics are read by HTTP, at /metrics of a worker"
+METRICS = "metrics are read by HTTP, from a worker"
 
 # Refused whatever the worker class.
 NEVER = {

@@ -7,7 +7,16 @@ connection at once. A worker that stops listening in time leaves them in the que
 import os
 import resource
 
+MOST = 65_536  # three times what all of a worker's limits allow
 SPARE = 32  # kept for connections that come between two looks, for files, and for the end
+
+
+def take_descriptors() -> None:
+    """Raise the soft limit to the hard one, within reason: some engines start containers with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Room:

@@ -114,3 +114,21 @@ def test_folder_with_the_longest_name() -> None:
 def test_setting_error_ends_the_process() -> None:
     """It is a SystemExit, so that a server that starts shows the line and no traceback."""
     assert issubclass(SettingError, SystemExit)
+
+
+@pytest.mark.parametrize("password", ["plain", "@/:#% $'\"\\", "é 漢"])
+def test_database_password_may_come_from_a_file(tmp_path: Path, password: str) -> None:
+    """Of any characters; one in the address beats it, and a file of no use is refused by name."""
+    file = tmp_path / "password"
+    file.write_text(f"{password}\n")
+
+    def read(url: str, path: Path = file) -> str | None:
+        return Settings.from_environment(
+            {"DATABASE_URL": url, "DATABASE_PASSWORD_FILE": str(path)}
+        ).database_url.password
+
+    assert read("postgresql://slipway@db/slipway") == password
+    assert read("postgresql://slipway:mine@db/slipway") == "mine"
+    assert read(f"sqlite:///{tmp_path}/one.db") is None
+    with pytest.raises(SettingError, match="DATABASE_PASSWORD_FILE="):
+        read("postgresql://slipway@db/slipway", tmp_path / "missing")

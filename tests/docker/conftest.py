@@ -18,12 +18,13 @@ VERB_SECONDS = 300  # the first build fetches the packages
 class Containers:
     """`make` and `docker compose` for this project."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: Path = ROOT, image: str = "slipway-test") -> None:
+        self.root = root
         self.port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.project = f"slipway-test-{self.port}"
         self.env = {
-            "SLIPWAY_IMAGE": "slipway-test",
+            "SLIPWAY_IMAGE": image,
             **os.environ,
             "RUNTIME": "docker",
             "RUN_DIR": str(folder),
@@ -72,7 +73,7 @@ class Containers:
 
     def _run(self, command: list[str], settings: dict[str, str]) -> "subprocess.CompletedProcess[str]":
         env = {**self.env, **settings}
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=VERB_SECONDS)
+        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, timeout=VERB_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ class ComposedStack(Stack):
         self.address = ("127.0.0.1", containers.port)
         self.bus: Store
         if embedded:
-            self.bus = LockedFile("/tmp/bus.db", "docker", "exec", "-i", containers.container(), "python")
+            self.bus = LockedFile("/data/bus.db", "docker", "exec", "-i", containers.container(), "python")
         else:
             ready = ("pg_isready", "-q", "-h", "127.0.0.1", "-U", "slipway")
             self.bus = self.redis = Container(containers, "redis", ("redis-cli", "ping"))

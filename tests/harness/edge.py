@@ -17,9 +17,11 @@ from typing import Any, Literal
 
 from slipway.ops import nginx, wait
 from slipway.ops.settings import ROOT
+from slipway.project import Project
 from tests.harness.client import Address
 from tests.harness.processes import Process, free_ports
 
+PROJECT = Project.read()
 SECONDS = 20.0  # for an answer that must come
 Runner = Literal["python", "sh"]
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -30,7 +32,16 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
 class Edge(Process):
     """nginx before the slots that a folder's `slots.conf` names; the log goes through what each runtime has for it."""
 
-    def __init__(self, folder: Path, *, listen: str = "", read_timeout: int = 60, runner: Runner = "python") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        listen: str = "",
+        read_timeout: int = 60,
+        runner: Runner = "python",
+        project: Project = PROJECT,
+        watched: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.port = free_ports()
         self.address: Address = ("127.0.0.1", self.port)
@@ -40,9 +51,15 @@ class Edge(Process):
             socket_dir=folder,
             max_body_bytes=1_000,
             read_timeout=read_timeout,
+            health_paths=project.health_paths,
+            private_paths=project.private_paths,
         )
-        command = nginx.logged(command) if runner == "python" else ["sh", str(ROOT / "nginx" / "logged.sh"), *command]
-        super().__init__(command, folder / "nginx.log", {**os.environ, "LOG_DIR": str(folder)})
+        if runner == "python":
+            command = nginx.logged(command, watched=watched)
+        else:
+            command = ["sh", str(ROOT / "nginx" / "logged.sh"), *command]
+        environment = {**os.environ, "LOG_DIR": str(folder), "WATCHED": " ".join(watched)}
+        super().__init__(command, folder / "nginx.log", environment)
 
     @property
     def ready(self) -> bool:

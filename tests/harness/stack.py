@@ -11,8 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from slipway.environment import Environment
 from slipway.ops import nginx, wait
 from slipway.ops.settings import ROOT
+from slipway.project import Project, health_paths
 from tests.harness.client import Address
 from tests.harness.processes import (
     BIN,
@@ -27,7 +29,7 @@ from tests.harness.processes import (
 )
 
 LITERAL = ("gunicorn", "-k", "uvicorn.workers.UvicornWorker")
-APP = "app.main:application"
+APP = Project.read().app
 Slots = Literal["unix", "tcp", "shared"]
 
 
@@ -58,6 +60,7 @@ class Server(Process):
         **environment: str,
     ) -> None:
         self.folder = folder
+        self.project = Project.read().serving(app)
         self.slots = slots
         self.workers = workers
         self.port = free_ports(workers) if slots != "unix" else 0
@@ -138,6 +141,8 @@ class Nginx(Process):
             listen=f"127.0.0.1:{self.port}",
             socket_dir=server.folder,
             max_body_bytes=int(server.environment.get("MAX_BODY_BYTES", 1 << 20)),
+            health_paths=health_paths(Environment(server.environment), server.project),
+            private_paths=server.project.private_paths,
         )
         super().__init__(nginx.logged(command), server.folder / "nginx.log")
 

@@ -173,7 +173,8 @@ async def test_refusal_half_way_says_so(site: Site, tmp_path: Path) -> None:
         site.write(source(answer="new", startup=f"{count}; assert starts.tell() != 2, 'the second start'"))
         code, output = await server.reload()
 
-        hint = "AssertionError: the second start; 1 of 3 workers run the new code already: mend it and reload again"
+        reason = f"AssertionError: the second start ({tmp_path}/site_app.py, line 5)"
+        hint = f"{reason}; 1 of 3 workers run the new code already: mend it and reload again"
         assert (code, output) == (1, f"reload refused: {hint}\n")
         assert server.status()["reload"]["reason"] == hint
         assert server.logged(f"Reload refused: {hint}") == 1

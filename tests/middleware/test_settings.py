@@ -4,6 +4,7 @@ import pytest
 
 from slipway.environment import SettingError
 from slipway.middleware.settings import GuardSettings
+from slipway.project import Project
 
 
 def test_defaults() -> None:
@@ -12,7 +13,7 @@ def test_defaults() -> None:
 
     assert (settings.max_requests_in_flight, settings.max_streams, settings.max_websockets) == (2_000, 10_000, 10_000)
     assert settings.access_log
-    assert settings.health_paths == {"/livez", "/readyz", "/healthz"}
+    assert settings.health_paths == {*Project.read().health_paths}
 
 
 def test_empty_is_not_set() -> None:
@@ -27,7 +28,7 @@ def test_values() -> None:
     settings = GuardSettings.from_environment({"MAX_STREAMS": "3", "ACCESS_LOG": "no", "READY_PATH": "/ping"})
 
     assert (settings.max_streams, settings.access_log) == (3, False)
-    assert settings.health_paths == {"/livez", "/readyz", "/healthz", "/ping"}
+    assert settings.health_paths == {*Project.read().health_paths, "/ping"}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ VERB_SECONDS = 90
 class Verbs:
     """Runs `make VERB` with the settings of this test."""
 
+    seconds = VERB_SECONDS
+
     def __init__(self, folder: Path, root: Path = ROOT) -> None:
         self.folder = folder
         self.root = root
@@ -31,9 +33,19 @@ class Verbs:
         (folder / "venv").symlink_to(Path(sys.executable).parent.parent)
 
     def __call__(self, verb: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-        env = {**os.environ, **self.settings, **settings}
-        command = ["make", f"PYTHON={sys.executable}", verb]
-        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, timeout=VERB_SECONDS)
+        return self._run(["make", f"PYTHON={sys.executable}", verb], settings)
+
+    def module(self, verb: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+        """The same without make, whose exit code after any failure is 2."""
+        return self._run([sys.executable, "-m", "slipway.ops", verb], settings)
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        """What a verb is run with."""
+        return {**os.environ, **self.settings, **settings}
+
+    def _run(self, command: list[str], settings: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+        env = self.environment(**settings)
+        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, timeout=self.seconds)
 
     def pids(self) -> list[int]:
         """Every process that has something of this test's folder on its command line."""

@@ -1,21 +1,17 @@
 """`make reload` after a change of `.env`, in a copy of the tree: it is in force or refused, and nothing is lost."""
 
 import asyncio
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from slipway.ops import wait
-from slipway.ops.settings import ROOT
 from tests.harness.client import Address, request
 from tests.harness.load import GET, Load
 from tests.harness.processes import children, short_folder
 from tests.ops.conftest import Verbs
-
-COPIED = ("Makefile", "pyproject.toml", "gunicorn.conf.py", ".env.example")
-FOLDERS = ("app", "nginx", "requirements", "slipway")
+from tests.ops.copies import copy_tree
 
 
 class Copy(Verbs):
@@ -25,10 +21,7 @@ class Copy(Verbs):
         for name in ("run", "tree"):
             (folder / name).mkdir()
         super().__init__(folder / "run", folder / "tree")
-        for name in COPIED:
-            shutil.copy(ROOT / name, self.root)
-        for name in FOLDERS:
-            shutil.copytree(ROOT / name, self.root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        copy_tree(self.root)
         self._fixed, self.settings = {**self.settings, "BENCH_ENDPOINTS": "1"}, {}
 
     def set(self, **variables: str) -> None:

@@ -57,13 +57,15 @@ def test_migrate_makes_the_tables_before_anything_runs(make: Verbs) -> None:
 
 @pytest.mark.timeout(180)
 def test_prove_keeps_every_promise(make: Verbs) -> None:
-    """In under a minute it reloads, kills and stops under load, and every line of its table is kept."""
+    """In under a minute it reloads, kills and stops under load; nothing is broken, and what is lost is never noise."""
     assert make("up").returncode == 0
     start = time.monotonic()
     done = make("prove")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("kept  ") == 7
+    table = [line for line in done.stdout.splitlines() if line.startswith(("  kept", "  too noisy"))]
+    assert len(table) == 10
+    assert not [line for line in table if "noisy" in line and " lose" in line]
     assert time.monotonic() - start < 60
 
 
@@ -76,8 +78,8 @@ def test_prove_tells_what_is_broken(make: Verbs, tmp_path: Path) -> None:
     done = make("prove")
 
     assert done.returncode != 0
-    assert "BROKEN  steady load loses nothing" in done.stdout
-    assert "kept    started again, it is ready" in done.stdout
+    assert "BROKEN             steady load loses nothing" in done.stdout
+    assert "kept               started again, it is ready" in done.stdout
 
 
 @pytest.mark.timeout(120)

@@ -114,6 +114,21 @@ def test_both_sides_name_the_same_values(directives: Directives, settings: Setti
         assert "STOP_GRACE_PERIOD" in service["environment"]
 
 
+def test_nginx_has_the_time_to_end_by_itself(directives: Directives, compose: Any, tmp_path: Path) -> None:
+    """An idle client connection, then a websocket, then the kill: in containers and under supervisor."""
+    settings = OpsSettings.of({"RUN_DIR": str(tmp_path)}, {})
+    program = Local(settings).processes.programs.proxy("nginx", tmp_path, settings)
+    kept = nginx.KEEPALIVE_MIN_TIMEOUT
+    found = re.fullmatch(r"keepalive_min_timeout (\S+);", kept)
+    assert found
+    grace = {seconds(compose["services"][name]["stop_grace_period"]) for name in ("nginx", "baseline-nginx")}
+    ladder = [seconds(found[1]), seconds(directives["worker_shutdown_timeout",][0]), program.stop_seconds]
+
+    assert all(lower < upper for lower, upper in pairwise(ladder)), ladder
+    assert grace == {program.stop_seconds}
+    assert compose["services"]["nginx"]["environment"]["KEEPALIVE_MIN_TIMEOUT"] == kept
+
+
 def test_one_read_timeout_feeds_both_runtimes(directives: Directives, settings: Settings, compose: Any) -> None:
     """nginx's default is the setting's, by hand and in containers, where the app server is told it and checks it."""
     passed = f"${{PROXY_READ_TIMEOUT:-{PROXY_READ_TIMEOUT}}}"

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Fills in the configuration in the image and runs nginx with it: `container.sh nginx …`. What the image's entrypoint fills in
+# comes from the environment; here it gets what the environment can't know. logged.sh calls it again, with `-t`, when the
+# settings or files have changed.
+set -eu
+
+# Settings of nginx's own that `make up` or `make deploy` has written; these win. Numbers, and the paths of [tool.slipway] as
+# alternatives of a regular expression, in which every other character is escaped (slipway/ops/nginx.py).
+settings=${NGINX_SETTINGS:-}
+if [ ! -r "$settings" ]; then settings=/dev/null; fi
+while IFS='=' read -r name value; do
+    case "$name=$value" in
+        MAX_BODY_BYTES=*[!0-9]* | PROXY_READ_TIMEOUT=*[!0-9]*) ;;
+        MAX_BODY_BYTES=?* | PROXY_READ_TIMEOUT=?*) export "$name=$value" ;;
+        HEALTH_PATHS=*[!A-Za-z0-9/_\\\|-]* | PRIVATE_PATHS=*[!A-Za-z0-9/_\\\|-]*) ;;
+        HEALTH_PATHS=* | PRIVATE_PATHS=*) export "$name=$value" ;;
+    esac
+done <"$settings"
+# What is private must not become public because the file is not there.
+export HEALTH_PATHS="${HEALTH_PATHS:-}"
+export PRIVATE_PATHS="${PRIVATE_PATHS?is not set: the file of NGINX_SETTINGS, which make up writes, says which paths are private}"
+
+# As many workers as CPUs of the quota, which `auto` does not look at, and at most 8: each has 16,384 connections, in 8 MiB,
+# and the memory limit is for all of them.
+read -r quota period <<EOF
+$(cat /sys/fs/cgroup/cpu.max 2>/dev/null ||
+    cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us 2>/dev/null | tr '\n' ' ')
+EOF
+workers=$(nproc)
+case "$quota" in
+    '' | *[!0-9]*) ;;
+    *) if [ $((quota / period)) -lt "$workers" ]; then workers=$((quota / period)); fi ;;
+esac
+if [ "$workers" -gt 8 ]; then workers=8; fi
+if [ "$workers" -lt 1 ]; then workers=1; fi
+export WORKER_PROCESSES="$workers"
+
+# A connection is an open file, and some engines start containers with a soft limit of 1,024.
+# shellcheck disable=SC3045  # every shell of the images has it
+ulimit -n "$(ulimit -H -n)"
+
+exec /docker-entrypoint.sh "$@"

@@ -1,0 +1,130 @@
+"""The app's containers: which one is in service, whether one is ready, and why it is not."""
+
+import hashlib
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from slipway.ops import wait
+from slipway.ops.engine import LABEL, Engine
+from slipway.ops.instance import first_error
+from slipway.ops.report import NOTHING_RUNS, Failure
+from slipway.ops.settings import ROOT
+
+START_SECONDS = 25.0  # for the container, gunicorn and PRESTART, beside the time-out that a worker has to get ready
+IMAGE_ROOT = Path("/srv")  # the project's folder in the image
+FIRST_LINK = "/run/slipway/slot-0.sock"
+# Each file of the image below that folder, and what is in it.
+DIGESTS = """
+import hashlib, json, pathlib
+files = (path for path in pathlib.Path().rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+print(json.dumps({str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}))
+"""
+
+
+class AppContainers:
+    """Those of one project; during a deploy there are two."""
+
+    def __init__(self, engine: Engine, stop_seconds: int) -> None:
+        self._engine = engine
+        self._stop_seconds = stop_seconds
+
+    def all(self, *states: str) -> list[str]:
+        """Their ids, oldest last; with `states` of those alone. What `docker compose run` has made is none of them."""
+        labels = {"project": self._engine.project, "service": "app", "oneoff": "False"}
+        filters = [f"label={LABEL}.{name}={value}" for name, value in labels.items()]
+        filters += [f"status={state}" for state in states]
+        options = [word for found in filters for word in ("--filter", found)]
+        return self._engine.docker("ps", "--all", "--quiet", "--no-trunc", *options).split()
+
+    def find_in_service(self) -> str | None:
+        """The one that nginx's links lead to; where that can't be seen, the oldest one that runs."""
+        running = self.all("running", "restarting", "paused")
+        for container in running:
+            link = self._engine.attempt_docker("exec", container, "readlink", FIRST_LINK).stdout.strip()
+            led_to = [found for found in running if link and found.startswith(link.removesuffix("-0.sock"))]
+            if led_to:
+                return led_to[0]
+        return running[-1] if running else None
+
+    def in_service(self) -> str:
+        """The same; Failure with exit code 3 when none runs."""
+        found = self.find_in_service()
+        if found is None:
+            raise Failure("the stack does not run; `make up` starts it", NOTHING_RUNS)
+        return found
+
+    def status(self) -> dict[str, Any]:
+        """What the server in service says of itself."""
+        values: dict[str, Any] = json.loads(self.ctl(self.in_service(), "status"))
+        return values
+
+    def ctl(self, container: str, verb: str) -> str:
+        """Run a verb of slipway.serving.ctl and return what it prints; Failure with its reason."""
+        done = self._engine.attempt_docker("exec", container, "python", "-m", "slipway.serving.ctl", verb)
+        if done.returncode:
+            raise Failure(f"{done.stderr.strip()}; what served before still serves")
+        return done.stdout.strip()
+
+    def await_healthy(self, container: str, seconds: float) -> str:
+        """Wait for it; empty, or what happened instead."""
+        if not wait.until(lambda: self._health(container) in ("healthy", "exited"), seconds):
+            return "did not become healthy"
+        return "" if self._health(container) == "healthy" else "ended"
+
+    def reason(self, container: str) -> str:
+        """Why it does not serve: the first error of its log, else what the last health check said."""
+        logs = self._engine.attempt_docker("logs", container)
+        checks = "{{range .State.Health.Log}}{{.Output}}\n{{end}}"
+        said = self._engine.attempt_docker("inspect", "--format", checks, container).stdout.split("\n\n")[-1].strip()
+        return first_error((logs.stdout + logs.stderr).splitlines(), IMAGE_ROOT) or said or "its log says nothing"
+
+    def image(self, container: str) -> str:
+        """The name of the image that it was made of."""
+        return self._engine.docker("inspect", "--format", "{{.Config.Image}}", container).strip()
+
+    def is_current(self, container: str, image: str) -> bool:
+        """Whether it is what would be made of an image and the settings of now."""
+        made_of = self._engine.docker("inspect", "--format", "{{.Image}}", container)
+        new = self._engine.docker("image", "inspect", "--format", "{{.Id}}", image)
+        return made_of == new and self.has_settings_of_now(container)
+
+    def has_settings_of_now(self, container: str) -> bool:
+        """Whether compose would make it with the same settings; a label says with which it was made."""
+        made_of = f'{{{{index .Config.Labels "{LABEL}.config-hash"}}}}'
+        before, self._engine.image = self._engine.image, self.image(container)
+        try:
+            now = self._engine.compose("config", "--hash", "app").split()[-1]
+        finally:
+            self._engine.image = before
+        return self._engine.docker("inspect", "--format", made_of, container).strip() == now
+
+    def changed_files(self, container: str) -> list[str]:
+        """The files of the image that are others here, and the modules that it does not have."""
+        digests: dict[str, str] = json.loads(self._engine.docker("exec", container, "python", "-c", DIGESTS))
+        changed = [name for name, digest in digests.items() if _digest(ROOT / name) != digest]
+        folders = {Path(name).parent for name in digests}
+        modules = {str(path.relative_to(ROOT)) for folder in folders for path in (ROOT / folder).glob("*.py")}
+        return sorted({*changed, *(modules - digests.keys())})
+
+    def stop(self, containers: Collection[str]) -> None:
+        """Let them drain, and remove them."""
+        for container in containers:
+            self._engine.attempt_docker("stop", "--time", str(self._stop_seconds), container)
+            self.remove([container])
+
+    def remove(self, containers: Collection[str]) -> None:
+        """Remove them at once."""
+        for container in containers:
+            self._engine.attempt_docker("rm", "--force", container)
+
+    def _health(self, container: str) -> str:
+        """What the health check says; "exited" of a container that does not run or starts again and again."""
+        template = "{{.State.Status}} {{.RestartCount}} {{.State.Health.Status}}"
+        found = self._engine.attempt_docker("inspect", "--format", template, container).stdout.split()
+        return found[2] if found[:2] == ["running", "0"] else "exited"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

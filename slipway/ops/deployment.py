@@ -1,0 +1,90 @@
+"""A release in containers: a new one beside the one in service, which drains when the new one is healthy.
+
+It can be interrupted anywhere: the container that nginx's links lead to stays, the next change removes the other one.
+"""
+
+import json
+
+from slipway.environment import SettingError
+from slipway.ops import handed, nginx, wait
+from slipway.ops.containers import START_SECONDS, AppContainers
+from slipway.ops.engine import Engine
+from slipway.ops.report import Failure, say, step
+from slipway.ops.settings import Settings
+
+NGINX_SECONDS = 10.0  # it looks once a second
+
+
+class Deployment:
+    """Changes the app's containers of one project."""
+
+    def __init__(self, engine: Engine, app: AppContainers, settings: Settings) -> None:
+        self._engine = engine
+        self._app = app
+        self._settings = settings
+
+    def tidy(self, in_service: str) -> None:
+        """Remove what an interrupted deploy has left: all but one, each after it has drained."""
+        others = [container for container in self._app.all() if container != in_service]
+        if others:
+            with step("removing what an interrupted deploy has left"):
+                self._app.stop(others)
+
+    def replace(self, old: str) -> None:
+        """Put a new container into service, or raise Failure with the reason and leave the old one there."""
+        with step("new container"):
+            try:
+                new = self._start_beside(old)
+                self._app.ctl(new, "publish")
+            except BaseException:
+                if self._app.find_in_service() == old:
+                    self._app.remove([container for container in self._app.all() if container != old])
+                raise
+        self.tell_nginx()
+        with step("old container drains"):
+            self._app.stop([old])
+
+    def tell_nginx(self) -> None:
+        """Have nginx take the settings that are its own; it reloads when the file changes, and loses nothing."""
+        if not handed.nginx_settings(self._settings):
+            return
+        if self._nginx() and not wait.until(self._nginx_has_taken_them, NGINX_SECONDS):
+            say("  nginx has not taken its new settings yet; `make logs` shows why")
+
+    def _nginx_has_taken_them(self) -> bool:
+        has = self._engine.attempt_docker("exec", self._nginx(), "cat", "/tmp/nginx/nginx.conf").stdout
+        wanted = [
+            f"client_max_body_size {self._settings.max_body_bytes};",
+            f"proxy_read_timeout {self._settings.proxy_read_timeout}s;",
+            f"(?:{nginx.alternatives(self._settings.health_paths)})\\z",
+            f"(?:{nginx.alternatives(self._settings.project.private_paths)})\\z",
+        ]
+        return all(text in has for text in wanted)
+
+    def check_address(self) -> None:
+        """Raise SettingError for an address that nginx's container was not made with."""
+        if not (nginx := self._nginx()):
+            return
+        bindings = json.loads(self._engine.docker("inspect", "--format", "{{json .HostConfig.PortBindings}}", nginx))
+        bound = bindings["8080/tcp"][0]
+        for name, old, new in (
+            ("HTTP_PORT", bound["HostPort"], str(self._settings.http_port)),
+            ("HOST", bound["HostIp"].strip("[]"), self._settings.host),
+        ):
+            if old != new:
+                raise SettingError(name, new, f"{old} until `make down` and `make up`")
+
+    def _nginx(self) -> str:
+        return self._engine.compose("ps", "--quiet", "nginx").strip()
+
+    def _start_beside(self, old: str) -> str:
+        """A new container that is healthy."""
+        done = self._engine.attempt("up", "--detach", "--no-recreate", "--scale", "app=2", "app")
+        new = [container for container in self._app.all() if container != old]
+        if not new:
+            raise Failure(f"there is no new container; the old one still serves: {done.stderr.strip()}")
+        if done.returncode:
+            raise Failure(f"the new container did not start; the old one still serves: {done.stderr.strip()}")
+        if problem := self._app.await_healthy(new[0], self._settings.timeout + START_SECONDS):
+            raise Failure(f"the new container {problem}; the old one still serves: {self._app.reason(new[0])}")
+        return new[0]

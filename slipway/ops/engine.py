@@ -1,0 +1,107 @@
+"""`docker` and `docker compose` for the project of this folder; what they are called with, and why they fail."""
+
+import hashlib
+import re
+import subprocess
+from collections.abc import Sequence
+
+from slipway.ops.report import Failure
+from slipway.ops.settings import ROOT, Settings
+
+PROFILES = ("baseline", "locust")
+LABEL = "com.docker.compose"  # what compose writes on each container
+REASON = re.compile(r"error|failed|denied|refused|no such|unhealthy|not found|invalid|conflict", re.IGNORECASE)
+SHOWN_LINES = 5
+Done = subprocess.CompletedProcess[str]
+
+
+def engine_answers() -> bool:
+    """Whether a Docker engine with compose can be used."""
+    try:
+        commands = (["docker", "info"], ["docker", "compose", "version"])
+        return all(subprocess.run(command, capture_output=True, timeout=10).returncode == 0 for command in commands)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def engine_reason(text: str) -> str:
+    """What an engine says of a failure: the lines that name errors, each once; else the last one."""
+    lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    return "\n  ".join([line for line in lines if REASON.search(line)][-SHOWN_LINES:] or lines[-1:])
+
+
+class Engine:
+    """Runs commands; one that fails raises Failure with the engine's own reason."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.image = ""  # what docker-compose.yml calls SLIPWAY_IMAGE
+        self.project = settings.environment.get("COMPOSE_PROJECT_NAME") or project_name()
+
+    def compose(self, *arguments: str) -> str:
+        """What a command of compose prints."""
+        return _output(self.attempt(*arguments), f"docker compose {arguments[0]}")
+
+    def attempt(self, *arguments: str, given: str = "") -> Done:
+        """The same for one that may fail and reads what is given to it."""
+        return _run(self.command(*arguments), self.environment(), given)
+
+    def docker(self, *arguments: str) -> str:
+        """What a command of docker prints."""
+        return _output(self.attempt_docker(*arguments), f"docker {arguments[0]}")
+
+    def attempt_docker(self, *arguments: str) -> Done:
+        """The same for one that may fail."""
+        return _run(["docker", *arguments], self.environment())
+
+    def follow(self, *arguments: str) -> int:
+        """Run a command of compose in the terminal; its exit code."""
+        return subprocess.run(self.command(*arguments), env=self.environment(), cwd=ROOT).returncode
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line, with the profiles that are asked for; `down` is for all of them."""
+        wanted = {"baseline": self.settings.baseline, "locust": False}
+        profiles = [f"--profile={name}" for name in PROFILES if wanted[name] or arguments[0] == "down"]
+        return ["docker", "compose", *profiles, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """What docker-compose.yml is filled in with."""
+        found = {
+            "COMPOSE_PROJECT_NAME": self.project,
+            "SLIPWAY_IMAGE": self.image or self.project,
+            "BASELINE_APP": self.settings.project.baseline,
+            "RUN_DIR": str(self.settings.run_dir),
+            "READY_PATH": self.settings.ready_path or "none",
+        }
+        return {**self.settings.environment, **found}
+
+    def check(self) -> None:
+        """Raise Failure where no engine answers, or where the project's name is another folder's."""
+        if not engine_answers():
+            raise Failure("RUNTIME=docker, but no Docker engine with compose answers; start it, or use RUNTIME=local")
+        folder = f'{{{{.Label "{LABEL}.project.working_dir"}}}}'
+        filters = ("--all", "--filter", f"label={LABEL}.project={self.project}", "--format", folder)
+        others = {*self.docker("ps", *filters).splitlines()} - {str(ROOT), ""}
+        if others:
+            raise Failure(
+                f"the project {self.project} is {min(others)}'s on this engine; "
+                "set COMPOSE_PROJECT_NAME to a name of its own here"
+            )
+
+
+def project_name() -> str:
+    """Tells clones apart: the folder's name and a digest of its path, of the characters that compose allows."""
+    name = re.sub(r"[^a-z0-9_-]+", "-", ROOT.name.lower()).strip("-_") or "slipway"
+    return f"{name}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}"
+
+
+def _run(command: Sequence[str], environment: dict[str, str], given: str = "") -> Done:
+    return subprocess.run(
+        command, env=environment, cwd=ROOT, input=given, capture_output=True, text=True, errors="replace"
+    )
+
+
+def _output(done: Done, what: str) -> str:
+    if done.returncode:
+        raise Failure(f"`{what}` failed: {engine_reason(done.stderr) or f'exit code {done.returncode}'}")
+    return done.stdout

@@ -1,0 +1,56 @@
+"""What the local runtime shows of itself."""
+
+import json
+import subprocess
+from contextlib import suppress
+
+from slipway.ops import leftovers, readiness, wait
+from slipway.ops.processes import Processes
+from slipway.ops.programs import APPS
+from slipway.ops.report import NOTHING_RUNS, Failure, say
+
+
+def status(processes: Processes) -> None:
+    """Print each program and the answer of the ready path; Failure when a part does not run or is not ready."""
+    settings, states = processes.settings, processes.supervisor.states()
+    if not states:
+        raise Failure(why_nothing_runs(processes), NOTHING_RUNS)
+    for name, state in states.items():
+        say(f"  {name:15} {state.state:9} {state.description}")
+    url = readiness.url(settings, settings.url)
+    code, body = wait.get(url, host=settings.ready_host)
+    say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
+    if stopped := _stopped(processes):
+        raise Failure(f"{' and '.join(stopped)} is stopped; `make up` starts it again")
+    if not readiness.counts(settings, code):
+        raise Failure("the stack is not ready; `make logs` may say why")
+
+
+def logs(processes: Processes) -> None:
+    """Follow all logs until interrupted; with nothing running, Failure says where those of before lie."""
+    files = sorted((processes.run / "log").glob("*.log"))
+    if not processes.supervisor.runs():
+        old = f"; the logs of before lie in {processes.run / 'log'}" if files else ""
+        raise Failure(why_nothing_runs(processes) + old, NOTHING_RUNS)
+    with suppress(KeyboardInterrupt):
+        subprocess.run(["tail", "-n", "50", "-F", *map(str, files)])
+
+
+def why_nothing_runs(processes: Processes) -> str:
+    """What a verb says that needs a stack that runs."""
+    left = len(leftovers.leftovers(processes.run))
+    if not left:
+        return "nothing runs; `make up` starts it"
+    if processes.supervisor.is_ending():
+        return f"the stack is being stopped, and {left} of its processes still run"
+    return (
+        f"supervisor was killed, and {left} of its processes still run; "
+        "`make down` ends them, `make up` starts the stack anew"
+    )
+
+
+def _stopped(processes: Processes) -> list[str]:
+    """What belongs to the stack and has no process."""
+    alive = processes.alive()
+    parts = ["nginx", *(["baseline", "baseline-nginx"] if processes.settings.baseline else [])]
+    return [*([] if alive & {*APPS} else ["the app"]), *(name for name in parts if name not in alive)]

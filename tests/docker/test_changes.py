@@ -1,0 +1,191 @@
+"""Changes of a stack that serves: in force or refused by name, nothing lost, and taken up again when interrupted."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+from websockets.typing import Origin
+
+from slipway.ops import wait
+from slipway.ops.load import load
+from slipway.ops.settings import ROOT, Settings
+from tests.docker.conftest import Containers
+from tests.docker.test_containers import lost
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def settings(containers: Containers) -> Settings:
+    """The settings of a client that puts load on the stack."""
+    return replace(Settings.load(), host="127.0.0.1", http_port=containers.port)
+
+
+@pytest.fixture
+def restored(containers: Containers) -> Iterator[Containers]:
+    """The stack with its own settings again after the test."""
+    yield containers
+    containers.up()
+
+
+def apps(containers: Containers) -> list[str]:
+    """The app's containers."""
+    return containers.compose("ps", "--all", "--quiet", "app").split()
+
+
+def test_number_of_workers_goes_up_and_down(restored: Containers, settings: Settings) -> None:
+    """Each deploy serves all its slots, and no container takes its successor's away."""
+    with load(settings, "/version") as seen:
+        for workers in ("3", "1", "2"):
+            done = restored.make("deploy", WEB_CONCURRENCY=workers)
+            assert done.returncode == 0, done.stdout + done.stderr
+            listed = restored.compose("exec", "-T", "app", "cat", "/run/slipway/slots.conf").splitlines()
+            assert len(listed) == int(workers)
+
+    assert not seen.failures, lost(seen)
+    restored.compose("restart", "nginx")
+    assert wait.until(lambda: wait.get(f"{restored.url}/readyz")[0] == 200, 5)
+
+
+def test_limit_of_bodies_reaches_nginx(restored: Containers, settings: Settings) -> None:
+    """A new limit is in force with nothing lost, in the same container, and after its restart."""
+    nginx = restored.container("nginx")
+    with load(settings, "/version") as seen:
+        done = restored.make("deploy", MAX_BODY_BYTES="20000")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not seen.failures, lost(seen)
+
+    def statuses() -> list[int]:
+        return [httpx.post(f"{restored.url}/echo", content=b"x" * size).status_code for size in (20_000, 20_001)]
+
+    assert wait.until(lambda: statuses() == [200, 413], 5)
+    restored.compose("restart", "nginx")
+    assert wait.until(lambda: wait.get(f"{restored.url}/readyz")[0] == 200, 5)
+    assert statuses() == [200, 413]
+    assert restored.container("nginx") == nginx
+
+
+@pytest.mark.parametrize(("name", "value"), [("HTTP_PORT", "1"), ("HOST", "127.0.0.2")])
+@pytest.mark.parametrize("verb", ["up", "deploy"])
+def test_address_is_refused_by_name(containers: Containers, verb: str, name: str, value: str) -> None:
+    """What only a new container of nginx can have is refused, and everything stays."""
+    before = containers.container()
+    done = containers.make(verb, **{name: value})
+
+    assert done.returncode != 0
+    assert f"{name}='{value}' is not allowed" in done.stderr
+    assert "`make down` and `make up`" in done.stderr
+    assert containers.container() == before
+
+
+def test_up_of_a_broken_app_leaves_what_serves(containers: Containers, settings: Settings) -> None:
+    """The reason is told once, the containers stay, and nothing is lost."""
+    before = apps(containers)
+    with load(settings, "/version") as seen:
+        done = containers.make("up", APP="no_such_module:app")
+
+    assert done.returncode != 0
+    assert done.stderr.count("No module named 'no_such_module'") == 1, done.stderr
+    assert apps(containers) == before
+    assert not seen.failures, lost(seen)
+
+
+@pytest.mark.parametrize(
+    ("stage", "running"), [("image", 1), ("new container", 1), ("new container", 2), ("old container drains", 1)]
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_deploy_can_be_taken_up_again(
+    containers: Containers, settings: Settings, stage: str, running: int, number: int
+) -> None:
+    """At each stage one container is in service; the next change removes the other one, and nothing is lost."""
+    with load(settings, "/version") as seen:
+        command = ["make", f"PYTHON={sys.executable}", "deploy"]
+        with subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=containers.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as verb:
+            assert verb.stdout
+            said = b""
+            while stage.encode() not in said and (more := os.read(verb.stdout.fileno(), 1_000)):
+                said += more
+            assert wait.until(lambda: len(apps(containers)) >= running, 20)
+            os.killpg(verb.pid, number)
+        assert stage.encode() in said
+        done = containers.make("up")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    assert not seen.failures, lost(seen)
+    assert len(apps(containers)) == 1
+
+
+def test_reload_of_changed_code_is_refused(containers: Containers, tmp_path: Path) -> None:
+    """A container keeps the code of its image, and the verb that takes new code is named."""
+    folder = tmp_path / "tree"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", ".run", "__pycache__", ".*_cache"))
+    (folder / "app" / "main.py").write_text((ROOT / "app" / "main.py").read_text() + "# changed\n")
+    (folder / "app" / "new.py").write_text("")
+    done = subprocess.run(
+        ["make", f"PYTHON={sys.executable}", "reload"], cwd=folder, env=containers.env, capture_output=True, text=True
+    )
+
+    assert done.returncode != 0
+    assert "app/main.py and 1 more changed since the image was built" in done.stderr
+    assert "`make deploy`" in done.stderr
+
+
+def test_project_of_another_folder_is_refused(containers: Containers) -> None:
+    """Its containers, data and password stay what they are."""
+    name = f"{containers.project}-other"
+    labels = {"project": name, "project.working_dir": "/elsewhere"}
+    options = [word for key, value in labels.items() for word in ("--label", f"com.docker.compose.{key}={value}")]
+    other = containers.docker("create", *options, "nginx:1.30").strip()
+    try:
+        for verb in ("up", "deploy", "down"):
+            done = containers.make(verb, COMPOSE_PROJECT_NAME=name)
+
+            assert done.returncode != 0
+            assert f"the project {name} is /elsewhere's on this engine; set COMPOSE_PROJECT_NAME" in done.stderr
+        assert containers.docker("ps", "--all", "--quiet", "--no-trunc", "--filter", f"id={other}").strip() == other
+    finally:
+        containers.docker("rm", other)
+
+
+def test_other_password_is_refused_by_name(containers: Containers) -> None:
+    """The database has the one that it was started with; the message shows neither."""
+    before = apps(containers)
+    done = containers.make("up", POSTGRES_PASSWORD="not-this-one")
+
+    assert done.returncode != 0
+    assert "POSTGRES_PASSWORD=" in done.stderr
+    assert "not-this-one" not in done.stdout + done.stderr
+    assert apps(containers) == before
+
+
+def test_no_password_is_shown(containers: Containers) -> None:
+    """In no log and in nothing that `docker inspect` tells."""
+    password = containers.env["POSTGRES_PASSWORD"]
+    ids = containers.compose("ps", "--all", "--quiet").split()
+
+    assert password not in containers.docker("inspect", *ids)
+    assert password not in containers.compose("logs")
+
+
+def test_stopped_nginx_ends_by_itself(restored: Containers) -> None:
+    """Websockets that stay open hold it until they are cut, not until it is killed."""
+    with connect(f"ws://127.0.0.1:{restored.port}/ws/echo", origin=Origin(restored.url)):
+        nginx = restored.container("nginx")
+        restored.compose("stop", "nginx")
+
+    assert restored.docker("inspect", "--format", "{{.State.ExitCode}}", nginx).strip() == "0"

@@ -1,0 +1,138 @@
+"""nginx follows the app in any order of starts: trouble heals by itself, and `docker compose ps` says what is true."""
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+
+import pytest
+
+from slipway.ops import wait
+from tests.docker.conftest import Containers
+
+pytestmark = pytest.mark.timeout(300)
+
+ALL = ("nginx", "app", "redis", "db")
+START_SECONDS = 40  # until the app in its container is ready, on a busy machine
+HEALED_SECONDS = 5  # from then until clients are served, and again until the health checks have seen it
+
+
+@pytest.fixture(autouse=True)
+def stack(containers: Containers) -> Iterator[Containers]:
+    """The stack, all of which runs before and after."""
+    healed(containers)
+    yield containers
+    healed(containers)
+
+
+def serves(containers: Containers) -> bool:
+    return wait.get(f"{containers.url}/readyz")[0] == 200
+
+
+def statuses(containers: Containers) -> dict[str, str]:
+    """What `docker compose ps` says of each service."""
+    rows = containers.compose("ps", "--all", "--format", "{{.Service}}\t{{.Status}}").splitlines()
+    return dict(row.split("\t") for row in rows)
+
+
+def all_healthy(containers: Containers) -> bool:
+    said = statuses(containers)
+    return {*said} == {*ALL} and all("(healthy)" in status for status in said.values())
+
+
+def healed(containers: Containers) -> None:
+    """The app gets ready, clients are served within 5 s, and everything is told to be healthy."""
+    ready = ("exec", "-T", "app", "python", "-m", "slipway.serving.ctl", "ready")
+    assert wait.until(lambda: containers.succeeds(*ready), START_SECONDS), containers.log("app")[-10:]
+    assert wait.until(lambda: serves(containers), HEALED_SECONDS), containers.log("nginx")[-10:]
+    assert wait.until(lambda: all_healthy(containers), 2 * HEALED_SECONDS), statuses(containers)
+
+
+@pytest.mark.parametrize("service", ALL)
+def test_one_restarted(containers: Containers, service: str) -> None:
+    """Each service alone."""
+    containers.compose("restart", service)
+
+    healed(containers)
+
+
+@pytest.mark.parametrize("order", [*permutations(("nginx", "app")), ALL, ALL[::-1]], ids="-".join)
+def test_restarted_one_after_another(containers: Containers, order: Sequence[str]) -> None:
+    """Without compose's order: as an engine does it that was restarted."""
+    for service in order:
+        containers.docker("restart", "--time", "30", containers.container(service))
+
+    healed(containers)
+
+
+@pytest.mark.parametrize("order", [ALL, ALL[::-1], ("nginx", "db", "redis", "app")], ids="-".join)
+def test_stopped_together_and_started_in_any_order(containers: Containers, order: Sequence[str]) -> None:
+    """The volume of sockets is empty then: nginx begins without a slot."""
+    ids = {service: containers.container(service) for service in ALL}
+    containers.docker("stop", "--time", "30", *ids.values())
+    for service in order:
+        containers.docker("start", ids[service])
+
+    healed(containers)
+
+
+@pytest.mark.parametrize("services", [("nginx",), ("app",), ("redis",), ("db",), ("app", "nginx"), ALL], ids="-".join)
+def test_killed(containers: Containers, services: Sequence[str]) -> None:
+    """The first process of a container dies, and the engine starts it again."""
+    pids = [int(containers.inspect("{{.State.Pid}}", service)) for service in services]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    assert wait.until(
+        lambda: all(containers.inspect("{{.State.Pid}}", service) not in map(str, [0, *pids]) for service in services),
+        20,
+    )
+
+    healed(containers)
+
+
+def test_paused_app_is_told(containers: Containers) -> None:
+    """nginx is not healthy while the app does not answer, and both are when it goes on."""
+    containers.compose("pause", "app")
+    try:
+        assert wait.until(lambda: "(unhealthy)" in statuses(containers)["nginx"], 30), statuses(containers)
+        assert "Paused" in statuses(containers)["app"]
+    finally:
+        containers.compose("unpause", "app")
+
+    healed(containers)
+
+
+def test_paused_nginx(containers: Containers) -> None:
+    """It goes on where it was."""
+    containers.compose("pause", "nginx")
+    containers.compose("unpause", "nginx")
+
+    healed(containers)
+
+
+def test_stopped_app_is_told(containers: Containers) -> None:
+    """Without an app nginx answers 502 and is not healthy."""
+    containers.compose("stop", "app")
+    try:
+        assert wait.until(lambda: "(unhealthy)" in statuses(containers)["nginx"], 30), statuses(containers)
+        assert wait.get(f"{containers.url}/")[0] == 502
+    finally:
+        containers.compose("start", "app")
+
+    healed(containers)
+
+
+def test_replaced_app(containers: Containers) -> None:
+    """A container that compose makes anew has other sockets; nginx's does not change."""
+    nginx, app = (containers.container(service) for service in ("nginx", "app"))
+    containers.compose("up", "--detach", "--force-recreate", "--no-deps", "app")
+
+    healed(containers)
+    assert containers.container("app") != app
+    assert containers.container("nginx") == nginx
+
+
+def test_nginx_as_an_operator_types_it(containers: Containers) -> None:
+    """`nginx -t` and `nginx -s reload` need no further words."""
+    assert containers.succeeds("exec", "-T", "nginx", "nginx", "-t")
+    assert containers.succeeds("exec", "-T", "nginx", "nginx", "-s", "reload")

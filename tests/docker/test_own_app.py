@@ -1,0 +1,112 @@
+"""Another app in the place of the shipped one, in containers: tests/own once more."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from slipway.ops import wait
+from tests.docker.conftest import Containers
+from tests.harness.processes import short_folder
+from tests.own.test_own_app import get
+from tests.own.trees import APP, KINDS, PACKAGE, make_tree, serve, write
+
+pytestmark = pytest.mark.timeout(600)
+TABLE: dict[str, str | list[str]] = {"prestart": "python -m mine.migrate", "private_paths": ["/metrics"]}
+SECRET = "only the app may read this"
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[Containers]:
+    """A project that runs, with variables of its own in `.env`, and the stack's database, which it asks for there."""
+    with short_folder() as folder:
+        root = folder / "tree"
+        make_tree(root)
+        serve(root, KINDS["factory that is called"], **TABLE)
+        image = f"slipway-own-{os.getpid()}"
+        containers = Containers(folder, root, image)
+        database = f"postgresql://slipway:{containers.env['POSTGRES_PASSWORD']}@db/slipway"
+        settings = f"DATABASE_URL={database}\nRUN_DIR=run\nDATA_DIR=data\nINSTANCE=x\n"
+        write(root / ".env", f"GREETING='hello $HOME'\nSECRET='{SECRET}'\n{settings}")
+        try:
+            containers.up()
+            yield containers
+        finally:
+            containers.compose("down", "--volumes", "--remove-orphans")
+            images = containers.docker("images", "--format", "{{.Repository}}:{{.Tag}}", image).split()
+            containers.docker("image", "rm", "--force", *images)
+
+
+def verb(own: Containers, name: str) -> str:
+    """Its output; it must succeed."""
+    done = own.make(name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_it_is_served(own: Containers) -> None:
+    """Its paths answer, those of the shipped app's names among them; what its table calls private does not."""
+    paths = ("/", "/livez", "/readyz", "/api/users", "/metrics", "/file")
+
+    assert [get(own.port, path) for path in paths[:4]] == [(200, path) for path in paths[:4]]
+    assert get(own.port, "/metrics")[0] == 404
+    assert get(own.port, "/file") == (200, "beside the package")
+
+
+def test_variables_of_its_own(own: Containers) -> None:
+    """The app has what `.env` sets, as it stands there, and no folder of the local runtime's; nginx has none of it."""
+    assert get(own.port, "/env/GREETING") == (200, "hello $HOME")
+    assert get(own.port, "/env/SECRET") == (200, SECRET)
+    assert get(own.port, "/env/DATA_DIR") == (200, "/data")
+    assert get(own.port, "/env/RUN_DIR") == (200, "")
+    for service in ("nginx", "db"):
+        assert SECRET not in own.inspect("{{.Config.Env}}", service)
+
+
+def test_private_paths_of_a_new_table(own: Containers) -> None:
+    """A deploy takes them into nginx, which stays the same container; without their file nginx does not start."""
+    nginx = own.container("nginx")
+    serve(own.root, KINDS["factory that is called"], **{**TABLE, "private_paths": ["/metrics", "/a.b"]})
+    verb(own, "deploy")
+    without = ("run", "--rm", "--no-deps", "--env", "NGINX_SETTINGS=/none", "nginx", "nginx", "-t")
+
+    assert wait.until(lambda: get(own.port, "/a.b")[0] == 404, 10)
+    assert [get(own.port, path)[0] for path in ("/metrics", "/aXb")] == [404, 200]
+    assert own.container("nginx") == nginx
+    assert not own.succeeds(*without)
+    assert own.succeeds(*[word for word in without if "NGINX" not in word and word != "--env"])
+
+
+def test_its_data_stay(own: Containers) -> None:
+    """DATA_DIR can be written, outlives `make down`, and a new container has it too."""
+    own.compose("exec", "-T", "app", "sh", "-c", "echo kept >$DATA_DIR/own.db")
+    verb(own, "deploy")
+    assert own.compose("exec", "-T", "app", "cat", "/data/own.db") == "kept\n"
+    verb(own, "down")
+    own.up()
+
+    assert own.compose("exec", "-T", "app", "cat", "/data/own.db") == "kept\n"
+
+
+def test_every_verb(own: Containers) -> None:
+    """The project's own command migrates, and each verb works."""
+    assert "mine has migrated" in verb(own, "migrate")
+    for name in ("up", "status", "reload", "deploy"):
+        verb(own, name)
+
+    assert verb(own, "prove").count("kept  ") >= 7
+
+
+def test_database_has_no_table_of_the_shipped_app(own: Containers) -> None:
+    """The database that the stack offers is as empty as it was made."""
+    assert own.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == ""
+
+
+def test_new_code(own: Containers) -> None:
+    """A deploy takes new code into service."""
+    write(own.root / PACKAGE / "__init__.py", APP.replace("else path\n", "else path + '!'\n"))
+    verb(own, "deploy")
+
+    assert wait.until(lambda: get(own.port, "/some/path") == (200, "/some/path!"), 5)
+    write(own.root / PACKAGE / "__init__.py", APP)
+    verb(own, "deploy")

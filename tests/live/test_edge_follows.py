@@ -1,0 +1,103 @@
+"""nginx follows the app and its own files: both programs that run it notice within two seconds."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.harness.client import request
+from tests.harness.edge import Edge, Runner, answers, says, slots
+from tests.harness.processes import children, running, short_folder, until
+
+NOTICED_SECONDS = 4.0  # it looks once a second, and a reload takes a moment on a busy machine
+OTHER = says(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
+@pytest.fixture(params=["python", "sh"])
+async def edge(request: pytest.FixtureRequest) -> AsyncIterator[Edge]:
+    """nginx, started before there is a slot."""
+    runner: Runner = request.param
+    with short_folder() as folder:
+        edge = Edge(folder, runner=runner, watched=[f"{folder}/slots*.conf", f"{folder}/nginx/*.conf"])
+        with running(edge):
+            yield edge
+
+
+def workers(edge: Edge) -> set[int]:
+    """nginx's; those that a reload replaces accept connections until they are told to end."""
+    return {*children(int((edge.folder / "nginx" / "nginx.pid").read_text()))}
+
+
+async def status(edge: Edge) -> int:
+    return (await request(edge.address, "GET", "/")).status
+
+
+async def soon(edge: Edge, wanted: int) -> None:
+    """Wait until requests are answered so."""
+    async with asyncio.timeout(NOTICED_SECONDS):
+        while await status(edge) != wanted:
+            pass
+
+
+async def test_first_slot_is_noticed(edge: Edge) -> None:
+    """Started before the app, nginx answers 502, and then as the app does."""
+    assert await status(edge) == 502
+
+    async with slots(edge.folder, [answers]):
+        await soon(edge, 200)
+
+
+async def test_other_slots_are_noticed(edge: Edge) -> None:
+    """An app that is published anew elsewhere is found, and one that is gone is gone."""
+    async with slots(edge.folder, [answers]):
+        await soon(edge, 200)
+    async with slots(edge.folder, [OTHER]):
+        await soon(edge, 404)
+    (edge.folder / "slots.conf").unlink()
+    await soon(edge, 502)
+
+
+@pytest.mark.parametrize("same", [Path.touch, lambda path: path.write_text(path.read_text())])
+async def test_the_same_content_is_no_change(edge: Edge, same: Callable[[Path], object]) -> None:
+    """A deploy writes the slots anew: nginx is left alone, since a reload of an older one costs requests."""
+    first = workers(edge)
+    async with slots(edge.folder, [answers]):
+        await soon(edge, 200)
+        await until(lambda: not first & workers(edge), 10)
+        before = workers(edge)
+        same(edge.folder / "slots.conf")
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            assert await status(edge) == 200
+
+    assert workers(edge) == before
+
+
+async def test_wrong_file_is_told_and_what_served_serves(edge: Edge) -> None:
+    """The old configuration stays until the file is right again."""
+    first = workers(edge)
+    async with slots(edge.folder, [answers]):
+        await soon(edge, 200)
+        await until(lambda: not first & workers(edge), 10)
+        right = (edge.folder / "slots.conf").read_text()
+        (edge.folder / "slots.conf").write_text("nonsense on purpose;\n")
+        async with asyncio.timeout(NOTICED_SECONDS):
+            while not edge.logged("nonsense"):
+                assert await status(edge) == 200
+
+        assert await status(edge) == 200
+    (edge.folder / "slots.conf").write_text(right)
+    async with slots(edge.folder, [OTHER]):
+        await soon(edge, 404)
+
+
+async def test_it_ends_with_nginx(edge: Edge) -> None:
+    """Looking for changes holds nothing up: stopped, it ends within a second, with nginx's exit code."""
+    begun = time.monotonic()
+    code = await asyncio.to_thread(edge.stop, signal.SIGQUIT)
+
+    assert code == 0
+    assert time.monotonic() - begun < 2

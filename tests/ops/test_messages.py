@@ -1,0 +1,266 @@
+"""What a verb says when it can't do what it promises: once, whole, with the next step."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slipway.ops import wait
+from slipway.ops.report import NOTHING_RUNS
+from tests.harness.processes import short_folder
+from tests.live import sites
+from tests.live.sites import source
+from tests.ops.conftest import Verbs
+from tests.ops.copies import copy_tree
+
+IMPORTS = "import no_such_package\n" + source()
+SYNTAX = source() + "\ndef broken(:\n    pass\n"
+RAISES = source() + "\nraise RuntimeError('raised at import')\n"
+DEEP = source() + "\nimport json\n\n\ndef read():\n    return json.loads('{')\n\n\nread()\n"
+LIFESPAN = source(startup=sites.RAISES_IN_STARTUP)
+STARLETTE = source(
+    startup="import traceback\n        try:\n            1 / 0\n        except ZeroDivisionError:\n            "
+    "await send({'type': 'lifespan.startup.failed', 'message': traceback.format_exc()}); return"
+)
+FAILS = source(startup=sites.FAILS_IN_STARTUP)
+
+# What the file holds, what is said of it, and the line that is named (0: none can be).
+BROKEN = [
+    (IMPORTS, "ModuleNotFoundError: No module named 'no_such_package'", 1),
+    (SYNTAX, "SyntaxError: invalid syntax", SYNTAX[: SYNTAX.index("def broken")].count("\n") + 1),
+    (RAISES, "RuntimeError: raised at import", RAISES.count("\n")),
+    (DEEP, "JSONDecodeError: Expecting property name", DEEP[: DEEP.index("    return json")].count("\n") + 1),
+    (LIFESPAN, "RuntimeError: raised on purpose", LIFESPAN[: LIFESPAN.index("raise")].count("\n") + 1),
+    (STARLETTE, "ZeroDivisionError: division by zero", STARLETTE[: STARLETTE.index("1 / 0")].count("\n") + 1),
+    (FAILS, "failed on purpose", 0),
+]
+
+
+class Yours(Verbs):
+    """A stack that serves an app of the reader's own."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "run").mkdir()
+        super().__init__(folder / "run")
+        self.path = folder / "yours.py"
+        self.settings |= {
+            "APP": "yours:application",
+            "PYTHONPATH": str(folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **sites.SHORT,
+        }
+        self.write(source())
+
+    def write(self, text: str) -> None:
+        self.path.write_text(text)
+
+
+@pytest.fixture
+def yours() -> Iterator[Yours]:
+    with short_folder() as folder:
+        verbs = Yours(folder)
+        yield verbs
+        verbs("down")
+
+
+@pytest.fixture(scope="module")
+def serving() -> Iterator[Yours]:
+    """One that is up, for tests that do not change what serves."""
+    with short_folder() as folder:
+        verbs = Yours(folder)
+        up = verbs("up")
+        assert up.returncode == 0, up.stdout + up.stderr
+        yield verbs
+        verbs("down")
+
+
+def check(stderr: str, path: Path, said: str, line: int) -> None:
+    """Once, with file and line, and without a traceback."""
+    assert stderr.count(said) == 1, stderr
+    assert (f"({path}, line {line})" in stderr) == bool(line), stderr
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(("text", "said", "line"), BROKEN)
+def test_app_that_does_not_start(yours: Yours, text: str, said: str, line: int) -> None:
+    """`make up` names the error, its place, and what to do; nothing is left running."""
+    yours.write(text)
+    up = yours.module("up")
+
+    assert up.returncode == 1
+    check(up.stderr, yours.path, said, line)
+    assert "then type the same again" in up.stderr
+    assert f"{yours.folder}/log/app.log" in up.stderr
+    assert yours.pids() == []
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("verb", ["reload", "deploy"])
+@pytest.mark.parametrize(("text", "said", "line"), BROKEN)
+def test_new_code_that_does_not_start(serving: Yours, verb: str, text: str, said: str, line: int) -> None:
+    """The refusal names error and place too, and the old code serves on."""
+    serving.write(text)
+    done = serving.module(verb)
+
+    assert done.returncode == 1
+    check(done.stderr, serving.path, said, line)
+    assert wait.get(f"{serving.url}/") == (200, "old")
+
+
+@pytest.mark.parametrize("startup", [sites.HANGS_IN_STARTUP, sites.BLOCKS_IN_STARTUP])
+def test_app_that_hangs_in_its_startup(yours: Yours, startup: str) -> None:
+    """It is given as long as TIMEOUT says, which the message names."""
+    yours.write(source(startup=startup))
+    start = time.monotonic()
+    up = yours.module("up")
+
+    assert up.returncode == 1
+    assert 5 <= time.monotonic() - start < 30
+    assert "TIMEOUT" in up.stderr, up.stderr
+    assert "Traceback" not in up.stderr
+
+
+@pytest.mark.parametrize(
+    ("app", "said"),
+    [
+        ("no_such_module:application", "`app` in [tool.slipway], or APP, names what is served"),
+        ("yours:nothing", "Failed to find attribute 'nothing' in 'yours'"),
+    ],
+)
+def test_app_that_is_not_there(yours: Yours, app: str, said: str) -> None:
+    """The setting that names it is told."""
+    up = yours.module("up", APP=app)
+
+    assert up.returncode == 1
+    assert f"{app} does not start: " in up.stderr
+    assert said in up.stderr
+    assert yours.pids() == []
+
+
+STATUS = 'await send({{"type": "http.response.start", "status": {}, "headers": []}}); ' + (
+    'await send({{"type": "http.response.body", "body": b"no"}}); return'
+)
+HOSTS = "if dict(scope['headers']).get(b'host') != b'example.com':\n        " + STATUS.format(400)
+
+
+@pytest.mark.parametrize(
+    ("body", "ready_path", "setting"),
+    [
+        (STATUS.format(404), "/ready", "READY_PATH"),
+        (STATUS.format(401), "/ready", "READY_PATH"),
+        (HOSTS, "/ready", "READY_HOST"),
+    ],
+)
+def test_constant_refusal_of_the_check(yours: Yours, body: str, ready_path: str, setting: str) -> None:
+    """An answer that will not change by itself is told within seconds, with the setting that helps."""
+    yours.write(source(body=body))
+    start = time.monotonic()
+    up = yours.module("up", READY_PATH=ready_path, TIMEOUT="60")
+
+    assert up.returncode == 1
+    assert time.monotonic() - start < 30
+    assert f"{yours.url}{ready_path} answers 4" in up.stderr
+    assert setting in up.stderr
+    assert yours.pids() == []
+
+
+def test_allowed_hosts_and_no_ready_path(yours: Yours) -> None:
+    """READY_HOST is sent; without a path any answer below 500 counts, a 404 too."""
+    yours.write(source(body=HOSTS))
+    assert yours.module("up", READY_PATH="/ready", READY_HOST="example.com").returncode == 0
+    assert yours.module("status").returncode == 0
+    assert yours("down").returncode == 0
+    yours.write(source(body=STATUS.format(404)))
+
+    assert yours.module("up").returncode == 0
+
+
+@pytest.mark.parametrize("verb", ["status", "logs", "reload", "deploy"])
+def test_nothing_runs(make: Verbs, verb: str) -> None:
+    """One line, and exit code 3."""
+    done = make.module(verb)
+
+    assert done.returncode == NOTHING_RUNS
+    assert "`make up` starts it" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_logs_after_down(make: Verbs) -> None:
+    """Logs of before are named, not followed for ever."""
+    (make.folder / "log").mkdir()
+    (make.folder / "log" / "app.log").write_text("old\n")
+    done = make.module("logs")
+
+    assert done.returncode == NOTHING_RUNS
+    assert f"the logs of before lie in {make.folder}/log" in done.stderr
+
+
+WRONG = [
+    "HTTP_PORT=many\n",
+    "STOP_GRACE_PERIOD=long\nTIMEOUT=1\n",
+    "APP=nothing\n",
+    "PASSWORD='never closed\n",
+    "A B=1\n",
+    "RUNTIME=localhost\n",
+]
+
+
+@pytest.mark.timeout(120)
+def test_wrong_settings_keep_no_stack_from_being_seen_and_stopped() -> None:
+    """Status, logs and down name what is wrong in `.env` and pyproject.toml, and work; up is refused."""
+    with short_folder() as folder:
+        (folder / "run").mkdir()
+        copy_tree(folder / "tree")
+        make = Verbs(folder / "run", folder / "tree")
+        del make.settings["HTTP_PORT"], make.settings["RUNTIME"]
+        dotenv = folder / "tree" / ".env"
+        dotenv.write_text(f"RUNTIME=local\nHTTP_PORT={make.port}\n")
+        try:
+            assert make("up").returncode == 0
+            for text in WRONG:
+                dotenv.write_text(text)
+                assert make.module("up").returncode == 1
+                status = make.module("status")
+                assert "ignored here" in status.stdout
+                assert f"{make.url}/readyz: 200" in status.stdout
+                assert status.returncode == 0
+            with (folder / "tree" / "pyproject.toml").open("a") as project:
+                project.write("not toml")
+            down = make.module("down")
+            assert down.returncode == 0, down.stderr
+            assert "pyproject.toml" in down.stdout
+            assert make.pids() == []
+        finally:
+            make.module("down", RUNTIME="local")
+
+
+def test_misspelt_name_is_told(make: Verbs, tmp_path: Path) -> None:
+    """At `up`, as a note: what the reader's own variables are called is up to the reader."""
+    copy_tree(tmp_path / "tree")
+    (tmp_path / "tree" / ".env").write_text("WEB_CONCURENCY=1\nMY_OWN=1\n")
+    make.root = tmp_path / "tree"
+    up = make("up")
+
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert "WEB_CONCURENCY in .env is no setting; is WEB_CONCURRENCY meant?" in up.stdout
+    assert "MY_OWN" not in up.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("raise ValueError('on purpose')\n", "ValueError: on purpose (prepare.py, line 1)"),
+        ("def broken(:\n", "SyntaxError: invalid syntax (prepare.py, line 1)"),
+        ("import sys\nsys.exit('the database is away')\n", "the database is away"),
+    ],
+)
+def test_prestart_that_fails(yours: Yours, text: str, said: str) -> None:
+    """Its error is told the same way."""
+    program = yours.folder / "prepare.py"
+    program.write_text(text)
+    up = yours.module("up", PRESTART=f"python {program}")
+
+    assert up.returncode == 1
+    assert up.stderr.count(said.replace("prepare.py", str(program))) == 1, up.stderr
+    assert "Traceback" not in up.stderr

@@ -1,0 +1,73 @@
+"""Which instance nginx finds: changes of the number of workers, and the end of a predecessor."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from slipway.serving import links
+from slipway.serving.config import Settings
+
+
+def instance(folder: Path, name: str, workers: int) -> Settings:
+    """The settings of one server of several in a folder."""
+    return Settings.from_environment({"SOCKET_DIR": str(folder), "INSTANCE": name, "WEB_CONCURRENCY": str(workers)})
+
+
+def led_to(folder: Path) -> set[str]:
+    """The names of the sockets that the links lead to."""
+    return {link.readlink().name for link in folder.glob("slot-*.sock")}
+
+
+def listed(folder: Path) -> int:
+    """How many slots nginx is told of."""
+    return len((folder / "slots.conf").read_text().splitlines())
+
+
+@pytest.mark.parametrize("counts", [(3, 1, 2), (1, 4, 2, 3), (2, 2), (4, 1, 1, 4)])
+def test_each_successor_is_found_and_its_predecessor_takes_nothing_with_it(
+    tmp_path: Path, counts: tuple[int, ...]
+) -> None:
+    """Before and after the end of the predecessor all links and the list are the successor's."""
+    servers = [instance(tmp_path, f"server-{number}", workers) for number, workers in enumerate(counts)]
+    links.publish(servers[0])
+    for old, new in pairwise(servers):
+        links.publish(new)
+        for _ in range(2):
+            assert links.are_ours(new)
+            assert led_to(tmp_path) == {f"{new.instance}-{slot}.sock" for slot in range(new.workers)}
+            assert listed(tmp_path) == new.workers
+            links.withdraw(old)
+
+
+def test_links_that_nginx_still_knows_lead_to_the_successor(tmp_path: Path) -> None:
+    """nginx takes the shorter list a moment later; until then no slot of the longer one leads nowhere."""
+    links.publish(instance(tmp_path, "old", 4))
+    links.publish(instance(tmp_path, "new", 2))
+
+    assert [(tmp_path / f"slot-{slot}.sock").readlink().name for slot in range(4)] == [
+        "new-0.sock",
+        "new-1.sock",
+        "new-0.sock",
+        "new-1.sock",
+    ]
+
+
+def test_last_one_leaves_nothing(tmp_path: Path) -> None:
+    """When the instance in service ends, its links and its list are gone, those of a longer predecessor too."""
+    links.publish(instance(tmp_path, "old", 3))
+    last = instance(tmp_path, "last", 1)
+    links.publish(last)
+    links.withdraw(last)
+
+    assert not [*tmp_path.glob("slot*")]
+
+
+def test_a_predecessor_by_ports_withdraws_its_list(tmp_path: Path) -> None:
+    """Ports have no links; the list goes with the server."""
+    server = replace(instance(tmp_path, "one", 2), socket_dir=None, slot_port=9000)
+    links.publish(server)
+    links.withdraw(server)
+
+    assert not (tmp_path / "slots.conf").exists()
