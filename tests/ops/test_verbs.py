@@ -1,6 +1,7 @@
 """What the verbs do in the local runtime."""
 
 import json
+import re
 import signal
 import sqlite3
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from slipway.ops import wait
+from slipway.ops.settings import ROOT
 from tests.harness.processes import Process, free_ports
 from tests.live.sites import source
 from tests.ops.conftest import Verbs
@@ -146,5 +148,7 @@ def test_help_lists_every_verb(make: Verbs) -> None:
     """`make` alone and `make help` show each target with its text."""
     listed = make("help").stdout
 
-    for verb in ("up", "down", "status", "logs", "reload", "deploy", "prove", "migrate", "test", "lint", "help"):
-        assert f"  make {verb} " in listed
+    verbs = re.findall(r"^\.PHONY: (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    assert {"up", "test", "suites", "help"} <= {*verbs}
+    assert [verb for verb in verbs if f"  make {verb} " not in listed] == []
