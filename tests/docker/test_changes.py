@@ -189,3 +189,21 @@ def test_stopped_nginx_ends_by_itself(restored: Containers) -> None:
         restored.compose("stop", "nginx")
 
     assert restored.docker("inspect", "--format", "{{.State.ExitCode}}", nginx).strip() == "0"
+
+
+def test_image_from_elsewhere_and_back(restored: Containers, settings: Settings) -> None:
+    """An image with a tag is taken as it is, a rollback returns to the one before, and nothing is lost."""
+    before = restored.inspect("{{.Config.Image}}")
+    other = f"{restored.project}:elsewhere"
+    restored.docker("build", "--quiet", "--target", "app", "--build-arg", "COMMIT=elsewhere", "--tag", other, str(ROOT))
+    try:
+        with load(settings, "/version") as seen:
+            for verb, image, served in (("deploy", other, other), ("rollback", "", before)):
+                done = restored.make(verb, **({"SLIPWAY_IMAGE": image} if image else {}))
+
+                assert done.returncode == 0, done.stdout + done.stderr
+                assert restored.inspect("{{.Config.Image}}") == served
+        assert not seen.failures, lost(seen)
+        assert wait.get(f"{restored.url}/version")[1]["commit"] != "elsewhere"
+    finally:
+        restored.docker("image", "rm", "--force", other)
