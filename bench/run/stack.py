@@ -152,5 +152,8 @@ def configuration() -> str:
             "PROXY_READ_TIMEOUT": "60",
             "HEALTH_PATHS": nginx.alternatives(PROJECT.health_paths),
             "PRIVATE_PATHS": nginx.alternatives(PROJECT.private_paths),
+            "WORK_DIR": "nginx",
+            "WORKER_PROCESSES": "CPUS",
+            "KEEPALIVE_MIN_TIMEOUT": nginx.KEEPALIVE_MIN_TIMEOUT,
         }
     )

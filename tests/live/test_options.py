@@ -28,7 +28,7 @@ REFUSED: list[tuple[list[str], str]] = [
     (["--access-logfile", "-"], "ACCESS_LOG"),
     (["--access-logformat", "%(h)s"], "ACCESS_LOG"),
     (["--log-level", "debug"], "LOG_LEVEL"),
-    (["--statsd-host", "127.0.0.1:8125"], "/metrics"),
+    (["--statsd-host", "127.0.0.1:8125"], "metrics are read by HTTP"),
     (["--proxy-protocol"], "PROXY"),
     (["--workers", "5"], "WEB_CONCURRENCY"),
     (["--bind", "127.0.0.1:1"], "SOCKET_DIR"),
