@@ -182,5 +182,5 @@ class Subscription:
             if message.json:
                 yield message
         if not extract.messages:
-            self._after = (extract.epoch, max(extract.newest, self._log.last))
+            self._after = (extract.epoch, extract.newest)  # the listener may have passed on more since the log was read
         self.live = extract.epoch == self._log.epoch and self._after[1] >= self._log.last
