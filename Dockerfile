@@ -28,7 +28,8 @@ COPY --from=build /venv /venv
 # All of the folder but what .dockerignore names, so that what you add is there.
 COPY . .
 # Bytecode is written now, since the root file system will be read-only.
-RUN /venv/bin/python -m compileall -q /srv
+# Files keep the modes of the folder, which may be for its owner alone.
+RUN chmod -R a+rX /srv && /venv/bin/python -m compileall -q /srv
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
