@@ -95,7 +95,7 @@ class AppContainers:
         made_of = f'{{{{index .Config.Labels "{LABEL}.config-hash"}}}}'
         before, self._engine.image = self._engine.image, self.image(container)
         try:
-            now = self._engine.compose("config", "--hash", "app").split()[-1]
+            now = self._engine.settings_hash("app")
         finally:
             self._engine.image = before
         return self._engine.docker("inspect", "--format", made_of, container).strip() == now

@@ -46,6 +46,15 @@ class Engine:
         """The same for one that may fail and reads what is given to it."""
         return _run(self.command(*arguments), self.environment(), given)
 
+    def settings_hash(self, service: str) -> str:
+        """The hash that a container of a service would get now.
+
+        `config --hash` alone leaves out what env_file brings, which containers are hashed with; so it is given the
+        configuration in which all files are read.
+        """
+        done = self.attempt("-f", "-", "config", "--hash", service, given=self.compose("config"))
+        return _output(done, "docker compose config").split()[-1]
+
     def docker(self, *arguments: str) -> str:
         """What a command of docker prints."""
         return _output(self.attempt_docker(*arguments), f"docker {arguments[0]}")
