@@ -12,7 +12,7 @@ from slipway.environment import SettingError
 
 def command(words: Sequence[str]) -> list[str]:
     """The command to run; `python` means the interpreter that runs gunicorn."""
-    return [sys.executable, *words[1:]] if words[:1] == ["python"] else [*words]
+    return [sys.executable, *words[1:]] if words and words[0] == "python" else [*words]
 
 
 def check_program(words: Sequence[str], path: str | None = None) -> None:
