@@ -9,6 +9,7 @@ from slipway.ops import linters, packages, setup
 from slipway.ops.report import Failure, say, step
 from slipway.ops.rules import Rules
 from slipway.ops.settings import ROOT, Settings
+from slipway.serving.cpus import worker_count
 
 EXTRAS = ("local", "loadtest", "test", "bench", "peers", "lock")  # of pyproject.toml, each with a lock file
 # What the tests start for real. Debian's names; on another system the last one to be missing is named.
@@ -23,7 +24,10 @@ PROGRAMS: dict[str, str | None] = {
 }
 
 NO_TESTS = 5  # pytest's exit code
-TOGETHER = ("--numprocesses=2", "--dist=loadfile", "-m")  # the servers of a module are shared by its tests
+# Most tests wait for servers most of the time, so each processor has several at once; tests/grouping.py says which stay
+# together, and in which order they start.
+PROCESSES = 3 * worker_count().workers
+TOGETHER = (f"--numprocesses={PROCESSES}", "--dist=loadgroup", "--no-loadscope-reorder", "-m")
 
 
 def main() -> None:
