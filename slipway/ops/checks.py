@@ -24,8 +24,8 @@ PROGRAMS: dict[str, str | None] = {
 }
 
 NO_TESTS = 5  # pytest's exit code
-# Most tests wait for servers most of the time, so each processor has several at once; tests/grouping.py says which stay
-# together, and in which order they start.
+# Tests wait for servers most of the time, so each processor has several at once; tests/harness/grouping.py says which
+# stay together, and in which order they start.
 PROCESSES = 3 * worker_count().workers
 TOGETHER = (f"--numprocesses={PROCESSES}", "--dist=loadgroup", "--no-loadscope-reorder", "-m")
 
@@ -42,14 +42,15 @@ def test(arguments: list[str]) -> None:
     """The checkers, then every test that takes no container and no minutes."""
     lint([])
     programs()
-    tests(arguments, (*TOGETHER, "not alone and not suite"), ("-m", "alone and not suite"))
+    # The few come first: their process leaves the tests compiled for all others.
+    tests(arguments, ("-m", "alone and not suite"), (*TOGETHER, "not alone and not suite"))
 
 
 def suites(arguments: list[str]) -> None:
     """The tests that take minutes: suites of whole protocols, long walks."""
     prepare("requirements/test.txt")
     programs()
-    tests(arguments, (*TOGETHER, "suite and not alone"), ("-m", "suite and alone"))
+    tests(arguments, ("-m", "suite and alone"), (*TOGETHER, "suite and not alone"))
 
 
 def programs() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from slipway.ops.settings import ROOT
 
-# Most tests wait for servers of their own. The folders where that takes longest come first, so that a long test does not
-# begin when all others have ended; within them, and before them, tests with a longer time-out.
+# Folders whose tests wait longest for servers come first, and before them tests with a longer time-out, so that no long
+# test begins when all others have ended.
 LONGEST_FIRST = (
     "own",
     "promises",
