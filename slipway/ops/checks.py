@@ -27,7 +27,9 @@ NO_TESTS = 5  # pytest's exit code
 # Tests wait for servers most of the time, so each processor has several at once; tests/harness/sharing.py says which
 # stay together, and in which order they start.
 PROCESSES = 3 * worker_count().workers
-TOGETHER = (f"--numprocesses={PROCESSES}", "--dist=loadgroup", "--no-loadscope-reorder", "-m")
+SHARED_OUT = ("--dist=loadgroup", "--no-loadscope-reorder")
+TOGETHER = (f"--numprocesses={PROCESSES}", *SHARED_OUT, "-m")
+STACKS = 2  # of containers at a time
 
 
 def main() -> None:
@@ -73,7 +75,7 @@ def tests(arguments: list[str], *selections: tuple[str, ...]) -> None:
 def test_docker(arguments: list[str]) -> None:
     """The tests of the containers."""
     prepare("requirements/test.txt")
-    run("pytest", "tests/docker", *arguments)
+    run("pytest", "tests/docker", f"--numprocesses={STACKS}", *SHARED_OUT, *arguments)
 
 
 def bench(arguments: list[str]) -> None:

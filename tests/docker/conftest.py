@@ -78,9 +78,10 @@ class Containers:
 
 @pytest.fixture(scope="session")
 def containers() -> Iterator[Containers]:
-    """The stack that runs; what a test stops it starts again."""
+    """The stack that runs; what a test stops it starts again. Each process of a run has its own, with its own image."""
+    process = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
     with short_folder() as folder:
-        stack = Containers(folder)
+        stack = Containers(folder, image="slipway-test" if process == "gw0" else f"slipway-test-{process}")
         stack.up()
         yield stack
         stack.compose("--profile", "baseline", "down", "--volumes", "--remove-orphans")

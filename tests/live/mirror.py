@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import os
 from typing import Any
 
 SEEN: list[str] = []  # method and path of every request of this worker's life
@@ -14,7 +15,7 @@ def answered(method: str, path: str, body: bytes) -> dict[str, Any]:
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with what came, `/seen` with all requests of the worker, `/fields` with the header's names.
+    """Answer with what came, `/seen` and `/worker` with all requests of the worker, `/fields` with the header's names.
 
     The paths of FAILURES fail; the paths of SOCKETS are websockets.
     """
@@ -39,6 +40,7 @@ async def mirror(scope: Any, receive: Any, send: Any) -> None:
         more = message["more_body"]
     content: Any = {
         "/seen": SEEN,
+        "/worker": {"pid": os.getpid(), "seen": SEEN},
         "/fields": [name.decode() for name, _ in scope["headers"]],
     }.get(scope["path"], answered(scope["method"], scope["path"], body))
     data = json.dumps(content).encode()

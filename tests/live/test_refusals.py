@@ -75,9 +75,16 @@ def get(path: str, *fields: str, method: str = "GET") -> bytes:
 
 
 async def times_asked(server: Server, entry: str) -> int:
-    """How often the apps of all workers have been asked it, as each of them has noted."""
-    seen = [await ask(server.address(slot), get("/seen")) for slot in range(server.workers)]
-    return sum(json.loads(answer.body).count(entry) for answer in seen)
+    """How often the apps of all workers have been asked it, as each of them has noted.
+
+    After a start a worker may answer in another's slot as well, so all are asked until each has answered.
+    """
+    seen: dict[int, list[str]] = {}
+    async with asyncio.timeout(SECONDS):
+        while len(seen) < server.workers:
+            answers = [await ask(server.address(slot), get("/worker")) for slot in range(server.workers)]
+            seen = {worker["pid"]: worker["seen"] for worker in (json.loads(answer.body) for answer in answers)}
+    return sum(entries.count(entry) for entries in seen.values())
 
 
 @pytest.mark.parametrize("path", FAILURES)
