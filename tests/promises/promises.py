@@ -25,10 +25,8 @@ PROMISES: list[Promise[Any]] = [
         Reloads(5, requests=10_000, rate=800),
         alone=True,
     ),
-    Promise("kills", endurance.kills, Kills(100), Kills(10, workers=4, beside_others=True)),
-    Promise(
-        "database", endurance.kills_without_database, Kills(100), Kills(10, rate=100, workers=2, beside_others=True)
-    ),
+    Promise("kills", endurance.kills, Kills(100), Kills(10, workers=4), alone=True),
+    Promise("database", endurance.kills_without_database, Kills(100), Kills(10, rate=100), alone=True),
     Promise(
         "recycling", endurance.recycling, Recycling(20_000, 10, 500, 160 * MIB), Recycling(2_000, 4, 100, 110 * MIB)
     ),
