@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from slipway.ops.settings import ROOT
-from tests.harness.processes import BIN
+from tests.harness.processes import BIN, free_ports
 from tests.harness.stack import served_by_uvicorn
 
 
@@ -35,7 +35,12 @@ def locust() -> Locust:
 
     def run(*arguments: str, host: str | None, seconds: float = 2, file: str = "loadtest") -> Outcome:
         command = [str(BIN / "locust"), "-f", file, "--headless", "--only-summary", "-r", "100"]
-        command += ["-t", f"{seconds:g}s", *(["--host", host] if host is not None else []), *arguments]
+        command += ["-t", f"{seconds:g}s"] if seconds else []
+        command += ["--host", host] if host is not None else []
+        if "--processes" in arguments:  # two runs on one machine
+            port = str(free_ports())
+            command += ["--master-bind-port", port, "--master-port", port]
+        command += arguments
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
         return Outcome(done.returncode, done.stdout + done.stderr)
 

@@ -1,0 +1,58 @@
+"""The processes of a distributed run: one that ends before the test does takes its users' figures with it."""
+
+from typing import Any
+
+import gevent  # type: ignore[import-untyped]
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
+
+ENDED = "slipway_ended"  # what each worker says when its users have stopped
+
+GATHER_SECONDS = 20.0
+
+_began: set[str] = set()
+_ended: set[str] = set()
+
+
+def watch(environment: Environment) -> None:
+    """Have the master hear of each worker's end."""
+    if isinstance(environment.runner, MasterRunner):
+        environment.runner.register_message(ENDED, _hear)
+
+
+def gather(environment: Environment) -> None:
+    """Wait until the processes of --processes are there: those that find no master try for minutes, unseen."""
+    options, runner = environment.parsed_options, environment.runner
+    if options is None or not options.processes or not isinstance(runner, MasterRunner):
+        return
+    with gevent.Timeout(GATHER_SECONDS, False):
+        while len(runner.clients) < options.processes:
+            gevent.sleep(0.05)
+
+
+def begin(environment: Environment) -> None:
+    """A test begins."""
+    _began.clear()
+    _ended.clear()
+    if isinstance(environment.runner, MasterRunner):
+        _began.update(environment.runner.clients)
+
+
+def report(client_id: str) -> None:
+    """A worker, which may have come later, has shipped figures."""
+    _began.add(client_id)
+
+
+def end(environment: Environment) -> None:
+    """A test has ended in this process."""
+    if isinstance(environment.runner, WorkerRunner):
+        environment.runner.send_message(ENDED)
+
+
+def lost() -> int:
+    """How many workers took part and did not end the test."""
+    return len(_began - _ended)
+
+
+def _hear(environment: Environment, msg: Any, **_: Any) -> None:
+    _ended.add(msg.node_id)
