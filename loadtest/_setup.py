@@ -71,6 +71,10 @@ def typed(options: Any) -> str | None:
     return None
 
 
+def on_test_stopping(environment: Environment, **_: Any) -> None:
+    _workers.finish(environment)
+
+
 def on_test_stop(environment: Environment, **_: Any) -> None:
     _workers.end(environment)
 
@@ -111,6 +115,7 @@ for hook, listener in (
     (events.init_command_line_parser, _options.add),
     (events.init, on_init),
     (events.test_start, on_test_start),
+    (events.test_stopping, on_test_stopping),
     (events.test_stop, on_test_stop),
     (events.report_to_master, on_report),
     (events.worker_report, on_worker_report),

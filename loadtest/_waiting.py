@@ -57,7 +57,8 @@ class Waiting:
 
     def settle(self) -> list[Said]:
         """Wait until all is back or too late; take out and return what is left."""
-        self._none.wait(TIMEOUT_SECONDS)
+        last = max((said.began for said in self._messages.values()), default=0.0)
+        self._none.wait(max(0.0, last + TIMEOUT_SECONDS - time.perf_counter()))
         return self._take(list(self._messages))
 
     def _take(self, keys: list[str]) -> list[Said]:

@@ -6,18 +6,24 @@ import gevent  # type: ignore[import-untyped]
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-ENDED = "slipway_ended"  # what each worker says when its users have stopped
+from loadtest._socket import TIMEOUT_SECONDS
+
+FINISH = "slipway_finish"  # what the master says: have your users end
+ENDED = "slipway_ended"  # what each worker says when they have
 
 GATHER_SECONDS = 20.0
+FINISH_SECONDS = TIMEOUT_SECONDS + 10.0
 
 _began: set[str] = set()
 _ended: set[str] = set()
 
 
 def watch(environment: Environment) -> None:
-    """Have the master hear of each worker's end."""
+    """Have each worker hear that the test ends, and the master of each worker's end."""
     if isinstance(environment.runner, MasterRunner):
         environment.runner.register_message(ENDED, _hear)
+    if isinstance(environment.runner, WorkerRunner):
+        environment.runner.register_message(FINISH, _finish, concurrent=True)
 
 
 def gather(environment: Environment) -> None:
@@ -38,6 +44,17 @@ def begin(environment: Environment) -> None:
         _began.update(environment.runner.clients)
 
 
+def finish(environment: Environment) -> None:
+    """Wait until the users of all workers have ended: at the end of its time locust gives them half a second."""
+    runner = environment.runner
+    if not isinstance(runner, MasterRunner):
+        return
+    runner.send_message(FINISH)
+    with gevent.Timeout(FINISH_SECONDS, False):
+        while _began - _ended - {client.id for client in runner.clients.missing}:
+            gevent.sleep(0.05)
+
+
 def report(client_id: str) -> None:
     """A worker, which may have come later, has shipped figures."""
     _began.add(client_id)
@@ -52,6 +69,11 @@ def end(environment: Environment) -> None:
 def lost() -> int:
     """How many workers took part and did not end the test."""
     return len(_began - _ended)
+
+
+def _finish(environment: Environment, msg: Any, **_: Any) -> None:
+    if environment.runner is not None:
+        environment.runner.stop()
 
 
 def _hear(environment: Environment, msg: Any, **_: Any) -> None:
