@@ -13,10 +13,21 @@ from contextlib import asynccontextmanager
 from random import uniform
 
 from .errors import Full, Unavailable
-from .items import Availability, Beat, Extract, Item, Keep, Message, Reset, parse_id
+from .items import Availability, Beat, Extract, Item, Message, Reset, Retention, parse_id
 from .subscription import BATCH, SlowReader, Subscription
 
-__all__ = ["Availability", "Beat", "Bus", "Extract", "Item", "Keep", "Message", "Reset", "SlowReader", "Subscription"]
+__all__ = [
+    "Availability",
+    "Beat",
+    "Bus",
+    "Extract",
+    "Item",
+    "Message",
+    "Reset",
+    "Retention",
+    "SlowReader",
+    "Subscription",
+]
 
 log = logging.getLogger("app.bus")
 

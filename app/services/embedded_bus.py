@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import embedded_log
-from .bus import Beat, Bus, Extract, Keep
+from .bus import Beat, Bus, Extract, Retention
 from .embedded_log import Database
 from .errors import Unavailable
 
@@ -20,7 +20,7 @@ DATAGRAM_BYTES = 65_536
 class EmbeddedBus(Bus):
     """A folder holds the log and the workers' sockets."""
 
-    def __init__(self, folder: Path, keep: Keep) -> None:
+    def __init__(self, folder: Path, keep: Retention) -> None:
         super().__init__()
         self._folder = folder
         self._keep = keep

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from .errors import Full, Unavailable
-from .items import Extract, Keep, Message
+from .items import Extract, Message, Retention
 
 VERSION = 3  # of the tables; a log of another version is forgotten
 BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -131,7 +131,7 @@ def begin_epoch(database: sqlite3.Connection, boot: str) -> None:
     database.execute("INSERT INTO epoch VALUES (?, ?, ?)", (secrets.token_hex(4), newest + 1, boot))
 
 
-def append(database: sqlite3.Connection, data: str, key: str, keep: Keep) -> tuple[str, int]:
+def append(database: sqlite3.Connection, data: str, key: str, keep: Retention) -> tuple[str, int]:
     """Put a message at the end of the log, unless there is one of its key; forget the one that is too many."""
     with transaction(database):
         epoch = database.execute(EPOCH).fetchone()[0]
@@ -143,7 +143,7 @@ def append(database: sqlite3.Connection, data: str, key: str, keep: Keep) -> tup
         return epoch, row[0]
 
 
-def trim(database: sqlite3.Connection, keep: Keep) -> None:
+def trim(database: sqlite3.Connection, keep: Retention) -> None:
     """Forget what is too much or too old; the row of `beat` is written each time, to see that the file takes writes."""
     with transaction(database):
         newest = database.execute(NEWEST).fetchone()[0]
@@ -153,7 +153,7 @@ def trim(database: sqlite3.Connection, keep: Keep) -> None:
     _shorten(database)
 
 
-def _forget(database: sqlite3.Connection, number: int, keep: Keep) -> None:
+def _forget(database: sqlite3.Connection, number: int, keep: Retention) -> None:
     """Forget the messages up to a number, and the oldest of the others while there are too many bytes.
 
     SQLite uses the pages again, so the file stays as large as it was at most.
@@ -177,7 +177,7 @@ def _shorten(database: sqlite3.Connection) -> None:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def read(database: sqlite3.Connection, after: int, limit: int, keep: Keep) -> Extract:
+def read(database: sqlite3.Connection, after: int, limit: int, keep: Retention) -> Extract:
     """Messages after a number, of this epoch and not too old."""
     with transaction(database, "DEFERRED"):
         name, start, _ = database.execute(EPOCH).fetchone()
@@ -197,7 +197,7 @@ def renew(database: sqlite3.Connection, epoch: str) -> None:
             begin_epoch(database, boot)
 
 
-def _oldest(database: sqlite3.Connection, keep: Keep) -> int:
+def _oldest(database: sqlite3.Connection, keep: Retention) -> int:
     """The number of the oldest message that is young enough, or the number after the newest."""
     query = "SELECT number FROM log WHERE at >= ? ORDER BY number LIMIT 1"
     row = database.execute(query, (time.time() - keep.seconds,)).fetchone()

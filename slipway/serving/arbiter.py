@@ -13,16 +13,16 @@ import gunicorn.sock
 from gunicorn.errors import HaltServer
 
 from slipway.logs import stacks
-from slipway.serving import processes
-from slipway.serving.config import Settings
+from slipway.serving import child_processes
 from slipway.serving.configuration import Configuration
 from slipway.serving.handover import Handover, Report
 from slipway.serving.mailbox import Mailbox
 from slipway.serving.roster import WorkerState
 from slipway.serving.service import Service
+from slipway.serving.settings import ServerSettings
 from slipway.serving.slots import emptiest
 from slipway.serving.stop import POLL_SECONDS, Shutdown, close_listeners
-from slipway.serving.table import Table
+from slipway.serving.worker_table import WorkerTable
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 BOOT_FAILURES = {3: "Worker failed to boot.", 4: "App failed to load."}
@@ -31,18 +31,18 @@ BOOT_FAILURES = {3: "Worker failed to boot.", 4: "App failed to load."}
 class Arbiter(gunicorn.arbiter.Arbiter):
     """Overrides of gunicorn's loop: each hands on to the service, and lets no error out."""
 
-    settings: Settings  # set on the class by gunicorn.conf.py
+    settings: ServerSettings  # set on the class by gunicorn.conf.py
 
     def __init__(self, app: Any) -> None:
         self.service = Service(self, len(app.cfg.address))
-        self.table = Table(app.cfg.worker_tmp_dir)
+        self.table = WorkerTable(app.cfg.worker_tmp_dir)
         self._handover: Handover | None = None  # of the worker that is just being forked
         self._first_beat = 0.0
         self._stopping = False
         super().__init__(app)
         self.configuration = Configuration(self)
 
-    def adopt(self, settings: Settings) -> None:
+    def adopt(self, settings: ServerSettings) -> None:
         """Use these from now on; workers find them on their class."""
         type(self).settings = self.worker_class.settings = settings
 
@@ -121,14 +121,14 @@ class Arbiter(gunicorn.arbiter.Arbiter):
     def reap_workers(self) -> None:
         """Take note of children that have ended; raise HaltServer if the very first start of a worker fails."""
         failure: int | None = None
-        for pid, wait_status in processes.ended():
+        for pid, wait_status in child_processes.ended():
             if pid == self.reexec_pid:
                 self.reexec_pid: int = 0
             elif pid == self.dirty_arbiter_pid:
                 self.handle_dirty_arbiter_exit(pid, wait_status)
             elif pid in self.WORKERS:
                 self.service.steps.run("a worker's end", self._forget, pid, wait_status)
-                failure = failure or processes.exit_code(wait_status)
+                failure = failure or child_processes.exit_code(wait_status)
         if failure in BOOT_FAILURES and not self.service.has_been_ready and not self._stopping:
             raise HaltServer(BOOT_FAILURES[failure], failure)
 
