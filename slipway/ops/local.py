@@ -2,10 +2,9 @@
 
 import math
 import shutil
-import subprocess
 
 from slipway.environment import SettingError
-from slipway.ops import leftovers, packages, setup, view
+from slipway.ops import leftovers, local_commands, packages, setup, view
 from slipway.ops.console import Failure, step
 from slipway.ops.folder import check_folder
 from slipway.ops.local_processes import LocalProcesses
@@ -119,26 +118,11 @@ class Local:
 
     def migrate(self) -> None:
         """Run PRESTART alone."""
-        venv = setup.environment(self.run, REQUIREMENTS)
-        command = self.settings.prestart
-        if not command:
-            raise Failure("nothing to run: neither PRESTART nor prestart in [tool.slipway] names a command")
-        if subprocess.run(
-            command, env=self.processes.programs.environment("app", self.settings, venv), cwd=ROOT
-        ).returncode:
-            raise Failure(f"{' '.join(command)} failed")
+        local_commands.migrate(self.processes.programs, self.settings, REQUIREMENTS)
 
     def locust(self) -> None:
         """Run the load generator on the stack until it is done or interrupted."""
-        venv = setup.environment(self.run, "requirements/loadtest.txt")
-        environment = {
-            **self.processes.programs.environment("app", self.settings, venv),
-            "LOCUST_HOST": self.settings.url,
-        }
-        command = [str(venv / "python"), str(venv / "locust"), "-f", "loadtest"]
-        code = subprocess.run(command, env=environment, cwd=ROOT).returncode
-        if code:
-            raise Failure(f"locust ended with {code}")
+        local_commands.locust(self.processes.programs, self.settings, "requirements/loadtest.txt")
 
     def workers(self) -> int:
         """The number of workers that the server was started with."""

@@ -5,26 +5,21 @@ worker is not replaced while another drains; one failing startup, whenever it ha
 (https://github.com/benoitc/gunicorn/issues/2443), and so does any error in the arbiter's own loop.
 """
 
-import signal
 from typing import Any
 
 import gunicorn.arbiter
 import gunicorn.sock
 from gunicorn.errors import HaltServer
 
-from slipway.logs import stacks
 from slipway.serving import child_processes
 from slipway.serving.configuration import Configuration
-from slipway.serving.handover import Handover, Report
-from slipway.serving.mailbox import Mailbox
+from slipway.serving.forking import Forking
 from slipway.serving.roster import WorkerState
 from slipway.serving.service import Service
 from slipway.serving.settings import ServerSettings
-from slipway.serving.slots import emptiest
 from slipway.serving.stop import POLL_SECONDS, Shutdown, close_listeners
 from slipway.serving.worker_table import WorkerTable
 
-STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 BOOT_FAILURES = {3: "Worker failed to boot.", 4: "App failed to load."}
 
 
@@ -36,8 +31,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
     def __init__(self, app: Any) -> None:
         self.service = Service(self, len(app.cfg.address))
         self.table = WorkerTable(app.cfg.worker_tmp_dir)
-        self._handover: Handover | None = None  # of the worker that is just being forked
-        self._first_beat = 0.0
+        self.forking = Forking(self, self.table)
         self._stopping = False
         super().__init__(app)
         self.configuration = Configuration(self)
@@ -50,38 +44,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
 
     def fork(self, predecessor: WorkerState | None) -> WorkerState:
         """Start a worker in the place of another, or in the slot that needs one most."""
-        self._handover = handover = self._new_handover(predecessor)
-        # A signal to stop that reached the child before it has handlers of its own would be lost in a copy of our
-        # queue; the post_fork hook lets it through.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-        try:
-            pid: int = super().spawn_worker()
-        except Exception:
-            handover.report.close()
-            raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        worker = self.WORKERS[pid]
-        now = self.service.clock.now()
-        heartbeat = worker.tmp.last_update
-        return WorkerState(pid, worker.age, handover, predecessor, heartbeat, now, self._first_beat)
-
-    def _new_handover(self, predecessor: WorkerState | None) -> Handover:
-        slot, own, loans = None, tuple(self.LISTENERS), self.service.loans
-        if loans is not None:
-            used = [state.slot for state in self.service.roster if state.retired_at is None and state.slot is not None]
-            slot = predecessor.slot if predecessor is not None else emptiest(len(self.LISTENERS), used)
-            own = (self.LISTENERS[slot or 0],)
-        mailbox = Mailbox(admitted=predecessor is None)
-        row = self.table.new_row(state.handover.row for state in self.service.roster)
-        folder = self.cfg.worker_tmp_dir
-        return Handover(slot, own, tuple(self.LISTENERS), loans, Report(folder), mailbox, row, stacks.opened(folder))
-
-    def prepare(self, worker: Any) -> None:
-        """Called before each fork (the pre_fork hook)."""
-        worker.handover = self._handover
-        self._first_beat = worker.tmp.last_update()
-        worker.sockets = [*worker.handover.own]
+        return self.forking.fork(predecessor, super().spawn_worker)
 
     def ready_path(self) -> str | None:
         """Where workers ask their app; gunicorn's own classes listen as soon as they run."""

@@ -14,8 +14,8 @@ from slipway.logs import capture, writer
 from slipway.logs.lines import text
 from slipway.project import served
 from slipway.serving import prestart
-from slipway.serving.arbiter import STOP_SIGNALS
 from slipway.serving.base import ignore
+from slipway.serving.forking import STOP_SIGNALS
 from slipway.serving.room import take_descriptors
 from slipway.serving.settings import ServerSettings
 
@@ -107,7 +107,7 @@ def when_ready(arbiter: Any) -> None:
 
 def pre_fork(arbiter: Any, worker: Any) -> None:
     """Give the worker what it needs of the arbiter."""
-    arbiter.prepare(worker)
+    arbiter.forking.prepare(worker)
 
 
 def post_fork(arbiter: Any, worker: Any) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from app.services.backlog import QUEUE_BYTES, QUEUE_MESSAGES
 from app.services.bus import Availability, Bus, Item, Message, Retention, SlowReader
 from app.services.embedded_bus import EmbeddedBus
 from app.services.errors import Unavailable
 from app.services.redis_bus import RedisBus
-from app.services.subscription import BATCH, QUEUE_BYTES, QUEUE_MESSAGES
+from app.services.subscription import BATCH
 from tests.harness import servers
 from tests.harness.servers import Redis
 from tests.harness.stores import SmallDisk
@@ -340,7 +341,7 @@ async def test_stopped_redis() -> None:
                 await asyncio.gather(*(fails_in_time(bus, f"lost {number}") for number in range(20)))
             assert not bus.available
             redis.resume()
-            await until(lambda: bus._reads)
+            await until(lambda: bus.readable)
             await bus.beat("{}")
             await publish(bus, "after")
 
@@ -357,7 +358,7 @@ async def test_killed_redis(persistent: bool) -> None:
             await asyncio.to_thread(redis.kill)
             await fails_in_time(other, "lost")
             await asyncio.to_thread(redis.start)
-            await until(lambda: one._reads and other._reads)
+            await until(lambda: one.readable and other.readable)
             await publish(other, "new")
             await one.beat("{}")
 
@@ -433,7 +434,7 @@ async def test_log_of_a_machine_that_has_started_anew(
         ids = await publish(bus, "a", "b")
     boot = tmp_path / "boot_id"
     boot.write_text("another")
-    monkeypatch.setattr("app.services.embedded_log.BOOT", boot)
+    monkeypatch.setattr("app.services.embedded_schema.BOOT", boot)
 
     async with embedded(folder) as bus, bus.subscribe(ids[0]) as items:
         await publish(bus, "new")

@@ -205,7 +205,7 @@ async def test_beat_of_another_shape(
     monitor = Monitor(bus, Counted(), 0)
     running = asyncio.create_task(monitor.run())
     try:
-        await until(lambda: bus._subscriptions)
+        await until(lambda: bus._feed.subscriptions)
         for _ in range(3):
             send_beat(bus, folder, redis_of, data)
         send_beat(bus, folder, redis_of, changed())
@@ -226,7 +226,7 @@ async def test_beat_with_more_fields(ends: Ends) -> None:
     monitor = Monitor(bus, Counted(), 0)
     running = asyncio.create_task(monitor.run())
     try:
-        await until(lambda: bus._subscriptions)
+        await until(lambda: bus._feed.subscriptions)
         await bus.beat(changed(more="x").decode())
         await until(lambda: monitor.workers())
 
