@@ -34,7 +34,7 @@ def on_init(environment: Environment, **_: Any) -> None:
         _options.choose(options)
     except _options.Wrong as wrong:
         sys.exit(_end(environment, str(wrong), _options.WRONG_OPTION))
-    _workers.watch(environment)
+    _workers.watch(environment, merge)
     _page.add(environment)
     if options.worker and not options.processes:
         return
@@ -76,15 +76,25 @@ def on_test_stopping(environment: Environment, **_: Any) -> None:
 
 
 def on_test_stop(environment: Environment, **_: Any) -> None:
-    _workers.end(environment)
+    _workers.end(environment, take)
 
 
 def on_report(data: dict[str, Any], **_: Any) -> None:
-    data["record"], data["talk"] = record.take(), talk.take()
+    data.update(take())
 
 
 def on_worker_report(client_id: str, data: dict[str, Any], **_: Any) -> None:
     _workers.report(client_id)
+    merge(data)
+
+
+def take() -> dict[str, Any]:
+    """What a worker has for its master."""
+    return {"record": record.take(), "talk": talk.take()}
+
+
+def merge(data: dict[str, Any]) -> None:
+    """What the master does with it."""
     record.merge(data["record"])
     talk.merge(data["talk"])
 
@@ -93,6 +103,7 @@ def on_quitting(environment: Environment, **_: Any) -> None:
     options, runner = environment.parsed_options, environment.runner
     if options is None or options.worker or runner is None:
         return
+    runner.stop()  # a signal ends locust before the users have ended
     count_lost(environment)
     if record.corrected:
         print("\n" + record.table() + "\n")

@@ -9,7 +9,7 @@ from websocket import WebSocket, WebSocketException, create_connection
 
 TIMEOUT_SECONDS = 10.0
 RESTARTS = (1001, 1012)  # RFC 6455 section 7.4.1: the server goes or restarts, and the client is to come back
-NO_CODE = 1005
+NORMAL, NO_CODE = 1000, 1005
 BINARY = 0x2  # RFC 6455 section 5.2
 CLOSE = 0x8
 
@@ -22,16 +22,24 @@ class Closed(Exception):
         self.restarts = code in RESTARTS
 
 
+class Socket(WebSocket):
+    """Its library answers a close by itself, which must not hide the close where the answer can't be sent any more."""
+
+    def send_close(self, status: int = NORMAL, reason: bytes | str = b"") -> None:
+        with suppress(OSError, WebSocketException):
+            super().send_close(status, reason)
+
+
 def connect(host: str, path: str) -> WebSocket:
     """Open a websocket at the place of an HTTP host; a certificate is not verified, as FastHttpUser has it."""
     url = "ws" + host.removeprefix("http").rstrip("/") + path
-    return create_connection(url, timeout=TIMEOUT_SECONDS, sslopt={"cert_reqs": ssl.CERT_NONE, "check_hostname": False})
+    options = {"cert_reqs": ssl.CERT_NONE, "check_hostname": False}
+    return create_connection(url, timeout=TIMEOUT_SECONDS, sslopt=options, class_=Socket)
 
 
 def close(socket: WebSocket) -> None:
     """Say goodbye and hang up: WebSocket.close() waits for the answer, and swallows the end of a user meanwhile."""
-    with suppress(OSError, WebSocketException):
-        socket.send_close()
+    socket.send_close()
     socket.shutdown()  # type: ignore[no-untyped-call]
 
 

@@ -34,15 +34,16 @@ def verdict(environment: Environment, chosen: Chosen) -> int | None:
     broken = [found for limit in chosen.limits if (found := limit.broken(record))]
     for found in broken:
         log.error("--fail-if %s", found)
+    if chosen.strict and lost:
+        return LOST_PROCESS
     if chosen.strict and overloaded:
         log.error("The generator itself was overloaded: these figures are void. Try --processes or a lower rate.")
         return TOO_SLOW
-    if chosen.strict and lost:
-        return LOST_PROCESS
     if options.headless and not runner.stats.total.num_requests:
         log.error("Not one request was made.")
         return NOT_READY
     if broken:
         return OVER_LIMIT
-    # who sets a limit to failures allows those below it
-    return 0 if any(limit.what == "failures" for limit in chosen.limits) else None
+    if any(limit.what == "failures" for limit in chosen.limits):
+        return 0  # a limit allows what is below it
+    return int(options.exit_code_on_error) if record.failures else None

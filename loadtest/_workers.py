@@ -1,5 +1,6 @@
 """The processes of a distributed run: one that ends before the test does takes its users' figures with it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
@@ -14,14 +15,21 @@ ENDED = "slipway_ended"  # what each worker says when they have
 GATHER_SECONDS = 20.0
 FINISH_SECONDS = TIMEOUT_SECONDS + 10.0
 
+Figures = Callable[[], dict[str, Any]]
+
 _began: set[str] = set()
 _ended: set[str] = set()
 
 
-def watch(environment: Environment) -> None:
-    """Have each worker hear that the test ends, and the master of each worker's end."""
+def watch(environment: Environment, merge: Callable[[dict[str, Any]], None]) -> None:
+    """Have each worker hear that the test ends, and the master of each worker's end, with its last figures."""
+
+    def hear(environment: Environment, msg: Any, **_: Any) -> None:
+        merge(msg.data)
+        _ended.add(msg.node_id)
+
     if isinstance(environment.runner, MasterRunner):
-        environment.runner.register_message(ENDED, _hear)
+        environment.runner.register_message(ENDED, hear)
     if isinstance(environment.runner, WorkerRunner):
         environment.runner.register_message(FINISH, _finish, concurrent=True)
 
@@ -60,10 +68,10 @@ def report(client_id: str) -> None:
     _began.add(client_id)
 
 
-def end(environment: Environment) -> None:
-    """A test has ended in this process."""
+def end(environment: Environment, figures: Figures) -> None:
+    """A test has ended in this process; locust's own last report may come too late for the verdict."""
     if isinstance(environment.runner, WorkerRunner):
-        environment.runner.send_message(ENDED)
+        environment.runner.send_message(ENDED, figures())
 
 
 def lost() -> int:
@@ -74,7 +82,3 @@ def lost() -> int:
 def _finish(environment: Environment, msg: Any, **_: Any) -> None:
     if environment.runner is not None:
         environment.runner.stop()
-
-
-def _hear(environment: Environment, msg: Any, **_: Any) -> None:
-    _ended.add(msg.node_id)

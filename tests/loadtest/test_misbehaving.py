@@ -1,6 +1,5 @@
 """Load tests notice a server that loses, doubles or reorders what is said, and one that restarts is no failure."""
 
-
 import re
 
 import pytest
