@@ -13,6 +13,7 @@ from tests.app.contract.stacks import VARIABLES
 from tests.harness.processes import free_ports, short_folder
 
 VERB_SECONDS = 300  # the first build fetches the packages
+ANY_CHARACTERS = "an'other@/:#%$ {}\"\\`!?é"
 
 
 class Containers:
@@ -33,6 +34,7 @@ class Containers:
             "WEB_CONCURRENCY": "2",
             **VARIABLES,
             "POSTGRES_PASSWORD": "only-for-this-test",
+            "REDIS_PASSWORD": ANY_CHARACTERS,
         }
 
     def make(self, verb: str, **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -42,8 +44,8 @@ class Containers:
         done = self.make("up", **settings)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def compose(self, *arguments: str) -> str:
-        done = self._run(["docker", "compose", *arguments], {})
+    def compose(self, *arguments: str, **settings: str) -> str:
+        done = self._run(["docker", "compose", *arguments], settings)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -27,38 +27,42 @@ def settings(folder: Path, **variables: str) -> Settings:
     return Settings.of({"RUN_DIR": str(folder), **variables}, {})
 
 
+@pytest.mark.parametrize("name", handed.PASSWORDS)
 @pytest.mark.parametrize("password", PASSWORDS)
-def test_given_password_is_written_whole(tmp_path: Path, password: str) -> None:
+def test_given_password_is_written_whole(tmp_path: Path, name: str, password: str) -> None:
     """Of any characters; containers, which have other users, can read it."""
-    found = handed.password(settings(tmp_path, POSTGRES_PASSWORD=password), fixed=False)
-    path = tmp_path / handed.PASSWORD
+    found = handed.passwords(settings(tmp_path, **{name: password}), fixed=False)
+    path = tmp_path / handed.PASSWORDS[name]
 
-    assert found == path.read_text() == password
+    assert found[name] == path.read_text() == password
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
 
 
+@pytest.mark.parametrize("name", handed.PASSWORDS)
 @pytest.mark.parametrize("before", [None, ""])
-def test_password_is_made_up_once(tmp_path: Path, before: str | None) -> None:
-    """An empty file, as a full disk once left it, counts as none."""
+def test_password_is_made_up_once(tmp_path: Path, name: str, before: str | None) -> None:
+    """An empty file, as a full disk once left it, counts as none; each has its own."""
     if before is not None:
         (tmp_path / "secrets").mkdir()
-        (tmp_path / handed.PASSWORD).write_text(before)
-    first = handed.password(settings(tmp_path), fixed=False)
+        (tmp_path / handed.PASSWORDS[name]).write_text(before)
+    first = handed.passwords(settings(tmp_path), fixed=False)
 
-    assert len(first) > 20
-    assert handed.password(settings(tmp_path), fixed=True) == first
+    assert len(first[name]) > 20
+    assert len({*first.values()}) == len(handed.PASSWORDS)
+    assert handed.passwords(settings(tmp_path), fixed=True) == first
 
 
-def test_other_password_is_refused_while_the_database_serves(tmp_path: Path) -> None:
-    """The message names the variable and no password."""
-    handed.password(settings(tmp_path, POSTGRES_PASSWORD="one"), fixed=False)
+@pytest.mark.parametrize("name", handed.PASSWORDS)
+def test_other_password_is_refused_while_the_stack_serves(tmp_path: Path, name: str) -> None:
+    """The message names the variable and no password, and no file changes."""
+    handed.passwords(settings(tmp_path, **{name: "one"}), fixed=False)
     with pytest.raises(SettingError) as raised:
-        handed.password(settings(tmp_path, POSTGRES_PASSWORD="other"), fixed=True)
+        handed.passwords(settings(tmp_path, **{name: "other"}), fixed=True)
 
-    assert raised.value.name == "POSTGRES_PASSWORD"
+    assert raised.value.name == name
     assert "other" not in str(raised.value)
-    assert (tmp_path / handed.PASSWORD).read_text() == "one"
+    assert (tmp_path / handed.PASSWORDS[name]).read_text() == "one"
 
 
 def test_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,11 +80,12 @@ def test_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / handed.NGINX).read_text() == before
 
 
-def test_password_is_in_no_representation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", handed.PASSWORDS)
+def test_password_is_in_no_representation(tmp_path: Path, name: str) -> None:
     """Settings may be printed by a checker or in a traceback."""
-    shown = repr(settings(tmp_path, POSTGRES_PASSWORD="hidden-one"))
+    shown = repr(settings(tmp_path, **{name: "hidden-one"}))
 
-    assert "postgres_password" not in shown
+    assert "hidden-one" not in shown
 
 
 @pytest.mark.parametrize("before", [None, 0o755, 0o777])
