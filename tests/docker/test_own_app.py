@@ -35,7 +35,7 @@ def own() -> Iterator[Containers]:
             containers.up()
             yield containers
         finally:
-            containers.compose("down", "--volumes", "--remove-orphans")
+            containers.compose("--profile", "db", "down", "--volumes", "--remove-orphans")  # which .env names
             images = containers.docker("images", "--format", "{{.Repository}}:{{.Tag}}", image).split()
             containers.docker("image", "rm", "--force", *images)
 
