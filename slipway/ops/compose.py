@@ -4,14 +4,14 @@ import json
 import math
 from contextlib import suppress
 
-from slipway.ops import handed, readiness, wait
+from slipway.ops import container_files, readiness, wait
+from slipway.ops.console import NOTHING_RUNS, Failure, say, step
 from slipway.ops.containers import AppContainers
 from slipway.ops.deployment import Deployment
 from slipway.ops.engine import Engine, engine_answers, engine_reason
 from slipway.ops.images import Images
-from slipway.ops.report import NOTHING_RUNS, Failure, say, step
-from slipway.ops.services import Services
-from slipway.ops.settings import Settings
+from slipway.ops.services import ComposeServices
+from slipway.ops.settings import StackSettings
 from slipway.ops.starting import Start
 
 __all__ = ["Compose", "engine_answers"]
@@ -22,13 +22,13 @@ class Compose:
 
     name = "containers"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: StackSettings) -> None:
         self.settings = settings
         self.engine = Engine(settings)
         self.images = Images(self.engine, settings)
         self.engine.image = self.images.newest
         self.app = AppContainers(self.engine, math.ceil(settings.stop_grace_period))
-        self.services = Services(self.engine, settings)
+        self.services = ComposeServices(self.engine, settings)
         self.deployment = Deployment(self.engine, self.app, self.services, settings)
         self.start = Start(self.engine, self.app, self.services, settings)
 
@@ -154,7 +154,7 @@ class Compose:
         """
         self.deployment.check_address()
         self.deployment.check_room()
-        handed.passwords(self.settings, fixed=True)
+        container_files.passwords(self.settings, fixed=True)
         self.deployment.tidy(old)
         self.engine.image = self.images.before() if back else self.images.take()
         if again or not self.app.is_current(old, self.engine.image):

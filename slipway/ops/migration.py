@@ -5,11 +5,11 @@ A container that is restarted does not run it again; one of the version before m
 
 import shlex
 
+from slipway.ops.console import Failure, step
 from slipway.ops.containers import IMAGE_ROOT
 from slipway.ops.engine import LABEL, Engine
 from slipway.ops.instance import first_error
-from slipway.ops.report import Failure, step
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 from slipway.tracebacks import has_traceback, one_line
 
 RUN = ("run", "--rm", "-T", "--no-deps", "migrate")
@@ -18,7 +18,7 @@ RUN = ("run", "--rm", "-T", "--no-deps", "migrate")
 class Migration:
     """Runs it with the image that the engine is told to use."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: StackSettings) -> None:
         self._engine = engine
         self._settings = settings
 

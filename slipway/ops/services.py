@@ -1,11 +1,11 @@
 """The services of one project: PostgreSQL and Redis start before the others, and only where they are named."""
 
-from slipway.ops import handed
+from slipway.ops import container_files
 from slipway.ops.backends import SERVICES
+from slipway.ops.console import Failure, step
 from slipway.ops.engine import Engine, engine_reason
 from slipway.ops.instance import first_error
-from slipway.ops.report import Failure, step
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 
 STORES_SECONDS = 60
 LONG_NAMES = {"db": "PostgreSQL", "redis": "Redis"}
@@ -14,10 +14,10 @@ LONG_NAMES = {"db": "PostgreSQL", "redis": "Redis"}
 PSQL = ("exec", "-T", "--user", "postgres", "db", "psql", "-q", "-U", "slipway")
 
 
-class Services:
+class ComposeServices:
     """What docker-compose.yml names, as far as the settings ask for it."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: StackSettings) -> None:
         self._engine = engine
         self._settings = settings
 
@@ -35,7 +35,7 @@ class Services:
 
     def start_stores(self, *, fixed: bool) -> None:
         """Start the stores that the settings name and wait until they are healthy; `fixed` ones keep their password."""
-        passwords = handed.passwords(self._settings, fixed=fixed)
+        passwords = container_files.passwords(self._settings, fixed=fixed)
         if not (stores := self._engine.stores):
             return
         with step(" and ".join(LONG_NAMES[name] for name in stores)):
@@ -44,7 +44,7 @@ class Services:
             )
             if "db" in stores and not fixed:
                 self._engine.attempt(
-                    *PSQL, given=f"ALTER USER slipway PASSWORD {quoted(passwords['POSTGRES_PASSWORD'])};"
+                    *PSQL, stdin=f"ALTER USER slipway PASSWORD {quoted(passwords['POSTGRES_PASSWORD'])};"
                 )
 
     def remove_stores(self) -> None:

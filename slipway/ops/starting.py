@@ -1,12 +1,12 @@
 """The start of a stack in containers of which no app container runs yet."""
 
 from slipway.ops import readiness, wait
+from slipway.ops.console import Failure, step
 from slipway.ops.containers import START_SECONDS, AppContainers
 from slipway.ops.engine import Engine
 from slipway.ops.migration import Migration
-from slipway.ops.report import Failure, step
-from slipway.ops.services import Services
-from slipway.ops.settings import Settings
+from slipway.ops.services import ComposeServices
+from slipway.ops.settings import StackSettings
 
 NGINX_SECONDS = 10.0
 
@@ -14,7 +14,7 @@ NGINX_SECONDS = 10.0
 class Start:
     """Starts all services of one project that do not run."""
 
-    def __init__(self, engine: Engine, app: AppContainers, services: Services, settings: Settings) -> None:
+    def __init__(self, engine: Engine, app: AppContainers, services: ComposeServices, settings: StackSettings) -> None:
         self._engine = engine
         self._app = app
         self._services = services

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from slipway.environment import SettingError
-from slipway.serving.config import Settings
+from slipway.serving.settings import ServerSettings
 
 
 def command(words: Sequence[str]) -> list[str]:
@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> None:
 
 def main() -> None:
     """Become the command that the settings name, so that what it prints and its exit code are all there is."""
-    words = Settings.from_environment().prestart
+    words = ServerSettings.from_environment().prestart
     if words:
         check_program(words)
         found = command(words)

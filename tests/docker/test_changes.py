@@ -18,7 +18,7 @@ from websockets.typing import Origin
 
 from slipway.ops import wait
 from slipway.ops.load import load
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.settings import ROOT, StackSettings
 from tests.docker.conftest import ANY_CHARACTERS, Containers
 from tests.docker.test_containers import lost
 
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
-def settings(containers: Containers) -> Settings:
+def settings(containers: Containers) -> StackSettings:
     """The settings of a client that puts load on the stack."""
-    return replace(Settings.load(), host="127.0.0.1", http_port=containers.port)
+    return replace(StackSettings.load(), host="127.0.0.1", http_port=containers.port)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def apps(containers: Containers) -> list[str]:
     return containers.compose("ps", "--all", "--quiet", "app").split()
 
 
-def test_number_of_workers_goes_up_and_down(restored: Containers, settings: Settings) -> None:
+def test_number_of_workers_goes_up_and_down(restored: Containers, settings: StackSettings) -> None:
     """Each deploy serves all its slots, and no container takes its successor's away."""
     with load(settings, "/version") as seen:
         for workers in ("3", "1", "2"):
@@ -57,7 +57,7 @@ def test_number_of_workers_goes_up_and_down(restored: Containers, settings: Sett
     assert wait.until(lambda: wait.get(f"{restored.url}/readyz")[0] == 200, 5)
 
 
-def test_limit_of_bodies_reaches_nginx(restored: Containers, settings: Settings) -> None:
+def test_limit_of_bodies_reaches_nginx(restored: Containers, settings: StackSettings) -> None:
     """A new limit is in force with nothing lost, in the same container, and after its restart."""
     nginx = restored.container("nginx")
     with load(settings, "/version") as seen:
@@ -88,7 +88,7 @@ def test_address_is_refused_by_name(containers: Containers, verb: str, name: str
     assert containers.container() == before
 
 
-def test_up_of_a_broken_app_leaves_what_serves(containers: Containers, settings: Settings) -> None:
+def test_up_of_a_broken_app_leaves_what_serves(containers: Containers, settings: StackSettings) -> None:
     """The reason is told once, the containers stay, and nothing is lost."""
     before = apps(containers)
     with load(settings, "/version") as seen:
@@ -105,7 +105,7 @@ def test_up_of_a_broken_app_leaves_what_serves(containers: Containers, settings:
 )
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_deploy_can_be_taken_up_again(
-    containers: Containers, settings: Settings, stage: str, running: int, number: int
+    containers: Containers, settings: StackSettings, stage: str, running: int, number: int
 ) -> None:
     """At each stage one container is in service; the next change removes the other one, and nothing is lost."""
     with load(settings, "/version") as seen:
@@ -156,7 +156,9 @@ verbs.main()
     [("0", "SIGKILL"), ("1", "SIGKILL"), ("0 1", "SIGKILL"), ("1", "SIGINT")],
     ids=["first-link-killed", "last-link-killed", "no-list-killed", "last-link-interrupted"],
 )
-def test_interrupted_while_it_publishes(containers: Containers, settings: Settings, numbers: str, name: str) -> None:
+def test_interrupted_while_it_publishes(
+    containers: Containers, settings: StackSettings, numbers: str, name: str
+) -> None:
     """Some of nginx's links lead to the new container and others to the old one; the next change makes one of them."""
     code = INTERRUPTED.format(turn=TURN.format(numbers), signal=name)
     with load(settings, "/version") as seen:
@@ -169,7 +171,7 @@ def test_interrupted_while_it_publishes(containers: Containers, settings: Settin
     assert len({*containers.compose("exec", "-T", "app", "sh", "-c", "readlink /run/slipway/slot-*").split()}) == 2
 
 
-def test_read_timeout_reaches_nginx(restored: Containers, settings: Settings) -> None:
+def test_read_timeout_reaches_nginx(restored: Containers, settings: StackSettings) -> None:
     """A new one is in force with nothing lost, in the same container."""
     nginx = restored.container("nginx")
     with load(settings, "/version") as seen:
@@ -183,7 +185,7 @@ def test_read_timeout_reaches_nginx(restored: Containers, settings: Settings) ->
     assert restored.container("nginx") == nginx
 
 
-def test_changed_file_of_nginx_is_taken_up(containers: Containers, settings: Settings) -> None:
+def test_changed_file_of_nginx_is_taken_up(containers: Containers, settings: StackSettings) -> None:
     """Without a verb and with nothing lost; one that is wrong is told and changes nothing."""
     path = ROOT / "nginx" / "types.conf"
     before = path.read_text()
@@ -273,7 +275,7 @@ def test_stopped_nginx_ends_by_itself(restored: Containers) -> None:
     assert restored.docker("inspect", "--format", "{{.State.ExitCode}}", nginx).strip() == "0"
 
 
-def test_image_from_elsewhere_and_back(restored: Containers, settings: Settings) -> None:
+def test_image_from_elsewhere_and_back(restored: Containers, settings: StackSettings) -> None:
     """An image with a tag is taken as it is, a rollback returns to the one before, and nothing is lost."""
     before = restored.inspect("{{.Config.Image}}")
     other = f"{restored.project}:elsewhere"

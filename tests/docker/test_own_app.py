@@ -8,7 +8,7 @@ import pytest
 
 from slipway.ops import wait
 from slipway.ops.load import load
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 from tests.docker.conftest import Containers
 from tests.harness.processes import short_folder
 from tests.own.test_own_app import get
@@ -41,9 +41,9 @@ def own() -> Iterator[Containers]:
 
 
 @pytest.fixture
-def settings(own: Containers) -> Settings:
+def settings(own: Containers) -> StackSettings:
     """The settings of a client that puts load on the stack."""
-    return replace(Settings.load(), host="127.0.0.1", http_port=own.port)
+    return replace(StackSettings.load(), host="127.0.0.1", http_port=own.port)
 
 
 def verb(own: Containers, name: str) -> str:
@@ -138,7 +138,7 @@ schema.write_text("{version}")
 READ = ("exec", "-T", "app", "cat")
 
 
-def test_migration_before_the_switch(own: Containers, settings: Settings) -> None:
+def test_migration_before_the_switch(own: Containers, settings: StackSettings) -> None:
     """Once for a deploy, while the old version serves, which can serve on: it is rolled back to and restarted."""
     versions = {name: SCHEMA.format(version=name, seconds=name) for name in (1, 2)}
     own.compose("exec", "-T", "app", "sh", "-c", "rm -f /data/schema /data/runs")
@@ -156,7 +156,7 @@ def test_migration_before_the_switch(own: Containers, settings: Settings) -> Non
     assert own.compose(*READ, "/srv/mine/migrate.py") == versions[1]
 
 
-def test_migration_that_fails(own: Containers, settings: Settings) -> None:
+def test_migration_that_fails(own: Containers, settings: StackSettings) -> None:
     """The deploy is refused with the app's own reason, once, and the container in service stays."""
     before = own.container()
     write(own.root / PACKAGE / "migrate.py", "raise RuntimeError('the column is there already')\n")

@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 
 from slipway.ops import backends
 from slipway.ops.engine import Engine
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.settings import ROOT, StackSettings
 
 BOTH = ["db", "redis"]
 CASES = [
@@ -41,7 +41,7 @@ def compose() -> Any:
 @pytest.mark.parametrize(("variables", "wanted"), CASES)
 def test_stores_run_where_an_address_leads_to_them(variables: dict[str, str], wanted: list[str]) -> None:
     """Nothing else starts them; every command of compose has their profiles, and `down` has all."""
-    engine = Engine(Settings.of(variables, {}))
+    engine = Engine(StackSettings.of(variables, {}))
 
     assert backends.wanted(variables) == wanted
     assert [word for word in engine.command("up") if word.startswith("--profile")] == [f"--profile={n}" for n in wanted]

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from slipway.environment import SettingError
 from slipway.ops import nginx
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 
 # docker-compose.yml names all of them.
 PASSWORDS = {"POSTGRES_PASSWORD": "secrets/postgres-password", "REDIS_PASSWORD": "secrets/redis-password"}
 NGINX = "nginx-settings/nginx.env"
 
 
-def nginx_settings(settings: Settings) -> bool:
+def nginx_settings(settings: StackSettings) -> bool:
     """Write nginx's; whether they are others than before."""
     values = {
         "MAX_BODY_BYTES": settings.max_body_bytes,
@@ -26,7 +26,7 @@ def nginx_settings(settings: Settings) -> bool:
     return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items()))
 
 
-def passwords(settings: Settings, *, fixed: bool) -> dict[str, str]:
+def passwords(settings: StackSettings, *, fixed: bool) -> dict[str, str]:
     """Those of PostgreSQL and Redis: what the setting says, else the one that is there, else a new one.
 
     While the stack serves they are `fixed`: another one raises SettingError.

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from slipway.environment import SettingError
-from slipway.ops import handed
+from slipway.ops import container_files
 from slipway.ops.change import one_change
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 
 PASSWORDS = ["plain", "with space", "@/:#%", "$HOME ${X} $$", "'\"\\`", "é 漢", "-v", "=&?"]
 
@@ -23,66 +23,66 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     os.umask(before)
 
 
-def settings(folder: Path, **variables: str) -> Settings:
-    return Settings.of({"RUN_DIR": str(folder), **variables}, {})
+def settings(folder: Path, **variables: str) -> StackSettings:
+    return StackSettings.of({"RUN_DIR": str(folder), **variables}, {})
 
 
-@pytest.mark.parametrize("name", handed.PASSWORDS)
+@pytest.mark.parametrize("name", container_files.PASSWORDS)
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_given_password_is_written_whole(tmp_path: Path, name: str, password: str) -> None:
     """Of any characters; containers, which have other users, can read it."""
-    found = handed.passwords(settings(tmp_path, **{name: password}), fixed=False)
-    path = tmp_path / handed.PASSWORDS[name]
+    found = container_files.passwords(settings(tmp_path, **{name: password}), fixed=False)
+    path = tmp_path / container_files.PASSWORDS[name]
 
     assert found[name] == path.read_text() == password
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
 
 
-@pytest.mark.parametrize("name", handed.PASSWORDS)
+@pytest.mark.parametrize("name", container_files.PASSWORDS)
 @pytest.mark.parametrize("before", [None, ""])
 def test_password_is_made_up_once(tmp_path: Path, name: str, before: str | None) -> None:
     """An empty file, as a full disk once left it, counts as none; each has its own."""
     if before is not None:
         (tmp_path / "secrets").mkdir()
-        (tmp_path / handed.PASSWORDS[name]).write_text(before)
-    first = handed.passwords(settings(tmp_path), fixed=False)
+        (tmp_path / container_files.PASSWORDS[name]).write_text(before)
+    first = container_files.passwords(settings(tmp_path), fixed=False)
 
     assert len(first[name]) > 20
-    assert len({*first.values()}) == len(handed.PASSWORDS)
-    assert handed.passwords(settings(tmp_path), fixed=True) == first
+    assert len({*first.values()}) == len(container_files.PASSWORDS)
+    assert container_files.passwords(settings(tmp_path), fixed=True) == first
 
 
-@pytest.mark.parametrize("name", handed.PASSWORDS)
+@pytest.mark.parametrize("name", container_files.PASSWORDS)
 def test_other_password_is_refused_while_the_stack_serves(tmp_path: Path, name: str) -> None:
     """The message names the variable and no password, and no file changes."""
-    handed.passwords(settings(tmp_path, **{name: "one"}), fixed=False)
+    container_files.passwords(settings(tmp_path, **{name: "one"}), fixed=False)
     with pytest.raises(SettingError) as raised:
-        handed.passwords(settings(tmp_path, **{name: "other"}), fixed=True)
+        container_files.passwords(settings(tmp_path, **{name: "other"}), fixed=True)
 
     assert raised.value.name == name
     assert "other" not in str(raised.value)
-    assert (tmp_path / handed.PASSWORDS[name]).read_text() == "one"
+    assert (tmp_path / container_files.PASSWORDS[name]).read_text() == "one"
 
 
 def test_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk empties no file."""
-    handed.nginx_settings(settings(tmp_path))
-    before = (tmp_path / handed.NGINX).read_text()
+    container_files.nginx_settings(settings(tmp_path))
+    before = (tmp_path / container_files.NGINX).read_text()
 
     def full(path: Path, text: str) -> int:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError, match="No space"):
-        handed.nginx_settings(settings(tmp_path, MAX_BODY_BYTES="7"))
+        container_files.nginx_settings(settings(tmp_path, MAX_BODY_BYTES="7"))
 
-    assert (tmp_path / handed.NGINX).read_text() == before
+    assert (tmp_path / container_files.NGINX).read_text() == before
 
 
-@pytest.mark.parametrize("name", handed.PASSWORDS)
+@pytest.mark.parametrize("name", container_files.PASSWORDS)
 def test_password_is_in_no_representation(tmp_path: Path, name: str) -> None:
-    """Settings may be printed by a checker or in a traceback."""
+    """StackSettings may be printed by a checker or in a traceback."""
     shown = repr(settings(tmp_path, **{name: "hidden-one"}))
 
     assert "hidden-one" not in shown
