@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from slipway.ops import wait
 from slipway.ops.settings import ROOT
 from tests.app.contract.stacks import VARIABLES
 from tests.harness.processes import free_ports, short_folder
@@ -53,6 +54,11 @@ class Containers:
         done = self._run(["docker", *arguments], {})
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def status(self, path: str) -> int:
+        """What a client is answered; 0 for nothing."""
+        status, _ = wait.get(f"{self.url}{path}")
+        return status
 
     def succeeds(self, *arguments: str) -> bool:
         """Whether a command of compose does; for what is asked again and again."""

@@ -31,32 +31,34 @@ def project() -> Iterator[Containers]:
             project.compose("--profile", "redis", "--profile", "migrate", "down", "--volumes", "--remove-orphans")
 
 
-def interrupt(project: Containers, stage: str, number: int) -> None:
-    """Begin a start, and send a signal to all its processes when a stage has begun."""
+def interrupt(project: Containers, stage: str, number: int, verb: str = "up") -> None:
+    """Begin a verb, and send a signal to all its processes when a stage has begun."""
     with subprocess.Popen(
-        ["make", f"PYTHON={sys.executable}", "up"],
+        ["make", f"PYTHON={sys.executable}", verb],
         cwd=ROOT,
         env=project.env,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-    ) as verb:
-        assert verb.stdout
+    ) as process:
+        assert process.stdout
         said = b""
-        while stage.encode() not in said and (more := os.read(verb.stdout.fileno(), 1_000)):
+        while stage.encode() not in said and (more := os.read(process.stdout.fileno(), 1_000)):
             said += more
-        os.killpg(verb.pid, number)
+        os.killpg(process.pid, number)
     assert stage.encode() in said
 
 
 @pytest.mark.parametrize("numbers", BY_TURNS.values(), ids=BY_TURNS)
 def test_interrupted_at_every_stage(project: Containers, numbers: tuple[int, int]) -> None:
-    """By Ctrl-C or by a sudden end, one after the other; then the verb does its work."""
+    """By Ctrl-C or by a sudden end, one after the other; then the verb does its work, also after half a `make down`."""
     for place, stage in enumerate(STAGES):
         interrupt(project, stage, numbers[place % 2])
-    done = project.make("up")
+    project.up()
+    assert wait.get(f"{project.url}/readyz")[0] == 200
+    interrupt(project, "stopping", numbers[0], "down")
+    project.up()
 
-    assert done.returncode == 0, done.stdout + done.stderr
     assert {*project.compose("ps", "--all", "--services").split()} == {"app", "nginx", "redis"}
     assert wait.get(f"{project.url}/readyz")[0] == 200
 
