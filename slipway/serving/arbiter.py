@@ -18,6 +18,7 @@ from slipway.serving.config import Settings
 from slipway.serving.configuration import Configuration
 from slipway.serving.handover import Handover, Report
 from slipway.serving.mailbox import Mailbox
+from slipway.serving.preload import Preloaded, preload
 from slipway.serving.roster import WorkerState
 from slipway.serving.service import Service
 from slipway.serving.slots import emptiest
@@ -39,12 +40,18 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         self._handover: Handover | None = None  # of the worker that is just being forked
         self._first_beat = 0.0
         self._stopping = False
+        self.preloaded = Preloaded()
         super().__init__(app)
         self.configuration = Configuration(self)
 
     def adopt(self, settings: Settings) -> None:
         """Use these from now on; workers find them on their class."""
         type(self).settings = self.worker_class.settings = settings
+
+    def load_libraries(self) -> None:
+        """Load what the workers are to share. With --preload it is the app itself that gunicorn loads."""
+        if not self.cfg.preload_app:
+            self.preloaded = preload(self.settings.preload, self.app.app_uri.partition(":")[0], self.settings.timeout)
 
     # What the service needs
 
