@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from .database import ANSWER_SECONDS, UtcDateTime, async_engine, can_write, sync_engine, translated
 from .deadline import within
-from .errors import Taken, Unavailable
+from .errors import NameTaken, Unavailable
 from .threads import SqliteThreads
 
 NAME_LENGTH = 100  # characters
@@ -55,11 +55,11 @@ PING = table.select().limit(0)
 
 
 def create(connection: Connection, name: str) -> User:
-    """Store a new user; raise Taken if there is one of that name. Uniqueness is the database's own constraint."""
+    """Store a new user; raise NameTaken if there is one of that name. Uniqueness is the database's own constraint."""
     try:
         return User(*connection.execute(CREATE, {"name": name, "created_at": datetime.now(UTC)}).one())
     except IntegrityError:
-        raise Taken(name) from None
+        raise NameTaken(name) from None
 
 
 def find(connection: Connection, user_id: int) -> User | None:

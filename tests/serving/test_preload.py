@@ -11,8 +11,8 @@ import pytest
 
 from slipway.environment import SettingError
 from slipway.ops.settings import ROOT
-from slipway.serving.config import Settings
 from slipway.serving.preload import Preloaded, preload
+from slipway.serving.settings import ServerSettings
 
 SECONDS = 30.0
 LIBRARIES = {
@@ -130,14 +130,14 @@ def test_setting(value: str) -> None:
     """`auto`, `off` or names."""
     wanted = [name.strip() for name in (value or "auto").split(",")]
 
-    assert Settings.from_environment({"PRELOAD": value}).preload == wanted
+    assert ServerSettings.from_environment({"PRELOAD": value}).preload == wanted
 
 
 @pytest.mark.parametrize("value", ["a b", "sqlalchemy;redis", "redis/asyncio", ",", "on!"])
 def test_wrong_setting(value: str) -> None:
     """Anything else is refused by its name."""
     with pytest.raises(SettingError, match="PRELOAD"):
-        Settings.from_environment({"PRELOAD": value})
+        ServerSettings.from_environment({"PRELOAD": value})
 
 
 # Loads what the shipped app imports, forks two workers, and has each use what could be shared by mistake.
