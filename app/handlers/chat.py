@@ -37,7 +37,7 @@ async def chat(socket: WebSocket) -> None:
     await socket.send(json_text({"type": "hello", **services.monitor.identity}))
     socket.scope["headers"].clear()  # 1 KiB that is not read again, for as long as the connection lives
     writer = ChatWriter(socket)
-    subscription = writer.subscription = services.bus.attach(after, writer.wake)
+    subscription = writer.subscription = services.bus.attach(after, writer.wake, now=writer.send_now)
     pace = Pace(services.messages_per_second)
     try:
         async with writer.patience:
@@ -85,6 +85,10 @@ class ChatWriter:
             self._end_soon()
         if self._task is None:
             self._task = asyncio.create_task(self._write())
+
+    def send_now(self, message: Message) -> bool:
+        """Called by the bus, with a message that nothing is waiting before."""
+        return self._task is None and self._socket.send_now(message.json)
 
     def stop(self) -> None:
         if self._task is not None:
