@@ -7,15 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.config import Settings
+from app.config import AppSettings
 
-from .bus import Bus, Keep
-from .database import async_engine
+from .bus import Bus, Retention
 from .embedded_bus import EmbeddedBus
 from .errors import Unavailable
 from .monitor import Counter, Monitor
 from .redis_bus import RedisBus
-from .users import Users, ping
+from .users import Users, open_users, ping
 
 log = logging.getLogger("app.services")
 
@@ -54,13 +53,13 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, counter: Counter, draining: asyncio.Event) -> AsyncIterator[Services]:
+async def open_services(settings: AppSettings, counter: Counter, draining: asyncio.Event) -> AsyncIterator[Services]:
     """Open what the settings name. A database or bus that is away makes the worker not ready; it is no failure.
 
     In the end each part is closed, in the reverse order, whatever the others do.
     """
     async with AsyncExitStack() as opened:
-        users = Users(async_engine(settings.database_url, settings.database_pool))
+        users = open_users(settings.database_url, settings.database_pool)
         opened.push_async_callback(_close, "the database", users.close)
         bus = open_bus(settings)
         opened.push_async_callback(_close, "the bus", bus.stop)
@@ -93,12 +92,12 @@ async def _close(name: str, close: Callable[[], Awaitable[None]]) -> None:
         log.error("%s was not closed", name, exc_info=error)
 
 
-def open_bus(settings: Settings) -> Bus:
+def open_bus(settings: AppSettings) -> Bus:
     """The bus that the settings name, not started yet."""
-    keep = Keep(settings.keep_messages, settings.keep_seconds, settings.keep_bytes)
+    keep = Retention(settings.keep_messages, settings.keep_seconds, settings.keep_bytes)
     if settings.bus_url == "embedded":
         return EmbeddedBus(settings.data_dir, keep)
-    return RedisBus(settings.bus_url, keep)
+    return RedisBus(settings.bus_url, keep, settings.bus_password)
 
 
 async def _answers(call: Callable[[], Awaitable[object]]) -> bool:

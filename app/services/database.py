@@ -1,4 +1,4 @@
-"""Engines for SQLite and PostgreSQL, set up the same for the ASGI app (async) and the WSGI baseline (sync)."""
+"""Engines for SQLite and PostgreSQL, set up the same for the ASGI app and the WSGI baseline."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -44,34 +44,30 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def async_engine(url: URL, most: int = 5) -> AsyncEngine:
-    """An engine for one worker with at most so many connections; make it after the fork."""
+    """An engine for PostgreSQL and one worker with at most so many connections; make it after the fork."""
     options = _options(url, most)
-    if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **options)
-        _prepare_sqlite(engine.sync_engine)
-        return engine
     # Late, here and below: with SQLite the driver need not be in memory.
-    from .postgresql import connections, events
+    from .postgresql import connections, engine_events
 
     options["connect_args"] = connections.PARAMETERS | {
         "async_creator_fn": partial(connections.AsyncConnection.open, LIMITS)
     }
     engine = create_async_engine(url, **options)
-    events.listen(engine.sync_engine, LIMITS)
+    engine_events.listen(engine.sync_engine, LIMITS)
     return engine
 
 
 def sync_engine(url: URL, most: int = 5, *, patient: bool = False) -> Engine:
-    """The same engine for threads; a patient one waits for others for minutes, as a migration must."""
+    """An engine for threads; a patient one waits for others for minutes, as a migration must."""
     options = _options(url, most, patient) | {"pool_timeout": BLOCKING_POOL_SECONDS}
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, **options)
         _prepare_sqlite(engine)
         return engine
-    from .postgresql import connections, events
+    from .postgresql import connections, engine_events
 
     engine = create_engine(url, connect_args=connections.PARAMETERS, **options)
-    events.listen(engine, PATIENT_LIMITS if patient else LIMITS)
+    engine_events.listen(engine, PATIENT_LIMITS if patient else LIMITS)
     return engine
 
 
@@ -79,7 +75,7 @@ def can_write(connection: Connection) -> bool:
     """Whether the server takes writes, as it said before this connection was handed out."""
     if connection.dialect.name == "sqlite":
         return True
-    from .postgresql.events import session_of
+    from .postgresql.engine_events import session_of
 
     return not session_of(connection).read_only
 
@@ -88,7 +84,7 @@ def is_pooled(connection: Connection) -> bool:
     """Whether a pooler shares the server's sessions between its clients."""
     if connection.dialect.name == "sqlite":
         return False
-    from .postgresql.events import session_of
+    from .postgresql.engine_events import session_of
 
     return session_of(connection).pooled
 

@@ -5,10 +5,11 @@ import re
 import subprocess
 from collections.abc import Sequence
 
-from slipway.ops.report import Failure
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops import backends
+from slipway.ops.console import Failure
+from slipway.ops.settings import ROOT, StackSettings
 
-PROFILES = ("baseline", "locust")
+PROFILES = ("baseline", "locust", "migrate", *backends.SERVICES)
 LABEL = "com.docker.compose"  # what compose writes on each container
 REASON = re.compile(r"error|failed|denied|refused|no such|unhealthy|not found|invalid|conflict", re.IGNORECASE)
 SHOWN_LINES = 5
@@ -33,18 +34,19 @@ def engine_reason(text: str) -> str:
 class Engine:
     """Runs commands; one that fails raises Failure with the engine's own reason."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: StackSettings) -> None:
         self.settings = settings
         self.image = ""  # what docker-compose.yml calls SLIPWAY_IMAGE
         self.project = settings.environment.get("COMPOSE_PROJECT_NAME") or project_name()
+        self.stores = backends.wanted(settings.environment)
 
     def compose(self, *arguments: str) -> str:
         """What a command of compose prints."""
         return _output(self.attempt(*arguments), f"docker compose {arguments[0]}")
 
-    def attempt(self, *arguments: str, given: str = "") -> Done:
+    def attempt(self, *arguments: str, stdin: str = "") -> Done:
         """The same for one that may fail and reads what is given to it."""
-        return _run(self.command(*arguments), self.environment(), given)
+        return _run(self.command(*arguments), self.environment(), stdin)
 
     def settings_hash(self, service: str) -> str:
         """The hash that a container of a service would get now.
@@ -52,7 +54,7 @@ class Engine:
         `config --hash` alone leaves out what env_file brings, which containers are hashed with; so it is given the
         configuration in which all files are read.
         """
-        done = self.attempt("-f", "-", "config", "--hash", service, given=self.compose("config"))
+        done = self.attempt("-f", "-", "config", "--hash", service, stdin=self.compose("config"))
         return _output(done, "docker compose config").split()[-1]
 
     def docker(self, *arguments: str) -> str:
@@ -68,9 +70,9 @@ class Engine:
         return subprocess.run(self.command(*arguments), env=self.environment(), cwd=ROOT).returncode
 
     def command(self, *arguments: str) -> list[str]:
-        """The command line, with the profiles that are asked for; `down` is for all of them."""
-        wanted = {"baseline": self.settings.baseline, "locust": False}
-        profiles = [f"--profile={name}" for name in PROFILES if wanted[name] or arguments[0] == "down"]
+        """The command line, with the profiles that are asked for; `down` and `config` are for all of them."""
+        wanted = [*self.stores, *(["baseline"] if self.settings.baseline else [])]
+        profiles = [f"--profile={name}" for name in PROFILES if name in wanted or arguments[0] in ("down", "config")]
         return ["docker", "compose", *profiles, *arguments]
 
     def environment(self) -> dict[str, str]:
@@ -81,6 +83,8 @@ class Engine:
             "BASELINE_APP": self.settings.project.baseline,
             "RUN_DIR": str(self.settings.run_dir),
             "READY_PATH": self.settings.ready_path or "none",
+            "MIGRATED": "1",  # PRESTART is run by the verbs that need it, never by `docker compose up`
+            **backends.environment(self.settings.environment),
         }
         return {**self.settings.environment, **found}
 
@@ -104,9 +108,9 @@ def project_name() -> str:
     return f"{name}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}"
 
 
-def _run(command: Sequence[str], environment: dict[str, str], given: str = "") -> Done:
+def _run(command: Sequence[str], environment: dict[str, str], stdin: str = "") -> Done:
     return subprocess.run(
-        command, env=environment, cwd=ROOT, input=given, capture_output=True, text=True, errors="replace"
+        command, env=environment, cwd=ROOT, input=stdin, capture_output=True, text=True, errors="replace"
     )
 
 

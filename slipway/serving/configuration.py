@@ -9,8 +9,9 @@ from gunicorn.config import Config
 
 from slipway.serving import prestart
 from slipway.serving.check import Check
-from slipway.serving.config import Settings
+from slipway.serving.preload import Preloaded
 from slipway.serving.reload import RefusedError
+from slipway.serving.settings import ServerSettings
 from slipway.serving.variables import check_change, variables
 
 PRELOADED = "--preload loads the code before the fork, so a reload would keep the old one; stop and start the server"
@@ -23,13 +24,14 @@ class Configured(Protocol):
     cfg: Config
     log: Any
     num_workers: int
-    settings: Settings
+    settings: ServerSettings
+    preloaded: Preloaded
     START_CTX: Mapping[Any, Any]
 
     def setup(self, app: Any) -> None:
         """Use the configuration of the app."""
 
-    def adopt(self, settings: Settings) -> None:
+    def adopt(self, settings: ServerSettings) -> None:
         """Use these settings, and have workers use them."""
 
 
@@ -38,7 +40,7 @@ class _InUse:
     """What a refused reload goes back to."""
 
     cfg: Config
-    settings: Settings
+    settings: ServerSettings
     variables: dict[str, str]
 
 
@@ -59,7 +61,7 @@ class Configuration:
         try:
             self._new_variables = variables.read()
             environment = variables.environment(self._new_variables)
-            settings = Settings.from_environment(environment)
+            settings = ServerSettings.from_environment(environment)
             check_change(server.settings, settings)
             prestart.check_program(settings.prestart, environment.get("PATH"))
         except SystemExit as error:
@@ -96,6 +98,10 @@ class Configuration:
             server.adopt(before.settings)
         else:
             variables.refuse(self._new_variables)
+
+    def changed_packages(self) -> list[str]:
+        """The packages that were loaded before the fork, and have changed since: a reload brings none of them."""
+        return self._server.preloaded.changed()
 
     def new_size(self) -> int | None:
         """How many workers the new configuration wants, None if it wants as many as the old one."""

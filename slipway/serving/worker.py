@@ -12,16 +12,17 @@ from typing import Any
 
 from slipway.logs import stacks, writer
 from slipway.middleware.counts import Counts
-from slipway.serving import notes, readiness
+from slipway.middleware.lame_duck import LameDuck
+from slipway.serving import first_error, readiness
 from slipway.serving.base import UvicornWorker
-from slipway.serving.config import Settings
 from slipway.serving.faults import Faults, describe
-from slipway.serving.guard import put_guard
+from slipway.serving.guarded_app import load_guarded_app
 from slipway.serving.handover import Handover
 from slipway.serving.http import Http
 from slipway.serving.listening import Listening
-from slipway.serving.server import Lifespan, Server
-from slipway.serving.websocket import WebSocket
+from slipway.serving.server import Server, WorkerLifespan
+from slipway.serving.settings import ServerSettings
+from slipway.serving.websocket import WebSocketProtocol
 
 BEAT_SECONDS = 0.5
 LOG_SECONDS = 0.2  # to write the log if the worker has to leave by force
@@ -32,11 +33,11 @@ STATM = Path("/proc/self/statm")
 class Worker(UvicornWorker):
     """One process: serves its slot and what is lent to it, beats its heart, and drains when told."""
 
-    settings: Settings  # set on the class by gunicorn.conf.py
+    settings: ServerSettings  # set on the class by gunicorn.conf.py
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 (the base class has it so)
         "loop": "uvloop",
         "http": Http,
-        "ws": WebSocket,
+        "ws": WebSocketProtocol,
         "server_header": False,
         # Bytes; the default of 16 MiB times all connections is more than the machine has.
         "ws_max_size": 1024 * 1024,
@@ -56,7 +57,7 @@ class Worker(UvicornWorker):
         stacks.enable(self.handover.stacks)
 
     def run(self) -> None:
-        failure = notes.FirstError()
+        failure = first_error.FirstError()
         loggers = [logging.getLogger(name) for name in ("uvicorn.error", "gunicorn.error")]
         for logger in loggers:
             logger.addHandler(failure)
@@ -77,9 +78,9 @@ class Worker(UvicornWorker):
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        guard = put_guard(self.config, self.settings.guard, self.handover.slot)
-        self.counts, self._app = guard.counts, guard.app
-        self.config.lifespan_class = Lifespan
+        guard = load_guarded_app(self.config, self.settings.guard, self.handover.slot)
+        self.counts, self._app, self._guard = guard.counts, guard.app, guard
+        self.config.lifespan_class = WorkerLifespan
         settings = self.settings
         self.server = Server(
             self.config,
@@ -130,6 +131,9 @@ class Worker(UvicornWorker):
         """Ten times a second: does the arbiter ask, is it time to be replaced, is there room for clients, and where?"""
         with self._faults("Asking the app whether it is ready"):
             self._ask_app(self.handover.mailbox.question)
+        if self.handover.mailbox.is_lame_duck and self._guard.app is self._app:
+            health = self.settings.guard
+            self._guard.app = LameDuck(self._app, health.ready_path, health.health_paths)
         with self._faults("Looking whether to be replaced"):
             self._ask_to_be_replaced()
         with self._faults("Accepting clients"):

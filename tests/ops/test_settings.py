@@ -8,13 +8,13 @@ from slipway.ops.settings import ROOT, documented
 READERS = (
     "app/config.py",
     "slipway/middleware/settings.py",
-    "slipway/serving/config.py",
+    "slipway/serving/settings.py",
     "slipway/serving/variables.py",
     "slipway/project.py",
     "slipway/ops/settings.py",
 )
 
-SET_BY_MAKE = {"BASELINE_APP"}  # from [tool.slipway]
+SET_BY_MAKE = {"BASELINE_APP", "MIGRATED"}  # the one from [tool.slipway], the other where PRESTART is run apart
 
 
 def read() -> set[str]:

@@ -40,8 +40,8 @@ from slipway.serving.answer import CONTINUE, Cycle
 from slipway.serving.arbiter import BOOT_FAILURES, Arbiter
 from slipway.serving.hooks import Refusals
 from slipway.serving.http import Http, OneRequest
-from slipway.serving.server import Lifespan, Server
-from slipway.serving.websocket import Parser, WebSocket
+from slipway.serving.server import Server, WorkerLifespan
+from slipway.serving.websocket import Parser, WebSocketProtocol
 from slipway.serving.worker import Worker
 
 RequestResponseCycle: Any = Cycle.__base__  # the stock one: its name in its module is ours now
@@ -60,6 +60,7 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (G.handle_ttou, "(self)"),
     (G.reap_workers, "(self)"),
     (G.handle_chld, "(self)"),
+    (G.handle_term, "(self)"),
     (G.handle_hup, "(self)"),
     (G.handle_usr1, "(self)"),
     (G.handle_usr2, "(self)"),
@@ -163,10 +164,10 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
         {
             "handshake_complete", "handshake_initiated", "transport", "connections", "conn", "queue", "frames",
             "curr_msg_data_type", "read_paused", "writable", "close_sent", "disconnected", "pong_timer",
-            "pending_ping_payload",
+            "pending_ping_payload", "initial_response", "response", "scope",
         },
     ),
-    (Protocol, {"handshake_exc", "parser_exc", "close_sent"}),
+    (Protocol, {"handshake_exc", "parser_exc", "close_sent", "state", "extensions"}),
 ]  # fmt: skip
 
 
@@ -194,6 +195,7 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (G.wait_for_signals, "c338acd70c58"),
     (G.handle_ttou, "6bfdf1f0067d"),
     (G.handle_chld, "b49a2450073d"),
+    (G.handle_term, "0be0ee499f21"),
     (G.handle_hup, "98211abd0b7c"),
     (G.handle_usr1, "55cf7712867b"),
     (G.handle_usr2, "08060a19bccf"),
@@ -258,6 +260,7 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (WebSocketsSansIOProtocol.run_asgi, "e7cd437ec983"),
     (WebSocketsSansIOProtocol.send, "337c88bc1bbb"),
     (WebSocketsSansIOProtocol.send_500_response, "403da3410eb1"),
+    (WebSocketsSansIOProtocol.send_keepalive_ping, "ceaa20b6279a"),
     (WebSocketsSansIOProtocol.send_receive_event_to_app, "d09536f6c21d"),
     (WebSocketsSansIOProtocol.shutdown, "4cf457a1f59d"),
     (WebSocketsSansIOProtocol.start_keepalive, "b9ace29ba063"),
@@ -295,7 +298,9 @@ def overridden(ours: type) -> set[Callable[..., Any]]:
     return {method for method in found if inspect.isfunction(method)}
 
 
-@pytest.mark.parametrize("ours", [Arbiter, Worker, Server, Lifespan, Http, OneRequest, Cycle, WebSocket, Parser])
+@pytest.mark.parametrize(
+    "ours", [Arbiter, Worker, Server, WorkerLifespan, Http, OneRequest, Cycle, WebSocketProtocol, Parser]
+)
 def test_every_overridden_method_is_guarded(ours: type) -> None:
     """A method that is overridden without a line above would change unnoticed."""
     assert overridden(ours) - {function for function, _ in BODIES} == set()
@@ -341,5 +346,5 @@ def test_our_classes_take_the_stock_places() -> None:
     assert issubclass(Arbiter, G)
     assert issubclass(Worker, gunicorn.workers.base.Worker)
     assert issubclass(Server, uvicorn.Server)
-    assert issubclass(Lifespan, LifespanOn)
+    assert issubclass(WorkerLifespan, LifespanOn)
     assert "Arbiter(self).run()" in inspect.getsource(gunicorn.app.base.BaseApplication.run)

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from app.config import Settings
+from app.config import AppSettings
 from app.migrate import migrate
-from app.services.database import async_engine, sync_engine
-from app.services.users import BlockingUsers, Users
+from app.services.database import sync_engine
+from app.services.users import BlockingUsers, open_users
 from slipway.ops.settings import ROOT
 from tests.app.shared_state.stacks import create, is_unavailable, new_name
 from tests.app.shared_state.test_users import HEAL_SECONDS
@@ -82,9 +82,9 @@ async def test_reload(postgres: Postgres, settings: dict[str, str]) -> None:
 async def test_waiting_ends(postgres: Postgres, settings: dict[str, str]) -> None:
     """The server gives up what waits for a lock, and what takes too long, for readers and writers."""
     with behind(postgres, settings) as (url, _):
-        address = Settings.from_environment({"DATABASE_URL": url}).database_url
+        address = AppSettings.from_environment({"DATABASE_URL": url}).database_url
         migrate(address)
-        store = Users(async_engine(address))
+        store = open_users(address)
         engine = sync_engine(address)
         blocking = BlockingUsers(engine)
         for _ in range(3):

@@ -1,0 +1,61 @@
+"""The files that containers are handed: passwords of the stores and nginx's settings, below RUN_DIR.
+
+RUN_DIR is for its owner alone; the files in it may be read by any user, since each container has another one.
+"""
+
+import secrets
+from pathlib import Path
+
+from slipway.environment import SettingError
+from slipway.ops import nginx
+from slipway.ops.settings import StackSettings
+
+# docker-compose.yml names all of them.
+PASSWORDS = {"POSTGRES_PASSWORD": "secrets/postgres-password", "REDIS_PASSWORD": "secrets/redis-password"}
+NGINX = "nginx-settings/nginx.env"
+
+
+def nginx_settings(settings: StackSettings) -> bool:
+    """Write nginx's; whether they are others than before."""
+    values = {
+        "MAX_BODY_BYTES": settings.max_body_bytes,
+        "PROXY_READ_TIMEOUT": settings.proxy_read_timeout,
+        "HEALTH_PATHS": nginx.alternatives(settings.health_paths),
+        "PRIVATE_PATHS": nginx.alternatives(settings.project.private_paths),
+    }
+    return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items()))
+
+
+def passwords(settings: StackSettings, *, fixed: bool) -> dict[str, str]:
+    """Those of PostgreSQL and Redis: what the setting says, else the one that is there, else a new one.
+
+    While the stack serves they are `fixed`: another one raises SettingError.
+    """
+    wanted = {"POSTGRES_PASSWORD": settings.postgres_password, "REDIS_PASSWORD": settings.redis_password}
+    found = {name: _password(settings.run_dir / path, name, wanted[name], fixed) for name, path in PASSWORDS.items()}
+    for name, password in found.items():
+        _write(settings.run_dir / PASSWORDS[name], password)
+    return found
+
+
+def _password(path: Path, name: str, wanted: str, fixed: bool) -> str:
+    old = path.read_text() if path.exists() else ""
+    if fixed and old and wanted not in ("", old):
+        raise SettingError(name, "…", "the one that is in use, until `make down` and `make up`")
+    if "\n" in wanted or "\0" in wanted:
+        raise SettingError(name, "…", "one line")
+    return wanted or old or secrets.token_urlsafe(24)
+
+
+def _write(path: Path, text: str) -> bool:
+    """Replace a file in one step, or leave it as it was; whether it has changed."""
+    if path.exists() and path.read_text() == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o755)
+    new = path.with_name(f".{path.name}.new")
+    new.touch(0o600)
+    new.write_text(text)
+    new.chmod(0o644)
+    new.replace(path)
+    return True

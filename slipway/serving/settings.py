@@ -1,0 +1,174 @@
+"""The settings of the process model, checked; `.env.example` is the manual. Nothing here touches the machine."""
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from slipway.environment import Environment, SettingError
+from slipway.middleware.settings import GuardSettings
+from slipway.project import command, served
+from slipway.serving.cpus import worker_count
+
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
+
+STARTED_AS = os.getpid()  # --daemon gives the server another pid after its settings were read
+
+# nginx/nginx.conf.template says the same; a test compares them.
+NGINX_UPSTREAM_KEEPALIVE = 1.0  # seconds that nginx keeps an idle connection to a worker
+PROXY_READ_TIMEOUT = 60  # seconds that nginx waits for an answer, or for more of it
+QUIET_SECONDS = 20  # of an idle websocket between two pings; event streams send something every 15
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """All settings of the process model. Times are in seconds, sizes in bytes."""
+
+    workers: int
+    workers_reason: str
+    instance: str
+    run_dir: Path
+    socket_dir: Path | None
+    slot_host: str
+    slot_port: int
+    lame_duck: float
+    drain: float
+    graceful_shutdown: float
+    graceful_timeout: int
+    timeout: int
+    keepalive: int
+    stop_grace_period: float
+    proxy_read_timeout: int
+    max_requests: int
+    max_requests_jitter: int
+    max_worker_memory: int
+    forwarded_allow_ips: str
+    log_level: str
+    prestart: Sequence[str]
+    preload: Sequence[str]
+    """Libraries to load before the fork: `auto`, `off` or names."""
+    guard: GuardSettings
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] | None = None) -> "ServerSettings":
+        """Read and check every setting; raise SettingError, naming the variable, for a wrong one."""
+        env = Environment(variables)
+        count = worker_count()
+        workers = env.integer("WEB_CONCURRENCY", count.workers, 1, 1024)
+        socket_dir = Path(env.text("SOCKET_DIR")).absolute() if env.text("SOCKET_DIR") else None
+        slots = socket_dir is not None or bool(env.text("SLOT_PORT"))
+        graceful_timeout = env.integer("GRACEFUL_TIMEOUT", 8, 3, 3600)
+        max_requests = env.integer("MAX_REQUESTS", 0, 0, 1 << 31)
+        settings = cls(
+            workers=workers,
+            workers_reason="WEB_CONCURRENCY" if env.text("WEB_CONCURRENCY") else count.reason,
+            # By hand every start is an instance of its own, so that none takes another's control socket.
+            instance=env.text("INSTANCE", socket.gethostname() if slots else f"gunicorn-{STARTED_AS}"),
+            run_dir=socket_dir or Path(env.text("RUN_DIR", ".run")).absolute(),
+            socket_dir=socket_dir,
+            slot_host=env.text("SLOT_HOST", "127.0.0.1"),
+            slot_port=env.integer("SLOT_PORT", 0, 0, 65_535 - workers),
+            lame_duck=env.seconds("LAME_DUCK_SECONDS", 0, 0, 3600),
+            drain=env.seconds("DRAIN_SECONDS", 2, 0, 3600),
+            graceful_shutdown=graceful_timeout - 2,  # what is left bounds lifespan.shutdown
+            graceful_timeout=graceful_timeout,
+            timeout=env.integer("TIMEOUT", 30, 4, 86_400),
+            keepalive=env.integer("KEEPALIVE", 75, 1, 3600),
+            stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
+            proxy_read_timeout=read_timeout(env),
+            max_requests=max_requests,
+            max_requests_jitter=env.integer("MAX_REQUESTS_JITTER", max_requests // 2, 0, 1 << 31),
+            max_worker_memory=env.integer("MAX_WORKER_MEMORY", 0, 0, 1 << 50),
+            # A unix socket has no peer address, and uvicorn trusts such a peer only with "*"; the socket's mode says
+            # who may connect, and nginx overwrites what a client sent. On TCP only this machine is trusted.
+            forwarded_allow_ips=env.text("FORWARDED_ALLOW_IPS", "*" if socket_dir else "127.0.0.1,::1"),
+            log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
+            prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else served(variables).prestart,
+            preload=_preload(env.text("PRELOAD", "auto")),
+            guard=GuardSettings.from_environment(variables),
+        )
+        settings.check()
+        return settings
+
+    def with_options(self, cfg: Any) -> "ServerSettings":
+        """What gunicorn has made of it: options on the command line beat these settings, and are checked the same."""
+        if self.has_slots and cfg.settings["bind"].value != self.addresses():
+            raise SettingError("--bind", ",".join(cfg.settings["bind"].value), "nothing, with SOCKET_DIR or SLOT_PORT")
+        if self.has_slots and cfg.workers != self.workers:
+            raise SettingError("--workers", str(cfg.workers), "nothing, with SOCKET_DIR or SLOT_PORT; WEB_CONCURRENCY")
+        if cfg.loglevel.lower() != self.log_level:
+            raise SettingError("--log-level", cfg.loglevel, "nothing; LOG_LEVEL sets it for all loggers")
+        settings = replace(
+            self,
+            workers=cfg.workers,
+            workers_reason=self.workers_reason if cfg.workers == self.workers else "--workers",
+            timeout=cfg.timeout,
+            graceful_timeout=cfg.graceful_timeout,
+            graceful_shutdown=cfg.graceful_timeout - 2,
+            keepalive=cfg.keepalive,
+        )
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """The ladder of time-outs, each with its reason in the README; a wrong order names both values."""
+        ladder = [
+            ("nginx's upstream keepalive_timeout", NGINX_UPSTREAM_KEEPALIVE),
+            ("DRAIN_SECONDS", self.drain),
+            ("uvicorn's graceful shutdown (GRACEFUL_TIMEOUT - 2)", self.graceful_shutdown),
+            ("GRACEFUL_TIMEOUT", self.graceful_timeout),
+            ("TIMEOUT", self.timeout),
+        ]
+        pairs = [*pairwise(ladder)]
+        pairs.append((("nginx's upstream keepalive_timeout", NGINX_UPSTREAM_KEEPALIVE), ("KEEPALIVE", self.keepalive)))
+        stop = ("2 x GRACEFUL_TIMEOUT + 2 + LAME_DUCK_SECONDS", 2 * self.graceful_timeout + 2 + self.lame_duck)
+        pairs.append((stop, ("STOP_GRACE_PERIOD", self.stop_grace_period)))
+        for (lower_name, lower), (upper_name, upper) in pairs:
+            if lower >= upper:
+                raise SettingError(upper_name, f"{upper:g}", f"more than {lower_name}, which is {lower:g}")
+        for path in [self.run_dir / f"{self.instance}.ctl", *map(Path, self.socket_paths())]:
+            if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+                raise SettingError(
+                    "SOCKET_DIR", str(path), f"a path of at most {MAX_SOCKET_PATH} bytes, sockets' names included"
+                )
+
+    @property
+    def has_slots(self) -> bool:
+        """Whether each worker has a listener of its own."""
+        return self.socket_dir is not None or self.slot_port > 0
+
+    @property
+    def slots(self) -> int:
+        """How many listeners there are for one worker each."""
+        return self.workers if self.has_slots else 0
+
+    def socket_paths(self) -> list[str]:
+        """The slots' unix sockets."""
+        if self.socket_dir is None:
+            return []
+        return [str(self.socket_dir / f"{self.instance}-{slot}.sock") for slot in range(self.workers)]
+
+    def addresses(self) -> list[str]:
+        """What gunicorn binds: one address per slot, or one that all workers share."""
+        if self.socket_dir is not None:
+            return [f"unix:{path}" for path in self.socket_paths()]
+        if self.slot_port:
+            return [f"{self.slot_host}:{self.slot_port + slot}" for slot in range(self.workers)]
+        return ["127.0.0.1:8000"]
+
+
+def _preload(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise SettingError("PRELOAD", text, "auto, off, or names of libraries, separated by commas")
+    return names
+
+
+def read_timeout(env: Environment) -> int:
+    """PROXY_READ_TIMEOUT, which is nginx's, and checked here too: a lower one would cut every quiet connection."""
+    allowed = f"a whole number of seconds, more than {QUIET_SECONDS} (a websocket's ping) and at most 86400"
+    return env.integer("PROXY_READ_TIMEOUT", PROXY_READ_TIMEOUT, QUIET_SECONDS + 1, 86_400, allowed)
