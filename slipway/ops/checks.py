@@ -59,7 +59,7 @@ def suites(arguments: list[str]) -> None:
 def programs() -> None:
     """What the tests start. A project without the shipped app has left out the tests that start it."""
     # The verbs' own packages are among them already; said once here, no test has pip look for them.
-    setup.environment(Settings.load().run_dir, "requirements/local.txt")
+    setup.environment(StackSettings.load().run_dir, "requirements/local.txt")
     if Rules.of().has_the_shipped_app:
         packages.install(PROGRAMS)
 

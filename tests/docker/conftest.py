@@ -15,12 +15,14 @@ from tests.harness.processes import free_ports, short_folder
 
 VERB_SECONDS = 300  # the first build fetches the packages
 ANY_CHARACTERS = "an'other@/:#%$ {}\"\\`!?é"
+# Each process of a run has its own, since a deploy removes older images of that name.
+IMAGE = "slipway-test-" + os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 
 
 class Containers:
     """`make` and `docker compose` for this project."""
 
-    def __init__(self, folder: Path, root: Path = ROOT, image: str = "slipway-test") -> None:
+    def __init__(self, folder: Path, root: Path = ROOT, image: str = IMAGE) -> None:
         self.root = root
         self.port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -86,10 +88,9 @@ class Containers:
 
 @pytest.fixture(scope="session")
 def containers() -> Iterator[Containers]:
-    """The stack that runs; what a test stops it starts again. Each process of a run has its own, with its own image."""
-    process = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    """The stack that runs; what a test stops it starts again. Each process of a run has its own."""
     with short_folder() as folder:
-        stack = Containers(folder, image="slipway-test" if process == "gw0" else f"slipway-test-{process}")
+        stack = Containers(folder)
         stack.up()
         yield stack
         stack.compose("--profile", "baseline", "down", "--volumes", "--remove-orphans")
