@@ -6,10 +6,12 @@ faults are real signals and real processes. The full-size forms are in tests/pro
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
+from tests.harness.talking import Pipe, write_app
 from tests.live.sites import Site
 
 
@@ -31,3 +33,18 @@ def proxy(server: Server) -> Iterator[Nginx]:
     """The nginx before it."""
     with behind_nginx(server) as started:
         yield started
+
+
+@pytest.fixture
+def options(site: Site, tmp_path: Path) -> dict[str, Any]:
+    """The settings of a server whose app logs in every way there is."""
+    write_app(tmp_path)
+    return site.options
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    """A pipe for a server's output."""
+    made = Pipe()
+    yield made
+    made.close()

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from tests.harness.client import Connection, request
 from tests.harness.load import Load, Request
 from tests.harness.processes import running, until
 from tests.harness.stack import LITERAL, Server, serving
-from tests.harness.talking import Pipe, piped, write_app
+from tests.harness.talking import Pipe, piped
 from tests.live.sites import Site
 
 POST = Request("POST", "/", body := os.urandom(1_000), body)
@@ -22,19 +21,6 @@ GET = Request("GET", "/", b"", b"old")
 LOUD = [Request("GET", "/noise/20/200", b"", b"old"), Request("POST", "/noise/5/9000", body, body)]
 REQUESTS = 600
 PENDING = 1024 * 1024  # bytes that a process keeps
-
-
-@pytest.fixture
-def options(site: Site, tmp_path: Path) -> dict[str, Any]:
-    write_app(tmp_path)
-    return site.options
-
-
-@pytest.fixture
-def pipe() -> Iterator[Pipe]:
-    made = Pipe()
-    yield made
-    made.close()
 
 
 async def test_pipe_that_is_not_read_costs_no_request(folder: Path, options: dict[str, Any], pipe: Pipe) -> None:

@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,26 +15,13 @@ import pytest
 from tests.harness.client import Connection, request
 from tests.harness.processes import is_alive, running, until
 from tests.harness.stack import Server
-from tests.harness.talking import Pipe, piped, strict, write_app
+from tests.harness.talking import Pipe, piped, strict
 from tests.live.sites import Site
 
 RELOADS = 3
 SOON = 0.1  # seconds
 WORST = 64 * 1024  # bytes of a line
 FIELDS = {"time", "level", "logger", "pid", "message"}
-
-
-@pytest.fixture
-def options(site: Site, tmp_path: Path) -> dict[str, Any]:
-    write_app(tmp_path)
-    return site.options
-
-
-@pytest.fixture
-def pipe() -> Iterator[Pipe]:
-    made = Pipe()
-    yield made
-    made.close()
 
 
 def checked(server: Server) -> list[dict[str, Any]]:

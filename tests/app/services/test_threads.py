@@ -21,14 +21,6 @@ MOST = 3
 
 
 @pytest.fixture
-def url(folder: Path) -> URL:
-    """A database with its tables."""
-    address = make_url(f"sqlite:///{folder}/slipway.db")
-    migrate(address)
-    return address
-
-
-@pytest.fixture
 async def store(url: URL) -> AsyncIterator[Users]:
     store = open_users(url, MOST)
     yield store

@@ -1,7 +1,7 @@
 """Users on SQLite: what happens while the file is locked or away. tests/app/shared_state has both databases."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,26 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, make_url
 
-from app.migrate import migrate
 from app.services import database, users
 from app.services.database import sync_engine
 from app.services.errors import Unavailable
 from app.services.users import BlockingUsers, User, Users, open_users
-
-
-@pytest.fixture
-def url(folder: Path) -> URL:
-    """A database with its tables."""
-    address = make_url(f"sqlite:///{folder}/slipway.db")
-    migrate(address)
-    return address
-
-
-@pytest.fixture
-async def store(url: URL) -> AsyncIterator[Users]:
-    store = open_users(url)
-    yield store
-    await store.close()
 
 
 @pytest.fixture

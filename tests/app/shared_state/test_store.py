@@ -1,7 +1,7 @@
 """The users' statements on both databases, for the ASGI app and for the WSGI baseline."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from app.migrate import migrate
 from app.services import database, users
 from app.services.database import async_engine, sync_engine
 from app.services.errors import NameTaken, Unavailable
-from app.services.users import AsyncUsers, BlockingUsers, User, Users, open_users
+from app.services.users import AsyncUsers, BlockingUsers, User, Users
 from tests.app.shared_state.stacks import Backend
 
 
@@ -24,13 +24,6 @@ def url(backend: Backend, folder: Path) -> URL:
     address = AppSettings.from_environment({"DATA_DIR": str(folder), **backend.env}).database_url
     migrate(address)
     return address
-
-
-@pytest.fixture
-async def store(url: URL) -> AsyncIterator[Users]:
-    store = open_users(url)
-    yield store
-    await store.close()
 
 
 @pytest.fixture
