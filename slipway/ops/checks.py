@@ -25,9 +25,9 @@ PROGRAMS: dict[str, str | None] = {
 }
 
 NO_TESTS = 5  # pytest's exit code
-# Tests wait for servers most of the time, so each processor has several at once; tests/harness/sharing.py says which
-# stay together, and in which order they start.
-PROCESSES = 3 * worker_count().workers
+# Tests wait for servers half of the time, so each processor has two at once: with more, a check of new code takes longer
+# than the short time-outs of tests allow. tests/harness/sharing.py says which stay together, and which start first.
+PROCESSES = 2 * worker_count().workers
 SHARED_OUT = ("--dist=loadgroup", "--no-loadscope-reorder")
 TOGETHER = (f"--numprocesses={PROCESSES}", *SHARED_OUT, "-m")
 STACKS = 2  # of containers at a time
