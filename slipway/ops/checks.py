@@ -25,8 +25,8 @@ PROGRAMS: dict[str, str | None] = {
 }
 
 NO_TESTS = 5  # pytest's exit code
-# Tests wait for servers half of the time, so each processor has two at once: with more, a check of new code takes longer
-# than the short time-outs of tests allow. tests/harness/sharing.py says which stay together, and which start first.
+# Tests wait for servers half of the time, so each processor has two at once; with more, a check of new code outlasts
+# the short time-outs of tests. tests/harness/sharing.py says which stay together, and which start first.
 PROCESSES = 2 * worker_count().workers
 SHARED_OUT = ("--dist=loadgroup", "--no-loadscope-reorder")
 TOGETHER = (f"--numprocesses={PROCESSES}", *SHARED_OUT, "-m")
