@@ -1,13 +1,12 @@
 """How pytest-xdist shares tests out among processes: what takes long first, and each server is started once.
 
-Its own `--dist=loadgroup` does this with marks, but has no effect with pytest 9.2, which no longer takes an item's name
-from `_nodeid`, which pytest-xdist 3.8 changes. So the processes write down the groups, and the scheduler reads them.
+Its own `--dist=loadgroup` does this with marks, but has no effect with pytest 9.2, which no longer takes an item's
+name from `_nodeid` (pytest-xdist 3.8). So the processes write down the groups, and the scheduler reads them.
 """
 
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
@@ -74,9 +73,9 @@ def pytest_configure_node(node: WorkerController) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+def pytest_xdist_make_scheduler(config: pytest.Config) -> LoadScopeScheduling | None:
     """Ours stands in for `--dist=loadgroup`."""
-    return Groups(config, log) if config.getoption("dist") == "loadgroup" else None
+    return Groups(config) if config.getoption("dist") == "loadgroup" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
