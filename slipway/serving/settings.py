@@ -49,6 +49,8 @@ class ServerSettings:
     forwarded_allow_ips: str
     log_level: str
     prestart: Sequence[str]
+    preload: Sequence[str]
+    """Libraries to load before the fork: `auto`, `off` or names."""
     guard: GuardSettings
 
     @classmethod
@@ -86,6 +88,7 @@ class ServerSettings:
             forwarded_allow_ips=env.text("FORWARDED_ALLOW_IPS", "*" if socket_dir else "127.0.0.1,::1"),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else served(variables).prestart,
+            preload=_preload(env.text("PRELOAD", "auto")),
             guard=GuardSettings.from_environment(variables),
         )
         settings.check()
@@ -156,6 +159,13 @@ class ServerSettings:
         if self.slot_port:
             return [f"{self.slot_host}:{self.slot_port + slot}" for slot in range(self.workers)]
         return ["127.0.0.1:8000"]
+
+
+def _preload(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise SettingError("PRELOAD", text, "auto, off, or names of libraries, separated by commas")
+    return names
 
 
 def read_timeout(env: Environment) -> int:
