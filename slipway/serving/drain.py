@@ -129,6 +129,8 @@ class DrainingServer(uvicorn.Server):
                 task.cancel()
             await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
             await asyncio.sleep(POLL_SECONDS)  # until their last words are written
+        if left := sum(not connection.transport.is_closing() for connection in self.server_state.connections):
+            self.unclean.append(f"connections cut: {left}")  # each of them has had its time to be closed
         self._each(endings.cut)
         await asyncio.sleep(0)  # until the connections know
 

@@ -95,7 +95,11 @@ KINDS = [
     Kind("websocket that does not answer a close", handshake("/closes"), b"\x88\x02\x0f\xa0"),
     Kind("handshake under way", handshake("/slow"), end=rb"HTTP/1\.1 101 .*" + GONE_1012, under_way=1),
     Kind("handshake undecided", handshake("/undecided"), end=rb"HTTP/1\.1 50[03] .*", under_way=1),
-    Kind("handshake refused by the app server", handshake("/").replace(b"Version: 13", b"Version: 1"), end=None),
+    Kind(
+        "handshake refused by the app server",
+        handshake("/").replace(b"Version: 13", b"Version: 1"),
+        end=rb"HTTP/1\.1 400 .*",
+    ),
     Kind("handshake with a body", handshake("/", "Content-Length: 5") + b"hello", end=rb"HTTP/1\.1 400 .*"),
     Kind("handshake with a large field", handshake("/", f"X: {'x' * 9000}"), end=rb"HTTP/1\.1 4\d\d .*"),
     Kind("handshake with many fields", handshake("/", *["X: x"] * 200), end=rb"HTTP/1\.1 4\d\d .*"),
