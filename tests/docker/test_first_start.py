@@ -16,7 +16,10 @@ from tests.harness.processes import short_folder
 pytestmark = pytest.mark.timeout(300)
 
 STAGES = ("image", "Redis", "PRESTART", "containers")
-BY_TURNS = {"interrupted-first": (signal.SIGINT, signal.SIGKILL), "killed-first": (signal.SIGKILL, signal.SIGINT)}
+BY_TURNS = [
+    pytest.param((signal.SIGINT, signal.SIGKILL), id="interrupted-first"),
+    pytest.param((signal.SIGKILL, signal.SIGINT), id="killed-first", marks=pytest.mark.suite),
+]
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def interrupt(project: Containers, stage: str, number: int, verb: str = "up") ->
     assert stage.encode() in said
 
 
-@pytest.mark.parametrize("numbers", BY_TURNS.values(), ids=BY_TURNS)
+@pytest.mark.parametrize("numbers", BY_TURNS)
 def test_interrupted_at_every_stage(project: Containers, numbers: tuple[int, int]) -> None:
     """By Ctrl-C or by a sudden end, one after the other; then the verb does its work, also after half a `make down`."""
     for place, stage in enumerate(STAGES):
