@@ -20,6 +20,13 @@ done <"$settings"
 export HEALTH_PATHS="${HEALTH_PATHS:-}"
 export PRIVATE_PATHS="${PRIVATE_PATHS?is not set: the file of NGINX_SETTINGS, which make up writes, says which paths are private}"
 
+# Whole files of directives, which `make` writes beside them; without, those of the defaults.
+for name in https; do
+    file=$(dirname "$settings")/$name.conf
+    if [ ! -r "$file" ] || [ "${HTTPS:-}" = off ]; then file=$NGINX_DIR/$name.conf; fi
+    cp "$file" "$CONF_DIR/$name.conf"
+done
+
 # As many workers as CPUs of the quota, which `auto` does not look at, and at most 8: each has 16,384 connections, in 8 MiB,
 # and the memory limit is for all of them.
 read -r quota period <<EOF

@@ -8,10 +8,14 @@ from pathlib import Path
 
 from slipway.environment import SettingError
 from slipway.ops import nginx
+from slipway.ops.https import IMAGE, SERVER
 from slipway.ops.settings import Settings
 
 PASSWORD = "secrets/postgres-password"  # docker-compose.yml names both
 NGINX = "nginx-settings/nginx.env"
+HTTPS = f"nginx-settings/{SERVER}"
+IN_CONTAINER = {"tls": "/etc/nginx/tls", "folder": "/etc/nginx/slipway", "filled_in": "/tmp/nginx"}
+LISTEN = "8443"
 
 
 def nginx_settings(settings: Settings) -> bool:
@@ -22,7 +26,13 @@ def nginx_settings(settings: Settings) -> bool:
         "HEALTH_PATHS": nginx.alternatives(settings.health_paths),
         "PRIVATE_PATHS": nginx.alternatives(settings.project.private_paths),
     }
-    return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items()))
+    changed = _write(settings.run_dir / HTTPS, https_server(settings))
+    return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items())) or changed
+
+
+def https_server(settings: Settings) -> str:
+    """The server that speaks TLS, as nginx's container has it."""
+    return settings.https.configuration(LISTEN, IMAGE, **IN_CONTAINER)
 
 
 def password(settings: Settings, *, fixed: bool) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from slipway.ops.https import SERVER, Dialect, HttpsSettings
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
 from slipway.serving.config import PROXY_READ_TIMEOUT
 from slipway.serving.cpus import worker_count
 
 NGINX_DIR = ROOT / "nginx"
+NO_HTTPS = HttpsSettings()
 MAX_WORKERS = 8  # each has 16,384 connections, in 8 MiB
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
@@ -53,6 +55,8 @@ def prepare(
     read_timeout: int = PROXY_READ_TIMEOUT,
     health_paths: Iterable[str] = (),
     private_paths: Iterable[str] = (),
+    https: HttpsSettings = NO_HTTPS,
+    https_listen: str = "",
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,6 +75,8 @@ def prepare(
     }
     for name, text in templates().items():
         (folder / name).write_bytes(os.fsencode(render(text, values)))
+    texts = {"tls": quoted(https.folder), "folder": values["NGINX_DIR"], "filled_in": values["CONF_DIR"]}
+    (folder / SERVER).write_bytes(os.fsencode(https.configuration(https_listen, dialect(), **texts)))
     # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-g", directives]
@@ -85,12 +91,21 @@ def logged(command: Sequence[str], python: str = sys.executable, watched: Sequen
     return [python, "-IS", str(ROOT / "slipway" / "ops" / "logged.py"), *patterns, *command]
 
 
-@cache
 def version() -> tuple[int, ...]:
     """Of the nginx that is installed; empty when there is none."""
-    try:
-        said = subprocess.run([find("nginx") or "nginx", "-v"], capture_output=True, text=True, timeout=10).stderr
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
+    found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", _build())
     return tuple(int(number) for number in found.groups()) if found else ()
+
+
+def dialect() -> Dialect:
+    """What the nginx that is installed understands."""
+    return Dialect(http2_directive=version() >= (1, 25, 1), http3="--with-http_v3_module" in _build())
+
+
+@cache
+def _build() -> str:
+    """What the nginx that is installed says of itself."""
+    try:
+        return subprocess.run([find("nginx") or "nginx", "-V"], capture_output=True, text=True, timeout=10).stderr
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

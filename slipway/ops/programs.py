@@ -41,6 +41,7 @@ class Programs:
         watched = [
             f"{glob.escape(str(self.sockets(server)))}/slots*.conf",
             f"{glob.escape(str(nginx.NGINX_DIR))}/*.conf",
+            f"{glob.escape(str(settings.https.folder))}/*.pem",
         ]
         # The interpreter itself, since an environment goes with the second deploy of new packages, and nginx stays.
         command = nginx.logged(self.nginx(name, settings), str((venv / "python").resolve()), watched)
@@ -57,6 +58,8 @@ class Programs:
             read_timeout=settings.proxy_read_timeout,
             health_paths=settings.health_paths,
             private_paths=settings.project.private_paths,
+            https=settings.https if name == "nginx" else nginx.NO_HTTPS,
+            https_listen=settings.listen(settings.https.port),
         )
 
     def sockets(self, name: str) -> Path:

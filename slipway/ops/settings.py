@@ -9,6 +9,7 @@ from pathlib import Path
 
 from slipway.environment import Environment, SettingError
 from slipway.ops import dotenv
+from slipway.ops.https import HttpsSettings
 from slipway.project import FILE, Project, command, health_paths, ready_path, served
 from slipway.serving.config import read_timeout
 
@@ -38,6 +39,7 @@ class Settings:
     run_dir: Path
     max_body_bytes: int
     proxy_read_timeout: int
+    https: HttpsSettings
     stop_grace_period: float
     image: str
     postgres_password: str = field(repr=False)
@@ -75,6 +77,7 @@ class Settings:
         """Check the variables."""
         env = Environment(variables)
         project = project or served(variables)
+        run_dir = Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute()
         return cls(
             runtime=env.choice("RUNTIME", "auto", ("auto", "docker", "local")),
             host=env.text("HOST", "127.0.0.1").strip("[]"),
@@ -89,9 +92,10 @@ class Settings:
             health_paths=health_paths(env, project),
             prove_path=_target("PROVE_PATH", env.text("PROVE_PATH", "/")),
             timeout=env.integer("TIMEOUT", 30, 4, 86_400),
-            run_dir=Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute(),
+            run_dir=run_dir,
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
             proxy_read_timeout=read_timeout(env),
+            https=HttpsSettings.from_environment(env, run_dir),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
             image=env.text("SLIPWAY_IMAGE"),
             postgres_password=env.text("POSTGRES_PASSWORD"),
@@ -122,6 +126,23 @@ class Settings:
     @property
     def url(self) -> str:
         return f"http://{_bracketed(_reachable(self.host))}:{self.http_port}"
+
+    @property
+    def public_ports(self) -> dict[str, int]:
+        """The ports of the stack itself, by the settings that name them."""
+        return {"HTTP_PORT": self.http_port, **({"HTTPS_PORT": self.https.port} if self.https.on else {})}
+
+    @property
+    def https_mode(self) -> str:
+        return self.https.mode
+
+    @property
+    def https_port(self) -> int:
+        return self.https.port
+
+    @property
+    def https_url(self) -> str:
+        return f"https://{_bracketed(_reachable(self.host))}:{self.https_port}"
 
     @property
     def baseline_url(self) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slipway.ops import nginx, wait
+from slipway.ops.https import HttpsSettings
 from slipway.ops.settings import ROOT
 from slipway.project import Project
 from tests.harness.client import Address
@@ -41,6 +42,7 @@ class Edge(Process):
         runner: Runner = "python",
         project: Project = PROJECT,
         watched: Sequence[str] = (),
+        https: HttpsSettings | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_ports()
@@ -53,6 +55,8 @@ class Edge(Process):
             read_timeout=read_timeout,
             health_paths=project.health_paths,
             private_paths=project.private_paths,
+            https=https or nginx.NO_HTTPS,
+            https_listen=f"127.0.0.1:{https.port}" if https else "",
         )
         if runner == "python":
             command = nginx.logged(command, watched=watched)
