@@ -21,7 +21,7 @@ export HEALTH_PATHS="${HEALTH_PATHS:-}"
 export PRIVATE_PATHS="${PRIVATE_PATHS?is not set: the file of NGINX_SETTINGS, which make up writes, says which paths are private}"
 
 # Whole files of directives, which `make` writes beside them; without, those of the defaults.
-for name in https; do
+for name in https site; do
     file=$(dirname "$settings")/$name.conf
     if [ ! -r "$file" ] || [ "${HTTPS:-}" = off ]; then file=$NGINX_DIR/$name.conf; fi
     cp "$file" "$CONF_DIR/$name.conf"

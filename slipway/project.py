@@ -17,6 +17,8 @@ from slipway.environment import Environment, SettingError
 ROOT = Path(__file__).resolve().parents[1]
 FILE = "pyproject.toml"
 TABLE = "[tool.slipway]"
+PREFIX = re.compile(r"(/[\w.~-]+)+/", re.ASCII)
+FOLDER = re.compile(r"(?!\.)[\w.~-]+(/(?!\.)[\w.~-]+)*", re.ASCII)
 PATH = re.compile(r"/[!-\"$->@-~]*")  # printable ASCII without ? and #
 
 
@@ -34,6 +36,10 @@ class Project:
     """Paths of health checks: not recorded and never refused, `ready_path` among them."""
     private_paths: tuple[str, ...] = ()
     """Paths that nginx does not pass on."""
+    static: tuple[tuple[str, str], ...] = ()
+    """Folders that nginx serves by itself, each by the prefix of its URLs: `/static/` and `app/pages`."""
+    private_files: tuple[tuple[str, str], ...] = ()
+    """The same for folders below DATA_DIR, of which a client gets what the app's `X-Accel-Redirect` points to."""
     baseline: str = ""
     """The WSGI twin that the benchmark compares with; empty: none."""
 
@@ -55,6 +61,8 @@ class Project:
             ready_path=ready,
             health_paths=tuple(dict.fromkeys([*filter(None, [ready]), *_paths(table, "health_paths")])),
             private_paths=_paths(table, "private_paths"),
+            static=_folders(table, "static"),
+            private_files=_folders(table, "private_files"),
             baseline=callable_name(f"{FILE} {TABLE} baseline", _text(table, "baseline"), optional=True),
         )
 
@@ -125,6 +133,18 @@ def _path(table: Mapping[str, Any], key: str) -> str:
     if value and not PATH.fullmatch(value):
         raise SettingError(f"{FILE} {TABLE} {key}", value, "a path that begins with /")
     return value
+
+
+def _folders(table: Mapping[str, Any], key: str) -> tuple[tuple[str, str], ...]:
+    values = table.get(key, {})
+    if not isinstance(values, dict):
+        raise SettingError(f"{FILE} {TABLE} {key}", str(values), 'a table such as {"/static/" = "app/pages"}')
+    for prefix, folder in values.items():
+        if not PREFIX.fullmatch(prefix):
+            raise SettingError(f"{FILE} {TABLE} {key}", prefix, "a prefix such as /static/, with a slash at both ends")
+        if not isinstance(folder, str) or not FOLDER.fullmatch(folder):
+            raise SettingError(f"{FILE} {TABLE} {key}", str(folder), "a folder such as app/pages, relative, without ..")
+    return tuple(values.items())
 
 
 def _paths(table: Mapping[str, Any], key: str) -> tuple[str, ...]:

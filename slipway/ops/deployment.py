@@ -52,7 +52,7 @@ class Deployment:
             say("  nginx has not taken its new settings yet; `make logs` shows why")
 
     def _nginx_has_taken_them(self) -> bool:
-        files = ("/tmp/nginx/nginx.conf", "/tmp/nginx/https.conf")
+        files = ("/tmp/nginx/nginx.conf", "/tmp/nginx/https.conf", "/tmp/nginx/site.conf")
         has = self._engine.attempt_docker("exec", self._nginx(), "cat", *files).stdout
         wanted = [
             f"client_max_body_size {self._settings.max_body_bytes};",
@@ -60,6 +60,7 @@ class Deployment:
             f"(?:{nginx.alternatives(self._settings.health_paths)})\\z",
             f"(?:{nginx.alternatives(self._settings.project.private_paths)})\\z",
             handed.https_server(self._settings),
+            handed.locations(self._settings),
         ]
         return all(text in has for text in wanted)
 

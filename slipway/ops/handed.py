@@ -3,6 +3,7 @@
 RUN_DIR is for its owner alone; the files in it may be read by any user, since each container has another one.
 """
 
+import datetime
 import secrets
 from pathlib import Path
 
@@ -10,12 +11,15 @@ from slipway.environment import SettingError
 from slipway.ops import nginx
 from slipway.ops.https import IMAGE, SERVER
 from slipway.ops.settings import Settings
+from slipway.ops.site import LOCATIONS
 
 PASSWORD = "secrets/postgres-password"  # docker-compose.yml names both
 NGINX = "nginx-settings/nginx.env"
 HTTPS = f"nginx-settings/{SERVER}"
 IN_CONTAINER = {"tls": "/etc/nginx/tls", "folder": "/etc/nginx/slipway", "filled_in": "/tmp/nginx"}
 LISTEN = "8443"
+SITE = f"nginx-settings/{LOCATIONS}"
+ROOTS = {"folder": "/tmp/nginx", "static": "/static", "private": "/data"}
 
 
 def nginx_settings(settings: Settings) -> bool:
@@ -27,7 +31,13 @@ def nginx_settings(settings: Settings) -> bool:
         "PRIVATE_PATHS": nginx.alternatives(settings.project.private_paths),
     }
     changed = _write(settings.run_dir / HTTPS, https_server(settings))
+    changed = _write(settings.run_dir / SITE, locations(settings)) or changed
     return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items())) or changed
+
+
+def locations(settings: Settings) -> str:
+    """What nginx's container serves by itself."""
+    return settings.site.configuration(**ROOTS, today=datetime.date.today())
 
 
 def https_server(settings: Settings) -> str:

@@ -1,5 +1,6 @@
 """nginx outside a container: what the image's entrypoint does there, and the command that starts it."""
 
+import datetime
 import os
 import re
 import subprocess
@@ -11,11 +12,15 @@ from pathlib import Path
 from slipway.ops.https import SERVER, Dialect, HttpsSettings
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
+from slipway.ops.site import LOCATIONS, SiteSettings
 from slipway.serving.config import PROXY_READ_TIMEOUT
 from slipway.serving.cpus import worker_count
 
 NGINX_DIR = ROOT / "nginx"
 NO_HTTPS = HttpsSettings()
+NO_FILES = SiteSettings()
+NOWHERE = Path("/nowhere")
+WRITTEN = (SERVER, LOCATIONS)  # beside what the templates become
 MAX_WORKERS = 8  # each has 16,384 connections, in 8 MiB
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
@@ -46,6 +51,11 @@ def quoted(path: Path, *, pattern: bool = False) -> str:
     return re.sub(r'(["\\])', r"\\\1", text)
 
 
+def literal(path: Path) -> str:
+    """A path for a string in double quotes of a directive that takes variables: `$` is one, of the same value."""
+    return re.sub(r'(["\\])', r"\\\1", str(path)).replace("$", "${dollar}")
+
+
 def prepare(
     folder: Path,
     *,
@@ -57,6 +67,9 @@ def prepare(
     private_paths: Iterable[str] = (),
     https: HttpsSettings = NO_HTTPS,
     https_listen: str = "",
+    site: SiteSettings = NO_FILES,
+    root: Path = ROOT,
+    data_dir: Path = NOWHERE,
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,6 +90,8 @@ def prepare(
         (folder / name).write_bytes(os.fsencode(render(text, values)))
     texts = {"tls": quoted(https.folder), "folder": values["NGINX_DIR"], "filled_in": values["CONF_DIR"]}
     (folder / SERVER).write_bytes(os.fsencode(https.configuration(https_listen, dialect(), **texts)))
+    roots = {"folder": values["CONF_DIR"], "static": literal(root), "private": literal(data_dir)}
+    (folder / LOCATIONS).write_bytes(os.fsencode(site.configuration(**roots, today=datetime.date.today())))
     # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-g", directives]

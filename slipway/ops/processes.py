@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from slipway.ops import leftovers, nginx, readiness, wait
-from slipway.ops.https import SERVER
 from slipway.ops.instance import Instance
 from slipway.ops.programs import APPS, Programs
 from slipway.ops.remembered import Remembered
@@ -131,7 +130,7 @@ class Processes:
 
     def refresh_nginx(self) -> None:
         """Have nginx take what is new for it: settings of its own, or another number of slots."""
-        paths = [self.run / "nginx" / name for name in (*nginx.templates(), SERVER)]
+        paths = [self.run / "nginx" / name for name in (*nginx.templates(), *nginx.WRITTEN)]
         before = [path.read_text() if path.exists() else "" for path in paths]
         command = self.programs.nginx("nginx", self.settings)
         if [path.read_text() for path in paths] == before:

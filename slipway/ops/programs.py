@@ -60,6 +60,8 @@ class Programs:
             private_paths=settings.project.private_paths,
             https=settings.https if name == "nginx" else nginx.NO_HTTPS,
             https_listen=settings.listen(settings.https.port),
+            site=settings.site if name == "nginx" else nginx.NO_FILES,
+            data_dir=Path(settings.environment.get("DATA_DIR") or self.run_dir / "data").absolute(),
         )
 
     def sockets(self, name: str) -> Path:

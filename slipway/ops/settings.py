@@ -10,6 +10,7 @@ from pathlib import Path
 from slipway.environment import Environment, SettingError
 from slipway.ops import dotenv
 from slipway.ops.https import HttpsSettings
+from slipway.ops.site import SiteSettings, contacts
 from slipway.project import FILE, Project, command, health_paths, ready_path, served
 from slipway.serving.config import read_timeout
 
@@ -40,6 +41,7 @@ class Settings:
     max_body_bytes: int
     proxy_read_timeout: int
     https: HttpsSettings
+    site: SiteSettings
     stop_grace_period: float
     image: str
     postgres_password: str = field(repr=False)
@@ -96,6 +98,7 @@ class Settings:
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
             proxy_read_timeout=read_timeout(env),
             https=HttpsSettings.from_environment(env, run_dir),
+            site=SiteSettings(project.static, project.private_files, contacts(env)),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
             image=env.text("SLIPWAY_IMAGE"),
             postgres_password=env.text("POSTGRES_PASSWORD"),

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from slipway.ops import nginx, wait
 from slipway.ops.https import HttpsSettings
 from slipway.ops.settings import ROOT
+from slipway.ops.site import SiteSettings
 from slipway.project import Project
 from tests.harness.client import Address
 from tests.harness.processes import Process, free_ports
@@ -43,6 +44,8 @@ class Edge(Process):
         project: Project = PROJECT,
         watched: Sequence[str] = (),
         https: HttpsSettings | None = None,
+        site: SiteSettings = nginx.NO_FILES,
+        files: Path = nginx.NOWHERE,
     ) -> None:
         self.folder = folder
         self.port = free_ports()
@@ -57,6 +60,9 @@ class Edge(Process):
             private_paths=project.private_paths,
             https=https or nginx.NO_HTTPS,
             https_listen=f"127.0.0.1:{https.port}" if https else "",
+            site=site,
+            root=files,
+            data_dir=files,
         )
         if runner == "python":
             command = nginx.logged(command, watched=watched)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from slipway.environment import Environment
 from slipway.ops import nginx, wait
 from slipway.ops.settings import ROOT
+from slipway.ops.site import SiteSettings
 from slipway.project import Project, health_paths
 from tests.harness.client import Address
 from tests.harness.processes import (
@@ -143,6 +144,8 @@ class Nginx(Process):
             max_body_bytes=int(server.environment.get("MAX_BODY_BYTES", 1 << 20)),
             health_paths=health_paths(Environment(server.environment), server.project),
             private_paths=server.project.private_paths,
+            site=SiteSettings(server.project.static, server.project.private_files),
+            data_dir=server.folder / "data",
         )
         super().__init__(nginx.logged(command), server.folder / "nginx.log")
 

@@ -13,8 +13,9 @@ READERS = (
     "slipway/project.py",
     "slipway/ops/settings.py",
     "slipway/ops/https.py",
+    "slipway/ops/site.py",
 )
-NGINX = READERS[-2:]  # what nginx alone needs is handed to it in files
+NGINX = READERS[-3:]  # what nginx alone needs is handed to it in files
 
 SET_BY_MAKE = {"BASELINE_APP"}  # from [tool.slipway]
 
