@@ -8,11 +8,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from slipway.environment import Environment
-from slipway.ops import nginx, wait
+from slipway.ops import certificate, nginx, wait
+from slipway.ops.https import HSTS_DEFAULT, HttpsSettings
 from slipway.ops.settings import ROOT
 from slipway.ops.site import SiteSettings
 from slipway.project import Project, health_paths
@@ -133,8 +135,9 @@ class Server(Process):
 class Nginx(Process):
     """The nginx before a server, with the same limit of bodies."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, https: HttpsSettings = nginx.NO_HTTPS) -> None:
         self.port = free_ports()
+        self.https_url = f"https://127.0.0.1:{https.port}"
         self.url = f"http://127.0.0.1:{self.port}"
         self.address: Address = ("127.0.0.1", self.port)
         command = nginx.prepare(
@@ -146,6 +149,8 @@ class Nginx(Process):
             private_paths=server.project.private_paths,
             site=SiteSettings(server.project.static, server.project.private_files),
             data_dir=server.folder / "data",
+            https=https,
+            https_listen=f"127.0.0.1:{https.port}",
         )
         super().__init__(nginx.logged(command), server.folder / "nginx.log")
 
@@ -175,6 +180,13 @@ class Uvicorn(Process):
         return wait.get(f"{self.url}/readyz")[0] == 200
 
 
+def secure(folder: Path, **fields: Any) -> HttpsSettings:
+    """HTTPS on a free port, with a new certificate below a folder."""
+    certificate.ensure(folder / "tls", certificate.openssl)
+    settings = HttpsSettings(mode="on", port=free_ports(), hsts=HSTS_DEFAULT, folder=folder / "tls")
+    return replace(settings, **fields)
+
+
 @contextmanager
 def serving(app: str = APP, **options: Any) -> Iterator[Server]:
     """A gunicorn that is ready; afterwards it is stopped and its folder removed."""
@@ -183,9 +195,9 @@ def serving(app: str = APP, **options: Any) -> Iterator[Server]:
 
 
 @contextmanager
-def behind_nginx(server: Server) -> Iterator[Nginx]:
+def behind_nginx(server: Server, *, https: bool = False) -> Iterator[Nginx]:
     """An nginx before a server that is ready."""
-    with running(Nginx(server)) as proxy:
+    with running(Nginx(server, secure(server.folder) if https else nginx.NO_HTTPS)) as proxy:
         yield proxy
 
 

@@ -16,6 +16,7 @@ from slipway.ops import certificate, nginx
 from slipway.ops.https import CERTIFICATE, HSTS_DEFAULT, IMAGE, KEY, HttpsSettings
 from tests.harness.edge import SECONDS, Edge, Runner, answers, exchange, message, slots
 from tests.harness.processes import free_ports, running, short_folder, until
+from tests.harness.stack import secure
 
 NOTICED_SECONDS = 10.0  # files are looked at once a second
 INTERMEDIATE = {
@@ -23,13 +24,6 @@ INTERMEDIATE = {
     "ECDHE-ECDSA-AES256-GCM-SHA384",
     "ECDHE-ECDSA-CHACHA20-POLY1305",
 }  # of Mozilla's list, those for a key of this type
-
-
-def https(folder: Path, **fields: str | bool | int) -> HttpsSettings:
-    """HTTPS on a free port, with a new certificate."""
-    certificate.ensure(folder / "tls", certificate.openssl)
-    settings = HttpsSettings(mode="on", port=free_ports(), hsts=HSTS_DEFAULT, folder=folder / "tls")
-    return replace(settings, **fields)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +35,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def settings(folder: Path) -> HttpsSettings:
-    return https(folder)
+    return secure(folder)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +48,7 @@ def edge(folder: Path, settings: HttpsSettings) -> Iterator[Edge]:
 @pytest.fixture(scope="module")
 def redirecting() -> Iterator[Edge]:
     """nginx that sends plain HTTP to HTTPS."""
-    with short_folder() as path, running(Edge(path, https=https(path, redirect=True))) as started:
+    with short_folder() as path, running(Edge(path, https=secure(path, redirect=True))) as started:
         yield started
 
 
@@ -201,7 +195,7 @@ async def test_health_checks_are_not_redirected(redirecting: Edge) -> None:
 
 def test_redirect_to_the_usual_port(tmp_path: Path) -> None:
     """443 is not named in addresses."""
-    text = https(tmp_path, redirect=True, port=443).configuration("", IMAGE, tls="", folder="", filled_in="")
+    text = secure(tmp_path, redirect=True, port=443).configuration("", IMAGE, tls="", folder="", filled_in="")
 
     assert '"http 1" "https://$host";' in text
 
@@ -211,7 +205,7 @@ async def test_another_certificate_is_taken_up(runner: Runner) -> None:
     """One's own that is put in the place is served soon, and no request is lost meanwhile."""
     with short_folder() as folder:
         edge, settings = watched(folder, runner)
-        other = https(folder / "other").folder
+        other = secure(folder / "other").folder
         expected = ssl.PEM_cert_to_DER_cert((other / CERTIFICATE).read_text())
         async with slots(folder, [answers]):
             with running(edge):
@@ -230,7 +224,7 @@ BROKEN: dict[str, Callable[[Path], object]] = {
     "no PEM": lambda folder: (folder / CERTIFICATE).write_text("nonsense\n"),
     "empty": lambda folder: (folder / CERTIFICATE).write_text(""),
     "gone": lambda folder: (folder / CERTIFICATE).unlink(),
-    "another's key": lambda folder: shutil.copy(https(folder / "other").folder / KEY, folder / KEY),
+    "another's key": lambda folder: shutil.copy(secure(folder / "other").folder / KEY, folder / KEY),
     "cut off": lambda folder: (folder / KEY).write_text((folder / KEY).read_text()[:80]),
 }
 
@@ -257,7 +251,7 @@ async def test_broken_pair_is_refused(kind: str, runner: Runner) -> None:
 
 def test_a_pair_that_is_there_stays(tmp_path: Path) -> None:
     """Only an empty folder gets a new one."""
-    before = (https(tmp_path).folder / KEY).read_text()
+    before = (secure(tmp_path).folder / KEY).read_text()
 
     certificate.ensure(tmp_path / "tls", certificate.openssl)
     assert (tmp_path / "tls" / KEY).read_text() == before
@@ -265,7 +259,7 @@ def test_a_pair_that_is_there_stays(tmp_path: Path) -> None:
 
 def test_half_a_pair_is_refused(tmp_path: Path) -> None:
     """A key without a certificate is nothing to overwrite."""
-    (https(tmp_path).folder / CERTIFICATE).unlink()
+    (secure(tmp_path).folder / CERTIFICATE).unlink()
 
     with pytest.raises(SettingError, match="TLS_DIR"):
         certificate.ensure(tmp_path / "tls", certificate.openssl)
@@ -280,7 +274,7 @@ def test_files_of_the_image(tmp_path: Path) -> None:
 
 def watched(folder: Path, runner: Runner) -> tuple[Edge, HttpsSettings]:
     """nginx that follows its certificate."""
-    settings = https(folder)
+    settings = secure(folder)
     return Edge(folder, https=settings, runner=runner, watched=[f"{settings.folder}/*.pem"]), settings
 
 
