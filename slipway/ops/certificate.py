@@ -9,8 +9,8 @@ from pathlib import Path
 
 from slipway.environment import SettingError
 from slipway.ops import packages
+from slipway.ops.console import Failure, step
 from slipway.ops.https import CERTIFICATE, KEY
-from slipway.ops.report import Failure, step
 
 ALLOWED = f"a folder with {CERTIFICATE} and the {KEY} that belongs to it, in PEM, or an empty one"
 NGINX_GROUP = 10_001  # docker-compose.yml

@@ -5,13 +5,13 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 
-from slipway.ops import certificate, handed, packages, readiness, wait
+from slipway.ops import certificate, container_files, packages, readiness, wait
+from slipway.ops.console import NOTHING_RUNS, Failure, say, step
 from slipway.ops.containers import AppContainers
 from slipway.ops.deployment import Deployment
 from slipway.ops.engine import Engine, engine_answers, engine_reason
 from slipway.ops.images import Images
-from slipway.ops.report import NOTHING_RUNS, Failure, say, step
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 from slipway.ops.starting import Start
 
 __all__ = ["Compose", "engine_answers"]
@@ -22,7 +22,7 @@ class Compose:
 
     name = "containers"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: StackSettings) -> None:
         self.settings = settings
         self.engine = Engine(settings)
         self.images = Images(self.engine, settings)
@@ -170,7 +170,7 @@ class Compose:
         """
         self.deployment.check_address()
         self._check_certificate()
-        handed.password(self.settings, fixed=True)
+        container_files.password(self.settings, fixed=True)
         self.deployment.tidy(old)
         self.engine.image = self.images.before() if back else self.images.take()
         if again or not self.app.is_current(old, self.engine.image):

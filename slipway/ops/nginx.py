@@ -13,8 +13,8 @@ from slipway.ops.https import SERVER, Dialect, HttpsSettings
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
 from slipway.ops.site import LOCATIONS, SiteSettings
-from slipway.serving.config import PROXY_READ_TIMEOUT
 from slipway.serving.cpus import worker_count
+from slipway.serving.settings import PROXY_READ_TIMEOUT
 
 NGINX_DIR = ROOT / "nginx"
 NO_HTTPS = HttpsSettings()

@@ -10,7 +10,7 @@ from pathlib import Path
 from slipway.environment import SettingError
 from slipway.ops import nginx
 from slipway.ops.https import IMAGE, SERVER
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 from slipway.ops.site import LOCATIONS
 
 PASSWORD = "secrets/postgres-password"  # docker-compose.yml names both
@@ -22,7 +22,7 @@ SITE = f"nginx-settings/{LOCATIONS}"
 ROOTS = {"folder": "/tmp/nginx", "static": "/static", "private": "/data"}
 
 
-def nginx_settings(settings: Settings) -> bool:
+def nginx_settings(settings: StackSettings) -> bool:
     """Write nginx's; whether they are others than before."""
     values = {
         "MAX_BODY_BYTES": settings.max_body_bytes,
@@ -35,17 +35,17 @@ def nginx_settings(settings: Settings) -> bool:
     return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items())) or changed
 
 
-def locations(settings: Settings) -> str:
+def locations(settings: StackSettings) -> str:
     """What nginx's container serves by itself."""
     return settings.site.configuration(**ROOTS, today=datetime.date.today())
 
 
-def https_server(settings: Settings) -> str:
+def https_server(settings: StackSettings) -> str:
     """The server that speaks TLS, as nginx's container has it."""
     return settings.https.configuration(LISTEN, IMAGE, **IN_CONTAINER)
 
 
-def password(settings: Settings, *, fixed: bool) -> str:
+def password(settings: StackSettings, *, fixed: bool) -> str:
     """The database's password: POSTGRES_PASSWORD, else the one that is there, else a new one.
 
     While the database serves it is `fixed`: another one raises SettingError.
