@@ -27,6 +27,21 @@ for name in https site; do
     cp "$file" "$CONF_DIR/$name.conf"
 done
 
+# Modules beside nginx, as slipway/ops/modules.py has them.
+modules=$(nginx -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
+: >"$CONF_DIR/modules.conf"
+: >"$CONF_DIR/features.conf"
+while read -r name directive; do
+    if [ -r "$modules/ngx_http_${name}_module.so" ]; then
+        echo "load_module $modules/ngx_http_${name}_module.so;" >>"$CONF_DIR/modules.conf"
+        echo "$directive" >>"$CONF_DIR/features.conf"
+    fi
+done <<EOF
+headers_more_filter more_clear_headers Server;
+brotli_static brotli_static on;
+zstd_static zstd_static on;
+EOF
+
 # As many workers as CPUs of the quota, which `auto` does not look at, and at most 8: each has 16,384 connections, in 8 MiB,
 # and the memory limit is for all of them.
 read -r quota period <<EOF

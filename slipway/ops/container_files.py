@@ -9,7 +9,7 @@ from pathlib import Path
 
 from slipway.environment import SettingError
 from slipway.ops import nginx
-from slipway.ops.https import IMAGE, SERVER
+from slipway.ops.https import CHALLENGES, IMAGE, SERVER
 from slipway.ops.settings import StackSettings
 from slipway.ops.site import LOCATIONS
 
@@ -19,7 +19,7 @@ HTTPS = f"nginx-settings/{SERVER}"
 IN_CONTAINER = {"tls": "/etc/nginx/tls", "folder": "/etc/nginx/slipway", "filled_in": "/tmp/nginx"}
 LISTEN = "8443"
 SITE = f"nginx-settings/{LOCATIONS}"
-ROOTS = {"folder": "/tmp/nginx", "static": "/static", "private": "/data"}
+ROOTS = {"folder": "/tmp/nginx", "static": "/static", "private": "/data", "challenges": f"/etc/nginx/tls/{CHALLENGES}"}
 
 
 def nginx_settings(settings: StackSettings) -> bool:

@@ -9,6 +9,7 @@ from slipway.environment import Environment, SettingError
 
 CERTIFICATE = "certificate.pem"  # the server's first, then those that have signed it
 KEY = "key.pem"
+CHALLENGES = "challenges"  # a folder beside them, for what answers a certificate authority
 SERVER = "https.conf"
 HSTS = re.compile(r"max-age=[0-9]{1,10}(; includeSubDomains)?(; preload)?")
 HSTS_DEFAULT = "max-age=31536000"  # a year

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from slipway.ops.https import SERVER, Dialect, HttpsSettings
+from slipway.ops import modules
+from slipway.ops.https import CHALLENGES, SERVER, Dialect, HttpsSettings
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
 from slipway.ops.site import LOCATIONS, SiteSettings
@@ -20,7 +21,7 @@ NGINX_DIR = ROOT / "nginx"
 NO_HTTPS = HttpsSettings()
 NO_FILES = SiteSettings()
 NOWHERE = Path("/nowhere")
-WRITTEN = (SERVER, LOCATIONS)  # beside what the templates become
+WRITTEN = (SERVER, LOCATIONS, modules.LOADED, modules.FEATURES)  # beside what the templates become
 MAX_WORKERS = 8  # each has 16,384 connections, in 8 MiB
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
@@ -69,6 +70,7 @@ def prepare(
     https_listen: str = "",
     site: SiteSettings = NO_FILES,
     root: Path = ROOT,
+    modules_dir: Path | None = None,
     data_dir: Path = NOWHERE,
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
@@ -90,7 +92,11 @@ def prepare(
         (folder / name).write_bytes(os.fsencode(render(text, values)))
     texts = {"tls": quoted(https.folder), "folder": values["NGINX_DIR"], "filled_in": values["CONF_DIR"]}
     (folder / SERVER).write_bytes(os.fsencode(https.configuration(https_listen, dialect(), **texts)))
+    names = modules.found(modules_dir or compiled_modules_dir())
+    (folder / modules.LOADED).write_text(modules.loaded(modules_dir or compiled_modules_dir(), names))
+    (folder / modules.FEATURES).write_text(modules.features(names))
     roots = {"folder": values["CONF_DIR"], "static": literal(root), "private": literal(data_dir)}
+    roots["challenges"] = literal(https.folder / CHALLENGES)
     (folder / LOCATIONS).write_bytes(os.fsencode(site.configuration(**roots, today=datetime.date.today())))
     # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
@@ -115,6 +121,12 @@ def version() -> tuple[int, ...]:
 def dialect() -> Dialect:
     """What the nginx that is installed understands."""
     return Dialect(http2_directive=version() >= (1, 25, 1), http3="--with-http_v3_module" in _build())
+
+
+def compiled_modules_dir() -> Path:
+    """Where the nginx that is installed has its modules."""
+    found = re.search(r"--modules-path=(\S+)", _build())
+    return Path(found[1]) if found else NOWHERE
 
 
 @cache

@@ -25,9 +25,14 @@ class SiteSettings:
     private: tuple[tuple[str, str], ...] = ()
     contacts: tuple[str, ...] = ()
 
-    def configuration(self, *, folder: str, static: str, private: str, today: datetime.date) -> str:
-        """The locations. `folder` is nginx/, the other two are the roots, as strings of nginx in double quotes."""
-        lines = [*self._static(folder, static), *self._private(folder, private), *self._contact(folder, today)]
+    def configuration(self, *, folder: str, static: str, private: str, challenges: str, today: datetime.date) -> str:
+        """The locations. `folder` has the filled-in files, the others are roots: strings of nginx in double quotes."""
+        lines = [
+            *self._static(folder, static),
+            *self._private(folder, private),
+            *self._challenges(challenges),
+            *self._contact(today),
+        ]
         return "\n".join(["# Written by `make`, from pyproject.toml and the settings.", *lines, ""])
 
     def _static(self, folder: str, root: str) -> Iterator[str]:
@@ -46,7 +51,15 @@ class SiteSettings:
             yield f'    include "{folder}/private.conf";'
             yield "}"
 
-    def _contact(self, folder: str, today: datetime.date) -> Iterator[str]:
+    def _challenges(self, root: str) -> Iterator[str]:
+        """By plain HTTP, whatever is redirected (RFC 8555 section 8.3); an app may answer its own."""
+        yield "location ^~ /.well-known/acme-challenge/ {"
+        yield f'    alias "{root}/";'
+        yield "    default_type text/plain;"
+        yield "    try_files $uri @app;"
+        yield "}"
+
+    def _contact(self, today: datetime.date) -> Iterator[str]:
         """The date changes once a month, so that nginx has something new to read no more often."""
         if not self.contacts:
             return

@@ -46,6 +46,7 @@ class Edge(Process):
         https: HttpsSettings | None = None,
         site: SiteSettings = nginx.NO_FILES,
         files: Path = nginx.NOWHERE,
+        modules_dir: Path | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_ports()
@@ -63,6 +64,7 @@ class Edge(Process):
             site=site,
             root=files,
             data_dir=files,
+            modules_dir=modules_dir,
         )
         if runner == "python":
             command = nginx.logged(command, watched=watched)

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from slipway.environment import Environment, SettingError
+from slipway.ops import container_files, modules, nginx
+from slipway.ops.https import CHALLENGES
 from slipway.ops.site import SiteSettings, contacts
 from slipway.serving.static import hand_out
 from tests.harness.edge import Edge, RawAnswer, exchange, says, slots
 from tests.harness.processes import running, short_folder
+from tests.harness.stack import secure
 
 FILES = {
     "app.css": b"a{}",
@@ -215,3 +218,39 @@ def test_files_for_another_container_without_room(tmp_path: Path, caplog: pytest
     hand_out(["pub"], tmp_path / "target", tmp_path)
 
     assert "static files" in caplog.text
+
+
+async def test_answer_to_a_certificate_authority() -> None:
+    """By plain HTTP, where all else is redirected; what is not there is the app's."""
+    with short_folder() as folder:
+        https = secure(folder, redirect=True)
+        challenges = https.folder / CHALLENGES
+        challenges.mkdir()
+        (challenges / "token").write_text("token.thumbprint")
+        with running(Edge(folder, https=https)) as edge:
+            answer = await get(edge, "/.well-known/acme-challenge/token")
+            other = await get(edge, "/.well-known/acme-challenge/other")
+
+    assert (answer.status, answer.body) == (200, b"token.thumbprint")
+    assert other.status == 502
+
+
+def test_files_of_the_image() -> None:
+    """What the image has without a file of `make`'s is nothing but the answers to a certificate authority."""
+    text = SiteSettings().configuration(**container_files.ROOTS, today=date.today())
+
+    assert (nginx.NGINX_DIR / "site.conf").read_text() == text
+
+
+def test_modules(tmp_path: Path) -> None:
+    """The modules that are of use and there are loaded and used; the image's script knows the same."""
+    (tmp_path / "ngx_http_brotli_static_module.so").touch()
+    (tmp_path / "ngx_http_other_module.so").touch()
+    names = modules.found(tmp_path)
+    script = (nginx.NGINX_DIR / "container.sh").read_text()
+
+    assert modules.loaded(tmp_path, names) == f'load_module "{tmp_path}/ngx_http_brotli_static_module.so";\n'
+    assert modules.features(names) == "brotli_static on;\n"
+    for name, directive in modules.MODULES.items():
+        short = name.removeprefix("ngx_http_").removesuffix("_module.so")
+        assert f"\n{short} {directive}\n" in script
