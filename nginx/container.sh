@@ -10,8 +10,9 @@ settings=${NGINX_SETTINGS:-}
 if [ ! -r "$settings" ]; then settings=/dev/null; fi
 while IFS='=' read -r name value; do
     case "$name=$value" in
-        MAX_BODY_BYTES=*[!0-9]* | PROXY_READ_TIMEOUT=*[!0-9]*) ;;
-        MAX_BODY_BYTES=?* | PROXY_READ_TIMEOUT=?*) export "$name=$value" ;;
+        MAX_BODY_BYTES=*[!0-9]* | PROXY_READ_TIMEOUT=*[!0-9]* | MAX_CONNECTIONS=*[!0-9]*) ;;
+        MAX_BODY_BYTES=?* | PROXY_READ_TIMEOUT=?* | MAX_CONNECTIONS=*) export "$name=$value" ;;
+        PROXY_PROTOCOL= | PROXY_PROTOCOL=proxy_protocol) export "$name=$value" ;;
         HEALTH_PATHS=*[!A-Za-z0-9/_\\\|-]* | PRIVATE_PATHS=*[!A-Za-z0-9/_\\\|-]*) ;;
         HEALTH_PATHS=* | PRIVATE_PATHS=*) export "$name=$value" ;;
     esac
@@ -19,6 +20,13 @@ done <"$settings"
 # What is private must not become public because the file is not there.
 export HEALTH_PATHS="${HEALTH_PATHS:-}"
 export PRIVATE_PATHS="${PRIVATE_PATHS?is not set: the file of NGINX_SETTINGS, which make up writes, says which paths are private}"
+
+# What is a list or a limit per client is a file of directives, which `make` writes, too; beside this script lies the one of
+# the defaults.
+edge=$(dirname "$settings")/edge.conf
+if [ ! -r "$edge" ]; then edge=$NGINX_DIR/edge.conf; fi
+cp "$edge" "$CONF_DIR/edge.conf"
+export PROXY_PROTOCOL="${PROXY_PROTOCOL:-}"
 
 # As many workers as CPUs of the quota, which `auto` does not look at, and at most 8: each has 16,384 connections, in 8 MiB,
 # and the memory limit is for all of them.
@@ -38,5 +46,29 @@ export WORKER_PROCESSES="$workers"
 # A connection is an open file, and some engines start containers with a soft limit of 1,024.
 # shellcheck disable=SC3045  # every shell of the images has it
 ulimit -n "$(ulimit -H -n)"
+
+# The numbers of connections that are too many, as slipway/ops/edge.py has them: without MAX_CONNECTIONS half of what each
+# worker holds, since a proxied client takes two.
+# shellcheck disable=SC3045  # every shell of the images has it
+held=$(ulimit -n)
+case "$held" in
+    *[!0-9]*) held=16384 ;;
+    *) if [ "$held" -gt 16384 ]; then held=16384; fi ;;
+esac
+most=$((held / 2 - 384))
+if [ "$most" -lt $((held / 4)) ]; then most=$((held / 4)); fi
+most=$((most * workers))
+if [ "${MAX_CONNECTIONS:-0}" -gt 0 ]; then most=$MAX_CONNECTIONS; fi
+CROWDED=$(awk -v most="$most" 'BEGIN {
+    digits = length(most)
+    printf "[1-9][0-9]{%d,}", digits
+    for (place = 1; place <= digits; place++) {
+        digit = substr(most, place, 1)
+        if (digit == 9) continue
+        printf "|%s[%d-9]", substr(most, 1, place - 1), digit + 1
+        for (more = place; more < digits; more++) printf "[0-9]"
+    }
+}')
+export CROWDED
 
 exec /docker-entrypoint.sh "$@"

@@ -4,7 +4,7 @@ import json
 import math
 from contextlib import suppress
 
-from slipway.ops import handed, readiness, wait
+from slipway.ops import handed, readiness
 from slipway.ops.containers import AppContainers
 from slipway.ops.deployment import Deployment
 from slipway.ops.engine import Engine, engine_answers, engine_reason
@@ -62,7 +62,7 @@ class Compose:
         for row in rows:
             say("  {:15} {}".format(*row.split("\t")))
         url = readiness.url(self.settings, self.settings.url)
-        code, body = wait.get(url, host=self.settings.ready_host)
+        code, body = readiness.ask(self.settings, self.settings.url)
         say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
 
     def logs(self) -> None:

@@ -52,12 +52,14 @@ class Deployment:
             say("  nginx has not taken its new settings yet; `make logs` shows why")
 
     def _nginx_has_taken_them(self) -> bool:
-        has = self._engine.attempt_docker("exec", self._nginx(), "cat", "/tmp/nginx/nginx.conf").stdout
+        files = ("/tmp/nginx/nginx.conf", "/tmp/nginx/edge.conf")
+        has = self._engine.attempt_docker("exec", self._nginx(), "cat", *files).stdout
         wanted = [
             f"client_max_body_size {self._settings.max_body_bytes};",
             f"proxy_read_timeout {self._settings.proxy_read_timeout}s;",
             f"(?:{nginx.alternatives(self._settings.health_paths)})\\z",
-            f"(?:{nginx.alternatives(self._settings.project.private_paths)})\\z",
+            f"(?:{nginx.alternatives(self._settings.private_paths)})\\z",
+            self._settings.edge.configuration(),
         ]
         return all(text in has for text in wanted)
 

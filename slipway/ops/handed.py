@@ -7,11 +7,12 @@ import secrets
 from pathlib import Path
 
 from slipway.environment import SettingError
-from slipway.ops import nginx
+from slipway.ops import edge, nginx
 from slipway.ops.settings import Settings
 
 PASSWORD = "secrets/postgres-password"  # docker-compose.yml names both
 NGINX = "nginx-settings/nginx.env"
+EDGE = f"nginx-settings/{edge.FILE}"
 
 
 def nginx_settings(settings: Settings) -> bool:
@@ -20,9 +21,14 @@ def nginx_settings(settings: Settings) -> bool:
         "MAX_BODY_BYTES": settings.max_body_bytes,
         "PROXY_READ_TIMEOUT": settings.proxy_read_timeout,
         "HEALTH_PATHS": nginx.alternatives(settings.health_paths),
-        "PRIVATE_PATHS": nginx.alternatives(settings.project.private_paths),
+        "PRIVATE_PATHS": nginx.alternatives(settings.private_paths),
+        "MAX_CONNECTIONS": settings.edge.max_connections or "",
+        "PROXY_PROTOCOL": "proxy_protocol" if settings.edge.proxy_protocol else "",
+        "ROOT_PATH": settings.edge.root_path,
+        "READY_HOST": settings.ready_host,
     }
-    return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items()))
+    changed = _write(settings.run_dir / EDGE, settings.edge.configuration())
+    return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items())) or changed
 
 
 def password(settings: Settings, *, fixed: bool) -> str:

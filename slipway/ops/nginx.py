@@ -2,12 +2,14 @@
 
 import os
 import re
+import resource
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
+from slipway.ops.edge import FILE, WORKER_CONNECTIONS, EdgeSettings
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
 from slipway.serving.config import PROXY_READ_TIMEOUT
@@ -15,6 +17,7 @@ from slipway.serving.cpus import worker_count
 
 NGINX_DIR = ROOT / "nginx"
 MAX_WORKERS = 8  # each has 16,384 connections, in 8 MiB
+NO_LIMITS = EdgeSettings()
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
 
@@ -49,11 +52,14 @@ def prepare(
     read_timeout: int = PROXY_READ_TIMEOUT,
     health_paths: Iterable[str] = (),
     private_paths: Iterable[str] = (),
+    edge: EdgeSettings = NO_LIMITS,
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
+    workers = min(worker_count().workers, MAX_WORKERS)
     values = {
         "NGINX_DIR": quoted(NGINX_DIR),
+        "CONF_DIR": quoted(folder),
         "SOCKET_DIR": quoted(socket_dir, pattern=True),
         "HTTP_LISTEN": listen,
         "MAX_BODY_BYTES": str(max_body_bytes),
@@ -61,14 +67,23 @@ def prepare(
         "HEALTH_PATHS": alternatives(health_paths),
         "PRIVATE_PATHS": alternatives(private_paths),
         "WORK_DIR": re.sub(r'(["\\])', r"\\\1", str(folder)),
-        "WORKER_PROCESSES": str(min(worker_count().workers, MAX_WORKERS)),
+        "WORKER_PROCESSES": str(workers),
+        "CROWDED": edge.crowded(workers, _descriptors()),
+        "PROXY_PROTOCOL": "proxy_protocol" if edge.proxy_protocol else "",
         "KEEPALIVE_MIN_TIMEOUT": KEEPALIVE_MIN_TIMEOUT if version() >= (1, 27, 4) else "",
     }
     configuration = folder / "nginx.conf"
     configuration.write_bytes(os.fsencode(render(values)))
+    (folder / FILE).write_text(edge.configuration())
     # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(configuration), "-g", directives]
+
+
+def _descriptors() -> int:
+    """How many files nginx may have open when we start it."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return WORKER_CONNECTIONS if soft == resource.RLIM_INFINITY else soft
 
 
 def logged(command: Sequence[str], python: str = sys.executable, watched: Sequence[str] = ()) -> list[str]:

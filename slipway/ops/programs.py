@@ -30,6 +30,7 @@ class Programs:
             "INSTANCE": name,
             "SETTINGS_FILE": str(settings_file),
             "DATA_DIR": str(self.run_dir / "data"),
+            **({} if name in APPS else {"SCRIPT_NAME": settings.edge.root_path}),  # what WSGI calls ROOT_PATH
         }
         what = [*WORKER, settings.app] if name in APPS else [*BASELINE_WORKER, settings.project.baseline]
         command = [str(venv / "python"), str(venv / "gunicorn"), *what]
@@ -56,7 +57,8 @@ class Programs:
             max_body_bytes=settings.max_body_bytes,
             read_timeout=settings.proxy_read_timeout,
             health_paths=settings.health_paths,
-            private_paths=settings.project.private_paths,
+            private_paths=settings.private_paths,
+            edge=settings.edge,
         )
 
     def sockets(self, name: str) -> Path:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from slipway.environment import Environment, SettingError
 from slipway.ops import dotenv
-from slipway.project import FILE, Project, command, health_paths, ready_path, served
+from slipway.ops.edge import EdgeSettings
+from slipway.project import FILE, Project, command, health_paths, private_paths, ready_path, served
 from slipway.serving.config import read_timeout
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,8 @@ class Settings:
     ready_path: str
     ready_host: str
     health_paths: tuple[str, ...]
+    private_paths: tuple[str, ...]
+    edge: EdgeSettings
     prove_path: str
     timeout: int
     run_dir: Path
@@ -75,6 +78,7 @@ class Settings:
         """Check the variables."""
         env = Environment(variables)
         project = project or served(variables)
+        edge = EdgeSettings.from_environment(env)
         return cls(
             runtime=env.choice("RUNTIME", "auto", ("auto", "docker", "local")),
             host=env.text("HOST", "127.0.0.1").strip("[]"),
@@ -85,8 +89,10 @@ class Settings:
             project=project,
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
             ready_path=ready_path(env, project),
-            ready_host=env.text("READY_HOST"),
+            ready_host=env.text("READY_HOST") or edge.known_host(),
             health_paths=health_paths(env, project),
+            private_paths=private_paths(env, project),
+            edge=edge,
             prove_path=_target("PROVE_PATH", env.text("PROVE_PATH", "/")),
             timeout=env.integer("TIMEOUT", 30, 4, 86_400),
             run_dir=Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute(),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slipway.ops import nginx, wait
+from slipway.ops.edge import EdgeSettings
 from slipway.ops.settings import ROOT
 from slipway.project import Project
 from tests.harness.client import Address
@@ -41,6 +42,7 @@ class Edge(Process):
         runner: Runner = "python",
         project: Project = PROJECT,
         watched: Sequence[str] = (),
+        settings: EdgeSettings = nginx.NO_LIMITS,
     ) -> None:
         self.folder = folder
         self.port = free_ports()
@@ -53,6 +55,7 @@ class Edge(Process):
             read_timeout=read_timeout,
             health_paths=project.health_paths,
             private_paths=project.private_paths,
+            edge=settings,
         )
         if runner == "python":
             command = nginx.logged(command, watched=watched)
@@ -161,12 +164,12 @@ class RawAnswer:
 
 
 async def exchange(
-    address: Address, data: bytes, *, no_body: bool = False, tls: ssl.SSLContext | None = None
+    address: Address, data: bytes, *, no_body: bool = False, tls: ssl.SSLContext | None = None, source: str = ""
 ) -> RawAnswer:
-    """Send bytes, read one answer. Raises EOFError when none comes."""
+    """Send bytes, from a source address if it matters, read one answer. Raises EOFError when none comes."""
     assert not isinstance(address, str)
     async with asyncio.timeout(SECONDS):
-        reader, writer = await asyncio.open_connection(*address, ssl=tls)
+        reader, writer = await asyncio.open_connection(*address, ssl=tls, local_addr=(source, 0) if source else None)
         try:
             writer.write(data)
             start = await reader.readexactly(5)

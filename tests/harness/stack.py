@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from slipway.environment import Environment
 from slipway.ops import nginx, wait
+from slipway.ops.edge import EdgeSettings
 from slipway.ops.settings import ROOT
-from slipway.project import Project, health_paths
+from slipway.project import Project, health_paths, private_paths
 from tests.harness.client import Address
 from tests.harness.processes import (
     BIN,
@@ -130,9 +131,9 @@ class Server(Process):
 
 
 class Nginx(Process):
-    """The nginx before a server, with the same limit of bodies."""
+    """The nginx before a server, with the same limit of bodies and no limit per client, if the settings name none."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, settings: EdgeSettings = nginx.NO_LIMITS) -> None:
         self.port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.address: Address = ("127.0.0.1", self.port)
@@ -142,7 +143,8 @@ class Nginx(Process):
             socket_dir=server.folder,
             max_body_bytes=int(server.environment.get("MAX_BODY_BYTES", 1 << 20)),
             health_paths=health_paths(Environment(server.environment), server.project),
-            private_paths=server.project.private_paths,
+            private_paths=private_paths(Environment(server.environment), server.project),
+            edge=settings,
         )
         super().__init__(nginx.logged(command), server.folder / "nginx.log")
 
@@ -180,9 +182,9 @@ def serving(app: str = APP, **options: Any) -> Iterator[Server]:
 
 
 @contextmanager
-def behind_nginx(server: Server) -> Iterator[Nginx]:
+def behind_nginx(server: Server, settings: EdgeSettings = nginx.NO_LIMITS) -> Iterator[Nginx]:
     """An nginx before a server that is ready."""
-    with running(Nginx(server)) as proxy:
+    with running(Nginx(server, settings)) as proxy:
         yield proxy
 
 

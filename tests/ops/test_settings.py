@@ -12,6 +12,7 @@ READERS = (
     "slipway/serving/variables.py",
     "slipway/project.py",
     "slipway/ops/settings.py",
+    "slipway/ops/edge.py",
 )
 
 SET_BY_MAKE = {"BASELINE_APP"}  # from [tool.slipway]
@@ -50,7 +51,7 @@ def test_every_setting_reaches_the_containers() -> None:
         "FORWARDED_ALLOW_IPS",  # in .env it reaches them
     }
     wanted = {
-        name for reader in READERS[:-1] for name in re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / reader).read_text())
+        name for reader in READERS[:-2] for name in re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / reader).read_text())
     }
 
     assert wanted - passed == own
