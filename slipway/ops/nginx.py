@@ -5,7 +5,7 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -21,9 +21,13 @@ NO_LIMITS = EdgeSettings()
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
 
-def render(values: dict[str, str]) -> str:
-    """Fill in the template's `${NAME}`s; nginx's own variables are `$name`. A name without a value raises KeyError."""
-    text = (NGINX_DIR / "nginx.conf.template").read_text()
+def templates() -> dict[str, str]:
+    """The text of each file that is filled in, by its name."""
+    return {path.stem: path.read_text() for path in sorted(NGINX_DIR.glob("*.template"))}
+
+
+def render(text: str, values: Mapping[str, str]) -> str:
+    """Fill in a template's `${NAME}`s; nginx's own variables are `$name`. A name without a value raises KeyError."""
     return re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], text)
 
 
@@ -72,12 +76,12 @@ def prepare(
         "PROXY_PROTOCOL": "proxy_protocol" if edge.proxy_protocol else "",
         "KEEPALIVE_MIN_TIMEOUT": KEEPALIVE_MIN_TIMEOUT if version() >= (1, 27, 4) else "",
     }
-    configuration = folder / "nginx.conf"
-    configuration.write_bytes(os.fsencode(render(values)))
+    for name, text in templates().items():
+        (folder / name).write_bytes(os.fsencode(render(text, values)))
     (folder / FILE).write_text(edge.configuration())
     # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
-    return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(configuration), "-g", directives]
+    return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-g", directives]
 
 
 def _descriptors() -> int:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from slipway.ops import leftovers, readiness, wait
+from slipway.ops import edge, leftovers, nginx, readiness, wait
 from slipway.ops.instance import Instance
 from slipway.ops.programs import APPS, Programs
 from slipway.ops.remembered import Remembered
@@ -131,14 +131,15 @@ class Processes:
 
     def refresh_nginx(self) -> None:
         """Have nginx take what is new for it: settings of its own, or another number of slots."""
-        path = self.run / "nginx" / "nginx.conf"
-        before = path.read_text()
+        paths = [self.run / "nginx" / name for name in (*nginx.templates(), edge.FILE)]
+        before = [path.read_text() if path.exists() else "" for path in paths]
         command = self.programs.nginx("nginx", self.settings)
-        if path.read_text() == before:
+        if [path.read_text() for path in paths] == before:
             return
         with step("nginx"):
             test = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True)
             if test.returncode:
-                path.write_text(before)
+                for path, text in zip(paths, before, strict=True):
+                    path.write_text(text)
                 raise Failure(f"the app has the new settings, but nginx can't take them:\n{test.stderr}")
             self.supervisor.signal("nginx", "HUP")

@@ -64,7 +64,7 @@ def compose() -> Any:
 
 Directives = dict[tuple[str, ...], list[str]]
 UPSTREAM_KEEPALIVE = ("http", "upstream", "keepalive_timeout")
-READ_TIMEOUT = ("http", "server", "proxy_read_timeout")
+READ_TIMEOUT = ("http", "proxy_read_timeout")
 
 
 def test_whole_order(directives: Directives, settings: Settings, compose: Any) -> None:
