@@ -72,7 +72,7 @@ async def test_a_late_request_is_in_the_log(server: Server) -> None:
     wanted = answer.headers["x-request-id"]
     async with asyncio.timeout(SECONDS):
         while not (found := [record for record in server.records() if record.get("request_id") == wanted]):
-            await asyncio.sleep(0.05)
+            await request(server.address(), "GET", "/livez")
 
     assert [record["level"] for record in found] == ["ERROR"]
     assert "REQUEST_TIMEOUT" in found[0]["message"]

@@ -1,4 +1,4 @@
-"""What one client may take, and all of them together: refused with a problem, while others and health checks are served."""
+"""What one client may take, and all of them together: refused with a problem, while others and health are served."""
 
 import asyncio
 import json
