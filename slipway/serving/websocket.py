@@ -27,7 +27,7 @@ class Parser(ServerProtocol):
     request_id = ""
 
     def recv_frame(self, frame: Frame) -> None:
-        """A close may come between two fragments, as any control frame: RFC 6455 section 5.4. The stock one refuses it."""
+        """Take a close between two fragments, where any control frame may come: RFC 6455 section 5.4."""
         if frame.opcode is Opcode.CLOSE:
             self.current_size = None
         super().recv_frame(frame)
@@ -45,7 +45,7 @@ class Parser(ServerProtocol):
 websockets_sansio_impl.ServerProtocol = Parser  # type: ignore[attr-defined]
 
 
-class WebSocket(WebSocketsSansIOProtocol):
+class WebSocketProtocol(WebSocketsSansIOProtocol):
     """A connection whose handshake the HTTP protocol has read."""
 
     conn: Parser
