@@ -10,8 +10,9 @@ settings=${NGINX_SETTINGS:-}
 if [ ! -r "$settings" ]; then settings=/dev/null; fi
 while IFS='=' read -r name value; do
     case "$name=$value" in
-        MAX_BODY_BYTES=*[!0-9]* | PROXY_READ_TIMEOUT=*[!0-9]*) ;;
-        MAX_BODY_BYTES=?* | PROXY_READ_TIMEOUT=?*) export "$name=$value" ;;
+        MAX_BODY_BYTES=*[!0-9]* | PROXY_READ_TIMEOUT=*[!0-9]* | MAX_CONNECTIONS=*[!0-9]*) ;;
+        MAX_BODY_BYTES=?* | PROXY_READ_TIMEOUT=?* | MAX_CONNECTIONS=*) export "$name=$value" ;;
+        PROXY_PROTOCOL= | PROXY_PROTOCOL=proxy_protocol) export "$name=$value" ;;
         HEALTH_PATHS=*[!A-Za-z0-9/_\\\|-]* | PRIVATE_PATHS=*[!A-Za-z0-9/_\\\|-]*) ;;
         HEALTH_PATHS=* | PRIVATE_PATHS=*) export "$name=$value" ;;
     esac
@@ -20,10 +21,12 @@ done <"$settings"
 export HEALTH_PATHS="${HEALTH_PATHS:-}"
 export PRIVATE_PATHS="${PRIVATE_PATHS?is not set: the file of NGINX_SETTINGS, which make up writes, says which paths are private}"
 
-# Whole files of directives, which `make` writes beside them; without, those of the defaults.
-for name in https site; do
+# What is a list, a limit per client or a server is a file of directives, which `make` writes, too; beside this script lie those
+# of the defaults.
+for name in edge https site; do
     file=$(dirname "$settings")/$name.conf
-    if [ ! -r "$file" ] || [ "${HTTPS:-}" = off ]; then file=$NGINX_DIR/$name.conf; fi
+    case "$name" in https | site) if [ "${HTTPS:-}" = off ]; then file=; fi ;; esac
+    if [ ! -r "$file" ]; then file=$NGINX_DIR/$name.conf; fi
     cp "$file" "$CONF_DIR/$name.conf"
 done
 
@@ -41,6 +44,7 @@ headers_more_filter more_clear_headers Server;
 brotli_static brotli_static on;
 zstd_static zstd_static on;
 EOF
+export PROXY_PROTOCOL="${PROXY_PROTOCOL:-}"
 
 # As many workers as CPUs of the quota, which `auto` does not look at, and at most 8: each has 16,384 connections, in 8 MiB,
 # and the memory limit is for all of them.
@@ -60,5 +64,29 @@ export WORKER_PROCESSES="$workers"
 # A connection is an open file, and some engines start containers with a soft limit of 1,024.
 # shellcheck disable=SC3045  # every shell of the images has it
 ulimit -n "$(ulimit -H -n)"
+
+# The numbers of connections that are too many, as slipway/ops/edge.py has them: without MAX_CONNECTIONS half of what each
+# worker holds, since a proxied client takes two.
+# shellcheck disable=SC3045  # every shell of the images has it
+held=$(ulimit -n)
+case "$held" in
+    *[!0-9]*) held=16384 ;;
+    *) if [ "$held" -gt 16384 ]; then held=16384; fi ;;
+esac
+most=$((held / 2 - 384))
+if [ "$most" -lt $((held / 4)) ]; then most=$((held / 4)); fi
+most=$((most * workers))
+if [ "${MAX_CONNECTIONS:-0}" -gt 0 ]; then most=$MAX_CONNECTIONS; fi
+CROWDED=$(awk -v most="$most" 'BEGIN {
+    digits = length(most)
+    printf "[1-9][0-9]{%d,}", digits
+    for (place = 1; place <= digits; place++) {
+        digit = substr(most, place, 1)
+        if (digit == 9) continue
+        printf "|%s[%d-9]", substr(most, 1, place - 1), digit + 1
+        for (more = place; more < digits; more++) printf "[0-9]"
+    }
+}')
+export CROWDED
 
 exec /docker-entrypoint.sh "$@"

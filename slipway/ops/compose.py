@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 
-from slipway.ops import certificate, container_files, packages, readiness, wait
+from slipway.ops import certificate, container_files, packages, readiness
 from slipway.ops.console import NOTHING_RUNS, Failure, say, step
 from slipway.ops.containers import AppContainers
 from slipway.ops.deployment import Deployment
@@ -64,7 +64,7 @@ class Compose:
         for row in rows:
             say("  {:15} {}".format(*row.split("\t")))
         url = readiness.url(self.settings, self.settings.url)
-        code, body = wait.get(url, host=self.settings.ready_host)
+        code, body = readiness.ask(self.settings, self.settings.url)
         say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
         if self.settings.https.on:
             say(f"  {self.settings.https_url}")

@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 
 from slipway.environment import SettingError
-from slipway.ops import nginx
+from slipway.ops import edge, nginx
 from slipway.ops.https import CHALLENGES, IMAGE, SERVER
 from slipway.ops.settings import StackSettings
 from slipway.ops.site import LOCATIONS
@@ -20,6 +20,7 @@ IN_CONTAINER = {"tls": "/etc/nginx/tls", "folder": "/etc/nginx/slipway", "filled
 LISTEN = "8443"
 SITE = f"nginx-settings/{LOCATIONS}"
 ROOTS = {"folder": "/tmp/nginx", "static": "/static", "private": "/data", "challenges": f"/etc/nginx/tls/{CHALLENGES}"}
+EDGE = f"nginx-settings/{edge.FILE}"
 
 
 def nginx_settings(settings: StackSettings) -> bool:
@@ -28,11 +29,15 @@ def nginx_settings(settings: StackSettings) -> bool:
         "MAX_BODY_BYTES": settings.max_body_bytes,
         "PROXY_READ_TIMEOUT": settings.proxy_read_timeout,
         "HEALTH_PATHS": nginx.alternatives(settings.health_paths),
-        "PRIVATE_PATHS": nginx.alternatives(settings.project.private_paths),
+        "PRIVATE_PATHS": nginx.alternatives(settings.private_paths),
+        "MAX_CONNECTIONS": settings.edge.max_connections or "",
+        "PROXY_PROTOCOL": "proxy_protocol" if settings.edge.proxy_protocol else "",
+        "ROOT_PATH": settings.edge.root_path,
+        "READY_HOST": settings.ready_host,
     }
-    changed = _write(settings.run_dir / HTTPS, https_server(settings))
-    changed = _write(settings.run_dir / SITE, locations(settings)) or changed
-    return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items())) or changed
+    files = {HTTPS: https_server(settings), SITE: locations(settings), EDGE: settings.edge.configuration()}
+    files[NGINX] = "".join(f"{name}={value}\n" for name, value in values.items())
+    return True in {_write(settings.run_dir / name, text) for name, text in files.items()}
 
 
 def locations(settings: StackSettings) -> str:
@@ -42,7 +47,7 @@ def locations(settings: StackSettings) -> str:
 
 def https_server(settings: StackSettings) -> str:
     """The server that speaks TLS, as nginx's container has it."""
-    return settings.https.configuration(LISTEN, IMAGE, **IN_CONTAINER)
+    return settings.https.configuration(LISTEN, IMAGE, **IN_CONTAINER, proxy_protocol=settings.edge.proxy_protocol)
 
 
 def password(settings: StackSettings, *, fixed: bool) -> str:

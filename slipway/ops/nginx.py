@@ -3,6 +3,7 @@
 import datetime
 import os
 import re
+import resource
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from slipway.ops import modules
+from slipway.ops.edge import FILE, WORKER_CONNECTIONS, EdgeSettings
 from slipway.ops.https import CHALLENGES, SERVER, Dialect, HttpsSettings
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
@@ -21,8 +23,9 @@ NGINX_DIR = ROOT / "nginx"
 NO_HTTPS = HttpsSettings()
 NO_FILES = SiteSettings()
 NOWHERE = Path("/nowhere")
-WRITTEN = (SERVER, LOCATIONS, modules.LOADED, modules.FEATURES)  # beside what the templates become
+WRITTEN = (SERVER, LOCATIONS, FILE, modules.LOADED, modules.FEATURES)  # beside what the templates become
 MAX_WORKERS = 8  # each has 16,384 connections, in 8 MiB
+NO_LIMITS = EdgeSettings()
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
 
@@ -72,9 +75,11 @@ def prepare(
     root: Path = ROOT,
     modules_dir: Path | None = None,
     data_dir: Path = NOWHERE,
+    edge: EdgeSettings = NO_LIMITS,
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
+    workers = min(worker_count().workers, MAX_WORKERS)
     values = {
         "NGINX_DIR": quoted(NGINX_DIR),
         "CONF_DIR": quoted(folder),
@@ -85,22 +90,37 @@ def prepare(
         "HEALTH_PATHS": alternatives(health_paths),
         "PRIVATE_PATHS": alternatives(private_paths),
         "WORK_DIR": re.sub(r'(["\\])', r"\\\1", str(folder)),
-        "WORKER_PROCESSES": str(min(worker_count().workers, MAX_WORKERS)),
+        "WORKER_PROCESSES": str(workers),
+        "CROWDED": edge.crowded(workers, _descriptors()),
+        "PROXY_PROTOCOL": "proxy_protocol" if edge.proxy_protocol else "",
         "KEEPALIVE_MIN_TIMEOUT": KEEPALIVE_MIN_TIMEOUT if version() >= (1, 27, 4) else "",
     }
     for name, text in templates().items():
         (folder / name).write_bytes(os.fsencode(render(text, values)))
-    texts = {"tls": quoted(https.folder), "folder": values["NGINX_DIR"], "filled_in": values["CONF_DIR"]}
-    (folder / SERVER).write_bytes(os.fsencode(https.configuration(https_listen, dialect(), **texts)))
-    names = modules.found(modules_dir or compiled_modules_dir())
-    (folder / modules.LOADED).write_text(modules.loaded(modules_dir or compiled_modules_dir(), names))
-    (folder / modules.FEATURES).write_text(modules.features(names))
+    directories = {"tls": quoted(https.folder), "folder": values["NGINX_DIR"], "filled_in": values["CONF_DIR"]}
+    server = https.configuration(https_listen, dialect(), **directories, proxy_protocol=edge.proxy_protocol)
+    available = modules_dir or compiled_modules_dir()
+    names = modules.found(available)
     roots = {"folder": values["CONF_DIR"], "static": literal(root), "private": literal(data_dir)}
     roots["challenges"] = literal(https.folder / CHALLENGES)
-    (folder / LOCATIONS).write_bytes(os.fsencode(site.configuration(**roots, today=datetime.date.today())))
+    written = {
+        SERVER: server,
+        LOCATIONS: site.configuration(**roots, today=datetime.date.today()),
+        FILE: edge.configuration(),
+        modules.LOADED: modules.loaded(available, names),
+        modules.FEATURES: modules.features(names),
+    }
+    for name, text in written.items():
+        (folder / name).write_bytes(os.fsencode(text))
     # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-g", directives]
+
+
+def _descriptors() -> int:
+    """How many files nginx may have open when we start it."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return WORKER_CONNECTIONS if soft == resource.RLIM_INFINITY else soft
 
 
 def logged(command: Sequence[str], python: str = sys.executable, watched: Sequence[str] = ()) -> list[str]:

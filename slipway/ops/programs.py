@@ -30,6 +30,7 @@ class Programs:
             "INSTANCE": name,
             "SETTINGS_FILE": str(settings_file),
             "DATA_DIR": str(self.run_dir / "data"),
+            **({} if name in APPS else {"SCRIPT_NAME": settings.edge.root_path}),  # what WSGI calls ROOT_PATH
         }
         what = [*WORKER, settings.app] if name in APPS else [*BASELINE_WORKER, settings.project.baseline]
         command = [str(venv / "python"), str(venv / "gunicorn"), *what]
@@ -57,11 +58,12 @@ class Programs:
             max_body_bytes=settings.max_body_bytes,
             read_timeout=settings.proxy_read_timeout,
             health_paths=settings.health_paths,
-            private_paths=settings.project.private_paths,
             https=settings.https if name == "nginx" else nginx.NO_HTTPS,
             https_listen=settings.listen(settings.https.port),
             site=settings.site if name == "nginx" else nginx.NO_FILES,
             data_dir=Path(settings.environment.get("DATA_DIR") or self.run_dir / "data").absolute(),
+            private_paths=settings.private_paths,
+            edge=settings.edge,
         )
 
     def sockets(self, name: str) -> Path:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from slipway.environment import Environment, SettingError
 from slipway.ops import dotenv
+from slipway.ops.edge import EdgeSettings
 from slipway.ops.https import HttpsSettings
-from slipway.ops.site import SiteSettings, contacts
-from slipway.project import FILE, Project, command, health_paths, ready_path, served
+from slipway.ops.site import SiteSettings, below, contacts
+from slipway.project import FILE, Project, command, health_paths, private_paths, ready_path, served
 from slipway.serving.settings import read_timeout
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,8 @@ class StackSettings:
     ready_path: str
     ready_host: str
     health_paths: tuple[str, ...]
+    private_paths: tuple[str, ...]
+    edge: EdgeSettings
     prove_path: str
     timeout: int
     run_dir: Path
@@ -82,6 +85,7 @@ class StackSettings:
         env = Environment(variables)
         project = project or served(variables)
         run_dir = Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute()
+        edge = EdgeSettings.from_environment(env)
         return cls(
             runtime=env.choice("RUNTIME", "auto", ("auto", "docker", "local")),
             host=env.text("HOST", "127.0.0.1").strip("[]"),
@@ -92,15 +96,17 @@ class StackSettings:
             project=project,
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
             ready_path=ready_path(env, project),
-            ready_host=env.text("READY_HOST"),
+            ready_host=env.text("READY_HOST") or edge.known_host(),
             health_paths=health_paths(env, project),
+            private_paths=private_paths(env, project),
+            edge=edge,
             prove_path=_target("PROVE_PATH", env.text("PROVE_PATH", "/")),
             timeout=env.integer("TIMEOUT", 30, 4, 86_400),
             run_dir=run_dir,
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
             proxy_read_timeout=read_timeout(env),
             https=HttpsSettings.from_environment(env, run_dir),
-            site=SiteSettings(project.static, project.private_files, contacts(env)),
+            site=SiteSettings(below(edge.root_path, project.static), project.private_files, contacts(env)),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
             image=env.text("SLIPWAY_IMAGE"),
             postgres_password=env.text("POSTGRES_PASSWORD"),

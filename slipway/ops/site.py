@@ -5,7 +5,7 @@ They become locations in a file of their own, which each `server` includes; ngin
 
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from slipway.environment import Environment, SettingError
@@ -70,6 +70,11 @@ class SiteSettings:
         yield "    charset utf-8;"
         yield f'    return 200 "{text}";'
         yield "}"
+
+
+def below(root_path: str, folders: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The same with the prefix under which the app is served (ROOT_PATH)."""
+    return tuple((root_path + prefix, folder) for prefix, folder in folders)
 
 
 def contacts(env: Environment) -> tuple[str, ...]:

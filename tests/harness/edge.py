@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slipway.ops import nginx, wait
+from slipway.ops.edge import EdgeSettings
 from slipway.ops.https import HttpsSettings
 from slipway.ops.settings import ROOT
 from slipway.ops.site import SiteSettings
@@ -47,6 +48,7 @@ class Edge(Process):
         site: SiteSettings = nginx.NO_FILES,
         files: Path = nginx.NOWHERE,
         modules_dir: Path | None = None,
+        settings: EdgeSettings = nginx.NO_LIMITS,
     ) -> None:
         self.folder = folder
         self.port = free_ports()
@@ -65,6 +67,7 @@ class Edge(Process):
             root=files,
             data_dir=files,
             modules_dir=modules_dir,
+            edge=settings,
         )
         if runner == "python":
             command = nginx.logged(command, watched=watched)
@@ -173,12 +176,12 @@ class RawAnswer:
 
 
 async def exchange(
-    address: Address, data: bytes, *, no_body: bool = False, tls: ssl.SSLContext | None = None
+    address: Address, data: bytes, *, no_body: bool = False, tls: ssl.SSLContext | None = None, source: str = ""
 ) -> RawAnswer:
-    """Send bytes, read one answer. Raises EOFError when none comes."""
+    """Send bytes, from a source address if it matters, read one answer. Raises EOFError when none comes."""
     assert not isinstance(address, str)
     async with asyncio.timeout(SECONDS):
-        reader, writer = await asyncio.open_connection(*address, ssl=tls)
+        reader, writer = await asyncio.open_connection(*address, ssl=tls, local_addr=(source, 0) if source else None)
         try:
             writer.write(data)
             start = await reader.readexactly(5)

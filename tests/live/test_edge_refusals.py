@@ -140,6 +140,15 @@ async def test_connect(edge: Edge, target: bytes) -> None:
     assert_problem(answer, answer.status)
 
 
+async def test_trace_says_what_is_allowed(edge: Edge) -> None:
+    """A 405 of nginx's own names the methods that it passes on: RFC 9110 section 15.5.6."""
+    answer = await exchange(edge.address, get(method=b"TRACE"))
+
+    assert answer.status == 405
+    assert answer.fields["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+    assert "allow" not in (await exchange(edge.address, get(b"/metrics"))).fields
+
+
 async def test_head_has_the_fields_alone(edge: Edge) -> None:
     """The answer to HEAD has no body, and the same fields."""
     assert_problem(await exchange(edge.address, get(b"/metrics", method=b"HEAD"), no_body=True), 404, head_only=True)

@@ -14,8 +14,9 @@ READERS = (
     "slipway/ops/settings.py",
     "slipway/ops/https.py",
     "slipway/ops/site.py",
+    "slipway/ops/edge.py",
 )
-NGINX = READERS[-3:]  # what nginx alone needs is handed to it in files
+NGINX = READERS[-4:]  # what nginx alone needs is handed to it in files
 
 SET_BY_MAKE = {"BASELINE_APP"}  # from [tool.slipway]
 
