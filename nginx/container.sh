@@ -21,11 +21,28 @@ done <"$settings"
 export HEALTH_PATHS="${HEALTH_PATHS:-}"
 export PRIVATE_PATHS="${PRIVATE_PATHS?is not set: the file of NGINX_SETTINGS, which make up writes, says which paths are private}"
 
-# What is a list or a limit per client is a file of directives, which `make` writes, too; beside this script lies the one of
-# the defaults.
-edge=$(dirname "$settings")/edge.conf
-if [ ! -r "$edge" ]; then edge=$NGINX_DIR/edge.conf; fi
-cp "$edge" "$CONF_DIR/edge.conf"
+# Whole files of directives, which `make` writes beside them; without, those of the defaults.
+for name in https site edge; do
+    file=$(dirname "$settings")/$name.conf
+    case "$name:${HTTPS:-}" in https:off | site:off) file=$NGINX_DIR/$name.conf ;; esac
+    if [ ! -r "$file" ]; then file=$NGINX_DIR/$name.conf; fi
+    cp "$file" "$CONF_DIR/$name.conf"
+done
+
+# Modules beside nginx, as slipway/ops/modules.py has them.
+modules=$(nginx -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
+: >"$CONF_DIR/modules.conf"
+: >"$CONF_DIR/features.conf"
+while read -r name directive; do
+    if [ -r "$modules/ngx_http_${name}_module.so" ]; then
+        echo "load_module $modules/ngx_http_${name}_module.so;" >>"$CONF_DIR/modules.conf"
+        echo "$directive" >>"$CONF_DIR/features.conf"
+    fi
+done <<EOF
+headers_more_filter more_clear_headers Server;
+brotli_static brotli_static on;
+zstd_static zstd_static on;
+EOF
 export PROXY_PROTOCOL="${PROXY_PROTOCOL:-}"
 
 # As many workers as CPUs of the quota, which `auto` does not look at, and at most 8: each has 16,384 connections, in 8 MiB,

@@ -20,6 +20,8 @@ def status(processes: LocalProcesses) -> None:
     url = readiness.url(settings, settings.url)
     code, body = readiness.ask(settings, settings.url)
     say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
+    if settings.https.on:
+        say(f"  {settings.https_url}")
     if stopped := _stopped(processes):
         raise Failure(f"{' and '.join(stopped)} is stopped; `make up` starts it again")
     if not readiness.counts(settings, code):

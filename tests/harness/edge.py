@@ -17,7 +17,9 @@ from typing import Any, Literal
 
 from slipway.ops import nginx, wait
 from slipway.ops.edge import EdgeSettings
+from slipway.ops.https import HttpsSettings
 from slipway.ops.settings import ROOT
+from slipway.ops.site import SiteSettings
 from slipway.project import Project
 from tests.harness.client import Address
 from tests.harness.processes import Process, free_ports
@@ -43,6 +45,10 @@ class Edge(Process):
         project: Project = PROJECT,
         watched: Sequence[str] = (),
         settings: EdgeSettings = nginx.NO_LIMITS,
+        https: HttpsSettings | None = None,
+        site: SiteSettings = nginx.NO_FILES,
+        files: Path = nginx.NOWHERE,
+        modules_dir: Path | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_ports()
@@ -56,6 +62,12 @@ class Edge(Process):
             health_paths=project.health_paths,
             private_paths=project.private_paths,
             edge=settings,
+            https=https or nginx.NO_HTTPS,
+            https_listen=f"127.0.0.1:{https.port}" if https else "",
+            site=site,
+            root=files,
+            data_dir=files,
+            modules_dir=modules_dir,
         )
         if runner == "python":
             command = nginx.logged(command, watched=watched)
