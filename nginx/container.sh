@@ -21,11 +21,10 @@ done <"$settings"
 export HEALTH_PATHS="${HEALTH_PATHS:-}"
 export PRIVATE_PATHS="${PRIVATE_PATHS?is not set: the file of NGINX_SETTINGS, which make up writes, says which paths are private}"
 
-# What is a list, a limit per client or a server is a file of directives, which `make` writes, too; beside this script lie those
-# of the defaults.
-for name in edge https site; do
+# Whole files of directives, which `make` writes beside them; without, those of the defaults.
+for name in https site edge; do
     file=$(dirname "$settings")/$name.conf
-    case "$name" in https | site) if [ "${HTTPS:-}" = off ]; then file=; fi ;; esac
+    case "$name:${HTTPS:-}" in https:off | site:off) file=$NGINX_DIR/$name.conf ;; esac
     if [ ! -r "$file" ]; then file=$NGINX_DIR/$name.conf; fi
     cp "$file" "$CONF_DIR/$name.conf"
 done

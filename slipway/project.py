@@ -20,7 +20,9 @@ TABLE = "[tool.slipway]"
 STATIC_PREFIX = re.compile(r"(/[\w.~-]+)+/", re.ASCII)
 FOLDER = re.compile(r"(?!\.)[\w.~-]+(/(?!\.)[\w.~-]+)*", re.ASCII)
 PATH = re.compile(r"/[!-\"$->@-~]*")  # printable ASCII without ? and #
-PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")  # characters that no client may encode otherwise: RFC 3986 section 2.3
+ROOT_PATH = re.compile(
+    r"(?:/[A-Za-z0-9._~-]+)+"
+)  # characters that no client may encode otherwise: RFC 3986 section 2.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def ready_path(env: Environment, project: Project) -> str:
 def root_path(env: Environment) -> str:
     """ROOT_PATH, the prefix below which the app is served; empty for none."""
     prefix = env.text("ROOT_PATH").rstrip("/")
-    if prefix and not (PREFIX.fullmatch(prefix) and {".", ".."}.isdisjoint(prefix.split("/"))):
+    if prefix and not (ROOT_PATH.fullmatch(prefix) and {".", ".."}.isdisjoint(prefix.split("/"))):
         raise SettingError("ROOT_PATH", prefix, "a path such as /api, of letters, digits and - . _ ~")
     return prefix
 

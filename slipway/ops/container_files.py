@@ -15,12 +15,12 @@ from slipway.ops.site import LOCATIONS
 
 PASSWORD = "secrets/postgres-password"  # docker-compose.yml names both
 NGINX = "nginx-settings/nginx.env"
+EDGE = f"nginx-settings/{edge.FILE}"
 HTTPS = f"nginx-settings/{SERVER}"
 IN_CONTAINER = {"tls": "/etc/nginx/tls", "folder": "/etc/nginx/slipway", "filled_in": "/tmp/nginx"}
 LISTEN = "8443"
 SITE = f"nginx-settings/{LOCATIONS}"
 ROOTS = {"folder": "/tmp/nginx", "static": "/static", "private": "/data", "challenges": f"/etc/nginx/tls/{CHALLENGES}"}
-EDGE = f"nginx-settings/{edge.FILE}"
 
 
 def nginx_settings(settings: StackSettings) -> bool:
@@ -35,9 +35,10 @@ def nginx_settings(settings: StackSettings) -> bool:
         "ROOT_PATH": settings.edge.root_path,
         "READY_HOST": settings.ready_host,
     }
-    files = {HTTPS: https_server(settings), SITE: locations(settings), EDGE: settings.edge.configuration()}
-    files[NGINX] = "".join(f"{name}={value}\n" for name, value in values.items())
-    return True in {_write(settings.run_dir / name, text) for name, text in files.items()}
+    changed = _write(settings.run_dir / EDGE, settings.edge.configuration())
+    changed = _write(settings.run_dir / HTTPS, https_server(settings)) or changed
+    changed = _write(settings.run_dir / SITE, locations(settings)) or changed
+    return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items())) or changed
 
 
 def locations(settings: StackSettings) -> str:
@@ -47,7 +48,9 @@ def locations(settings: StackSettings) -> str:
 
 def https_server(settings: StackSettings) -> str:
     """The server that speaks TLS, as nginx's container has it."""
-    return settings.https.configuration(LISTEN, IMAGE, **IN_CONTAINER, proxy_protocol=settings.edge.proxy_protocol)
+    return settings.https.configuration(
+        LISTEN, IMAGE, words="proxy_protocol" if settings.edge.proxy_protocol else "", **IN_CONTAINER
+    )
 
 
 def password(settings: StackSettings, *, fixed: bool) -> str:

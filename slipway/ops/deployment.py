@@ -52,16 +52,16 @@ class Deployment:
             say("  nginx has not taken its new settings yet; `make logs` shows why")
 
     def _nginx_has_taken_them(self) -> bool:
-        files = [f"/tmp/nginx/{name}.conf" for name in ("nginx", "edge", "https", "site")]
+        files = tuple(f"/tmp/nginx/{name}.conf" for name in ("nginx", "https", "site", "edge"))
         has = self._engine.attempt_docker("exec", self._nginx(), "cat", *files).stdout
         wanted = [
             f"client_max_body_size {self._settings.max_body_bytes};",
             f"proxy_read_timeout {self._settings.proxy_read_timeout}s;",
             f"(?:{nginx.alternatives(self._settings.health_paths)})\\z",
-            container_files.https_server(self._settings),
-            container_files.locations(self._settings),
             f"(?:{nginx.alternatives(self._settings.private_paths)})\\z",
             self._settings.edge.configuration(),
+            container_files.https_server(self._settings),
+            container_files.locations(self._settings),
         ]
         return all(text in has for text in wanted)
 

@@ -58,14 +58,15 @@ class HttpsSettings:
         return self.mode == "on"
 
     def configuration(
-        self, listen: str, dialect: Dialect, *, tls: str, folder: str, filled_in: str, proxy_protocol: bool = False
+        self, listen: str, dialect: Dialect, *, tls: str, folder: str, filled_in: str, words: str = ""
     ) -> str:
         """What nginx's `http` block includes: the server, and what the answers of both servers say of HTTPS.
 
-        The last three are folders as strings of nginx: of the certificate, of nginx/ and of the filled-in files.
+        `tls`, `folder` and `filled_in` are folders as strings of nginx: of the certificate, of nginx/ and of the
+        filled-in files. `words` are more of `listen`, for TCP alone.
         """
         files = (f"{tls}/{CERTIFICATE}", f"{tls}/{KEY}", f"{folder}/tls.conf", f"{filled_in}/server.conf")
-        lines = [*self._maps(dialect), *(self._server(listen, dialect, proxy_protocol, *files) if self.on else ())]
+        lines = [*self._maps(dialect), *(self._server(listen, dialect, words, *files) if self.on else ())]
         return "\n".join(["# Written by `make`, from the settings that .env.example explains.", *lines, ""])
 
     def _maps(self, dialect: Dialect) -> Iterator[str]:
@@ -75,15 +76,16 @@ class HttpsSettings:
         yield f'map $scheme $alternative {{\n    https "{alternative}";\n}}'
         port = "" if self.port == WELL_KNOWN_PORT else f":{self.port}"
         moved = f"https://$host{port}" if self.on and self.redirect else ""
-        yield "# Health checks are answered in place."
-        yield f'map "$client_scheme $logged" $moved {{\n    "http 1" "{moved}";\n}}'
+        kept = "health checks are answered in place"
+        yield f'map "$client_scheme $logged" $moved {{\n    "http 1" "{moved}";    # {kept}\n}}'
 
     def _server(
-        self, listen: str, dialect: Dialect, proxy_protocol: bool, certificate: str, key: str, tls: str, server: str
+        self, listen: str, dialect: Dialect, words: str, certificate: str, key: str, tls: str, server: str
     ) -> Iterator[str]:
         preface = " proxy_protocol" if proxy_protocol else ""
         yield "server {"
-        yield f"    listen {listen} ssl{'' if dialect.http2_directive else ' http2'}{preface} backlog=4096;"
+        words = f"{'' if dialect.http2_directive else ' http2'}{words and f' {words}'}"
+        yield f"    listen {listen} ssl{words} backlog=4096;"
         if dialect.http2_directive:
             yield "    http2 on;"
         if dialect.http3:  # each nginx worker gets the packets of its own connections

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from slipway.ops import edge as edges
 from slipway.ops import modules
-from slipway.ops.edge import FILE, WORKER_CONNECTIONS, EdgeSettings
+from slipway.ops.edge import WORKER_CONNECTIONS, EdgeSettings
 from slipway.ops.https import CHALLENGES, SERVER, Dialect, HttpsSettings
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
@@ -23,7 +24,7 @@ NGINX_DIR = ROOT / "nginx"
 NO_HTTPS = HttpsSettings()
 NO_FILES = SiteSettings()
 NOWHERE = Path("/nowhere")
-WRITTEN = (SERVER, LOCATIONS, FILE, modules.LOADED, modules.FEATURES)  # beside what the templates become
+WRITTEN = (SERVER, LOCATIONS, edges.FILE, modules.LOADED, modules.FEATURES)  # beside what the templates become
 MAX_WORKERS = 8  # each has 16,384 connections, in 8 MiB
 NO_LIMITS = EdgeSettings()
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
@@ -69,13 +70,13 @@ def prepare(
     read_timeout: int = PROXY_READ_TIMEOUT,
     health_paths: Iterable[str] = (),
     private_paths: Iterable[str] = (),
+    edge: EdgeSettings = NO_LIMITS,
     https: HttpsSettings = NO_HTTPS,
     https_listen: str = "",
     site: SiteSettings = NO_FILES,
     root: Path = ROOT,
     modules_dir: Path | None = None,
     data_dir: Path = NOWHERE,
-    edge: EdgeSettings = NO_LIMITS,
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -97,21 +98,17 @@ def prepare(
     }
     for name, text in templates().items():
         (folder / name).write_bytes(os.fsencode(render(text, values)))
-    directories = {"tls": quoted(https.folder), "folder": values["NGINX_DIR"], "filled_in": values["CONF_DIR"]}
-    server = https.configuration(https_listen, dialect(), **directories, proxy_protocol=edge.proxy_protocol)
-    available = modules_dir or compiled_modules_dir()
-    names = modules.found(available)
+    (folder / edges.FILE).write_text(edge.configuration())
+    texts = {"tls": quoted(https.folder), "folder": values["NGINX_DIR"], "filled_in": values["CONF_DIR"]}
+    (folder / SERVER).write_bytes(
+        os.fsencode(https.configuration(https_listen, dialect(), words=values["PROXY_PROTOCOL"], **texts))
+    )
+    names = modules.found(modules_dir or compiled_modules_dir())
+    (folder / modules.LOADED).write_text(modules.loaded(modules_dir or compiled_modules_dir(), names))
+    (folder / modules.FEATURES).write_text(modules.features(names))
     roots = {"folder": values["CONF_DIR"], "static": literal(root), "private": literal(data_dir)}
     roots["challenges"] = literal(https.folder / CHALLENGES)
-    written = {
-        SERVER: server,
-        LOCATIONS: site.configuration(**roots, today=datetime.date.today()),
-        FILE: edge.configuration(),
-        modules.LOADED: modules.loaded(available, names),
-        modules.FEATURES: modules.features(names),
-    }
-    for name, text in written.items():
-        (folder / name).write_bytes(os.fsencode(text))
+    (folder / LOCATIONS).write_bytes(os.fsencode(site.configuration(**roots, today=datetime.date.today())))
     # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-g", directives]

@@ -58,12 +58,12 @@ class Programs:
             max_body_bytes=settings.max_body_bytes,
             read_timeout=settings.proxy_read_timeout,
             health_paths=settings.health_paths,
+            private_paths=settings.private_paths,
+            edge=settings.edge,
             https=settings.https if name == "nginx" else nginx.NO_HTTPS,
             https_listen=settings.listen(settings.https.port),
             site=settings.site if name == "nginx" else nginx.NO_FILES,
             data_dir=Path(settings.environment.get("DATA_DIR") or self.run_dir / "data").absolute(),
-            private_paths=settings.private_paths,
-            edge=settings.edge,
         )
 
     def sockets(self, name: str) -> Path:

@@ -84,8 +84,8 @@ class StackSettings:
         """Check the variables."""
         env = Environment(variables)
         project = project or served(variables)
-        run_dir = Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute()
         edge = EdgeSettings.from_environment(env)
+        run_dir = Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute()
         return cls(
             runtime=env.choice("RUNTIME", "auto", ("auto", "docker", "local")),
             host=env.text("HOST", "127.0.0.1").strip("[]"),

@@ -73,8 +73,8 @@ class SiteSettings:
 
 
 def below(root_path: str, folders: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The same with the prefix under which the app is served (ROOT_PATH)."""
-    return tuple((root_path + prefix, folder) for prefix, folder in folders)
+    """The same folders with the prefixes that clients ask for below ROOT_PATH."""
+    return tuple((root_path + prefix, path) for prefix, path in folders)
 
 
 def contacts(env: Environment) -> tuple[str, ...]:

@@ -44,11 +44,11 @@ class Edge(Process):
         runner: Runner = "python",
         project: Project = PROJECT,
         watched: Sequence[str] = (),
+        settings: EdgeSettings = nginx.NO_LIMITS,
         https: HttpsSettings | None = None,
         site: SiteSettings = nginx.NO_FILES,
         files: Path = nginx.NOWHERE,
         modules_dir: Path | None = None,
-        settings: EdgeSettings = nginx.NO_LIMITS,
     ) -> None:
         self.folder = folder
         self.port = free_ports()
@@ -61,13 +61,13 @@ class Edge(Process):
             read_timeout=read_timeout,
             health_paths=project.health_paths,
             private_paths=project.private_paths,
+            edge=settings,
             https=https or nginx.NO_HTTPS,
             https_listen=f"127.0.0.1:{https.port}" if https else "",
             site=site,
             root=files,
             data_dir=files,
             modules_dir=modules_dir,
-            edge=settings,
         )
         if runner == "python":
             command = nginx.logged(command, watched=watched)

@@ -149,12 +149,12 @@ class Nginx(Process):
             socket_dir=server.folder,
             max_body_bytes=int(server.environment.get("MAX_BODY_BYTES", 1 << 20)),
             health_paths=health_paths(Environment(server.environment), server.project),
+            private_paths=private_paths(Environment(server.environment), server.project),
+            edge=settings,
             site=SiteSettings(below(settings.root_path, server.project.static), server.project.private_files),
             data_dir=server.folder / "data",
             https=https,
             https_listen=f"127.0.0.1:{https.port}",
-            private_paths=private_paths(Environment(server.environment), server.project),
-            edge=settings,
         )
         super().__init__(nginx.logged(command), server.folder / "nginx.log")
 

@@ -12,9 +12,9 @@ READERS = (
     "slipway/serving/variables.py",
     "slipway/project.py",
     "slipway/ops/settings.py",
+    "slipway/ops/edge.py",
     "slipway/ops/https.py",
     "slipway/ops/site.py",
-    "slipway/ops/edge.py",
 )
 NGINX = READERS[-4:]  # what nginx alone needs is handed to it in files
 
