@@ -17,7 +17,7 @@ from slipway.environment import Environment, SettingError
 ROOT = Path(__file__).resolve().parents[1]
 FILE = "pyproject.toml"
 TABLE = "[tool.slipway]"
-STATIC_PREFIX = re.compile(r"(/[\w.~-]+)+/", re.ASCII)
+PREFIX = re.compile(r"(/[\w.~-]+)+/", re.ASCII)
 FOLDER = re.compile(r"(?!\.)[\w.~-]+(/(?!\.)[\w.~-]+)*", re.ASCII)
 PATH = re.compile(r"/[!-\"$->@-~]*")  # printable ASCII without ? and #
 ROOT_PATH = re.compile(
@@ -160,7 +160,7 @@ def _folders(table: Mapping[str, Any], key: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(values, dict):
         raise SettingError(f"{FILE} {TABLE} {key}", str(values), 'a table such as {"/static/" = "app/pages"}')
     for prefix, folder in values.items():
-        if not STATIC_PREFIX.fullmatch(prefix):
+        if not PREFIX.fullmatch(prefix):
             raise SettingError(f"{FILE} {TABLE} {key}", prefix, "a prefix such as /static/, with a slash at both ends")
         if not isinstance(folder, str) or not FOLDER.fullmatch(folder):
             raise SettingError(f"{FILE} {TABLE} {key}", str(folder), "a folder such as app/pages, relative, without ..")

@@ -82,7 +82,6 @@ class HttpsSettings:
     def _server(
         self, listen: str, dialect: Dialect, words: str, certificate: str, key: str, tls: str, server: str
     ) -> Iterator[str]:
-        preface = " proxy_protocol" if proxy_protocol else ""
         yield "server {"
         words = f"{'' if dialect.http2_directive else ' http2'}{words and f' {words}'}"
         yield f"    listen {listen} ssl{words} backlog=4096;"
