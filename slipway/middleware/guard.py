@@ -76,10 +76,13 @@ class Guard:
                 self._correct(kind, send, exchange)
                 raise
         finally:
-            exchange.end()
-            self.deadline.forget(exchange)
-            if self.record is not None:
-                self.record(scope, exchange)
+            self._end(scope, exchange)
+
+    def _end(self, scope: Scope, exchange: Exchange) -> None:
+        exchange.end()
+        self.deadline.forget(exchange)
+        if self.record is not None:
+            self.record(scope, exchange)
 
     def _correct(self, kind: str, send: Send, exchange: Exchange) -> None:
         """Have the record say what the client gets, where that is not what the app has begun to send."""
