@@ -1,5 +1,6 @@
 """What all tests share, and what holds for Slipway's own tests alone."""
 
+import sys
 import warnings
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -9,8 +10,11 @@ from hypothesis import settings
 
 from slipway.ops.rules import Rules
 from slipway.ops.settings import ROOT
+from tests.harness import grouping
 from tests.harness.processes import short_folder
 from tests.promises.promise import PROPERTY, Row, table
+
+sys.dont_write_bytecode = False  # else each process of a run compiles all tests anew
 
 # The same examples in each run: a new failure is then caused by a change, and the suite takes the same time.
 settings.register_profile("slipway", derandomize=True, deadline=None, max_examples=200, database=None)
@@ -45,12 +49,15 @@ def pytest_make_collect_report(
         return (yield)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make a warning of a test an error."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Make a warning of a test an error, and share the tests out when there are several processes."""
     strict = pytest.mark.filterwarnings("error", f"ignore:{IGNORED_WARNING}:DeprecationWarning")
     for item in items:
         if is_ours(item.path):
             item.add_marker(strict, append=False)
+    if hasattr(config, "workerinput"):
+        grouping.share_out(items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -53,6 +53,8 @@ class Compose:
         """Remove the containers and their networks; the named volumes, which hold the data, stay."""
         self.engine.check()
         with step("stopping"):
+            if self.settings.lame_duck:  # nginx passes the ready path's answer on until the app has ended
+                self.engine.compose("stop", "app")
             self.engine.compose("down", "--remove-orphans")
 
     def status(self) -> None:

@@ -71,7 +71,7 @@ class HttpsSettings:
 
     def _maps(self, dialect: Dialect) -> Iterator[str]:
         """Without a default of its own a map's value is empty, and a header without a value is not sent."""
-        yield f'map $scheme $strict_transport_security {{\n    https "{self.hsts if self.on else ""}";\n}}'
+        yield f'map $client_scheme $strict_transport_security {{\n    https "{self.hsts if self.on else ""}";\n}}'
         alternative = f'h3=\\":{self.port}\\"; ma=86400' if self.on and dialect.http3 else ""
         yield f'map $scheme $alternative {{\n    https "{alternative}";\n}}'
         port = "" if self.port == WELL_KNOWN_PORT else f":{self.port}"

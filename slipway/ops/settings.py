@@ -45,6 +45,7 @@ class StackSettings:
     proxy_read_timeout: int
     https: HttpsSettings
     site: SiteSettings
+    lame_duck: float
     stop_grace_period: float
     image: str
     postgres_password: str = field(repr=False)
@@ -107,6 +108,7 @@ class StackSettings:
             proxy_read_timeout=read_timeout(env),
             https=HttpsSettings.from_environment(env, run_dir),
             site=SiteSettings(below(edge.root_path, project.static), project.private_files, contacts(env)),
+            lame_duck=env.seconds("LAME_DUCK_SECONDS", 0, 0, 3600),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
             image=env.text("SLIPWAY_IMAGE"),
             postgres_password=env.text("POSTGRES_PASSWORD"),

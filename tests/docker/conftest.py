@@ -20,6 +20,7 @@ class Containers:
 
     def __init__(self, folder: Path, root: Path = ROOT, image: str = "slipway-test") -> None:
         self.root = root
+        self.folder = folder
         self.port = free_ports()
         self.https_port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"

@@ -3,10 +3,11 @@
 import asyncio
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -66,31 +67,43 @@ def trusting(settings: HttpsSettings) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=settings.folder / CERTIFICATE)
 
 
-async def greet(settings: HttpsSettings, context: ssl.SSLContext) -> ssl.SSLObject:
-    """A handshake; the connection's state."""
-    _, writer = await asyncio.open_connection("127.0.0.1", settings.port, ssl=context)
-    found: ssl.SSLObject = writer.get_extra_info("ssl_object")
-    writer.close()
-    return found
+@dataclass(frozen=True)
+class Greeting:
+    """What both sides have agreed upon."""
+
+    version: str | None
+    cipher: str
+    protocol: str | None
+    certificate: bytes | None
+
+
+def greet(settings: HttpsSettings, context: ssl.SSLContext, name: str = "localhost") -> Greeting:
+    """A handshake."""
+    with (
+        socket.create_connection(("127.0.0.1", settings.port), SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname=name) as tls,
+    ):
+        cipher, *_ = tls.cipher() or ("",)
+        return Greeting(tls.version(), cipher, tls.selected_alpn_protocol(), tls.getpeercert(binary_form=True))
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_new_protocols_are_spoken(edge: Edge, settings: HttpsSettings, version: ssl.TLSVersion) -> None:
+def test_new_protocols_are_spoken(edge: Edge, settings: HttpsSettings, version: ssl.TLSVersion) -> None:
     """TLS 1.2 and 1.3."""
-    state = await greet(settings, client(low=version, high=version))
+    greeting = greet(settings, client(low=version, high=version))
 
-    assert state.version() == version.name.replace("v1_", "v1.")
+    assert greeting.version == version.name.replace("v1_", "v1.")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
-async def test_old_protocols_are_refused(edge: Edge, settings: HttpsSettings, version: ssl.TLSVersion) -> None:
+def test_old_protocols_are_refused(edge: Edge, settings: HttpsSettings, version: ssl.TLSVersion) -> None:
     """Nothing below TLS 1.2."""
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        await greet(settings, client(low=version, high=version))
+        greet(settings, client(low=version, high=version))
 
 
-async def test_ciphers_of_1_2(edge: Edge, settings: HttpsSettings) -> None:
+def test_ciphers_of_1_2(edge: Edge, settings: HttpsSettings) -> None:
     """Each cipher of Mozilla's intermediate list is taken, and no other one that the client could speak."""
     offered = {cipher["name"] for cipher in client().get_ciphers() if cipher["protocol"] != "TLSv1.3"}
     taken = set()
@@ -98,7 +111,7 @@ async def test_ciphers_of_1_2(edge: Edge, settings: HttpsSettings) -> None:
         context = client(high=ssl.TLSVersion.TLSv1_2)
         context.set_ciphers(f"{name}:@SECLEVEL=0")
         try:
-            taken.add((await greet(settings, context)).cipher()[0])  # type: ignore[index]
+            taken.add(greet(settings, context).cipher)
         except (ssl.SSLError, ConnectionError):
             continue
 
@@ -114,23 +127,20 @@ def test_no_tickets(edge: Edge, settings: HttpsSettings) -> None:
     assert "Session-ID: " in said
 
 
-async def test_self_signed_certificate(edge: Edge, settings: HttpsSettings) -> None:
+def test_self_signed_certificate(edge: Edge, settings: HttpsSettings) -> None:
     """A client that trusts it finds each of its names right."""
     for name in ("localhost", "127.0.0.1", "::1"):
-        _, writer = await asyncio.open_connection(
-            "127.0.0.1", settings.port, ssl=trusting(settings), server_hostname=name
-        )
-        writer.close()
+        greet(settings, trusting(settings), name)
 
     assert (settings.folder / KEY).stat().st_mode & 0o777 == 0o600
 
 
-async def test_http_2(edge: Edge, settings: HttpsSettings) -> None:
+def test_http_2(edge: Edge, settings: HttpsSettings) -> None:
     """It is chosen where the client offers it."""
     context = client()
     context.set_alpn_protocols(["h2", "http/1.1"])
 
-    assert (await greet(settings, context)).selected_alpn_protocol() == "h2"
+    assert greet(settings, context).protocol == "h2"
 
 
 @pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
@@ -280,7 +290,7 @@ def watched(folder: Path, runner: Runner) -> tuple[Edge, HttpsSettings]:
 
 async def served(settings: HttpsSettings) -> bytes | None:
     """The certificate that a new connection is shown."""
-    return (await greet(settings, client())).getpeercert(binary_form=True)
+    return (await asyncio.to_thread(greet, settings, client())).certificate
 
 
 async def curl(*arguments: str) -> str:

@@ -259,6 +259,7 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (WebSocketsSansIOProtocol.run_asgi, "e7cd437ec983"),
     (WebSocketsSansIOProtocol.send, "337c88bc1bbb"),
     (WebSocketsSansIOProtocol.send_500_response, "403da3410eb1"),
+    (WebSocketsSansIOProtocol.send_keepalive_ping, "ceaa20b6279a"),
     (WebSocketsSansIOProtocol.send_receive_event_to_app, "d09536f6c21d"),
     (WebSocketsSansIOProtocol.shutdown, "4cf457a1f59d"),
     (WebSocketsSansIOProtocol.start_keepalive, "b9ace29ba063"),
