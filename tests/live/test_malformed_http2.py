@@ -102,8 +102,10 @@ class Client:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.set_alpn_protocols(["h2"])
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-        options = {"validate_outbound_headers": False, "normalize_outbound_headers": False}
-        client = cls(reader, writer, H2Connection(H2Configuration(header_encoding=None, **options)))
+        lenient = H2Configuration(
+            header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
+        )
+        client = cls(reader, writer, H2Connection(lenient))
         client.http2.initiate_connection()
         client.flush()
         return client
