@@ -60,20 +60,28 @@ if [ "$workers" -gt 8 ]; then workers=8; fi
 if [ "$workers" -lt 1 ]; then workers=1; fi
 export WORKER_PROCESSES="$workers"
 
-# A connection is an open file, and some engines start containers with a soft limit of 1,024.
+# A connection is an open file, and some engines start containers with a soft limit of 1,024. What the hard limit allows is
+# taken; a third of it is for bodies that arrive and for logs.
 # shellcheck disable=SC3045  # every shell of the images has it
-ulimit -n "$(ulimit -H -n)"
+files=$(ulimit -H -n)
+case "$files" in *[!0-9]*) files=1048576 ;; esac
+# shellcheck disable=SC3045
+ulimit -n "$files" 2>/dev/null || files=$(ulimit -S -n)
+connections=$((files * 2 / 3))
+if [ "$connections" -gt 16384 ]; then
+    connections=16384
+else
+    case " $* " in
+        *" -t "*) ;;
+        *) echo "nginx: [warn] the limit of open files is $files: at most $connections connections in each of $workers workers" >&2 ;;
+    esac
+fi
+export WORKER_CONNECTIONS="$connections"
 
 # The numbers of connections that are too many, as slipway/ops/edge.py has them: without MAX_CONNECTIONS half of what each
 # worker holds, since a proxied client takes two.
-# shellcheck disable=SC3045  # every shell of the images has it
-held=$(ulimit -n)
-case "$held" in
-    *[!0-9]*) held=16384 ;;
-    *) if [ "$held" -gt 16384 ]; then held=16384; fi ;;
-esac
-most=$((held / 2 - 384))
-if [ "$most" -lt $((held / 4)) ]; then most=$((held / 4)); fi
+most=$((connections / 2 - 384))
+if [ "$most" -lt $((connections / 4)) ]; then most=$((connections / 4)); fi
 most=$((most * workers))
 if [ "${MAX_CONNECTIONS:-0}" -gt 0 ]; then most=$MAX_CONNECTIONS; fi
 CROWDED=$(awk -v most="$most" 'BEGIN {
@@ -87,5 +95,22 @@ CROWDED=$(awk -v most="$most" 'BEGIN {
     }
 }')
 export CROWDED
+
+# How many bodies may arrive at the same time, by the size of the file system for them: slipway/ops/bodies.py has the same sums.
+room=$(df -Pk "$WORK_DIR/client_body" 2>/dev/null | awk 'NR == 2 { print $2 }')
+# shellcheck disable=SC2017  # whole pages
+usable=$((${room:-65536} * 1024 / 16 * 15))
+count() {
+    found=$(($1 / $2))
+    if [ "$found" -gt 65535 ]; then found=65535; fi
+    if [ "$found" -lt 1 ]; then found=1; fi
+    echo "$found"
+}
+MEDIUM_BODIES=$(count $((usable / 4)) 100000)
+MEDIUM_BODIES_OF_CLIENT=$(count $((MEDIUM_BODIES * 2)) 3)
+# shellcheck disable=SC2017  # as bodies.py divides
+LARGE_BODIES=$(count $((usable / 4 * 3)) "$MAX_BODY_BYTES")
+LARGE_BODIES_OF_CLIENT=$(count $((LARGE_BODIES * 2)) 3)
+export MEDIUM_BODIES MEDIUM_BODIES_OF_CLIENT LARGE_BODIES LARGE_BODIES_OF_CLIENT
 
 exec /docker-entrypoint.sh "$@"

@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from slipway.ops.rules import Rules
 from slipway.ops.settings import ROOT
-from tests.harness import grouping
+from tests.harness import sharing
 from tests.harness.processes import short_folder
 from tests.promises.promise import PROPERTY, Row, table
 
@@ -49,15 +49,17 @@ def pytest_make_collect_report(
         return (yield)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Make a warning of a test an error, and share the tests out when there are several processes."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Take our way of sharing the tests out."""
+    config.pluginmanager.register(sharing)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Make a warning of a test an error."""
     strict = pytest.mark.filterwarnings("error", f"ignore:{IGNORED_WARNING}:DeprecationWarning")
     for item in items:
         if is_ours(item.path):
             item.add_marker(strict, append=False)
-    if hasattr(config, "workerinput"):
-        grouping.share_out(items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -61,10 +61,8 @@ class Guard:
         state["request_id"] = exchange.request_id
         self.deadline.running[exchange] = asyncio.current_task()
         try:
-            if counts.open[kind] > counts.limits[kind] and scope.get("path") not in self.exempt:
-                await _refuse(scope, receive, exchange, 503, OVERLOADED)
-            elif len(scope["headers"]) > self.max_headers:
-                await _refuse(scope, receive, exchange, 431, TOO_MANY_FIELDS)
+            if counts.open[kind] > counts.limits[kind] or len(scope["headers"]) > self.max_headers:
+                await self._limit(scope, receive, exchange)
             else:
                 await self.app(scope, receive, exchange.send)
             if not exchange.status:
@@ -83,6 +81,15 @@ class Guard:
         self.deadline.forget(exchange)
         if self.record is not None:
             self.record(scope, exchange)
+
+    async def _limit(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+        """Refuse what is over a limit; a health check is over that of its fields alone."""
+        if len(scope["headers"]) > self.max_headers:
+            await _refuse(scope, receive, exchange, 431, TOO_MANY_FIELDS)
+        elif scope.get("path") in self.exempt:
+            await self.app(scope, receive, exchange.send)
+        else:
+            await _refuse(scope, receive, exchange, 503, OVERLOADED)
 
     def _correct(self, kind: str, send: Send, exchange: Exchange) -> None:
         """Have the record say what the client gets, where that is not what the app has begun to send."""

@@ -24,7 +24,7 @@ PROGRAMS: dict[str, str | None] = {
 }
 
 NO_TESTS = 5  # pytest's exit code
-# Tests wait for servers most of the time, so each processor has several at once; tests/harness/grouping.py says which
+# Tests wait for servers most of the time, so each processor has several at once; tests/harness/sharing.py says which
 # stay together, and in which order they start.
 PROCESSES = 3 * worker_count().workers
 TOGETHER = (f"--numprocesses={PROCESSES}", "--dist=loadgroup", "--no-loadscope-reorder", "-m")

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from slipway.environment import Environment, SettingError
 from slipway.project import root_path
 
-WORKER_CONNECTIONS = 16_384  # nginx.conf.template says the same
 RESERVED_CONNECTIONS = 384  # of one nginx worker: listeners, kept connections to the app, and room for health checks
 CLIENT_CONNECTIONS = 800  # a tenth of what one nginx worker holds: 16,384 connections, two for each proxied client
 HOST = re.compile(r"(?:\*?\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
@@ -59,12 +58,11 @@ class EdgeSettings:
         """One that is served, in a form that a request can name; empty where each is, or only patterns are known."""
         return next((host for host in self.allowed_hosts if host[0] != "*"), "")
 
-    def crowded(self, workers: int, descriptors: int) -> str:
-        """A regular expression of the numbers of connections that are too many for so many nginx workers.
+    def crowded(self, workers: int, held: int) -> str:
+        """A regular expression of the numbers that are too many, for nginx workers that hold so many connections each.
 
         Without MAX_CONNECTIONS: half of what each worker holds, since a proxied client takes two.
         """
-        held = min(WORKER_CONNECTIONS, descriptors)
         most = self.max_connections or workers * max(held // 2 - RESERVED_CONNECTIONS, held // 4)
         return above(most)
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from slipway.ops import bodies, modules
 from slipway.ops import edge as edges
-from slipway.ops import modules
-from slipway.ops.edge import WORKER_CONNECTIONS, EdgeSettings
+from slipway.ops.edge import EdgeSettings
 from slipway.ops.https import CHALLENGES, SERVER, Dialect, HttpsSettings
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
@@ -25,8 +25,10 @@ NO_HTTPS = HttpsSettings()
 NO_FILES = SiteSettings()
 NOWHERE = Path("/nowhere")
 WRITTEN = (SERVER, LOCATIONS, edges.FILE, modules.LOADED, modules.FEATURES)  # beside what the templates become
-MAX_WORKERS = 8  # each has 16,384 connections, in 8 MiB
 NO_LIMITS = EdgeSettings()
+MAX_WORKERS = 8  # each has up to 16,384 connections, in 8 MiB
+MAX_CONNECTIONS = 16_384
+BODY_ROOM = 768 << 20  # bytes on the disk, at the most; docker-compose.yml says the same of its own
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
 
@@ -77,6 +79,7 @@ def prepare(
     root: Path = ROOT,
     modules_dir: Path | None = None,
     data_dir: Path = NOWHERE,
+    body_room: int = BODY_ROOM,
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,8 +95,10 @@ def prepare(
         "PRIVATE_PATHS": alternatives(private_paths),
         "WORK_DIR": re.sub(r'(["\\])', r"\\\1", str(folder)),
         "WORKER_PROCESSES": str(workers),
-        "CROWDED": edge.crowded(workers, _descriptors()),
+        "CROWDED": edge.crowded(workers, _connections()),
         "PROXY_PROTOCOL": "proxy_protocol" if edge.proxy_protocol else "",
+        "WORKER_CONNECTIONS": str(_connections()),
+        **bodies.limits(max(body_room, 4 * max_body_bytes), max_body_bytes),
         "KEEPALIVE_MIN_TIMEOUT": KEEPALIVE_MIN_TIMEOUT if version() >= (1, 27, 4) else "",
     }
     for name, text in templates().items():
@@ -114,10 +119,10 @@ def prepare(
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-g", directives]
 
 
-def _descriptors() -> int:
-    """How many files nginx may have open when we start it."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return WORKER_CONNECTIONS if soft == resource.RLIM_INFINITY else soft
+def _connections() -> int:
+    """Each is an open file; a third of those that there may be is for bodies that arrive and for logs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # which whoever starts nginx allows it (supervisor.py)
+    return MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else max(64, min(MAX_CONNECTIONS, hard * 2 // 3))
 
 
 def logged(command: Sequence[str], python: str = sys.executable, watched: Sequence[str] = ()) -> list[str]:

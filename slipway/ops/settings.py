@@ -49,8 +49,9 @@ class StackSettings:
     stop_grace_period: float
     image: str
     postgres_password: str = field(repr=False)
-    variables: Mapping[str, str]  # all that are set
-    overrides: Mapping[str, str]  # of them, what callers have set
+    redis_password: str = field(repr=False)
+    variables: Mapping[str, str] = field(repr=False)  # all that are set
+    overrides: Mapping[str, str] = field(repr=False)  # of them, what callers have set
 
     @classmethod
     def load(cls, remembered: Mapping[str, str] | None = None, ignored: Collection[str] = ()) -> "StackSettings":
@@ -112,6 +113,7 @@ class StackSettings:
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
             image=env.text("SLIPWAY_IMAGE"),
             postgres_password=env.text("POSTGRES_PASSWORD"),
+            redis_password=env.text("REDIS_PASSWORD"),
             variables=variables,
             overrides=overrides,
         )

@@ -141,6 +141,7 @@ class Nginx(Process):
     ) -> None:
         self.port = free_ports()
         self.https_url = f"https://127.0.0.1:{https.port}"
+        self.https_port = https.port
         self.url = f"http://127.0.0.1:{self.port}"
         self.address: Address = ("127.0.0.1", self.port)
         command = nginx.prepare(

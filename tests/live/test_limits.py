@@ -46,13 +46,19 @@ async def statuses(edge: Edge, count: int, data: bytes, source: str = CLIENT) ->
 
 
 @asynccontextmanager
-async def held(edge: Edge, count: int, data: bytes, source: str = CLIENT) -> AsyncIterator[None]:
-    """So many connections that have sent this and get no answer."""
+async def held(edge: Edge, count: int, data: bytes, refused: int = 0) -> AsyncIterator[None]:
+    """So many connections that have sent this and get no answer, once so many more have got one."""
     async with AsyncExitStack() as stack:
-        for _ in range(count):
-            _, writer = await asyncio.open_connection(*edge.address, local_addr=(source, 0))
+        answers: list[asyncio.Task[bytes]] = []
+        for _ in range(count + refused):
+            reader, writer = await asyncio.open_connection(*edge.address, local_addr=(CLIENT, 0))
             stack.callback(writer.close)
             writer.write(data)
+            answers.append(asyncio.create_task(reader.read(1)))
+            stack.callback(answers[-1].cancel)
+        async with asyncio.timeout(SECONDS):
+            while sum(answer.done() for answer in answers) < refused:
+                await asyncio.wait([each for each in answers if not each.done()], return_when=asyncio.FIRST_COMPLETED)
         yield
 
 
@@ -117,8 +123,7 @@ async def test_client_is_its_network(folder: Path, client: str, address: str, sh
     upload = UPLOAD.replace(b"Content", f"X-Forwarded-For: {client}\r\nContent".encode())
     async with slots(folder, [answers]):
         with running(Edge(folder, settings=settings)) as edge:
-            async with held(edge, 2, upload):
-                await until(edge, 429, CLIENT, get("/", f"X-Forwarded-For: {client}"))
+            async with held(edge, 2, upload, refused=1):
                 answer = await exchange(edge.address, get("/", f"X-Forwarded-For: {address}"))
 
     assert (answer.status == 429) is shared
@@ -147,8 +152,8 @@ async def test_too_many_connections_of_one_client(
     """Beyond its share a client is refused at once; others are taken, and health checks are answered."""
     async with slots(folder, [silent, silent]):
         with running(Edge(folder, settings=of(limit))) as edge:
-            async with held(edge, 5, data):
-                assert_refused(await until(edge, 429, CLIENT, one_more), 429)
+            async with held(edge, 5, data, refused=1):
+                assert_refused(await exchange(edge.address, one_more), 429)
                 reader, writer = await asyncio.open_connection(*edge.address, local_addr=(OTHER, 0))
                 writer.write(one_more)
                 with pytest.raises(TimeoutError):
@@ -160,8 +165,8 @@ async def test_bodies_are_limited_and_the_rest_is_not(folder: Path) -> None:
     """A client that has all the uploads that it may have is answered what has no body."""
     async with slots(folder, [answers]):
         with running(Edge(folder, settings=of({"CLIENT_UPLOADS": "3"}))) as edge:
-            async with held(edge, 3, UPLOAD):
-                assert_refused(await until(edge, 429, CLIENT, UPLOAD), 429)
+            async with held(edge, 3, UPLOAD, refused=1):
+                assert_refused(await exchange(edge.address, UPLOAD), 429)
                 assert await statuses(edge, 5, get()) == [200] * 5
 
 
@@ -265,9 +270,9 @@ def test_defaults_are_written_down() -> None:
 
 
 @pytest.mark.parametrize(
-    ("workers", "descriptors", "most"), [(1, 1 << 20, 7_808), (8, 1 << 20, 62_464), (1, 1_024, 256), (2, 4_096, 3_328)]
+    ("workers", "held_by_each", "most"), [(1, 16_384, 7_808), (8, 16_384, 62_464), (1, 1_024, 256), (2, 4_096, 3_328)]
 )
-def test_default_of_all_connections(workers: int, descriptors: int, most: int) -> None:
+def test_default_of_all_connections(workers: int, held_by_each: int, most: int) -> None:
     """Half of what nginx holds, less what is kept for itself; one client's share is at most about a tenth of it."""
-    assert EdgeSettings().crowded(workers, descriptors) == above(most)
+    assert EdgeSettings().crowded(workers, held_by_each) == above(most)
     assert workers * 16_384 // 2 >= 10 * CLIENT_CONNECTIONS

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from slipway.ops.edge import CLIENT_CONNECTIONS, WORKER_CONNECTIONS, of
+from slipway.ops import nginx
+from slipway.ops.edge import CLIENT_CONNECTIONS, of
 from slipway.ops.percentile import percentile
 from slipway.ops.settings import ROOT
 from tests.harness.client import Connection, request
@@ -90,7 +91,7 @@ async def test_one_address_gets_its_share(proxy: Nginx, kind: str) -> None:
 
     assert statuses == {200}
     assert other.status == 200
-    assert open_now <= share(kind) <= WORKER_CONNECTIONS // 10
+    assert open_now <= share(kind) <= nginx.MAX_CONNECTIONS // 10
 
 
 @pytest.mark.alone

@@ -18,7 +18,7 @@ READERS = (
 )
 NGINX = READERS[-4:]  # what nginx alone needs is handed to it in files
 
-SET_BY_MAKE = {"BASELINE_APP"}  # from [tool.slipway]
+SET_BY_MAKE = {"BASELINE_APP", "MIGRATED"}  # the one from [tool.slipway], the other where PRESTART is run apart
 
 
 def read() -> set[str]:
