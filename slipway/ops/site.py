@@ -1,6 +1,6 @@
 """What nginx serves by itself: static files, private files that the app points to, and security.txt.
 
-They become locations in a file of their own, which each `server` includes; nginx/static.conf.template has what all files share.
+They become locations in a file of their own, which each `server` includes; `nginx/static.conf.template` has the rest.
 """
 
 import datetime
