@@ -74,10 +74,13 @@ class Guard:
                 self._correct(kind, send, exchange)
                 raise
         finally:
-            exchange.end()
-            self.deadline.forget(exchange)
-            if self.record is not None:
-                self.record(scope, exchange)
+            self._end(scope, exchange)
+
+    def _end(self, scope: Scope, exchange: Exchange) -> None:
+        exchange.end()
+        self.deadline.forget(exchange)
+        if self.record is not None:
+            self.record(scope, exchange)
 
     async def _limit(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         """Refuse what is over a limit; a health check is over that of its fields alone."""

@@ -20,6 +20,7 @@ PROGRAMS: dict[str, str | None] = {
     "redis-server": "redis-server",
     "chromium": "chromium",
     "faketime": "faketime",
+    "valgrind": "valgrind",
     "wrk": "wrk",
 }
 

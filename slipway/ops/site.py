@@ -1,6 +1,7 @@
 """What nginx serves by itself: static files, private files that the app points to, and security.txt.
 
-They become locations in a file of their own, which each `server` includes; `nginx/static.conf.template` has the rest.
+They become locations in a file of their own, which each `server` includes; nginx/static.conf.template has what static
+files share.
 """
 
 import datetime
@@ -54,7 +55,7 @@ class SiteSettings:
     def _challenges(self, root: str) -> Iterator[str]:
         """By plain HTTP, whatever is redirected (RFC 8555 section 8.3); an app may answer its own."""
         yield "location ^~ /.well-known/acme-challenge/ {"
-        yield f'    alias "{root}/";'
+        yield f'    root "{root}";'
         yield "    default_type text/plain;"
         yield "    try_files $uri @app;"
         yield "}"

@@ -17,6 +17,7 @@ from slipway.serving.configuration import Configuration
 from slipway.serving.forking import Forking
 from slipway.serving.lame_duck import serve_on
 from slipway.serving.mailbox import Mailbox
+from slipway.serving.preload import Preloaded, preload
 from slipway.serving.roster import WorkerState
 from slipway.serving.service import Service
 from slipway.serving.settings import ServerSettings
@@ -36,12 +37,18 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         self.table = WorkerTable(app.cfg.worker_tmp_dir)
         self.forking = Forking(self, self.table)
         self._stopping = False
+        self.preloaded = Preloaded()
         super().__init__(app)
         self.configuration = Configuration(self)
 
     def adopt(self, settings: ServerSettings) -> None:
         """Use these from now on; workers find them on their class."""
         type(self).settings = self.worker_class.settings = settings
+
+    def load_libraries(self) -> None:
+        """Load what the workers are to share. With --preload it is the app itself that gunicorn loads."""
+        if not self.cfg.preload_app:
+            self.preloaded = preload(self.settings.preload, self.app.app_uri.partition(":")[0], self.settings.timeout)
 
     # What the service needs
 

@@ -51,6 +51,8 @@ class ServerSettings:
     prestart: Sequence[str]
     static: Sequence[str]
     static_dir: Path | None
+    preload: Sequence[str]
+    """Libraries to load before the fork: `auto`, `off` or names."""
     guard: GuardSettings
 
     @classmethod
@@ -90,6 +92,7 @@ class ServerSettings:
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
             static=[folder for _, folder in project.static],
             static_dir=Path(env.text("STATIC_DIR")) if env.text("STATIC_DIR") else None,
+            preload=_preload(env.text("PRELOAD", "auto")),
             guard=GuardSettings.from_environment(variables),
         )
         settings.check()
@@ -160,6 +163,13 @@ class ServerSettings:
         if self.slot_port:
             return [f"{self.slot_host}:{self.slot_port + slot}" for slot in range(self.workers)]
         return ["127.0.0.1:8000"]
+
+
+def _preload(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise SettingError("PRELOAD", text, "auto, off, or names of libraries, separated by commas")
+    return names
 
 
 def read_timeout(env: Environment) -> int:

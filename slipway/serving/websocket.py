@@ -12,12 +12,16 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
+from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from slipway.serving import refusals
 from slipway.serving.closing import TAKE_SECONDS, has_unread
+from slipway.serving.frames import LastFrame
 
+SWITCHING = 101
 EARLY_BYTES = 64 * 1024  # of messages that a client sends before its handshake is answered
+SEND_NOW = "websocket.send_now"  # our extension of ASGI; docs/architecture.md has its contract
 ABNORMAL, INVALID_DATA, SERVER_FAILED, RESTART = 1006, 1007, 1011, 1012  # RFC 6455 section 7.4.1 and IANA's registry
 
 
@@ -45,6 +49,9 @@ class Parser(ServerProtocol):
 websockets_sansio_impl.ServerProtocol = Parser  # type: ignore[attr-defined]
 
 
+_last_frame = LastFrame()  # all connections of a worker run in one loop
+
+
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """A connection whose handshake the HTTP protocol has read."""
 
@@ -64,6 +71,34 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._refuse(400, f"The handshake is malformed: {error and (error.__cause__ or error)}.")
         elif rest:
             self.data_received(rest)
+
+    def handle_connect(self, event: Any) -> None:
+        """The handshake is read: offer the app a way to send without a task."""
+        super().handle_connect(event)
+        if (
+            self.response.status_code == SWITCHING and not self.conn.extensions
+        ):  # a compressed frame is each client's own
+            self.scope["extensions"][SEND_NOW] = {"send": self.send_now}
+
+    def send_now(self, text: str) -> bool:
+        """Write a message if the socket takes it now; False if it does not: send it by the usual road."""
+        if (
+            not self.writable.is_set()
+            or self.disconnected
+            or self.close_sent
+            or not self.handshake_complete
+            or self.initial_response is not None
+            or self.conn.state is not OPEN
+            or self.transport.is_closing()
+        ):
+            return False
+        self.transport.write(_last_frame.of(text))
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.handshake_initiated:  # the scope knows us by it: the circle would be left to the collector
+            self.scope.get("extensions", {}).pop(SEND_NOW, None)
 
     def data_received(self, data: bytes) -> None:
         """Parse it; what comes before the app has accepted is kept until then."""

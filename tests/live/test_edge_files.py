@@ -224,8 +224,8 @@ async def test_answer_to_a_certificate_authority() -> None:
     """By plain HTTP, where all else is redirected; what is not there is the app's."""
     with short_folder() as folder:
         https = secure(folder, redirect=True)
-        challenges = https.folder / CHALLENGES
-        challenges.mkdir()
+        challenges = https.folder / CHALLENGES / ".well-known" / "acme-challenge"
+        challenges.mkdir(parents=True)
         (challenges / "token").write_text("token.thumbprint")
         with running(Edge(folder, https=https)) as edge:
             answer = await get(edge, "/.well-known/acme-challenge/token")

@@ -165,10 +165,10 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
         {
             "handshake_complete", "handshake_initiated", "transport", "connections", "conn", "queue", "frames",
             "curr_msg_data_type", "read_paused", "writable", "close_sent", "disconnected", "pong_timer",
-            "pending_ping_payload",
+            "pending_ping_payload", "initial_response", "response", "scope",
         },
     ),
-    (Protocol, {"handshake_exc", "parser_exc", "close_sent"}),
+    (Protocol, {"handshake_exc", "parser_exc", "close_sent", "state", "extensions"}),
 ]  # fmt: skip
 
 
