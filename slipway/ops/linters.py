@@ -12,9 +12,10 @@ from slipway.ops.settings import ROOT
 from slipway.ops.site import SiteSettings
 from slipway.project import served
 
-# With open_file_cache a static file that has changed would be served as it was for a while. The app needs the client's own Host, port included, to tell its own pages from foreign ones (the docker runtime maps
-# ports, so $host:$server_port is another one); and the limit of open files is set by who starts nginx, since a
-# container and a user may have less than any number that the file could name.
+# With open_file_cache a static file that has changed would be served as it was for a while. The app needs the host
+# as the client has named it, to tell its own pages from foreign ones (the docker runtime maps ports, so
+# $host:$server_port is another one); and the limit of open files is set by who starts nginx, since a container and a
+# user may have less than any number that the file could name.
 GIXY_SKIPS = ("try_files_is_evil_too", "host_spoofing", "worker_rlimit_nofile_vs_connections")
 
 FILES = [  # the last word is the path
