@@ -22,7 +22,8 @@ ENTRYPOINT ["locust", "-f", "loadtest"]
 FROM python:3.13-slim AS app
 # A fixed id, which the volume of sockets and nginx's group name too (docker-compose.yml).
 RUN groupadd --gid 10001 slipway && useradd --uid 10001 --gid slipway --no-create-home --shell /usr/sbin/nologin slipway \
- && install -d -m 0700 -o slipway -g slipway /data
+ && install -d -m 0750 -o slipway -g slipway /data \
+ && install -d -m 0755 -o slipway -g slipway /static
 WORKDIR /srv
 COPY --from=build /venv /venv
 # All of the folder but what .dockerignore names, so that what you add is there.

@@ -111,7 +111,7 @@ class Application:
     def create_user(self, call: Call) -> Response:
         name = shared.user_name(call.json())
         try:
-            return shared.created_response(self.users.write(users.create, name))
+            return shared.created_response(self.users.write(users.create, name), call.environ.get("SCRIPT_NAME", ""))
         except NameTaken:
             raise shared.name_taken(name) from None
 

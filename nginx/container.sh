@@ -10,8 +10,9 @@ settings=${NGINX_SETTINGS:-}
 if [ ! -r "$settings" ]; then settings=/dev/null; fi
 while IFS='=' read -r name value; do
     case "$name=$value" in
-        MAX_BODY_BYTES=*[!0-9]* | PROXY_READ_TIMEOUT=*[!0-9]*) ;;
-        MAX_BODY_BYTES=?* | PROXY_READ_TIMEOUT=?*) export "$name=$value" ;;
+        MAX_BODY_BYTES=*[!0-9]* | PROXY_READ_TIMEOUT=*[!0-9]* | MAX_CONNECTIONS=*[!0-9]*) ;;
+        MAX_BODY_BYTES=?* | PROXY_READ_TIMEOUT=?* | MAX_CONNECTIONS=*) export "$name=$value" ;;
+        PROXY_PROTOCOL= | PROXY_PROTOCOL=proxy_protocol) export "$name=$value" ;;
         HEALTH_PATHS=*[!A-Za-z0-9/_\\\|-]* | PRIVATE_PATHS=*[!A-Za-z0-9/_\\\|-]*) ;;
         HEALTH_PATHS=* | PRIVATE_PATHS=*) export "$name=$value" ;;
     esac
@@ -19,6 +20,30 @@ done <"$settings"
 # What is private must not become public because the file is not there.
 export HEALTH_PATHS="${HEALTH_PATHS:-}"
 export PRIVATE_PATHS="${PRIVATE_PATHS?is not set: the file of NGINX_SETTINGS, which make up writes, says which paths are private}"
+
+# Whole files of directives, which `make` writes beside them; without, those of the defaults.
+for name in https site edge; do
+    file=$(dirname "$settings")/$name.conf
+    case "$name:${HTTPS:-}" in https:off | site:off) file=$NGINX_DIR/$name.conf ;; esac
+    if [ ! -r "$file" ]; then file=$NGINX_DIR/$name.conf; fi
+    cp "$file" "$CONF_DIR/$name.conf"
+done
+
+# Modules beside nginx, as slipway/ops/modules.py has them.
+modules=$(nginx -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
+: >"$CONF_DIR/modules.conf"
+: >"$CONF_DIR/features.conf"
+while read -r name directive; do
+    if [ -r "$modules/ngx_http_${name}_module.so" ]; then
+        echo "load_module $modules/ngx_http_${name}_module.so;" >>"$CONF_DIR/modules.conf"
+        echo "$directive" >>"$CONF_DIR/features.conf"
+    fi
+done <<EOF
+headers_more_filter more_clear_headers Server;
+brotli_static brotli_static on;
+zstd_static zstd_static on;
+EOF
+export PROXY_PROTOCOL="${PROXY_PROTOCOL:-}"
 
 # As many workers as CPUs of the quota, which `auto` does not look at, and at most 8: each has 16,384 connections, in 8 MiB,
 # and the memory limit is for all of them.
@@ -52,6 +77,24 @@ else
     esac
 fi
 export WORKER_CONNECTIONS="$connections"
+
+# The numbers of connections that are too many, as slipway/ops/edge.py has them: without MAX_CONNECTIONS half of what each
+# worker holds, since a proxied client takes two.
+most=$((connections / 2 - 384))
+if [ "$most" -lt $((connections / 4)) ]; then most=$((connections / 4)); fi
+most=$((most * workers))
+if [ "${MAX_CONNECTIONS:-0}" -gt 0 ]; then most=$MAX_CONNECTIONS; fi
+CROWDED=$(awk -v most="$most" 'BEGIN {
+    digits = length(most)
+    printf "[1-9][0-9]{%d,}", digits
+    for (place = 1; place <= digits; place++) {
+        digit = substr(most, place, 1)
+        if (digit == 9) continue
+        printf "|%s[%d-9]", substr(most, 1, place - 1), digit + 1
+        for (more = place; more < digits; more++) printf "[0-9]"
+    }
+}')
+export CROWDED
 
 # How many bodies may arrive at the same time, by the size of the file system for them: slipway/ops/bodies.py has the same sums.
 room=$(df -Pk "$WORK_DIR/client_body" 2>/dev/null | awk 'NR == 2 { print $2 }')

@@ -7,9 +7,18 @@ case "${READY_PATH:-}" in
     '' | none) path=/ most=499 ;;
     *) path=$READY_PATH most=200 ;;
 esac
+root='' host=${READY_HOST:-localhost} preface=''
+# Settings of nginx's own that `make` has written (container.sh): the host to ask for, the prefix, the PROXY protocol.
+while IFS='=' read -r name value; do
+    case "$name" in
+        ROOT_PATH) root=$value ;;
+        READY_HOST) host=${value:-$host} ;;
+        PROXY_PROTOCOL) preface=${value:+--haproxy-protocol} ;;
+    esac
+done 2>/dev/null <"${NGINX_SETTINGS:-/dev/null}" || :
 status=$(curl --silent --max-time 3 --output /dev/null --write-out '%{http_code}' \
-    --header "Host: ${READY_HOST:-localhost}" "http://127.0.0.1:$HTTP_LISTEN$path") || :
+    ${preface:+"$preface"} --header "Host: $host" "http://127.0.0.1:$HTTP_LISTEN$root$path") || :
 if [ "$status" -lt 200 ] || [ "$status" -gt "$most" ]; then
-    echo "$path answers $status"
+    echo "$root$path answers $status"
     exit 1
 fi

@@ -17,7 +17,12 @@ from slipway.environment import Environment, SettingError
 ROOT = Path(__file__).resolve().parents[1]
 FILE = "pyproject.toml"
 TABLE = "[tool.slipway]"
+PREFIX = re.compile(r"(/[\w.~-]+)+/", re.ASCII)
+FOLDER = re.compile(r"(?!\.)[\w.~-]+(/(?!\.)[\w.~-]+)*", re.ASCII)
 PATH = re.compile(r"/[!-\"$->@-~]*")  # printable ASCII without ? and #
+ROOT_PATH = re.compile(
+    r"(?:/[A-Za-z0-9._~-]+)+"
+)  # characters that no client may encode otherwise: RFC 3986 section 2.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,10 @@ class Project:
     """Paths of health checks: not recorded and never refused, `ready_path` among them."""
     private_paths: tuple[str, ...] = ()
     """Paths that nginx does not pass on."""
+    static: tuple[tuple[str, str], ...] = ()
+    """Folders that nginx serves by itself, each by the prefix of its URLs: `/static/` and `app/pages`."""
+    private_files: tuple[tuple[str, str], ...] = ()
+    """The same for folders below DATA_DIR, of which a client gets what the app's `X-Accel-Redirect` points to."""
     baseline: str = ""
     """The WSGI twin that the benchmark compares with; empty: none."""
 
@@ -55,6 +64,8 @@ class Project:
             ready_path=ready,
             health_paths=tuple(dict.fromkeys([*filter(None, [ready]), *_paths(table, "health_paths")])),
             private_paths=_paths(table, "private_paths"),
+            static=_folders(table, "static"),
+            private_files=_folders(table, "private_files"),
             baseline=callable_name(f"{FILE} {TABLE} baseline", _text(table, "baseline"), optional=True),
         )
 
@@ -87,9 +98,26 @@ def ready_path(env: Environment, project: Project) -> str:
     return path
 
 
+def root_path(env: Environment) -> str:
+    """ROOT_PATH, the prefix below which the app is served; empty for none."""
+    prefix = env.text("ROOT_PATH").rstrip("/")
+    if prefix and not (ROOT_PATH.fullmatch(prefix) and {".", ".."}.isdisjoint(prefix.split("/"))):
+        raise SettingError("ROOT_PATH", prefix, "a path such as /api, of letters, digits and - . _ ~")
+    return prefix
+
+
 def health_paths(env: Environment, project: Project) -> tuple[str, ...]:
-    """The ready path and the project's health paths: not recorded and never refused, by the workers and by nginx."""
-    return tuple(dict.fromkeys(filter(None, [ready_path(env, project), *project.health_paths])))
+    """The ready path and the project's health paths, as a client asks for them below ROOT_PATH.
+
+    They are not recorded and never refused, by the workers and by nginx.
+    """
+    prefix, paths = root_path(env), dict.fromkeys(filter(None, [ready_path(env, project), *project.health_paths]))
+    return tuple(prefix + path for path in paths)
+
+
+def private_paths(env: Environment, project: Project) -> tuple[str, ...]:
+    """The project's private paths, below ROOT_PATH."""
+    return tuple(root_path(env) + path for path in project.private_paths)
 
 
 def callable_name(name: str, value: str, *, optional: bool = False) -> str:
@@ -125,6 +153,18 @@ def _path(table: Mapping[str, Any], key: str) -> str:
     if value and not PATH.fullmatch(value):
         raise SettingError(f"{FILE} {TABLE} {key}", value, "a path that begins with /")
     return value
+
+
+def _folders(table: Mapping[str, Any], key: str) -> tuple[tuple[str, str], ...]:
+    values = table.get(key, {})
+    if not isinstance(values, dict):
+        raise SettingError(f"{FILE} {TABLE} {key}", str(values), 'a table such as {"/static/" = "app/pages"}')
+    for prefix, folder in values.items():
+        if not PREFIX.fullmatch(prefix):
+            raise SettingError(f"{FILE} {TABLE} {key}", prefix, "a prefix such as /static/, with a slash at both ends")
+        if not isinstance(folder, str) or not FOLDER.fullmatch(folder):
+            raise SettingError(f"{FILE} {TABLE} {key}", str(folder), "a folder such as app/pages, relative, without ..")
+    return tuple(values.items())
 
 
 def _paths(table: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -7,11 +7,26 @@ from .response import Response
 from .types import ASGIApp, Message, Receive, Scope, Send, header
 from .websocket import refuse
 
+DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
+
+
+def _is_own(origin: bytes, scope: Scope) -> bool:
+    """Whether a page came from where the websocket is opened (RFC 6454 section 5); `wss` goes with `https`.
+
+    Over `ws` an `https` page of the same host is our own, too: no browser lets one open a websocket in clear text, so a
+    proxy before us has ended TLS without telling.
+    """
+    scheme, _, authority = origin.partition(b"://")
+    host = (header(scope, b"host") or b"").lower()
+    schemes = (b"https",) if scope.get("scheme") in ("wss", "https") else (b"http", b"https")
+    port = DEFAULT_PORTS.get(scheme, b"")
+    return scheme in schemes and authority != b"" and authority.removesuffix(port) == host.removesuffix(port)
+
 
 class Origins:
     """CORS by an allow-list, and no websocket from a foreign page (https://fetch.spec.whatwg.org/#http-cors-protocol).
 
-    A page of the same host is never foreign, and a client that sends no Origin is not a browser.
+    A page of the same scheme, host and port is never foreign, and a client that sends no Origin is not a browser.
     """
 
     def __init__(self, app: ASGIApp, allowed: frozenset[str]) -> None:
@@ -28,7 +43,7 @@ class Origins:
 
     def _foreign(self, scope: Scope) -> bool:
         origin = header(scope, b"origin")
-        return not (origin is None or origin in self.allowed or origin.partition(b"://")[2] == header(scope, b"host"))
+        return not (origin is None or origin in self.allowed or _is_own(origin.lower(), scope))
 
     async def _cors(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Every answer varies, also one that was asked for without Origin: a cache would give it to a page that has one.

@@ -12,7 +12,7 @@ from typing import Any
 from .errors import HTTPError
 from .request import Request
 from .response import Response, StreamResponse
-from .types import ASGIApp, Receive, Scope, Send
+from .types import ASGIApp, Header, Receive, Scope, Send
 from .websocket import WebSocket
 
 Handler = Callable[[Request], Awaitable[ASGIApp | Response | StreamResponse]]
@@ -108,6 +108,23 @@ def allow(methods: Iterable[str]) -> bytes:
     return ", ".join(sorted(names)).encode()
 
 
+def below_root(scope: Scope) -> str:
+    """The path without `root_path`, which is a part of it: https://asgi.readthedocs.io/en/latest/specs/www.html
+
+    A server that leaves it out, as ASGI allowed once, is understood, too.
+    """
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root) and path[len(root) :][:1] in ("", "/"):
+        return path[len(root) :]
+    return path
+
+
+def _to_root(scope: Scope) -> Header:
+    query: bytes = scope.get("query_string", b"")
+    return b"location", scope["root_path"].encode() + b"/" + (b"?" + query if query else b"")
+
+
 class Router:
     """The ASGI app that finds the handler, gives it a Request or a WebSocket, and sends its answer."""
 
@@ -119,8 +136,11 @@ class Router:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             method = scope["method"]
+            path = below_root(scope) if scope.get("root_path") else scope["path"]
+            if not path:
+                return await Response(status=308, headers=[_to_root(scope)])(scope, receive, send)
             try:
-                route, params = self.match(method, scope["path"])
+                route, params = self.match(method, path)
             except HTTPError as error:
                 if error.status != 405 or method != "OPTIONS":
                     raise
@@ -136,7 +156,7 @@ class Router:
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = WebSocket(scope, receive, send, max_message_bytes=self.max_message_bytes)
         try:
-            route, socket.params = self.match(WEBSOCKET, scope["path"])
+            route, socket.params = self.match(WEBSOCKET, below_root(scope))
         except HTTPError:
             raise HTTPError(404, "There is no websocket at this path.") from None
         await route.handler(socket)

@@ -1,5 +1,6 @@
 """The pages and their files, read once at import, and the small files that every site is asked for."""
 
+import json
 import platform
 from hashlib import sha256
 from pathlib import Path
@@ -28,10 +29,15 @@ class File:
     """A file of `app/pages`, with its type and an ETag (RFC 9110 section 8.8.3)."""
 
     def __init__(self, path: Path) -> None:
-        self.body = path.read_bytes()
+        self._type = TYPES[path.suffix]
+        self.set_body(path.read_bytes())
+
+    def set_body(self, body: bytes) -> None:
+        """Have this content."""
+        self.body = body
         self.etag = b'"%s"' % sha256(self.body).hexdigest()[:16].encode()
         self.headers: tuple[Header, ...] = (
-            (b"content-type", TYPES[path.suffix]),
+            (b"content-type", self._type),
             (b"etag", self.etag),
             REVALIDATE,
         )
@@ -44,7 +50,33 @@ class File:
         return Response(self.body, headers=self.headers)
 
 
+class Description(File):
+    """`openapi.json`, which names the path that the app is served below."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._path = path
+        self._below: dict[str, File] = {}
+
+    def answer(self, request: Request) -> Response:
+        prefix: str = request.scope.get("root_path", "")
+        if not prefix:
+            return super().answer(request)
+        if prefix not in self._below:
+            self._below = {prefix: self._with(prefix)}
+        return self._below[prefix].answer(request)
+
+    def _with(self, prefix: str) -> File:
+        described = json.loads(self.body)
+        for server in described["servers"]:
+            server["url"] = prefix
+        file = File(self._path)
+        file.set_body(json.dumps(described).encode())
+        return file
+
+
 FILES = {path.name: File(path) for path in FOLDER.iterdir() if path.suffix in TYPES}
+DESCRIPTION = Description(FOLDER / "openapi.json")
 
 
 async def home(request: Request) -> Response:
@@ -76,7 +108,7 @@ async def robots(request: Request) -> Response:
 
 
 async def openapi(request: Request) -> Response:
-    return FILES["openapi.json"].answer(request)
+    return DESCRIPTION.answer(request)
 
 
 async def version(request: Request) -> Response:

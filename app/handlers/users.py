@@ -23,7 +23,7 @@ async def create_user(request: Request) -> Response:
     name = user_name(await request.json())
     services: Services = request.state["services"]
     try:
-        return created_response(await services.users.write(users.create, name))
+        return created_response(await services.users.write(users.create, name), request.scope.get("root_path", ""))
     except NameTaken:
         raise name_taken(name) from None
 
@@ -56,8 +56,9 @@ def user_name(data: object) -> str:
     return fields.text(fields.json_object(data), "name", NAME_LENGTH)
 
 
-def created_response(user: User) -> Response:
-    return Response.json(user.as_json(), 201, ((b"location", b"/api/users/%d" % user.id),))
+def created_response(user: User, prefix: str = "") -> Response:
+    """`prefix` is the path that the app is served below."""
+    return Response.json(user.as_json(), 201, ((b"location", f"{prefix}/api/users/{user.id}".encode()),))
 
 
 def name_taken(name: str) -> HTTPError:

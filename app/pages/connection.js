@@ -120,7 +120,7 @@ export class ChatSocket extends Connection {
   #socket;
 
   open() {
-    const url = new URL("/ws/chat", location.href);
+    const url = new URL("ws/chat", location.href);
     url.protocol = url.protocol.replace("http", "ws");
     if (this.after !== null) url.searchParams.set("after", this.after);
     this.#socket = new WebSocket(url);
@@ -154,7 +154,7 @@ export class EventStream extends Connection {
   #watchdog = 0;
 
   open() {
-    const source = new EventSource(this.after === null ? "/events" : `/events?after=${encodeURIComponent(this.after)}`);
+    const source = new EventSource(this.after === null ? "events" : `events?after=${encodeURIComponent(this.after)}`);
     const giveUp = () => {
       clearTimeout(this.#watchdog);
       source.close();

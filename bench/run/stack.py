@@ -143,17 +143,15 @@ def _start_nginx(folder: Path, port: int, cpus: machine.Cpus, log: Path) -> Mana
 
 def configuration() -> str:
     """The nginx configuration for the report, without the paths of this machine."""
-    return nginx.render(
-        {
-            "NGINX_DIR": "nginx",
-            "SOCKET_DIR": "app",
-            "HTTP_LISTEN": "PORT",
-            "MAX_BODY_BYTES": str(MOST_BODY),
-            "PROXY_READ_TIMEOUT": "60",
-            "HEALTH_PATHS": nginx.alternatives(PROJECT.health_paths),
-            "PRIVATE_PATHS": nginx.alternatives(PROJECT.private_paths),
-            "WORK_DIR": "nginx",
-            "WORKER_PROCESSES": "CPUS",
-            "KEEPALIVE_MIN_TIMEOUT": nginx.KEEPALIVE_MIN_TIMEOUT,
-        }
-    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        nginx.prepare(
+            folder,
+            listen="PORT",
+            socket_dir=Path("app"),
+            max_body_bytes=MOST_BODY,
+            health_paths=PROJECT.health_paths,
+            private_paths=PROJECT.private_paths,
+        )
+        text = "\n".join((folder / name).read_text() for name in nginx.templates())
+    return text.replace(name, "nginx").replace(str(nginx.NGINX_DIR), "nginx")

@@ -4,11 +4,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from math import inf
 
 from slipway.middleware.access import AccessRecord
 from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
+from slipway.middleware.deadline import Deadline
 from slipway.middleware.exchange import Exchange
-from slipway.middleware.problem import FAILED, OVERLOADED, answer
+from slipway.middleware.problem import FAILED, LATE, OVERLOADED, TOO_MANY_FIELDS, answer
+from slipway.middleware.root import Root
 from slipway.middleware.settings import GuardSettings
 from slipway.middleware.types import ASGIApp, Receive, Scope, Send
 
@@ -25,18 +28,28 @@ class Guard:
     """Counts requests, gives each an id, refuses those over the limits, and answers those that the app leaves open.
 
     `exempt` paths (health checks) always pass, or an overloaded worker would be taken for a dead one. `record` is
-    called when a request is over. `other_status` knows what the server has sent, or will, in the app's place.
+    called when a request is over. With a `deadline` a request that takes too long is cancelled and answered.
+    `other_status` knows what the server has sent, or will, in the app's place.
     """
 
     other_status: OtherStatus | None = None
 
     def __init__(
-        self, app: ASGIApp, counts: Counts, *, exempt: frozenset[str] = frozenset(), record: Record | None = None
+        self,
+        app: ASGIApp,
+        counts: Counts,
+        *,
+        exempt: frozenset[str] = frozenset(),
+        record: Record | None = None,
+        deadline: Deadline | None = None,
+        max_headers: int = 1 << 30,
     ) -> None:
         self.app = app
         self.counts = counts
         self.exempt = exempt
         self.record = record
+        self.deadline = deadline or Deadline(inf)
+        self.max_headers = max_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (kind := scope["type"]) not in KINDS:
@@ -46,9 +59,10 @@ class Guard:
         state = scope["state"] if "state" in scope else scope.setdefault("state", {})
         state["exchange"] = exchange
         state["request_id"] = exchange.request_id
+        self.deadline.running[exchange] = asyncio.current_task()
         try:
-            if counts.open[kind] > counts.limits[kind] and scope.get("path") not in self.exempt:
-                await _refuse(scope, receive, exchange)
+            if counts.open[kind] > counts.limits[kind] or len(scope["headers"]) > self.max_headers:
+                await self._limit(scope, receive, exchange)
             else:
                 await self.app(scope, receive, exchange.send)
             if not exchange.status:
@@ -60,9 +74,22 @@ class Guard:
                 self._correct(kind, send, exchange)
                 raise
         finally:
-            exchange.end()
-            if self.record is not None:
-                self.record(scope, exchange)
+            self._end(scope, exchange)
+
+    def _end(self, scope: Scope, exchange: Exchange) -> None:
+        exchange.end()
+        self.deadline.forget(exchange)
+        if self.record is not None:
+            self.record(scope, exchange)
+
+    async def _limit(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+        """Refuse what is over a limit; a health check is over that of its fields alone."""
+        if len(scope["headers"]) > self.max_headers:
+            await _refuse(scope, receive, exchange, 431, TOO_MANY_FIELDS)
+        elif scope.get("path") in self.exempt:
+            await self.app(scope, receive, exchange.send)
+        else:
+            await _refuse(scope, receive, exchange, 503, OVERLOADED)
 
     def _correct(self, kind: str, send: Send, exchange: Exchange) -> None:
         """Have the record say what the client gets, where that is not what the app has begun to send."""
@@ -81,6 +108,8 @@ class Guard:
         """Answer 500 for an app that has not; False if that is not possible any more."""
         if exchange.refused:
             return True  # the error is how its app was told
+        if exchange in self.deadline.late and not exchange.status:
+            return await _answer_late(scope, exchange)
         if error is not None and not isinstance(error, Exception):  # cancelled: the server answers
             exchange.status = exchange.status or 500
             return False
@@ -96,10 +125,20 @@ class Guard:
         return True
 
 
-async def _refuse(scope: Scope, receive: Receive, exchange: Exchange) -> None:
+async def _refuse(scope: Scope, receive: Receive, exchange: Exchange, status: int, detail: str) -> None:
     if scope["type"] == "websocket":
         await receive()  # websocket.connect
-    await answer(scope, exchange.send, 503, OVERLOADED, exchange.request_id)
+    await answer(scope, exchange.send, status, detail, exchange.request_id)
+
+
+async def _answer_late(scope: Scope, exchange: Exchange) -> bool:
+    """Answer 504 in the place of a handler that was cancelled."""
+    if (task := asyncio.current_task()) is not None:
+        task.uncancel()
+    path, request_id = scope.get("path"), exchange.request_id
+    log.error("a request took longer than REQUEST_TIMEOUT", extra={"request_id": request_id, "path": path})
+    await answer(scope, exchange.send, 504, LATE, request_id)
+    return True
 
 
 async def _has_left(receive: Receive) -> bool:
@@ -121,4 +160,11 @@ def guarded(app: ASGIApp, settings: GuardSettings, slot: int | None) -> Guard:
     }
     health = settings.health_paths
     record = AccessRecord(slot, quiet=health) if settings.access_log else None
-    return Guard(app, Counts(limits), exempt=health, record=record)
+    return Guard(
+        Root(app, settings.root_path) if settings.root_path else app,
+        Counts(limits),
+        exempt=health,
+        record=record,
+        deadline=Deadline(settings.request_timeout or inf),
+        max_headers=settings.max_headers,
+    )

@@ -7,6 +7,8 @@ from typing import Any
 from slipway.middleware.types import Header, Scope, Send
 
 OVERLOADED = "This worker has all that it can serve."
+TOO_MANY_FIELDS = "The request has more header fields than allowed."
+LATE = "The app did not answer in time."
 FAILED = "The server failed; the request id finds the reason in its log."
 RETRY_AFTER = b"1"  # second: other workers may have room at once
 
@@ -36,7 +38,7 @@ async def respond(
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id.encode()),
     ]
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT):
         headers.append((b"retry-after", RETRY_AFTER))
     await send({"type": f"{prefix}.response.start", "status": status, "headers": headers})
     await send({"type": f"{prefix}.response.body", "body": b"" if head else body})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slipway.environment import Environment
-from slipway.project import health_paths, ready_path, served
+from slipway.project import health_paths, ready_path, root_path, served
 
 USUAL = "/readyz"  # asked of an app of which no path is known; one that has none answers 404 before and after
 
@@ -16,7 +16,12 @@ class GuardSettings:
     max_requests_in_flight: int
     max_streams: int
     max_websockets: int
+    max_headers: int
+    request_timeout: int
+    """Seconds; 0: any time."""
     access_log: bool
+    root_path: str
+    """The prefix below which the app is served; empty for none."""
     ready_path: str
     """The path that answers 200 when the app can serve; empty where none is known."""
     takeover_path: str
@@ -34,8 +39,18 @@ class GuardSettings:
             max_requests_in_flight=env.integer("MAX_REQUESTS_IN_FLIGHT", 2_000, 1, 1_000_000),
             max_streams=env.integer("MAX_STREAMS", 10_000, 1, 1_000_000),
             max_websockets=env.integer("MAX_WEBSOCKETS", 10_000, 1, 1_000_000),
+            max_headers=env.integer("MAX_HEADERS", 100, 10, 100_000),
+            request_timeout=_request_timeout(env),
             access_log=env.flag("ACCESS_LOG", True),
+            root_path=root_path(env),
             ready_path=path,
             takeover_path="" if env.text("READY_PATH") == "none" else path or USUAL,
             health_paths=frozenset(health_paths(env, project)),
         )
+
+
+def _request_timeout(env: Environment) -> int:
+    """Below PROXY_READ_TIMEOUT, or nginx would answer first and the handler would go on for no client."""
+    most = env.integer("PROXY_READ_TIMEOUT", 60, 1, 86_400) - 1
+    allowed = f"a whole number of seconds from 1 to {most}, which is less than PROXY_READ_TIMEOUT, or 0 for no limit"
+    return env.integer("REQUEST_TIMEOUT", max(1, most - 4), 0, most, allowed)

@@ -2,9 +2,10 @@
 
 import json
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 
-from slipway.ops import container_files, readiness, wait
+from slipway.ops import certificate, container_files, packages, readiness
 from slipway.ops.console import NOTHING_RUNS, Failure, say, step
 from slipway.ops.containers import AppContainers
 from slipway.ops.deployment import Deployment
@@ -44,6 +45,7 @@ class Compose:
             self._deploy(old, again=False)
             return
         self.start.check_ports()
+        self._check_certificate()
         self.deployment.check_room()
         self.engine.image = self.images.take()
         self.deployment.tell_nginx()
@@ -67,8 +69,10 @@ class Compose:
         for row in rows:
             say("  {:15} {}".format(*row.split("\t")))
         url = readiness.url(self.settings, self.settings.url)
-        code, body = wait.get(url, host=self.settings.ready_host)
+        code, body = readiness.ask(self.settings, self.settings.url)
         say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
+        if self.settings.https.on:
+            say(f"  {self.settings.https_url}")
 
     def logs(self) -> None:
         """Follow all logs until interrupted."""
@@ -78,6 +82,7 @@ class Compose:
     def reload(self) -> None:
         """Replace the workers in the container in service; new code comes with an image, by `make deploy`."""
         container = self.app.in_service()
+        self._check_certificate()
         if changed := self.app.changed_files(container):
             more = f" and {len(changed) - 1} more" if changed[1:] else ""
             raise Failure(
@@ -149,12 +154,27 @@ class Compose:
         """The seconds that a stop may take."""
         return math.ceil(self.settings.stop_grace_period)
 
+    def _check_certificate(self) -> None:
+        """Nginx takes the pair by itself; what it can't take is refused here first."""
+        https = self.settings.https
+        https.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # else the engine makes one of root's
+        if https.on:
+            certificate.ensure(https.folder, self._openssl)
+            certificate.hand_over(https.folder, self.settings.run_dir)
+
+    def _openssl(self, arguments: Sequence[str]) -> str:
+        """Run this machine's, or the one that nginx's image has."""
+        if packages.find("openssl"):
+            return certificate.openssl(arguments)
+        return self.engine.compose("run", "--rm", "--no-deps", "-T", "--entrypoint", "openssl", "nginx", *arguments)
+
     def _deploy(self, old: str, *, back: bool = False, again: bool = True) -> None:
         """Have the app be what it would be if it were made now, and start what else does not run.
 
         With `back` of the image before; with `again` the app's container is replaced in any case.
         """
         self.deployment.check_address()
+        self._check_certificate()
         self.deployment.check_room()
         container_files.passwords(self.settings, fixed=True)
         self.deployment.tidy(old)

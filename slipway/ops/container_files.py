@@ -3,16 +3,25 @@
 RUN_DIR is for its owner alone; the files in it may be read by any user, since each container has another one.
 """
 
+import datetime
 import secrets
 from pathlib import Path
 
 from slipway.environment import SettingError
-from slipway.ops import nginx
+from slipway.ops import edge, nginx
+from slipway.ops.https import CHALLENGES, IMAGE, SERVER
 from slipway.ops.settings import StackSettings
+from slipway.ops.site import LOCATIONS
 
 # docker-compose.yml names all of them.
 PASSWORDS = {"POSTGRES_PASSWORD": "secrets/postgres-password", "REDIS_PASSWORD": "secrets/redis-password"}
 NGINX = "nginx-settings/nginx.env"
+EDGE = f"nginx-settings/{edge.FILE}"
+HTTPS = f"nginx-settings/{SERVER}"
+IN_CONTAINER = {"tls": "/etc/nginx/tls", "folder": "/etc/nginx/slipway", "filled_in": "/tmp/nginx"}
+LISTEN = "8443"
+SITE = f"nginx-settings/{LOCATIONS}"
+ROOTS = {"folder": "/tmp/nginx", "static": "/static", "private": "/data", "challenges": f"/etc/nginx/tls/{CHALLENGES}"}
 
 
 def nginx_settings(settings: StackSettings) -> bool:
@@ -21,9 +30,28 @@ def nginx_settings(settings: StackSettings) -> bool:
         "MAX_BODY_BYTES": settings.max_body_bytes,
         "PROXY_READ_TIMEOUT": settings.proxy_read_timeout,
         "HEALTH_PATHS": nginx.alternatives(settings.health_paths),
-        "PRIVATE_PATHS": nginx.alternatives(settings.project.private_paths),
+        "PRIVATE_PATHS": nginx.alternatives(settings.private_paths),
+        "MAX_CONNECTIONS": settings.edge.max_connections or "",
+        "PROXY_PROTOCOL": "proxy_protocol" if settings.edge.proxy_protocol else "",
+        "ROOT_PATH": settings.edge.root_path,
+        "READY_HOST": settings.ready_host,
     }
-    return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items()))
+    changed = _write(settings.run_dir / EDGE, settings.edge.configuration())
+    changed = _write(settings.run_dir / HTTPS, https_server(settings)) or changed
+    changed = _write(settings.run_dir / SITE, locations(settings)) or changed
+    return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items())) or changed
+
+
+def locations(settings: StackSettings) -> str:
+    """What nginx's container serves by itself."""
+    return settings.site.configuration(**ROOTS, today=datetime.date.today())
+
+
+def https_server(settings: StackSettings) -> str:
+    """The server that speaks TLS, as nginx's container has it."""
+    return settings.https.configuration(
+        LISTEN, IMAGE, words="proxy_protocol" if settings.edge.proxy_protocol else "", **IN_CONTAINER
+    )
 
 
 def passwords(settings: StackSettings, *, fixed: bool) -> dict[str, str]:

@@ -9,7 +9,7 @@ from slipway.environment import SettingError
 from slipway.ops import bodies, container_files, nginx, wait
 from slipway.ops.console import Failure, say, step
 from slipway.ops.containers import START_SECONDS, AppContainers
-from slipway.ops.engine import Engine
+from slipway.ops.engine import NO_PORT, Engine, published
 from slipway.ops.migration import Migration
 from slipway.ops.services import ComposeServices
 from slipway.ops.settings import StackSettings
@@ -74,12 +74,16 @@ class Deployment:
             say("  nginx has not taken its new settings yet; `make logs` shows why")
 
     def _nginx_has_taken_them(self) -> bool:
-        has = self._engine.attempt_docker("exec", self._nginx(), "cat", "/tmp/nginx/nginx.conf").stdout
+        files = tuple(f"/tmp/nginx/{name}.conf" for name in ("nginx", "https", "site", "edge"))
+        has = self._engine.attempt_docker("exec", self._nginx(), "cat", *files).stdout
         wanted = [
             f"client_max_body_size {self._settings.max_body_bytes};",
             f"proxy_read_timeout {self._settings.proxy_read_timeout}s;",
             f"(?:{nginx.alternatives(self._settings.health_paths)})\\z",
-            f"(?:{nginx.alternatives(self._settings.project.private_paths)})\\z",
+            f"(?:{nginx.alternatives(self._settings.private_paths)})\\z",
+            self._settings.edge.configuration(),
+            container_files.https_server(self._settings),
+            container_files.locations(self._settings),
         ]
         return all(text in has for text in wanted)
 
@@ -95,9 +99,12 @@ class Deployment:
         if not (nginx := self._nginx()):
             return
         bindings = json.loads(self._engine.docker("inspect", "--format", "{{json .HostConfig.PortBindings}}", nginx))
-        bound = bindings["8080/tcp"][0]
+        bound, tls = bindings["8080/tcp"][0], bindings["8443/tcp"][0]["HostPort"]
+        mode = "off" if tls == NO_PORT else "on"
         for name, old, new in (
             ("HTTP_PORT", bound["HostPort"], str(self._settings.http_port)),
+            ("HTTPS", mode, self._settings.https_mode),
+            ("HTTPS_PORT", tls, published(self._settings)),
             ("HOST", bound["HostIp"].strip("[]"), self._settings.host),
         ):
             if old != new:

@@ -13,6 +13,7 @@ PROFILES = ("baseline", "locust", "migrate", *backends.SERVICES)
 LABEL = "com.docker.compose"  # what compose writes on each container
 REASON = re.compile(r"error|failed|denied|refused|no such|unhealthy|not found|invalid|conflict", re.IGNORECASE)
 SHOWN_LINES = 5
+NO_PORT = "0"
 Done = subprocess.CompletedProcess[str]
 
 
@@ -82,6 +83,8 @@ class Engine:
             "SLIPWAY_IMAGE": self.image or self.project,
             "BASELINE_APP": self.settings.project.baseline,
             "RUN_DIR": str(self.settings.run_dir),
+            "TLS_DIR": str(self.settings.https.folder),
+            "HTTPS_PORT": published(self.settings),
             "READY_PATH": self.settings.ready_path or "none",
             "MIGRATED": "1",  # PRESTART is run by the verbs that need it, never by `docker compose up`
             **backends.environment(self.settings.environment),
@@ -100,6 +103,11 @@ class Engine:
                 f"the project {self.project} is {min(others)}'s on this engine; "
                 "set COMPOSE_PROJECT_NAME to a name of its own here"
             )
+
+
+def published(settings: StackSettings) -> str:
+    """The port of HTTPS; without it any free one, behind which nothing listens."""
+    return str(settings.https.port) if settings.https.on else NO_PORT
 
 
 def project_name() -> str:

@@ -9,12 +9,14 @@ from slipway.ops import nginx
 from slipway.ops.console import say
 from slipway.ops.rules import Rules
 from slipway.ops.settings import ROOT
+from slipway.ops.site import SiteSettings
 from slipway.project import served
 
-# The app needs the client's own Host, port included, to tell its own pages from foreign ones (the docker runtime maps
-# ports, so $host:$server_port is another one); and the limit of open files is set by who starts nginx, since a
-# container and a user may have less than any number that the file could name.
-GIXY_SKIPS = ("host_spoofing", "worker_rlimit_nofile_vs_connections")
+# With open_file_cache a static file that has changed would be served as it was for a while. The app needs the host
+# as the client has named it, to tell its own pages from foreign ones (the docker runtime maps ports, so
+# $host:$server_port is another one); and the limit of open files is set by who starts nginx, since a container and a
+# user may have less than any number that the file could name.
+GIXY_SKIPS = ("try_files_is_evil_too", "host_spoofing", "worker_rlimit_nofile_vs_connections")
 
 FILES = [  # the last word is the path
     ["shellcheck", ".ci/run"],
@@ -31,7 +33,9 @@ def failing() -> list[str]:
     rules = Rules.of()
     with tempfile.TemporaryDirectory() as folder:
         rendered = Path(folder) / "nginx.conf"
-        command = nginx.prepare(Path(folder), listen="8080", socket_dir=Path(folder, "sockets"), max_body_bytes=1 << 20)
+        sockets = Path(folder, "sockets")
+        site = SiteSettings((("/static/", "app"),), (("/private/", "files"),), ("https://example.com",))
+        command = nginx.prepare(Path(folder), listen="8080", socket_dir=sockets, max_body_bytes=1 << 20, site=site)
         checks = [
             *rules.checks(served().app.partition(":")[0].partition(".")[0]),
             [*command, "-t", "-q"],

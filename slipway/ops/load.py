@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from slipway.ops.percentile import percentile
 from slipway.ops.settings import StackSettings
+from slipway.ops.wait import Connection
 
 CONNECTIONS = 8  # every second one is closed after each answer
 PAUSE_SECONDS = 0.005  # between two requests of a connection: about 1,000 requests a second, no stress test
@@ -60,11 +61,11 @@ def load(settings: StackSettings, path: str) -> Iterator[Load]:
 def _client(settings: StackSettings, path: str, keep: bool, seen: Load, stop: Event) -> None:
     address = urlsplit(settings.url)
     headers = ({} if keep else {"Connection": "close"}) | ({"Host": settings.ready_host} if settings.ready_host else {})
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+    connection = Connection(address.hostname or "", address.port, 30, proxied=settings.edge.proxy_protocol)
     while not stop.wait(PAUSE_SECONDS):
         start = time.perf_counter()
         try:
-            connection.request("GET", path, headers=headers)
+            connection.request("GET", settings.edge.root_path + path, headers=headers)
             answer = connection.getresponse()
             answer.read()
             if answer.status >= 500:

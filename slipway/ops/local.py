@@ -4,7 +4,8 @@ import math
 import shutil
 
 from slipway.environment import SettingError
-from slipway.ops import leftovers, local_commands, packages, setup, view
+from slipway.ops import certificate, leftovers, local_commands, packages, setup, view
+from slipway.ops.certificate import openssl
 from slipway.ops.console import Failure, step
 from slipway.ops.folder import check_folder
 from slipway.ops.local_processes import LocalProcesses
@@ -47,7 +48,7 @@ class Local:
         if app_runs and self._has_changed():
             self.deploy()
         venv = setup.environment(self.run, REQUIREMENTS)
-        packages.install({"nginx": "nginx"})
+        packages.install({"nginx": "nginx", "openssl": "openssl"})
         if not app_runs:
             self.processes.remove_servers()
         alive = self.processes.alive()
@@ -55,6 +56,7 @@ class Local:
         wanted += ["baseline", "baseline-nginx"] if self.settings.baseline else []
         missing = [name for name in wanted if name not in alive]
         self.processes.check_ports(missing)
+        self._check_certificate()
         try:
             self.processes.start(missing, venv)
         except BaseException:
@@ -87,6 +89,7 @@ class Local:
         """New code and settings in service with nothing lost, or a Failure with the reason and the old ones serving."""
         app = self.processes.in_service()
         self.remembered.check_change(self.settings, app.name)
+        self._check_certificate()
         if not setup.is_current(self.run, REQUIREMENTS):
             raise Failure(f"{REQUIREMENTS} has changed; `make deploy` takes new packages with nothing lost")
         self.remembered.put(self.settings, app.name)
@@ -98,6 +101,7 @@ class Local:
         """Start a second server with the packages, code and settings of now; when it is ready the first one drains."""
         old = self.processes.in_service()
         self.remembered.check_change(self.settings, old.name, deploy=True)
+        self._check_certificate()
         self.processes.remove_servers(but=old.name)
         venv = setup.environment(self.run, REQUIREMENTS, beside=True)
         name = next(name for name in APPS if name != old.name)
@@ -158,6 +162,10 @@ class Local:
     def stop_seconds(self) -> int:
         """The seconds that a stop may take."""
         return math.ceil(self.settings.stop_grace_period)
+
+    def _check_certificate(self) -> None:
+        if self.settings.https.on:
+            certificate.ensure(self.settings.https.folder, openssl)
 
     def _has_changed(self) -> bool:
         """Whether settings or packages differ from those that the server runs with."""

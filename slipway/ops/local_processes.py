@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from slipway.ops import leftovers, readiness, wait
+from slipway.ops import leftovers, nginx, readiness, wait
 from slipway.ops.console import NOTHING_RUNS, Failure, step
 from slipway.ops.instance import Instance
 from slipway.ops.programs import APPS, Programs
@@ -126,25 +126,25 @@ class LocalProcesses:
     def check_ports(self, names: Collection[str]) -> None:
         """Raise Failure for an address that nginx could not bind, with the reason."""
         ports = {
-            "nginx": ("HTTP_PORT", self.settings.http_port),
-            "baseline-nginx": ("BASELINE_PORT", self.settings.baseline_port),
+            "nginx": self.settings.public_ports,
+            "baseline-nginx": {"BASELINE_PORT": self.settings.baseline_port},
         }
         for name in names:
-            if name in ports:
-                setting, port = ports[name]
+            for setting, port in ports.get(name, {}).items():
                 if problem := wait.obstacle(self.settings.host, port):
                     raise Failure(f"{setting}={port} on {self.settings.host} {problem}")
 
     def refresh_nginx(self) -> None:
         """Have nginx take what is new for it: settings of its own, or another number of slots."""
-        path = self.run / "nginx" / "nginx.conf"
-        before = path.read_text()
+        paths = [self.run / "nginx" / name for name in (*nginx.templates(), *nginx.WRITTEN)]
+        before = [path.read_text() if path.exists() else "" for path in paths]
         command = self.programs.nginx("nginx", self.settings)
-        if path.read_text() == before:
+        if [path.read_text() for path in paths] == before:
             return
         with step("nginx"):
             test = subprocess.run([*command, "-t", "-q"], capture_output=True, text=True)
             if test.returncode:
-                path.write_text(before)
+                for path, text in zip(paths, before, strict=True):
+                    path.write_text(text)
                 raise Failure(f"the app has the new settings, but nginx can't take them:\n{test.stderr}")
             self.supervisor.signal("nginx", "HUP")

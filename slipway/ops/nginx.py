@@ -1,30 +1,44 @@
 """nginx outside a container: what the image's entrypoint does there, and the command that starts it."""
 
+import datetime
 import os
 import re
 import resource
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from slipway.ops import bodies
+from slipway.ops import bodies, modules
+from slipway.ops import edge as edges
+from slipway.ops.edge import EdgeSettings
+from slipway.ops.https import CHALLENGES, SERVER, Dialect, HttpsSettings
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
+from slipway.ops.site import LOCATIONS, SiteSettings
 from slipway.serving.cpus import worker_count
 from slipway.serving.settings import PROXY_READ_TIMEOUT
 
 NGINX_DIR = ROOT / "nginx"
+NO_HTTPS = HttpsSettings()
+NO_FILES = SiteSettings()
+NOWHERE = Path("/nowhere")
+WRITTEN = (SERVER, LOCATIONS, edges.FILE, modules.LOADED, modules.FEATURES)  # beside what the templates become
+NO_LIMITS = EdgeSettings()
 MAX_WORKERS = 8  # each has up to 16,384 connections, in 8 MiB
 MAX_CONNECTIONS = 16_384
 BODY_ROOM = 768 << 20  # bytes on the disk, at the most; docker-compose.yml says the same of its own
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
 
-def render(values: dict[str, str]) -> str:
-    """Fill in the template's `${NAME}`s; nginx's own variables are `$name`. A name without a value raises KeyError."""
-    text = (NGINX_DIR / "nginx.conf.template").read_text()
+def templates() -> dict[str, str]:
+    """The text of each file that is filled in, by its name."""
+    return {path.stem: path.read_text() for path in sorted(NGINX_DIR.glob("*.template"))}
+
+
+def render(text: str, values: Mapping[str, str]) -> str:
+    """Fill in a template's `${NAME}`s; nginx's own variables are `$name`. A name without a value raises KeyError."""
     return re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], text)
 
 
@@ -44,6 +58,11 @@ def quoted(path: Path, *, pattern: bool = False) -> str:
     return re.sub(r'(["\\])', r"\\\1", text)
 
 
+def literal(path: Path) -> str:
+    """A path for a string in double quotes of a directive that takes variables: `$` is one, of the same value."""
+    return re.sub(r'(["\\])', r"\\\1", str(path)).replace("$", "${dollar}")
+
+
 def prepare(
     folder: Path,
     *,
@@ -53,12 +72,21 @@ def prepare(
     read_timeout: int = PROXY_READ_TIMEOUT,
     health_paths: Iterable[str] = (),
     private_paths: Iterable[str] = (),
+    edge: EdgeSettings = NO_LIMITS,
+    https: HttpsSettings = NO_HTTPS,
+    https_listen: str = "",
+    site: SiteSettings = NO_FILES,
+    root: Path = ROOT,
+    modules_dir: Path | None = None,
+    data_dir: Path = NOWHERE,
     body_room: int = BODY_ROOM,
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
+    workers = min(worker_count().workers, MAX_WORKERS)
     values = {
         "NGINX_DIR": quoted(NGINX_DIR),
+        "CONF_DIR": quoted(folder),
         "SOCKET_DIR": quoted(socket_dir, pattern=True),
         "HTTP_LISTEN": listen,
         "MAX_BODY_BYTES": str(max_body_bytes),
@@ -66,16 +94,29 @@ def prepare(
         "HEALTH_PATHS": alternatives(health_paths),
         "PRIVATE_PATHS": alternatives(private_paths),
         "WORK_DIR": re.sub(r'(["\\])', r"\\\1", str(folder)),
-        "WORKER_PROCESSES": str(min(worker_count().workers, MAX_WORKERS)),
+        "WORKER_PROCESSES": str(workers),
+        "CROWDED": edge.crowded(workers, _connections()),
+        "PROXY_PROTOCOL": "proxy_protocol" if edge.proxy_protocol else "",
         "WORKER_CONNECTIONS": str(_connections()),
         **bodies.limits(max(body_room, 4 * max_body_bytes), max_body_bytes),
         "KEEPALIVE_MIN_TIMEOUT": KEEPALIVE_MIN_TIMEOUT if version() >= (1, 27, 4) else "",
     }
-    configuration = folder / "nginx.conf"
-    configuration.write_bytes(os.fsencode(render(values)))
+    for name, text in templates().items():
+        (folder / name).write_bytes(os.fsencode(render(text, values)))
+    (folder / edges.FILE).write_text(edge.configuration())
+    texts = {"tls": quoted(https.folder), "folder": values["NGINX_DIR"], "filled_in": values["CONF_DIR"]}
+    (folder / SERVER).write_bytes(
+        os.fsencode(https.configuration(https_listen, dialect(), words=values["PROXY_PROTOCOL"], **texts))
+    )
+    names = modules.found(modules_dir or compiled_modules_dir())
+    (folder / modules.LOADED).write_text(modules.loaded(modules_dir or compiled_modules_dir(), names))
+    (folder / modules.FEATURES).write_text(modules.features(names))
+    roots = {"folder": values["CONF_DIR"], "static": literal(root), "private": literal(data_dir)}
+    roots["challenges"] = literal(https.folder / CHALLENGES)
+    (folder / LOCATIONS).write_bytes(os.fsencode(site.configuration(**roots, today=datetime.date.today())))
     # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
-    return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(configuration), "-g", directives]
+    return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-g", directives]
 
 
 def _connections() -> int:
@@ -93,12 +134,27 @@ def logged(command: Sequence[str], python: str = sys.executable, watched: Sequen
     return [python, "-IS", str(ROOT / "slipway" / "ops" / "logged.py"), *patterns, *command]
 
 
-@cache
 def version() -> tuple[int, ...]:
     """Of the nginx that is installed; empty when there is none."""
-    try:
-        said = subprocess.run([find("nginx") or "nginx", "-v"], capture_output=True, text=True, timeout=10).stderr
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
+    found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", _build())
     return tuple(int(number) for number in found.groups()) if found else ()
+
+
+def dialect() -> Dialect:
+    """What the nginx that is installed understands."""
+    return Dialect(http2_directive=version() >= (1, 25, 1), http3="--with-http_v3_module" in _build())
+
+
+def compiled_modules_dir() -> Path:
+    """Where the nginx that is installed has its modules."""
+    found = re.search(r"--modules-path=(\S+)", _build())
+    return Path(found[1]) if found else NOWHERE
+
+
+@cache
+def _build() -> str:
+    """What the nginx that is installed says of itself."""
+    try:
+        return subprocess.run([find("nginx") or "nginx", "-V"], capture_output=True, text=True, timeout=10).stderr
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

@@ -30,6 +30,7 @@ class Programs:
             "INSTANCE": name,
             "SETTINGS_FILE": str(settings_file),
             "DATA_DIR": str(self.run_dir / "data"),
+            **({} if name in APPS else {"SCRIPT_NAME": settings.edge.root_path}),  # what WSGI calls ROOT_PATH
         }
         what = [*WORKER, settings.app] if name in APPS else [*BASELINE_WORKER, settings.project.baseline]
         command = [str(venv / "python"), str(venv / "gunicorn"), *what]
@@ -41,6 +42,7 @@ class Programs:
         watched = [
             f"{glob.escape(str(self.sockets(server)))}/slots*.conf",
             f"{glob.escape(str(nginx.NGINX_DIR))}/*.conf",
+            f"{glob.escape(str(settings.https.folder))}/*.pem",
         ]
         # The interpreter itself, since an environment goes with the second deploy of new packages, and nginx stays.
         command = nginx.logged(self.nginx(name, settings), str((venv / "python").resolve()), watched)
@@ -56,7 +58,12 @@ class Programs:
             max_body_bytes=settings.max_body_bytes,
             read_timeout=settings.proxy_read_timeout,
             health_paths=settings.health_paths,
-            private_paths=settings.project.private_paths,
+            private_paths=settings.private_paths,
+            edge=settings.edge,
+            https=settings.https if name == "nginx" else nginx.NO_HTTPS,
+            https_listen=settings.listen(settings.https.port),
+            site=settings.site if name == "nginx" else nginx.NO_FILES,
+            data_dir=Path(settings.environment.get("DATA_DIR") or self.run_dir / "data").absolute(),
         )
 
     def sockets(self, name: str) -> Path:

@@ -15,14 +15,14 @@ ADVICE = {
 
 def is_ready(settings: StackSettings, base: str) -> bool:
     """Whether the ready path answers 200; for an app without one, whether `/` answers anything below 500."""
-    return counts(settings, _ask(settings, base)[0])
+    return counts(settings, ask(settings, base)[0])
 
 
 def await_ready(settings: StackSettings, base: str, seconds: float) -> None:
     """Wait for it; Failure with the answer when it does not come, after five seconds of the same 4xx at the latest."""
     deadline = time.monotonic() + seconds
     last, since = 0, time.monotonic()
-    while not counts(settings, (answer := _ask(settings, base))[0]):
+    while not counts(settings, (answer := ask(settings, base))[0]):
         status, now = answer[0], time.monotonic()
         if status != last:
             last, since = status, now
@@ -34,11 +34,12 @@ def await_ready(settings: StackSettings, base: str, seconds: float) -> None:
 
 def url(settings: StackSettings, base: str) -> str:
     """What is asked for."""
-    return f"{base}{settings.ready_path or '/'}"
+    return f"{base}{settings.edge.root_path}{settings.ready_path or '/'}"
 
 
-def _ask(settings: StackSettings, base: str) -> tuple[int, object]:
-    return wait.get(url(settings, base), host=settings.ready_host)
+def ask(settings: StackSettings, base: str) -> tuple[int, object]:
+    """The status and the body of the answer; (0, the reason) when nothing answers."""
+    return wait.get(url(settings, base), host=settings.ready_host, proxied=settings.edge.proxy_protocol)
 
 
 def counts(settings: StackSettings, status: int) -> bool:

@@ -14,7 +14,7 @@ from slipway.ops.settings import StackSettings
 from slipway.serving.variables import write
 
 # What only a start can change, and the field that tells. What the app server can't change it refuses itself.
-FIXED = {"HOST": "host", "HTTP_PORT": "http_port"}
+FIXED = {"HOST": "host", "HTTP_PORT": "http_port", "HTTPS": "https_mode", "HTTPS_PORT": "https_port"}
 FIXED_IN_RELOADS = {"APP": "app"}
 OURS = {"SOCKET_DIR", "INSTANCE"}  # set by the runtime, for each server another
 

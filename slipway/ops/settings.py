@@ -9,7 +9,10 @@ from pathlib import Path
 
 from slipway.environment import Environment, SettingError
 from slipway.ops import dotenv
-from slipway.project import FILE, Project, command, health_paths, ready_path, served
+from slipway.ops.edge import EdgeSettings
+from slipway.ops.https import HttpsSettings
+from slipway.ops.site import SiteSettings, below, contacts
+from slipway.project import FILE, Project, command, health_paths, private_paths, ready_path, served
 from slipway.serving.settings import read_timeout
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,11 +36,15 @@ class StackSettings:
     ready_path: str
     ready_host: str
     health_paths: tuple[str, ...]
+    private_paths: tuple[str, ...]
+    edge: EdgeSettings
     prove_path: str
     timeout: int
     run_dir: Path
     max_body_bytes: int
     proxy_read_timeout: int
+    https: HttpsSettings
+    site: SiteSettings
     lame_duck: float
     stop_grace_period: float
     image: str
@@ -79,6 +86,8 @@ class StackSettings:
         """Check the variables."""
         env = Environment(variables)
         project = project or served(variables)
+        edge = EdgeSettings.from_environment(env)
+        run_dir = Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute()
         return cls(
             runtime=env.choice("RUNTIME", "auto", ("auto", "docker", "local")),
             host=env.text("HOST", "127.0.0.1").strip("[]"),
@@ -89,13 +98,17 @@ class StackSettings:
             project=project,
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
             ready_path=ready_path(env, project),
-            ready_host=env.text("READY_HOST"),
+            ready_host=env.text("READY_HOST") or edge.known_host(),
             health_paths=health_paths(env, project),
+            private_paths=private_paths(env, project),
+            edge=edge,
             prove_path=_target("PROVE_PATH", env.text("PROVE_PATH", "/")),
             timeout=env.integer("TIMEOUT", 30, 4, 86_400),
-            run_dir=Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute(),
+            run_dir=run_dir,
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
             proxy_read_timeout=read_timeout(env),
+            https=HttpsSettings.from_environment(env, run_dir),
+            site=SiteSettings(below(edge.root_path, project.static), project.private_files, contacts(env)),
             lame_duck=env.seconds("LAME_DUCK_SECONDS", 0, 0, 3600),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
             image=env.text("SLIPWAY_IMAGE"),
@@ -128,6 +141,23 @@ class StackSettings:
     @property
     def url(self) -> str:
         return f"http://{_bracketed(_reachable(self.host))}:{self.http_port}"
+
+    @property
+    def public_ports(self) -> dict[str, int]:
+        """The ports of the stack itself, by the settings that name them."""
+        return {"HTTP_PORT": self.http_port, **({"HTTPS_PORT": self.https.port} if self.https.on else {})}
+
+    @property
+    def https_mode(self) -> str:
+        return self.https.mode
+
+    @property
+    def https_port(self) -> int:
+        return self.https.port
+
+    @property
+    def https_url(self) -> str:
+        return f"https://{_bracketed(_reachable(self.host))}:{self.https_port}"
 
     @property
     def baseline_url(self) -> str:

@@ -1,5 +1,7 @@
 """The start of a stack in containers of which no app container runs yet."""
 
+import itertools
+
 from slipway.ops import readiness, wait
 from slipway.ops.console import Failure, step
 from slipway.ops.containers import START_SECONDS, AppContainers
@@ -38,11 +40,12 @@ class Start:
     def check_ports(self) -> None:
         """Raise Failure for an address that nginx could not bind, with the reason."""
         running = self._services.names("--status", "running")
-        ports = {"nginx": ("HTTP_PORT", self._settings.http_port)}
+        ports = {"nginx": self._settings.public_ports}
         if self._settings.baseline:
-            ports["baseline-nginx"] = ("BASELINE_PORT", self._settings.baseline_port)
-        for service, (name, port) in ports.items():
-            if service not in running and (problem := wait.obstacle(self._settings.host, port)):
+            ports["baseline-nginx"] = {"BASELINE_PORT": self._settings.baseline_port}
+        wanted = [of.items() for service, of in ports.items() if service not in running]
+        for name, port in itertools.chain(*wanted):
+            if problem := wait.obstacle(self._settings.host, port):
                 raise Failure(f"{name}={port} on {self._settings.host} {problem}")
 
     def await_ready(self) -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from slipway.ops import dotenv, misspelt, systemd
+from slipway.ops import certificate, dotenv, misspelt, systemd
 from slipway.ops.change import one_change
 from slipway.ops.compose import Compose, engine_answers
 from slipway.ops.console import Failure, say
@@ -64,6 +64,8 @@ def _do(verb: str, runtime: Runtime) -> None:
         getattr(runtime, verb)()
     if verb == "up":
         say(f"\nSlipway is up: {runtime.name}, {runtime.workers()} workers\n\n  {settings.url}")
+        if settings.https.on:
+            say(f"  {settings.https_url}{certificate.remark(settings.https.folder)}")
         if settings.baseline:
             say(f"  {settings.baseline_url}  the WSGI baseline")
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 from contextlib import suppress
 
-from slipway.ops import leftovers, readiness, wait
+from slipway.ops import leftovers, readiness
 from slipway.ops.console import NOTHING_RUNS, Failure, say
 from slipway.ops.local_processes import LocalProcesses
 from slipway.ops.programs import APPS
@@ -18,8 +18,10 @@ def status(processes: LocalProcesses) -> None:
     for name, state in states.items():
         say(f"  {name:15} {state.state:9} {state.description}")
     url = readiness.url(settings, settings.url)
-    code, body = wait.get(url, host=settings.ready_host)
+    code, body = readiness.ask(settings, settings.url)
     say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
+    if settings.https.on:
+        say(f"  {settings.https_url}")
     if stopped := _stopped(processes):
         raise Failure(f"{' and '.join(stopped)} is stopped; `make up` starts it again")
     if not readiness.counts(settings, code):

@@ -22,13 +22,28 @@ def until(true: Callable[[], object], seconds: float) -> bool:
     return True
 
 
-def get(url: str, timeout: float = 2.0, host: str = "") -> tuple[int, Any]:
+class Connection(http.client.HTTPConnection):
+    """A client's connection; with `proxied` it says first, by the PROXY protocol, that nobody stands behind it.
+
+    https://www.haproxy.org/download/1.8/doc/proxy-protocol.txt section 2.1
+    """
+
+    def __init__(self, host: str, port: int | None, timeout: float, *, proxied: bool = False) -> None:
+        super().__init__(host, port, timeout=timeout)
+        self._preface = b"PROXY UNKNOWN\r\n" if proxied else b""
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock.sendall(self._preface)
+
+
+def get(url: str, timeout: float = 2.0, host: str = "", *, proxied: bool = False) -> tuple[int, Any]:
     """The status and the body of a GET, decoded if it is JSON; (0, the reason) when nothing answers.
 
     `host` is the Host that is sent, if it is another than the URL's.
     """
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    connection = Connection(parts.hostname or "", parts.port, timeout, proxied=proxied)
     try:
         connection.request("GET", parts.path, headers={"Host": host} if host else {})
         response = connection.getresponse()

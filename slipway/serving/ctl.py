@@ -76,7 +76,7 @@ def ready(settings: ServerSettings) -> None:
     with socket.socket(socket.AF_UNIX if settings.socket_dir else socket.AF_INET) as connection:
         connection.settimeout(3)
         connection.connect(address)
-        path = settings.guard.ready_path or "/"
+        path = settings.guard.root_path + (settings.guard.ready_path or "/")
         request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         connection.sendall(request.encode())
         answer = connection.makefile("rb").read()

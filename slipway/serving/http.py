@@ -10,7 +10,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from slipway.serving import refusals
+from slipway.serving import heads, refusals
 from slipway.serving.answer import Cycle, Exceptional, OneWrite
 from slipway.serving.closing import Closing
 from slipway.serving.websocket import WebSocketProtocol
@@ -57,6 +57,7 @@ class Http(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A request starts here; fields that come after its body are none of it, since no proxy has looked at them."""
+        heads.check(self.parser, self.url, self.headers)
         super().on_headers_complete()
         self.headers = TRAILERS
 
@@ -71,9 +72,11 @@ class Http(HttpToolsProtocol):
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as offer:
                 self._offered(memoryview(data)[offer.args[0] :])
-        except httptools.HttpParserError:
+        except httptools.HttpParserError as error:
             self.logger.warning("Invalid HTTP request received.")
-            self.refuse(400, "The request is malformed.")
+            reason = error.__context__  # what a callback has raised
+            status = reason.status if isinstance(reason, heads.Malformed) else 400
+            self.refuse(status, heads.DETAILS[status])
 
     def _offered(self, rest: memoryview) -> None:
         """Take an upgrade to websockets, or parse the request again without the offer, then what came after it."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from slipway.serving.settings import ServerSettings
+from slipway.serving.static import hand_out
 
 
 def runs(settings: ServerSettings) -> bool:
@@ -40,6 +41,8 @@ def publish(settings: ServerSettings) -> None:
     """
     if not settings.has_slots:
         return
+    if settings.static_dir is not None:
+        hand_out(settings.static, settings.static_dir)
     for link, target in _turned(settings).items():
         new = link.with_name(f"{settings.instance}.new")
         new.unlink(missing_ok=True)

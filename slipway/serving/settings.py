@@ -49,6 +49,8 @@ class ServerSettings:
     forwarded_allow_ips: str
     log_level: str
     prestart: Sequence[str]
+    static: Sequence[str]
+    static_dir: Path | None
     preload: Sequence[str]
     """Libraries to load before the fork: `auto`, `off` or names."""
     guard: GuardSettings
@@ -56,7 +58,7 @@ class ServerSettings:
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> "ServerSettings":
         """Read and check every setting; raise SettingError, naming the variable, for a wrong one."""
-        env = Environment(variables)
+        env, project = Environment(variables), served(variables)
         count = worker_count()
         workers = env.integer("WEB_CONCURRENCY", count.workers, 1, 1024)
         socket_dir = Path(env.text("SOCKET_DIR")).absolute() if env.text("SOCKET_DIR") else None
@@ -87,7 +89,9 @@ class ServerSettings:
             # who may connect, and nginx overwrites what a client sent. On TCP only this machine is trusted.
             forwarded_allow_ips=env.text("FORWARDED_ALLOW_IPS", "*" if socket_dir else "127.0.0.1,::1"),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
-            prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else served(variables).prestart,
+            prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
+            static=[folder for _, folder in project.static],
+            static_dir=Path(env.text("STATIC_DIR")) if env.text("STATIC_DIR") else None,
             preload=_preload(env.text("PRELOAD", "auto")),
             guard=GuardSettings.from_environment(variables),
         )

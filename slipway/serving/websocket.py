@@ -10,6 +10,7 @@ from typing import Any
 from uvicorn.protocols.websockets import websockets_sansio_impl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
@@ -28,6 +29,12 @@ class Parser(ServerProtocol):
     """The parser, whose refusals are problem details."""
 
     request_id = ""
+
+    def recv_frame(self, frame: Frame) -> None:
+        """Take a close between two fragments, where any control frame may come: RFC 6455 section 5.4."""
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
 
     def reject(self, status: Any, text: str) -> Response:
         """Called for each handshake that is refused before the app has answered it with a response of its own."""

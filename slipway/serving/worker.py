@@ -79,7 +79,7 @@ class Worker(UvicornWorker):
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         guard = load_guarded_app(self.config, self.settings.guard, self.handover.slot)
-        self.counts, self._app, self._guard = guard.counts, guard.app, guard
+        self.counts, self._app, self._guard, self._deadline = guard.counts, guard.app, guard, guard.deadline
         self.config.lifespan_class = WorkerLifespan
         settings = self.settings
         self.server = Server(
@@ -119,6 +119,7 @@ class Worker(UvicornWorker):
                 if self.is_ready:
                     self.notify()
                     self.counts.find_streams()
+                    self._deadline.cancel_late()
                     self._write_row()
             await asyncio.sleep(BEAT_SECONDS)
         self.log.error("The arbiter is gone; stopping")
@@ -155,7 +156,8 @@ class Worker(UvicornWorker):
 
     async def _answer(self, question: int) -> None:
         path, state = self.settings.guard.takeover_path, self.server.lifespan.state
-        status = await readiness.ask(self._app, path, state, self.config.root_path)
+        root_path = self.settings.guard.root_path or self.config.root_path
+        status = await readiness.ask(self._app, path, state, root_path)
         self.handover.mailbox.answer(question, status)
 
     def _is_spent(self) -> bool:

@@ -24,7 +24,9 @@ class Containers:
 
     def __init__(self, folder: Path, root: Path = ROOT, image: str = IMAGE) -> None:
         self.root = root
+        self.folder = folder
         self.port = free_ports()
+        self.https_port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.project = f"slipway-test-{self.port}"
         self.env = {
@@ -33,6 +35,7 @@ class Containers:
             "RUNTIME": "docker",
             "RUN_DIR": str(folder),
             "HTTP_PORT": str(self.port),
+            "HTTPS_PORT": str(self.https_port),
             "COMPOSE_PROJECT_NAME": self.project,
             "WEB_CONCURRENCY": "2",
             **VARIABLES,

@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slipway.ops import nginx, wait
+from slipway.ops.edge import EdgeSettings
+from slipway.ops.https import HttpsSettings
 from slipway.ops.settings import ROOT
+from slipway.ops.site import SiteSettings
 from slipway.project import Project
 from tests.harness.client import Address
 from tests.harness.processes import Process, free_ports
@@ -43,6 +46,11 @@ class Edge(Process):
         runner: Runner = "python",
         project: Project = PROJECT,
         watched: Sequence[str] = (),
+        settings: EdgeSettings = nginx.NO_LIMITS,
+        https: HttpsSettings | None = None,
+        site: SiteSettings = nginx.NO_FILES,
+        files: Path = nginx.NOWHERE,
+        modules_dir: Path | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_ports()
@@ -56,6 +64,13 @@ class Edge(Process):
             read_timeout=read_timeout,
             health_paths=project.health_paths,
             private_paths=project.private_paths,
+            edge=settings,
+            https=https or nginx.NO_HTTPS,
+            https_listen=f"127.0.0.1:{https.port}" if https else "",
+            site=site,
+            root=files,
+            data_dir=files,
+            modules_dir=modules_dir,
         )
         if runner == "python":
             command = nginx.logged(command, watched=watched)
@@ -164,12 +179,12 @@ class RawAnswer:
 
 
 async def exchange(
-    address: Address, data: bytes, *, no_body: bool = False, tls: ssl.SSLContext | None = None
+    address: Address, data: bytes, *, no_body: bool = False, tls: ssl.SSLContext | None = None, source: str = ""
 ) -> RawAnswer:
-    """Send bytes, read one answer. Raises EOFError when none comes."""
+    """Send bytes, from a source address if it matters, read one answer. Raises EOFError when none comes."""
     assert not isinstance(address, str)
     async with asyncio.timeout(SECONDS):
-        reader, writer = await asyncio.open_connection(*address, ssl=tls)
+        reader, writer = await asyncio.open_connection(*address, ssl=tls, local_addr=(source, 0) if source else None)
         try:
             writer.write(data)
             start = await reader.readexactly(5)

@@ -8,13 +8,17 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from slipway.environment import Environment
-from slipway.ops import nginx, wait
+from slipway.ops import certificate, nginx, wait
+from slipway.ops.edge import EdgeSettings
+from slipway.ops.https import HSTS_DEFAULT, HttpsSettings
 from slipway.ops.settings import ROOT
-from slipway.project import Project, health_paths
+from slipway.ops.site import SiteSettings, below
+from slipway.project import Project, health_paths, private_paths
 from tests.harness.client import Address
 from tests.harness.processes import (
     BIN,
@@ -130,10 +134,14 @@ class Server(Process):
 
 
 class Nginx(Process):
-    """The nginx before a server, with the same limit of bodies."""
+    """The nginx before a server, with the same limit of bodies and no limit per client, if the settings name none."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(
+        self, server: Server, settings: EdgeSettings = nginx.NO_LIMITS, https: HttpsSettings = nginx.NO_HTTPS
+    ) -> None:
         self.port = free_ports()
+        self.https_url = f"https://127.0.0.1:{https.port}"
+        self.https_port = https.port
         self.url = f"http://127.0.0.1:{self.port}"
         self.address: Address = ("127.0.0.1", self.port)
         command = nginx.prepare(
@@ -142,7 +150,12 @@ class Nginx(Process):
             socket_dir=server.folder,
             max_body_bytes=int(server.environment.get("MAX_BODY_BYTES", 1 << 20)),
             health_paths=health_paths(Environment(server.environment), server.project),
-            private_paths=server.project.private_paths,
+            private_paths=private_paths(Environment(server.environment), server.project),
+            edge=settings,
+            site=SiteSettings(below(settings.root_path, server.project.static), server.project.private_files),
+            data_dir=server.folder / "data",
+            https=https,
+            https_listen=f"127.0.0.1:{https.port}",
         )
         super().__init__(nginx.logged(command), server.folder / "nginx.log")
 
@@ -172,6 +185,13 @@ class Uvicorn(Process):
         return wait.get(f"{self.url}/readyz")[0] == 200
 
 
+def secure(folder: Path, **fields: Any) -> HttpsSettings:
+    """HTTPS on a free port, with a new certificate below a folder."""
+    certificate.ensure(folder / "tls", certificate.openssl)
+    settings = HttpsSettings(mode="on", port=free_ports(), hsts=HSTS_DEFAULT, folder=folder / "tls")
+    return replace(settings, **fields)
+
+
 @contextmanager
 def serving(app: str = APP, **options: Any) -> Iterator[Server]:
     """A gunicorn that is ready; afterwards it is stopped and its folder removed."""
@@ -180,9 +200,9 @@ def serving(app: str = APP, **options: Any) -> Iterator[Server]:
 
 
 @contextmanager
-def behind_nginx(server: Server) -> Iterator[Nginx]:
+def behind_nginx(server: Server, settings: EdgeSettings = nginx.NO_LIMITS, *, https: bool = False) -> Iterator[Nginx]:
     """An nginx before a server that is ready."""
-    with running(Nginx(server)) as proxy:
+    with running(Nginx(server, settings, secure(server.folder) if https else nginx.NO_HTTPS)) as proxy:
         yield proxy
 
 

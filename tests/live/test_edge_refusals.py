@@ -140,6 +140,15 @@ async def test_connect(edge: Edge, target: bytes) -> None:
     assert_problem(answer, answer.status)
 
 
+async def test_trace_says_what_is_allowed(edge: Edge) -> None:
+    """A 405 of nginx's own names the methods that it passes on: RFC 9110 section 15.5.6."""
+    answer = await exchange(edge.address, get(method=b"TRACE"))
+
+    assert answer.status == 405
+    assert answer.fields["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+    assert "allow" not in (await exchange(edge.address, get(b"/metrics"))).fields
+
+
 async def test_head_has_the_fields_alone(edge: Edge) -> None:
     """The answer to HEAD has no body, and the same fields."""
     assert_problem(await exchange(edge.address, get(b"/metrics", method=b"HEAD"), no_body=True), 404, head_only=True)
@@ -155,18 +164,18 @@ async def test_http_0_9(edge: Edge, data: bytes) -> None:
 
 
 async def test_every_status_of_nginx_has_words() -> None:
-    """Each status that errors.conf takes has a title and a detail in problems.conf."""
+    """Each status that errors.conf.template takes has a title and a detail in problems.conf."""
     folder = Path(__file__).parents[2] / "nginx"
     taken = {
         int(word.removeprefix("="))
-        for line in (folder / "errors.conf").read_text().splitlines()
+        for line in (folder / "errors.conf.template").read_text().splitlines()
         if line.startswith("error_page")
-        for word in line.split()
+        for word in line.removesuffix(" =308 /_moved;").split()
         if word.removeprefix("=").isdecimal()
     }
     words = (folder / "problems.conf").read_text()
 
-    for status in taken - {494, 495, 496, 497, 590}:
+    for status in taken - {494, 495, 496, 497, 590, 591, 592, 593}:
         assert words.count(f"\n    {status} ") == 2, status
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from slipway.middleware import counts as counting
 from slipway.middleware.counts import KINDS, Counts
+from slipway.middleware.deadline import Deadline
 from slipway.middleware.exchange import Exchange
 from slipway.middleware.guard import Guard
 from slipway.middleware.types import ASGIApp, Header, Message, Receive, Scope, Send
@@ -571,3 +573,122 @@ async def test_scope_without_a_state() -> None:
     messages, _ = await answered(ok, scope)
 
     assert b"x-request-id" in dict(messages[0]["headers"])
+
+
+# Deadline and number of fields
+
+
+@pytest.fixture
+def hurried() -> Any:
+    """A guard whose requests may take no time, looked at by the test itself."""
+
+    def make(app: ASGIApp) -> Guard:
+        return Guard(app, Counts(dict.fromkeys(KINDS, MANY)), deadline=Deadline(0.0))
+
+    return make
+
+
+async def test_late_request_is_cancelled_and_answered(hurried: Any) -> None:
+    """Its handler ends, its client gets a 504 problem, and nothing is left of it."""
+    ended = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    around = hurried(app)
+    async with Conversation(around, http_scope("GET", "/")) as talk:
+        await talk.nothing()
+        around.deadline.cancel_late()
+        begin = await talk.take("http.response.start")
+        body = await talk.take("http.response.body")
+        await talk.end()
+
+    assert begin["status"] == 504
+    assert json.loads(body["body"])["status"] == 504
+    assert (b"retry-after", b"1") in begin["headers"]
+    assert ended.is_set()
+    assert not around.deadline.running
+    assert not around.deadline.late
+    assert around.counts.active == 0
+
+
+async def test_handler_that_turns_the_cancellation_into_an_error(hurried: Any) -> None:
+    """It is answered 504 all the same."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise RuntimeError("on purpose") from None
+
+    around = hurried(app)
+    async with Conversation(around, http_scope("GET", "/")) as talk:
+        await talk.nothing()
+        around.deadline.cancel_late()
+
+        assert (await talk.take("http.response.start"))["status"] == 504
+
+
+async def test_handler_is_cancelled_once(hurried: Any) -> None:
+    """What it does then is left alone, and its answer goes out."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.1)
+            await ok(scope, receive, send)
+
+    around = hurried(app)
+    async with Conversation(around, http_scope("GET", "/")) as talk:
+        await talk.nothing()
+        for _ in range(3):
+            around.deadline.cancel_late()
+            await asyncio.sleep(0.01)
+
+        assert (await talk.take("http.response.start"))["status"] == 200
+
+
+async def test_streams_and_websockets_have_no_deadline(hurried: Any) -> None:
+    """An event stream, an answer that has become a stream, and a websocket stay open."""
+    around = hurried(Streaming(EVENTS))
+    async with Conversation(around, http_scope("GET", "/stream")) as stream:
+        await stream.take("http.response.start")
+        around.deadline.cancel_late()
+        await stream.take("http.response.body")
+        await stream.nothing()
+    around = hurried(silent_socket)
+    async with Conversation(around, websocket_scope("/")) as socket:
+        await socket.nothing()
+        around.deadline.cancel_late()
+        await socket.nothing()
+
+
+async def silent_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_request_in_time_is_left_alone() -> None:
+    """The deadline counts from each request's own start."""
+    around = Guard(ok, Counts(dict.fromkeys(KINDS, MANY)), deadline=Deadline(60.0))
+    around.deadline.cancel_late()
+
+    assert (await request(around, "GET", "/")).status == 200
+    assert not around.deadline.running
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_too_many_fields(kind: str) -> None:
+    """A request with more header fields than allowed is a 431 problem, and does not reach the app."""
+    around = Guard(raising(AssertionError()), Counts(dict.fromkeys(KINDS, MANY)), max_headers=3)
+    fields = [(b"x-%d" % number, b"") for number in range(4)]
+    scope = http_scope("GET", "/", fields) if kind == "http" else websocket_scope("/", fields)
+    async with Conversation(around, scope) as talk:
+        if kind == "websocket":
+            talk.give("websocket.connect")
+        begin = await talk.take()
+
+    assert (begin["status"], dict(begin["headers"])[b"content-type"]) == (431, b"application/problem+json")

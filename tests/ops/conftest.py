@@ -23,11 +23,13 @@ class Verbs:
         self.folder = folder
         self.root = root
         self.port = free_ports()
+        self.https_port = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = {
             "RUNTIME": "local",
             "RUN_DIR": str(folder),
             "HTTP_PORT": str(self.port),
+            "HTTPS_PORT": str(self.https_port),
             "WEB_CONCURRENCY": "2",
         }
         (folder / "venv").symlink_to(Path(sys.executable).parent.parent)

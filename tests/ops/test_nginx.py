@@ -11,13 +11,13 @@ from slipway.ops import nginx
 def test_a_missing_value_is_an_error() -> None:
     """A placeholder that nothing fills would end up in the configuration."""
     with pytest.raises(KeyError):
-        nginx.render({})
+        nginx.render(nginx.templates()["nginx.conf"], {})
 
 
 def test_no_placeholder_is_left_and_nginx_variables_stay(tmp_path: Path) -> None:
     """Only `${NAME}` is filled in."""
     nginx.prepare(tmp_path, listen="127.0.0.1:1", socket_dir=tmp_path / "s", max_body_bytes=7)
-    text = (tmp_path / "nginx.conf").read_text()
+    text = "".join((tmp_path / name).read_text() for name in nginx.templates())
 
     assert not re.search(r"^[^#]*\$\{", text, re.MULTILINE)
     assert "$http_upgrade" in text
@@ -27,12 +27,14 @@ def test_no_placeholder_is_left_and_nginx_variables_stay(tmp_path: Path) -> None
 
 def test_every_location_that_proxies_includes_all_headers() -> None:
     """A location with a proxy_set_header of its own would inherit none, and believe the client's."""
-    template = (nginx.NGINX_DIR / "nginx.conf.template").read_text()
+    template = "".join(nginx.templates().values())
 
     assert "proxy_set_header" not in template
-    assert template.count("proxy_pass ") == template.count('/proxy.conf";') == 2
+    assert template.count("proxy_pass ") == template.count('/proxy.conf";') == 3
 
 
 def test_no_location_has_an_error_page_of_its_own() -> None:
     """It would inherit none of the others, and nginx would answer with its own pages there."""
-    assert "error_page" not in (nginx.NGINX_DIR / "nginx.conf.template").read_text()
+    texts = [text for name, text in nginx.templates().items() if name != "errors.conf"]
+
+    assert "error_page" not in "".join(texts)

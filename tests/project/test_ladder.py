@@ -63,7 +63,7 @@ def compose() -> Any:
 
 Directives = dict[tuple[str, ...], list[str]]
 UPSTREAM_KEEPALIVE = ("http", "upstream", "keepalive_timeout")
-READ_TIMEOUT = ("http", "server", "proxy_read_timeout")
+READ_TIMEOUT = ("http", "proxy_read_timeout")
 
 
 def test_whole_order(directives: Directives, settings: ServerSettings, compose: Any) -> None:
@@ -133,7 +133,7 @@ def test_one_read_timeout_feeds_both_runtimes(directives: Directives, settings: 
     passed = f"${{PROXY_READ_TIMEOUT:-{PROXY_READ_TIMEOUT}}}"
 
     assert seconds(directives[READ_TIMEOUT][0]) == settings.proxy_read_timeout == PROXY_READ_TIMEOUT
-    assert seconds(directives["http", "server", "proxy_send_timeout"][0]) == PROXY_READ_TIMEOUT
+    assert seconds(directives["http", "proxy_send_timeout"][0]) == PROXY_READ_TIMEOUT
     for name in ("app", "baseline", "nginx", "baseline-nginx"):
         assert compose["services"][name]["environment"]["PROXY_READ_TIMEOUT"] == passed
     for name in ("nginx", "baseline-nginx"):

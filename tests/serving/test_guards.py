@@ -108,6 +108,7 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (WebSocketsSansIOProtocol.data_received, "(self, data: 'bytes') -> 'None'"),
     (WebSocketsSansIOProtocol.shutdown, "(self) -> 'None'"),
     (ServerProtocol.reject, "(self, status: 'StatusLike', text: 'str') -> 'Response'"),
+    (ServerProtocol.recv_frame, "(self, frame: 'Frame') -> 'None'"),
     # Called by it.
     (
         WebSocketsSansIOProtocol.__init__,
@@ -265,6 +266,7 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (WebSocketsSansIOProtocol.shutdown, "4cf457a1f59d"),
     (WebSocketsSansIOProtocol.start_keepalive, "b9ace29ba063"),
     (ServerProtocol.reject, "e3f073071eec"),
+    (ServerProtocol.recv_frame, "2a3cde0e4db1"),
     (ServerProtocol.parse, "160952239049"),
     (ServerProtocol.fail, "7ff3b1e01ee2"),
     (LifespanOn.__init__, "eb56c01bc905"),

@@ -24,6 +24,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+POLICY = "Content Security Policy"  # in what Chromium logs of each breach
 MILLISECONDS = 15_000  # for what must come
 
 Open = Callable[..., Page]
@@ -55,23 +56,24 @@ def server(redis: Redis) -> Iterator[Server]:
 
 @pytest.fixture
 def nginx(server: Server) -> Iterator[Nginx]:
-    with behind_nginx(server) as nginx:
+    with behind_nginx(server, https=True) as nginx:
         yield nginx
 
 
 @pytest.fixture
 def open_page(browser: Browser, nginx: Nginx) -> Iterator[Open]:
-    """Opens a path in a browser profile of its own; a page that has logged an error fails the test."""
+    """Opens a path in a browser profile of its own; an error or a breach of the policy fails the test."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
-    def open_page(path: str, **options: Any) -> Page:
-        context = browser.new_context(**{"locale": "en-GB", **options})
+    def open_page(path: str, *, https: bool = False, **options: Any) -> Page:
+        context = browser.new_context(**{"locale": "en-GB", "ignore_https_errors": https, **options})
         contexts.append(context)
         context.set_default_timeout(MILLISECONDS)
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(f"{nginx.url}{path}")
+        page.on("console", lambda message: errors.append(message.text) if POLICY in message.text else None)
+        page.goto(f"{nginx.https_url if https else nginx.url}{path}")
         return page
 
     yield open_page

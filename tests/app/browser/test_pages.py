@@ -245,3 +245,12 @@ def test_light_dark_and_phone(open_page: Open, scheme: str, device: str) -> None
         page.close()
 
     assert grounds == {"rgb(251, 251, 250)" if scheme == "light" else "rgb(20, 24, 26)"}
+
+
+@pytest.mark.parametrize("path", PATHS.values())
+def test_pages_by_https(open_page: Open, path: str) -> None:
+    """Each page has its live connection by HTTPS too, and keeps the content security policy."""
+    page = open_page(path, https=True)
+    expect(page.get_by_test_id("state")).to_have_text(CONNECTED)
+
+    assert page.evaluate("() => location.protocol") == "https:"

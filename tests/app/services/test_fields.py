@@ -37,7 +37,21 @@ def test_text(text: str) -> None:
     assert fields.text({"name": text}, "name", 10) == text
 
 
-BAD_TEXTS = ["", "   ", "\u00a0", "x" * 11, "a\nb", "\0", "a\x1b", "\x7f", "\x85", "\ud800", "\udfff!"]
+BAD_TEXTS = [
+    "",
+    "   ",
+    "\u00a0",
+    "\ufeff",
+    " \ufeff\u2003",
+    "x" * 11,
+    "a\nb",
+    "\0",
+    "a\x1b",
+    "\x7f",
+    "\x85",
+    "\ud800",
+    "\udfff!",
+]
 
 
 @pytest.mark.parametrize("value", [None, 1, 1.5, True, [], {}, ["a"], *BAD_TEXTS], ids=ascii)

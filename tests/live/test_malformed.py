@@ -1,0 +1,124 @@
+"""Each malformed request has one answer, a problem, at the edge and at the worker's socket: never a 500, never two."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from tests.harness.client import Address, request
+from tests.harness.stack import Nginx, Server, behind_nginx, serving
+from tests.live.malformed import TABLE
+
+SECONDS = 20.0
+QUIET_SECONDS = 0.5  # in which a second answer would come
+AT_ONCE = 20
+
+# What RFC 9112 lets a lenient server take; it is one request all the same.
+READ_BY_NGINX = {
+    *(f"field {text!r}" for text in (b"X", b"X\xff: a")),  # left out, and not passed on
+    *(f"field {b'X' + sign + b': a'!r}" for sign in (b"(", b",", b";", b"/", b"[", b"{", b'"')),
+    f"host {b'Host: a,b' + bytes([13, 10])!r}",
+    "bare line feeds, a length behind one",
+}
+READ_BY_WORKER = {
+    *(f"target {text!r}" for text in (b"/../m", b"/a/../../m")),  # what a path means is for the app to say
+    *(f"field {text[:40]!r}" for text in (b"X: " + b"a" * 70, b"X" * 70)),  # sizes are nginx's to limit
+    *(f"host {text!r}" for text in (b"Host: a..b\r\n", b"Host: \r\n", b"Host: .\r\n", b"Host: a,b\r\n")),
+}
+# nginx takes what follows a chunk's size for an extension of it, so what stands behind the body is the next request.
+EXTENDED = {"chunk b'1 \\x00\\r\\na\\r\\n0\\r\\n\\r\\n'", "chunk b'1 1\\r\\na\\r\\n0\\r\\n\\r\\n'"}
+WAITS = {"chunk b'ffffffffffffffff\\r\\na\\r\\n0\\r\\n\\r\\n'"}  # for the rest of 16 EiB
+BARE = {"version b''"}  # HTTP/0.9, whose answers have no head
+
+
+@pytest.fixture(scope="module")
+def mirror() -> Iterator[Server]:
+    """The mirror app in one worker."""
+    with serving("tests.live.mirror:application", workers=1, PRESTART="none") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def edge(mirror: Server) -> Iterator[Nginx]:
+    """The nginx before it."""
+    with behind_nginx(mirror) as proxy:
+        yield proxy
+
+
+async def talk(address: Address, data: bytes) -> bytes:
+    """All that comes back until the connection ends or is quiet."""
+    opening = asyncio.open_unix_connection(address) if isinstance(address, str) else asyncio.open_connection(*address)
+    reader, writer = await opening
+    came = b""
+    try:
+        writer.write(data)
+        with suppress(TimeoutError, ConnectionError):
+            while part := await asyncio.wait_for(reader.read(1 << 16), QUIET_SECONDS if came else SECONDS / 4):
+                came += part
+    finally:
+        writer.close()
+    return came
+
+
+async def answers(address: Address) -> dict[str, bytes]:
+    """What comes back for each of the table."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(data: bytes) -> bytes:
+        async with gate:
+            return await talk(address, data)
+
+    return dict(zip(TABLE, await asyncio.gather(*map(ask, TABLE.values())), strict=True))
+
+
+def assert_refused(name: str, came: bytes) -> None:
+    """One answer, which is a problem of the client's making or says what is not spoken."""
+    head, _, body = came.partition(b"\r\n\r\n") if name not in BARE or came[:5] == b"HTTP/" else (b"", b"", came)
+    problem = json.loads(body)
+
+    assert came.count(b"HTTP/1.1 ") == bool(head), (name, came)
+    assert problem["status"] in (400, 405, 413, 414, 431, 501, 505), name
+    assert problem.keys() == {"type", "title", "status", "detail", "request_id"}, name
+    if head:
+        assert int(head.split()[1]) == problem["status"], name
+        assert b"application/problem+json" in head, name
+
+
+def assert_read(name: str, came: bytes, count: int = 1) -> None:
+    """So many requests were made of it."""
+    assert re.findall(rb"HTTP/1\.1 (\d+)", came) == [b"200"] * count, (name, came)
+
+
+async def test_at_the_worker(mirror: Server) -> None:
+    """All of the table on the worker's own socket."""
+    for name, came in (await answers(mirror.address())).items():
+        if name in READ_BY_WORKER:
+            assert_read(name, came)
+        elif name not in WAITS:
+            assert_refused(name, came)
+
+    seen = json.loads((await request(mirror.address(), "GET", "/seen")).body)
+    assert not [entry for entry in seen if "smuggled" in entry]
+
+
+async def test_at_the_edge(mirror: Server, edge: Nginx) -> None:
+    """All of the table by way of nginx; the worker logs no failure of its own."""
+    before = len(json.loads((await request(mirror.address(), "GET", "/seen")).body))
+    for name, came in (await answers(edge.address)).items():
+        if name in READ_BY_NGINX or name in EXTENDED:
+            assert_read(name, came, 1 + (name in EXTENDED))
+        else:
+            assert_refused(name, came)
+
+    seen = json.loads((await request(mirror.address(), "GET", "/seen")).body)[before:]
+    assert sum("smuggled" in entry for entry in seen) == len(EXTENDED)
+    assert len(seen) == len(READ_BY_NGINX) + 2 * len(EXTENDED) + 1
+    assert not [record for record in mirror.records() if record.get("level") in ("ERROR", "CRITICAL")]
+
+
+def test_the_table_is_long() -> None:
+    """At least 150 kinds."""
+    assert len(TABLE) >= 150

@@ -1,0 +1,125 @@
+"""The stack below a prefix: ROOT_PATH beats nothing but the place; pages, redirects, websockets and checks follow."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import urljoin
+
+import pytest
+
+from slipway.ops.edge import of
+from tests.harness.client import SECONDS, Address, request
+from tests.harness.edge import exchange
+from tests.harness.stack import Nginx, Server, behind_nginx, serving
+from tests.harness.websocket import Frames
+
+PREFIX = "/api/v1.0"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """The shipped app, as the stack starts it: it becomes ready, so its ready path is asked below the prefix."""
+    with serving(ROOT_PATH=f"{PREFIX}/", workers=1) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def proxy(server: Server) -> Iterator[Nginx]:
+    """The nginx before it."""
+    with behind_nginx(server, of({"ROOT_PATH": PREFIX})) as started:
+        yield started
+
+
+@pytest.fixture(params=["worker", "nginx"])
+def address(request: pytest.FixtureRequest, server: Server) -> Address:
+    """Where a client connects."""
+    found: Address = server.address() if request.param == "worker" else request.getfixturevalue("proxy").address
+    return found
+
+
+async def test_every_link_of_a_page_leads_somewhere(address: Address) -> None:
+    """All that the pages name is found below the prefix, as a browser resolves it."""
+    for page in ("/", "/chat", "/live"):
+        answer = await request(address, "GET", PREFIX + page)
+        assert answer.status == 200, page
+        links = re.findall(r'(?:href|src)="([^"#]+)"', answer.body.decode())
+        assert len(links) > 5
+
+        for link in links:
+            target = urljoin(f"http://host{PREFIX}{page}", link).removeprefix("http://host")
+            assert target.startswith(f"{PREFIX}/"), (page, link)
+            assert (await request(address, "GET", target)).status == 200, (page, link)
+
+
+@pytest.mark.parametrize(
+    "target", ["/", "/chat", "/api/users", "/api", "/api/v1", "/api/v1.0x", "/api/v1x0/", "/livez"]
+)
+async def test_nothing_is_served_outside(address: Address, target: str) -> None:
+    """Any other path is a 404 problem."""
+    answer = await request(address, "GET", target)
+
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert json.loads(answer.body)["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_prefix_alone_is_redirected(address: Address) -> None:
+    """To the path with the slash, which relative links need; the query goes with it."""
+    answer = await request(address, "GET", f"{PREFIX}?a=1")
+
+    assert (answer.status, answer.headers["location"]) == (308, f"{PREFIX}/?a=1")
+
+
+async def test_location_of_what_was_made(address: Address) -> None:
+    """It has the prefix, and leads to the new user."""
+    name = f"name {address}"
+    body = json.dumps({"name": name}).encode()
+    made = await request(address, "POST", f"{PREFIX}/api/users", body, "Content-Type: application/json")
+
+    assert made.status == 201
+    assert made.headers["location"].startswith(f"{PREFIX}/api/users/")
+    assert json.loads((await request(address, "GET", made.headers["location"])).body)["name"] == name
+
+
+async def test_openapi_names_the_prefix(address: Address) -> None:
+    """A tool that resolves the paths by the description's server finds them."""
+    answer = await request(address, "GET", f"{PREFIX}/openapi.json")
+    again = await request(address, "GET", f"{PREFIX}/openapi.json", b"", f"If-None-Match: {answer.headers['etag']}")
+
+    assert [server["url"] for server in json.loads(answer.body)["servers"]] == [PREFIX]
+    assert again.status == 304
+
+
+async def test_private_and_health_paths_have_it(proxy: Nginx, server: Server) -> None:
+    """Below the prefix nginx hides what is private, and health is answered."""
+    assert (await request(proxy.address, "GET", f"{PREFIX}/metrics")).status == 404
+    assert (await request(server.address(), "GET", f"{PREFIX}/metrics")).status == 200
+    assert (await request(proxy.address, "GET", f"{PREFIX}/readyz")).status == 200
+
+
+async def test_checks_of_the_stack_itself(server: Server) -> None:
+    """The container's health check and a reload, which both ask the ready path, find it."""
+    assert await server.ctl("ready") == (0, "")
+    assert (await server.reload())[0] == 0
+
+
+async def test_scope_is_as_asgi_has_it() -> None:
+    """`path` and `raw_path` are whole, `root_path` is the prefix, for requests and websockets."""
+    app = serving("tests.live.scopes:application", workers=1, PRESTART="none", ROOT_PATH="/a/b")
+    with app as server, behind_nginx(server, of({"ROOT_PATH": "/a/b"})) as proxy:
+        seen = json.loads((await exchange(proxy.address, b"GET /a/b/c%2Fd?e HTTP/1.1\r\nHost: a\r\n\r\n")).body)
+
+    assert (seen["root_path"], seen["path"], seen["raw_path"]) == ("/a/b", "/a/b/c/d", "/a/b/c%2Fd")
+
+
+async def test_websocket(address: Address) -> None:
+    """It is opened below the prefix, and nowhere else."""
+    came: asyncio.Queue[bytes] = asyncio.Queue()
+    socket = await Frames.open(address, f"{PREFIX}/ws/echo", lambda opcode, payload: came.put_nowait(payload))
+    socket.send(b"hello")
+    async with asyncio.timeout(SECONDS):
+        assert await came.get() == b"hello"
+    socket.transport.close()
+
+    with pytest.raises(ConnectionError, match="404"):
+        await Frames.open(address, "/ws/echo", lambda opcode, payload: None)
