@@ -98,8 +98,7 @@ export CROWDED
 
 # How many bodies may arrive at the same time, by the size of the file system for them: slipway/ops/bodies.py has the same sums.
 room=$(df -Pk "$WORK_DIR/client_body" 2>/dev/null | awk 'NR == 2 { print $2 }')
-# shellcheck disable=SC2017  # whole pages
-usable=$((${room:-65536} * 1024 / 16 * 15))
+usable=$((${room:-65536} * 960))
 count() {
     found=$(($1 / $2))
     if [ "$found" -gt 65535 ]; then found=65535; fi
@@ -108,8 +107,7 @@ count() {
 }
 MEDIUM_BODIES=$(count $((usable / 4)) 100000)
 MEDIUM_BODIES_OF_CLIENT=$(count $((MEDIUM_BODIES * 2)) 3)
-# shellcheck disable=SC2017  # as bodies.py divides
-LARGE_BODIES=$(count $((usable / 4 * 3)) "$MAX_BODY_BYTES")
+LARGE_BODIES=$(count $((usable * 3 / 4)) "$MAX_BODY_BYTES")
 LARGE_BODIES_OF_CLIENT=$(count $((LARGE_BODIES * 2)) 3)
 export MEDIUM_BODIES MEDIUM_BODIES_OF_CLIENT LARGE_BODIES LARGE_BODIES_OF_CLIENT
 
