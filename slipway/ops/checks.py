@@ -9,9 +9,9 @@ import tomllib
 from pathlib import Path
 
 from slipway.ops import linters, packages, setup
-from slipway.ops.report import Failure, say, step
+from slipway.ops.console import Failure, say, step
 from slipway.ops.rules import Rules
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.settings import ROOT, StackSettings
 
 EXTRAS = ("local", "loadtest", "test", "bench", "peers", "lock", "new")  # of pyproject.toml, each with a lock file
 # What the tests start for real. Debian's names; on another system the last one to be missing is named.
@@ -33,7 +33,7 @@ def main() -> None:
     """Run a verb; what comes after it goes to the program that it starts."""
     verb, *arguments = sys.argv[1:]
     if [verb, *arguments] == ["bench", "run"] or verb == "soak":  # they are shown on an app that does the bench's work
-        Settings.load().project.twin()
+        StackSettings.load().project.twin()
     VERBS[verb](arguments)
 
 
@@ -109,7 +109,7 @@ def lock(arguments: list[str]) -> None:
 
 def compile_locks(root: Path, arguments: list[str]) -> None:
     """Compile the lock files of a tree, one for each of its extras, in this tree's environment."""
-    uv = setup.environment(Settings.load().run_dir, "requirements/lock.txt") / "uv"
+    uv = setup.environment(StackSettings.load().run_dir, "requirements/lock.txt") / "uv"
     fixed = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"]
     extras = tomllib.loads((root / "pyproject.toml").read_text())["project"].get("optional-dependencies", {})
     (root / "requirements").mkdir(exist_ok=True)
@@ -148,7 +148,7 @@ def upgrade(arguments: list[str]) -> None:
 
 def prepare(requirements: str) -> None:
     """The environment that a lock file names, first on the path."""
-    venv = setup.environment(Settings.load().run_dir, requirements)
+    venv = setup.environment(StackSettings.load().run_dir, requirements)
     os.environ["PATH"] = f"{venv}{os.pathsep}{os.environ['PATH']}{os.pathsep}/usr/sbin"
 
 
