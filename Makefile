@@ -7,6 +7,14 @@ PYTHON ?= python3
 up: ## start the stack and wait until it is ready (RUNTIME=docker|local, BASELINE=1, APP=module:callable)
 	@$(PYTHON) -m slipway.ops up
 
+.PHONY: dev
+dev: ## one process behind nginx that starts anew when a file changes, with logs for people
+	@$(PYTHON) -m slipway.ops dev
+
+.PHONY: shell
+shell: ## a shell in which the commands of the environment are on the path
+	@$(PYTHON) -m slipway.ops shell
+
 .PHONY: down
 down: ## stop it; data stays
 	@$(PYTHON) -m slipway.ops down

@@ -14,8 +14,8 @@ from pathlib import Path
 import copier
 from copier.errors import CopierError, DirtyLocalWarning
 
-from slipway.ops.place import ANSWERS, SHIPPED
 from slipway.ops.console import Failure, say
+from slipway.ops.place import ANSWERS, SHIPPED
 from slipway.ops.settings import ROOT
 
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")  # of a Python package, and of what Docker names
