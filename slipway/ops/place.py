@@ -14,7 +14,7 @@ from string import Template
 
 ANSWERS = ".copier-answers.yml"  # copier's name; JSON is YAML, too
 SHIPPED = "shipped"  # no example: the tree as it lies
-LOADTEST = re.compile(r"^# The load generator.*?(?=^FROM )", re.MULTILINE | re.DOTALL)
+LOADTEST = re.compile(r"^# The load generator.*?\nFROM.*?(?=^FROM )", re.MULTILINE | re.DOTALL)
 CARRYING = re.compile(r"^dependencies = \[\n(.*?)^ *# The shipped app's", re.MULTILINE | re.DOTALL)
 
 
