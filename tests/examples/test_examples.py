@@ -82,7 +82,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
         folder = opened.enter_context(short_folder())
         stack = Stack(request.param, folder)
         bus = {"BUS_URL": opened.enter_context(redis()).url} if stack.example.redis else {}
-        stack.set(**SHORT, **bus)
+        stack.set(**{**SHORT, "TIMEOUT": "30"}, **bus)
         opened.callback(stack, "down")
         done = stack("up")
         assert done.returncode == 0, done.stdout + done.stderr
