@@ -18,9 +18,9 @@ from tests.harness.stack import APP, app_environment
 from tests.harness.websocket import CUT, TEXT, Frames, WebSocket
 from tests.servers.table import NO_CLOSE, SERVERS, Behaviour, rendered, shown
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 PROBE = "tests.servers.probe:application"
-SECONDS = 10.0
+SECONDS = 30.0
 COMMANDS = {
     "gunicorn with UvicornWorker": "gunicorn -k uvicorn.workers.UvicornWorker --bind 127.0.0.1:{port} {app}",
     "uvicorn": "uvicorn --port {port} --workers 2 {app}",
@@ -38,7 +38,7 @@ class Other(Process):
         self.name = name
         self.port = free_ports()
         self.address = ("127.0.0.1", self.port)
-        settings = {"WEB_CONCURRENCY": "2", "PRESTART": "none", "APP": app} if name.startswith("gunicorn") else {}
+        settings = {"WEB_CONCURRENCY": "2", "APP": app} if name.startswith("gunicorn") else {}
         command = COMMANDS[name].format(port=self.port, app=app).split()
         super().__init__(command, folder / "log", {**app_environment(folder), **settings})
 
