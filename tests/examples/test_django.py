@@ -34,7 +34,7 @@ def stack() -> Iterator[Stack]:
         done = stack("up")
         assert done.returncode == 0, done.stdout + done.stderr
         command = [sys.executable, "manage.py", "createsuperuser", "--noinput"]
-        env = stack.environment(**ADMIN, DJANGO_SUPERUSER_EMAIL="a@b.c", DATA_DIR=str(stack.folder / "data"))
+        env = stack.environment(**ADMIN, DJANGO_SUPERUSER_EMAIL="ada@example.com", DATA_DIR=str(stack.folder / "data"))
         subprocess.run(command, cwd=stack.root, env=env, check=True, timeout=60)
         yield stack
 

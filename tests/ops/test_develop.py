@@ -28,7 +28,7 @@ ECHO = """
 import json
 from pathlib import Path
 
-PAGE = Path(__file__).with_name("page.html").read_text()
+PAGE = Path(__file__).with_name("index.html").read_text()
 
 async def application(scope, receive, send):
     assert scope["type"] == "http"
@@ -47,7 +47,7 @@ class Developing(Tree):
         text = (self.root / "pyproject.toml").read_text()
         begin = text.index("[tool.slipway]")
         self.write("../pyproject.toml", text[:begin] + TABLE + text[text.index("\n\n\n", begin) :])
-        self.write("page.html", "old")
+        self.write("index.html", "old")
         self.write("main.py", ECHO)
         self.set(**sites.SHORT)
         self.said = ""
@@ -117,7 +117,7 @@ async def test_address_and_headers_are_nginx_s(dev: Developing) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("page.html", "new"), ("main.py", ECHO.replace("read_text()", 'read_text() + "er"'))]
+    ("name", "text"), [("index.html", "new"), ("main.py", ECHO.replace("read_text()", 'read_text() + "er"'))]
 )
 async def test_changed_file_is_served(dev: Developing, name: str, text: str) -> None:
     """Code and pages; a request that comes in between waits for the new code."""
@@ -207,10 +207,10 @@ def test_port_that_is_taken(dev: Developing) -> None:
 def test_which_files_count(tmp_path: Path) -> None:
     """Code, pages and `.env` do; what runs and editors write does not."""
     before = times(tmp_path)
-    for name in ("a.py", "page.html", ".env", "b.pyc", ".a.py.swp", "a.py~", "app.db-wal", "x.log"):
+    for name in ("a.py", "index.html", ".env", "b.pyc", ".a.py.swp", "a.py~", "app.db-wal", "x.log"):
         (tmp_path / name).write_text("1")
 
-    assert [Path(path).name for path in changed(before, times(tmp_path))] == [".env", "a.py", "page.html"]
+    assert [Path(path).name for path in changed(before, times(tmp_path))] == [".env", "a.py", "index.html"]
 
 
 def test_shell(dev: Developing) -> None:
