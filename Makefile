@@ -7,6 +7,14 @@ PYTHON ?= python3
 up: ## start the stack and wait until it is ready (RUNTIME=docker|local, BASELINE=1, APP=module:callable)
 	@$(PYTHON) -m slipway.ops up
 
+.PHONY: dev
+dev: ## one process behind nginx that starts anew when a file changes, with logs for people
+	@$(PYTHON) -m slipway.ops dev
+
+.PHONY: shell
+shell: ## a shell in which the commands of the environment are on the path
+	@$(PYTHON) -m slipway.ops shell
+
 .PHONY: down
 down: ## stop it; data stays
 	@$(PYTHON) -m slipway.ops down
@@ -59,33 +67,16 @@ lint: ## the checkers alone
 test-docker: ## the tests of the containers; needs a Docker engine
 	@$(PYTHON) -m slipway.ops.checks test-docker $(PYTEST)
 
-.PHONY: bench
-bench: ## the ASGI app against the WSGI baseline under the same nginx (QUICK=1, FULL=1, SERVERS=…, RESUME=folder)
-	@$(PYTHON) -m slipway.ops.checks bench run
-
-.PHONY: bench-layers
-bench-layers: ## CPU time per request of each layer, beside other frameworks (QUICK=1, FULL=1)
-	@$(PYTHON) -m slipway.ops.checks bench-layers
-
-.PHONY: bench-compare
-bench-compare: ## two results side by side: A=folder B=folder
-	@$(PYTHON) -m slipway.ops.checks bench compare $(A) $(B)
-
-.PHONY: locust
-locust: ## locust in containers, its page on LOCUST_PORT, with LOCUST_WORKERS workers
-	@$(PYTHON) -m slipway.ops locust
-
-.PHONY: soak
-soak: ## the promises at full size (PARTS="reloads kills" for some)
-	@$(PYTHON) -m slipway.ops.checks soak $(PARTS)
-
-.PHONY: screenshots
-screenshots: ## the README's pictures, from the stack that runs
-	@$(PYTHON) -m slipway.ops.checks screenshots
-
 .PHONY: lock
 lock: ## compile the locked requirements anew from pyproject.toml (LOCK="--upgrade" for the newest versions)
 	@$(PYTHON) -m slipway.ops.checks lock $(LOCK)
+
+.PHONY: upgrade
+upgrade: ## in a project that `make new` has made: merge a later version of the template (VERSION=tag)
+	@$(PYTHON) -m slipway.ops.checks upgrade
+
+# Verbs of the template alone, which a project of one's own does not have.
+-include bench/verbs.mk
 
 .PHONY: help
 help: ## this list

@@ -13,7 +13,7 @@ LIBRARIES = (
     *{
         f"{Path(path)}{os.sep}"
         for name, path in sysconfig.get_paths().items()
-        if name in ("stdlib", "purelib", "platlib")
+        if name in ("stdlib", "purelib", "platlib", "scripts")
     },
 )
 
@@ -30,9 +30,15 @@ def one_line(text: str, root: Path | None = None) -> str:
     if not frames:
         return lines[-1].strip()
     errors = ERROR.findall(text[text.rindex('File "') :])
-    own = [frame for frame in frames if not _is_library(frame[0])] or frames
+    own = [frame for frame in frames if not is_library(frame[0])] or frames
     file, line = own[-1]
-    return f"{errors[-1] if errors else lines[-1].strip()} ({_shown(file, root)}, line {line})"
+    return f"{errors[-1] if errors else lines[-1].strip()} ({shown(file, root)}, line {line})"
+
+
+def innermost(text: str, root: Path | None = None) -> str:
+    """The first place that is no library's in what faulthandler writes, the most recent call first; or empty."""
+    frames = ((match["file"], match["line"]) for match in FRAME.finditer(text))
+    return next((f"{shown(file, root)}, line {line}" for file, line in frames if not is_library(file)), "")
 
 
 def has_traceback(text: str) -> bool:
@@ -45,10 +51,12 @@ def brief(text: str, root: Path | None = None) -> str:
     return one_line(text, root) if has_traceback(text) else " ".join(text.split())
 
 
-def _is_library(file: str) -> bool:
+def is_library(file: str) -> bool:
+    """Whether a file is not the reader's own."""
     return file.startswith(("<", *LIBRARIES)) or f"{os.sep}site-packages{os.sep}" in file
 
 
-def _shown(file: str, root: Path | None) -> str:
+def shown(file: str, root: Path | None) -> str:
+    """A file's path as it is told."""
     path = Path(file)
     return str(path.relative_to(root)) if root is not None and path.is_relative_to(root) else file

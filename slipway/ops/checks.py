@@ -1,9 +1,12 @@
 """The verbs that check and measure, `make test` among them: everything that they need is set up first."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 from slipway.ops import linters, packages, setup
 from slipway.ops.console import Failure, say, step
@@ -11,7 +14,7 @@ from slipway.ops.rules import Rules
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.serving.cpus import worker_count
 
-EXTRAS = ("local", "loadtest", "test", "bench", "peers", "lock")  # of pyproject.toml, each with a lock file
+EXTRAS = ("local", "loadtest", "test", "bench", "peers", "lock", "new")  # of pyproject.toml, each with a lock file
 # What the tests start for real. Debian's names; on another system the last one to be missing is named.
 PROGRAMS: dict[str, str | None] = {
     "nginx": "nginx",
@@ -111,14 +114,46 @@ def screenshots(arguments: list[str]) -> None:
 
 def lock(arguments: list[str]) -> None:
     """Compile every lock file anew; each further one agrees with the app's."""
+    compile_locks(ROOT, arguments)
+
+
+def compile_locks(root: Path, arguments: list[str]) -> None:
+    """Compile the lock files of a tree, one for each of its extras, in this tree's environment."""
     uv = setup.environment(StackSettings.load().run_dir, "requirements/lock.txt") / "uv"
     fixed = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"]
-    for name in ("app", *EXTRAS):
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"].get("optional-dependencies", {})
+    (root / "requirements").mkdir(exist_ok=True)
+    for name in ("app", *(extra for extra in EXTRAS if extra in extras)):
         extra = [] if name == "app" else ["--extra", name, "-c", "requirements/app.txt"]
         command = [str(uv), "pip", "compile", "-q", "pyproject.toml", *fixed, *extra, "-o", f"requirements/{name}.txt"]
         with step(f"requirements/{name}.txt"):
-            if subprocess.run([*command, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL).returncode:
+            if subprocess.run([*command, *arguments], cwd=root, stdin=subprocess.DEVNULL).returncode:
                 raise Failure("uv could not resolve the dependencies; see above")
+
+
+def new(arguments: list[str]) -> None:
+    """A project of one's own from an example, with lock files and a first commit."""
+    folder, example = (os.environ.get(name, "").strip() for name in ("DIR", "EXAMPLE"))
+    if not folder:
+        raise Failure("make new DIR=../name EXAMPLE=fastapi; examples/ has the examples")
+    root = Path(folder).expanduser().absolute()
+    prepare("requirements/new.txt")
+    with step(str(root)):
+        run("slipway.ops.new", "new", str(root), example or "starlette")
+    tested = ["-c", str(ROOT / "requirements" / "test.txt")]  # the versions that the examples were tested with
+    compile_locks(root, tested)
+    run("slipway.ops.new", "commit", str(root), f"{root.name} from Slipway's example {example or 'starlette'}")
+    say(f"\nNext: cd {shlex.quote(str(root))} && make up")
+
+
+def upgrade(arguments: list[str]) -> None:
+    """A later version of the template merged into a project that `make new` has made."""
+    prepare("requirements/new.txt")
+    before = (ROOT / "pyproject.toml").read_text()
+    run("slipway.ops.new", "upgrade", *filter(None, [os.environ.get("VERSION", "").strip()]))
+    if (ROOT / "pyproject.toml").read_text() != before:
+        lock([])
+    say("\nNext: look at `git diff`, `make test`, then commit")
 
 
 def prepare(requirements: str) -> None:
@@ -153,11 +188,13 @@ VERBS = {
     "bench-layers": bench_layers,
     "lint": lint,
     "lock": lock,
+    "new": new,
     "screenshots": screenshots,
     "soak": soak,
     "suites": suites,
     "test": test,
     "test-docker": test_docker,
+    "upgrade": upgrade,
 }
 
 

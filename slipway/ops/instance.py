@@ -12,6 +12,7 @@ from slipway.ops.console import Failure, say
 from slipway.ops.programs import Programs
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervisor import Supervisor
+from slipway.serving.standing import STANDS
 from slipway.tracebacks import brief, has_traceback, one_line
 
 START_SECONDS = 10.0  # for gunicorn itself and PRESTART, beside the time-out that a worker has to get ready
@@ -46,11 +47,30 @@ class Instance:
 
         def decided() -> bool:
             state = self._supervisor.states()[self.name]
-            return self.is_ready() or not state.alive or state.state == "BACKOFF" or state.started > begun > 0
+            return (
+                self.is_ready()
+                or self._hangs()
+                or not state.alive
+                or state.state == "BACKOFF"
+                or state.started > begun > 0
+            )
 
         wait.until(decided, timeout + START_SECONDS)
         if not self.is_ready():
             raise Failure(self._complaint(self.reason(timeout)))
+
+    def _hangs(self) -> bool:
+        """Whether a worker has said where its start stands, which it does when its time is over."""
+        return STANDS.encode() in self._said()
+
+    def _said(self) -> bytes:
+        """The log of the newest start."""
+        try:
+            with self._log.open("rb") as log:
+                log.seek(self._log_begins)
+                return log.read()
+        except OSError:  # not there yet
+            return b""
 
     def is_ready(self) -> bool:
         """Whether all its workers were ready since it was started."""
@@ -82,9 +102,7 @@ class Instance:
 
     def reason(self, timeout: float) -> str:
         """Why the newest start has failed: the first error of its log, in one line."""
-        with self._log.open("rb") as log:
-            log.seek(self._log_begins)
-            lines = log.read().decode(errors="replace").splitlines()
+        lines = self._said().decode(errors="replace").splitlines()
         return first_error(lines) or f"it was not ready after {timeout:g} s (TIMEOUT) and says nothing"
 
 

@@ -3,10 +3,11 @@
 import os
 import sys
 
-from slipway.ops import certificate, dotenv, misspelt, systemd
+from slipway.ops import certificate, dotenv, misspelt, shell, systemd
 from slipway.ops.change import one_change
 from slipway.ops.compose import Compose, engine_answers
 from slipway.ops.console import Failure, say
+from slipway.ops.develop import Development
 from slipway.ops.folder import make_private
 from slipway.ops.local import Local
 from slipway.ops.prove import prove
@@ -15,7 +16,7 @@ from slipway.ops.settings import DOTENV, ROOT, StackSettings, documented
 from slipway.serving.settings import ServerSettings
 
 CHANGES = ("up", "down", "reload", "deploy", "rollback", "prove")  # one at a time
-LOOKS = ("status", "logs", "migrate", "locust", "service")
+LOOKS = ("status", "logs", "migrate", "locust", "service", "dev", "shell")
 HARMLESS = ("down", "status", "logs")  # a wrong setting is no reason to refuse them
 USAGE = 2  # exit code
 
@@ -42,7 +43,11 @@ def _run(verb: str) -> None:
     if verb == "up":
         for note in misspelt.notes(dotenv.read(ROOT / DOTENV, os.environ).keys(), documented()):
             say(f"  {note}")
-    if verb in CHANGES:
+    if verb == "dev":
+        Development(settings).run()
+    elif verb == "shell":
+        shell.run(settings)
+    elif verb in CHANGES:
         with one_change(settings.run_dir, verb):
             _do(verb, choose(settings, lenient=lenient))
     else:

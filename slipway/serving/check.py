@@ -12,7 +12,8 @@ from slipway.logs.lines import record
 from slipway.logs.writer import write
 from slipway.project import ROOT
 from slipway.serving.clock import RunningClock
-from slipway.tracebacks import one_line
+from slipway.serving.standing import STANDS
+from slipway.tracebacks import innermost, one_line
 
 # The arbiter reaps every child, so the exit code of a check would be lost to it; this runs the command as a child of
 # its own and writes the code as the last line. With the lowest priority, since workers serve meanwhile.
@@ -26,6 +27,8 @@ except (OSError, ValueError) as error:
     code = 127
 print('', code, sep='\\n')
 """
+
+ABORT_SECONDS = 1.0  # in which a program that hangs writes where
 
 
 class Check:
@@ -45,6 +48,7 @@ class Check:
         self._seconds = seconds or float("inf")
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
+        self._aborted = False
 
     def failure(self) -> str | None:
         """Start it if it was not; None while it runs, then the reason of its failure, empty if it has succeeded."""
@@ -52,21 +56,40 @@ class Check:
             return ""
         if self._process is None:
             return self._start()
+        elif self._aborted:
+            return self._hung()
         elif self._process.poll() is not None:
             return self._result()
         elif self._clock.now() > self._deadline:
-            self.kill()
-            return f"the check of the new code hangs: {' '.join(self._command)}"
+            self._abort(signal.SIGABRT)
         return None
 
     def kill(self) -> None:
         """End it and all that it has started."""
-        if self._process is not None and self._process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process is None or self._output.closed:
+            return
+        if self._process.poll() is None or self._aborted:
+            self._abort(signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(1)  # a second at most: one that the kernel holds is left to it
             self._output.close()
+
+    def _abort(self, number: int) -> None:
+        """Told to abort, a Python program writes where it stands, and ends."""
+        assert self._process is not None
+        self._aborted = True
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    def _hung(self) -> str | None:
+        """Where it stood; None until it has said so, at most a second."""
+        self._output.seek(0)
+        place = innermost(self._output.read().decode(errors="replace"), ROOT)
+        if not place and self._clock.now() < self._deadline + ABORT_SECONDS:
+            return None
+        self.kill()
+        stands = f" after {self._seconds:g} s (TIMEOUT), and {STANDS} ({place})"
+        return f"the check of the new code hangs{stands if place else ': ' + ' '.join(self._command)}"
 
     def _start(self) -> str | None:
         self._deadline = self._clock.now() + self._seconds
@@ -78,7 +101,7 @@ class Check:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", RUN, *self._command],
                 cwd=self._folder,
-                env=self._environment,
+                env={**self._environment, "PYTHONFAULTHANDLER": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
                 stderr=self._output,

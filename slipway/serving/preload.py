@@ -10,6 +10,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ log = logging.getLogger("gunicorn.error")
 
 AUTO, OFF = "auto", "off"
 MOST_TRIES = 20  # each finds one library that has to be left out
+MOST_TOLD = 3  # Django's, that need its settings, are dozens
+SHARE = 0.5  # of TIMEOUT for all tries together: a start must not fail for what only saves memory
 
 Stamp = tuple[int, int]  # a file's time of change in nanoseconds, and its size
 
@@ -51,8 +54,10 @@ def preload(setting: Sequence[str], app: str, seconds: float) -> Preloaded:
         _load(found, _names(setting, app, found.left_out, seconds))
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         log.warning("No library is loaded before the fork: %s", error)
-    for name, reason in found.left_out.items():
+    for name, reason in [*found.left_out.items()][:MOST_TOLD]:
         log.warning("%s is not loaded before the fork: %s", name, reason)
+    if (more := len(found.left_out) - MOST_TOLD) > 0:
+        log.warning("%d more modules are not loaded before the fork, for such reasons", more)
     log.info("%d modules of libraries are loaded before the fork", len(found.files))
     gc.collect()
     gc.freeze()  # a collection in a worker would write to all objects, and so copy them
@@ -61,8 +66,9 @@ def preload(setting: Sequence[str], app: str, seconds: float) -> Preloaded:
 
 def _names(setting: Sequence[str], app: str, left_out: dict[str, str], seconds: float) -> list[str]:
     """The libraries to load; what may not be is added to `left_out`."""
+    deadline = time.monotonic() + seconds * SHARE
     if setting == [AUTO]:
-        answer = _ask({"app": app}, seconds)
+        answer = _ask({"app": app}, deadline - time.monotonic())
         if "error" in answer:
             raise ValueError(f"the app can't be tried ({answer['error']})")
         names: list[str] = answer["names"]
@@ -71,7 +77,9 @@ def _names(setting: Sequence[str], app: str, left_out: dict[str, str], seconds: 
     else:
         names = [*setting]
     for _ in range(MOST_TRIES):
-        answer = _ask({"names": names, "left_out": [*left_out]}, seconds)
+        if (left := deadline - time.monotonic()) <= 0:
+            raise ValueError(f"it takes too long to find out which can be; {len(left_out)} can't")
+        answer = _ask({"names": names, "left_out": [*left_out]}, left)
         if "error" in answer:
             raise ValueError(answer["error"])
         if answer["fault"] is None:

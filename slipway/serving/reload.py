@@ -11,6 +11,7 @@ from typing import Protocol
 from slipway.serving.check import Check
 from slipway.serving.clock import RunningClock
 from slipway.serving.roster import Roster, WorkerState
+from slipway.serving.standing import STANDS
 from slipway.serving.status import Status
 
 log = logging.getLogger("gunicorn.error")
@@ -127,8 +128,10 @@ class Reload:
             yield
 
     def _why_ended(self, state: WorkerState) -> str:
-        hung = f"not ready after {self._server.timeout:g} s"
-        return hung if state.aborted_at is not None else state.end_reason or "the new worker died in its startup"
+        if state.aborted_at is not None:
+            hung = f"not ready after {self._server.timeout:g} s (TIMEOUT)"
+            return f"{hung}, and {state.end_reason}" if state.end_reason.startswith(STANDS) else hung
+        return state.end_reason or "the new worker died in its startup"
 
     def _half_way(self) -> str:
         """Tell operators that the workers that were replaced already stay."""

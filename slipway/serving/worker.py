@@ -13,7 +13,8 @@ from typing import Any
 from slipway.logs import stacks, writer
 from slipway.middleware.counts import Counts
 from slipway.middleware.lame_duck import LameDuck
-from slipway.serving import first_error, readiness
+from slipway.project import ROOT
+from slipway.serving import first_error, readiness, standing
 from slipway.serving.base import UvicornWorker
 from slipway.serving.faults import Faults, describe
 from slipway.serving.guarded_app import load_guarded_app
@@ -25,6 +26,7 @@ from slipway.serving.settings import ServerSettings
 from slipway.serving.websocket import WebSocketProtocol
 
 BEAT_SECONDS = 0.5
+HANG_SECONDS = 1.0  # before the arbiter ends a start that hangs, it says where it stands
 LOG_SECONDS = 0.2  # to write the log if the worker has to leave by force
 ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone is killed by nothing else, so it has this long
 STATM = Path("/proc/self/statm")
@@ -55,6 +57,7 @@ class Worker(UvicornWorker):
         super().init_signals()
         # A worker whose loop is blocked is ended with SIGABRT; this writes where it stands first.
         stacks.enable(self.handover.stacks)
+        self._starting = standing.watch(self.settings.timeout - HANG_SECONDS, self._tell_hang, ROOT)
 
     def run(self) -> None:
         failure = first_error.FirstError()
@@ -70,6 +73,18 @@ class Worker(UvicornWorker):
         finally:
             if not self.is_ready:
                 self.handover.report.write(failure.text)
+
+    def _tell_hang(self, place: str) -> None:
+        """Say where a start stands, shortly before the arbiter ends it."""
+        if place and not self.is_ready:
+            self.handover.report.write(f"{standing.STANDS} ({place})")
+            self.log.error(
+                "A worker is not ready after %g s of %g (TIMEOUT), and %s (%s)",
+                self.settings.timeout - HANG_SECONDS,
+                self.settings.timeout,
+                standing.STANDS,
+                place,
+            )
 
     def _leave_reason(self, reason: str) -> None:
         """Log in one line why this was no clean end, and leave it to the arbiter, in place of an earlier note."""
@@ -105,6 +120,7 @@ class Worker(UvicornWorker):
 
     def _ready(self) -> None:
         """The first heartbeat, by which the arbiter knows."""
+        self._starting.cancel()
         self._write_row()
         self.is_ready = True
         self.notify()

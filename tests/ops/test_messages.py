@@ -1,5 +1,6 @@
 """What a verb says when it can't do what it promises: once, whole, with the next step."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,17 +109,42 @@ def test_new_code_that_does_not_start(serving: Yours, verb: str, text: str, said
     assert wait.get(f"{serving.url}/") == (200, "old")
 
 
-@pytest.mark.parametrize("startup", [sites.HANGS_IN_STARTUP, sites.BLOCKS_IN_STARTUP])
-def test_app_that_hangs_in_its_startup(yours: Yours, startup: str) -> None:
-    """It is given as long as TIMEOUT says, which the message names."""
-    yours.write(source(startup=startup))
+IMPORT_HANGS = "import time\ntime.sleep(3600)\n" + source()
+HANGS = [
+    (source(startup=sites.HANGS_IN_STARTUP), 5),
+    (source(startup=sites.BLOCKS_IN_STARTUP), 5),
+    (IMPORT_HANGS, 2),
+    ("while True:\n    pass\n" + source(), 1),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), HANGS)
+def test_app_that_hangs(yours: Yours, text: str, line: int) -> None:
+    """It is given as long as TIMEOUT says, which the message names beside the place where it stands."""
+    yours.write(text)
     start = time.monotonic()
     up = yours.module("up")
 
     assert up.returncode == 1
-    assert 5 <= time.monotonic() - start < 30
+    assert 4 <= time.monotonic() - start < 30
     assert "TIMEOUT" in up.stderr, up.stderr
+    assert f"stands at ({yours.path}, line " in up.stderr, up.stderr
+    assert re.search(rf"line [{line}-{line + 1}]\)", up.stderr)  # a loop turns over two lines
     assert "Traceback" not in up.stderr
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("verb", ["reload", "deploy"])
+@pytest.mark.parametrize(("text", "line"), HANGS[1:3])
+def test_new_code_that_hangs(serving: Yours, verb: str, text: str, line: int) -> None:
+    """The refusal names the place, too, and the old code serves on."""
+    serving.write(text)
+    done = serving.module(verb)
+
+    assert done.returncode == 1
+    assert "TIMEOUT" in done.stderr
+    assert f"stands at ({serving.path}, line {line})" in done.stderr, done.stderr
+    assert wait.get(f"{serving.url}/") == (200, "old")
 
 
 @pytest.mark.parametrize(

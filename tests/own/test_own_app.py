@@ -229,7 +229,16 @@ def test_dependencies_can_be_removed() -> None:
 
     assert {"alembic", "sqlalchemy", "redis", "psycopg", "orjson"} <= removed
     assert not imported & {*removed, "app"}
-    assert imported <= {"gunicorn", "httptools", "pythonjsonlogger", "uvicorn", "uvloop", "websockets", "playwright"}
+    assert imported <= {
+        "gunicorn",
+        "httptools",
+        "pythonjsonlogger",
+        "uvicorn",
+        "uvloop",
+        "websockets",
+        "playwright",
+        "copier",
+    }
 
 
 def imports(path: Path) -> Iterator[str]:

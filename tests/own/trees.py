@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from slipway.ops.place import place
 from slipway.ops.settings import ROOT
 from tests.harness.copies import with_types
 from tests.ops.conftest import Verbs
@@ -167,17 +169,16 @@ def without_the_app_s_dependencies(text: str) -> str:
     return re.sub(r"(    # The shipped app's; .*\n)(?:    \".*\n)+", r"\1", text)
 
 
-class Own(Verbs):
-    """The verbs of a project of one's own; everything is set in its `.env`."""
+class Tree(Verbs):
+    """The verbs of a project beside this one; everything is set in its `.env`."""
 
     seconds = 240  # `make test` runs the checkers over a copy without their caches
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, make: Callable[[Path], None]) -> None:
         for name in ("run", "tree"):
             (folder / name).mkdir()
         super().__init__(folder / "run", folder / "tree")
-        make_tree(self.root)
-        serve(self.root, KINDS["function in a package"])
+        make(self.root)
         self._take_environment()
         self._fixed, self.settings = self.settings, {}
         self.set()
@@ -199,3 +200,32 @@ class Own(Verbs):
         for lock in (self.root / "requirements").glob("*.txt"):
             digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
             (venv / f".{lock.stem}").write_text(digest)
+
+
+class Own(Tree):
+    """A project of one's own, from the tree as it lies."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, _make_own)
+
+
+def _make_own(root: Path) -> None:
+    make_tree(root)
+    serve(root, KINDS["function in a package"])
+
+
+def make_example(root: Path, example: str) -> None:
+    """Write what `make new` makes, but for the lock files, of which there are empty ones."""
+    left_out = [*re.findall(r"\}/([\w./]+)\{%", (ROOT / "copier.yml").read_text()), "copier.yml"]
+    for path in tracked():
+        named = str(path)
+        if not any(named == name or named.startswith(f"{name}/") for name in left_out):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, root / path)
+    shutil.rmtree(root / "examples", ignore_errors=True)
+    shutil.copytree(
+        ROOT / "examples" / example, root / "examples" / example, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    place(root, example, f"{example}-project", "{}")
+    for name in ("app", "local", "test"):
+        write(root / "requirements" / f"{name}.txt", "")

@@ -17,6 +17,7 @@ import gunicorn.config
 import gunicorn.glogging
 import gunicorn.reloader
 import gunicorn.sock
+import gunicorn.util
 import gunicorn.workers.base
 import gunicorn.workers.workertmp
 import pytest
@@ -49,6 +50,8 @@ G = gunicorn.arbiter.Arbiter
 W = gunicorn.workers.base.Worker
 
 SIGNATURES: list[tuple[Callable[..., Any], str]] = [
+    # Called by slipway/serving/development.py.
+    (gunicorn.util.import_app, "(module)"),
     # Overridden by the arbiter.
     (G.__init__, "(self, app)"),
     (G.spawn_worker, "(self)"),

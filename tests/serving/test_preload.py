@@ -4,6 +4,7 @@ import gc
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,3 +187,15 @@ def test_libraries_of_the_shipped_app_outlive_a_fork(folder: Path) -> None:
     assert (one[0], other[0]) == ("ann", "ann")
     assert not {*one[1:4]} & {*other[1:4]}
     assert one[4] == other[4] == 1
+
+
+def test_tries_are_bounded_together(site: Path) -> None:
+    """Many libraries that can't be loaded, each found slowly, take half of TIMEOUT, and end no start."""
+    names = [f"lib_slow_{number}" for number in range(12)]
+    for name in names:
+        (site / f"{name}.py").write_text("import time\ntime.sleep(0.5)\nraise RuntimeError('not here')")
+    began = time.monotonic()
+    found = preload(names, "some_app", 4.0)
+
+    assert found.files == {}
+    assert time.monotonic() - began < 4.0

@@ -1,0 +1,1 @@
+"""An app of ASGI 2, a double callable."""

@@ -1,0 +1,89 @@
+"""Django's settings; what differs between machines comes from the environment."""
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+DATA_DIR = Path(os.environ.get("DATA_DIR") or ".run/data")
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's form of DATABASE_URL; without one, SQLite in DATA_DIR."""
+    parts = urlsplit(url)
+    if parts.scheme in ("", "sqlite"):
+        # WAL, and a transaction that takes its lock at once: with several workers the default ends in "locked".
+        options = {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL", "timeout": 5}
+        name = parts.path[1:] or str(DATA_DIR / "django.db")
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": options}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path[1:],
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or "") or secret(os.environ.get("DATABASE_PASSWORD_FILE")),
+        "HOST": parts.hostname,
+        "PORT": parts.port or "",
+    }
+
+
+def secret(path: str | None) -> str:
+    """The content of a file with a secret."""
+    return Path(path).read_text().strip() if path and Path(path).exists() else ""
+
+
+# Sessions of all workers are signed with it. `app.prepare` makes one up, which then stays in DATA_DIR.
+SECRET_FILE = DATA_DIR / "secret-key"
+SECRET_KEY = os.environ.get("SECRET_KEY") or secret(str(SECRET_FILE)) or "only until app.prepare has run"
+DEBUG = False
+ALLOWED_HOSTS = ["*"]  # which hosts are served is nginx's to say
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "app",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "app.urls"
+ASGI_APPLICATION = "app.asgi.application"
+DATABASES = {"default": database(os.environ.get("DATABASE_URL", ""))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# What reaches the websockets of every worker; without Redis those of one worker only.
+BUS_URL = os.environ.get("BUS_URL", "")
+CHANNEL_LAYERS = {
+    "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [BUS_URL]}}
+    if BUS_URL.startswith("redis")
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+
+USE_TZ = True
+STATIC_URL = "static/"  # below ROOT_PATH, where there is one
+
+# The scheme needs no setting: the worker knows it from nginx, with TLS and without, and so do cookies and CSRF checks.
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # the limit is nginx's, MAX_BODY_BYTES
+LOGGING_CONFIG = None  # records go to the server's log

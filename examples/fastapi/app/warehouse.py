@@ -1,0 +1,30 @@
+"""A resource that lives as long as a worker; a pool of database connections would be one."""
+
+from types import TracebackType
+
+
+class Warehouse:
+    """Items by number, in the memory of one worker: for a real app, a database's work."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self._names: dict[int, str] = {}
+
+    async def __aenter__(self) -> "Warehouse":
+        self.is_open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.is_open = False
+
+    def take(self, name: str) -> int:
+        """Put an item in; its number."""
+        number = len(self._names) + 1
+        self._names[number] = name
+        return number
+
+    def name_of(self, number: int) -> str:
+        """The item's name."""
+        return self._names.get(number, f"item {number}")

@@ -1,0 +1,1 @@
+"""A Flask app, which is WSGI, behind a2wsgi."""

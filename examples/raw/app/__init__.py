@@ -1,0 +1,1 @@
+"""The smallest published ASGI app."""

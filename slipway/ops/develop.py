@@ -1,0 +1,169 @@
+"""`make dev`: nginx as in the stack, and behind it one process that starts anew whenever a file has changed.
+
+The listener is ours, so requests that come while the app starts wait for it. The app's process has the terminal: its
+log is for people, and a breakpoint works.
+"""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from slipway.ops import changes, nginx, packages, setup, wait
+from slipway.ops.console import Failure, say
+from slipway.ops.instance import next_step
+from slipway.ops.programs import Programs
+from slipway.ops.settings import ROOT, StackSettings
+from slipway.tracebacks import one_line
+
+REQUIREMENTS = "requirements/local.txt"
+POLL_SECONDS = 0.2
+STOP_SECONDS = 3.0  # for a process that stands at a breakpoint, too
+NGINX_SECONDS = 10.0
+BACKLOG = 2048
+SLOT = "slot-0.sock"
+
+
+class Development:
+    """The development server of one folder."""
+
+    def __init__(self, settings: StackSettings) -> None:
+        self._settings = settings
+        self._run = settings.run_dir / "dev"
+        self._programs = Programs(self._run, 0)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._report = -1
+
+    def run(self) -> None:
+        """Serve until Ctrl-C."""
+        if problem := wait.obstacle(self._settings.host, self._settings.http_port):
+            name = f"HTTP_PORT={self._settings.http_port} on {self._settings.host}"
+            raise Failure(f"{name} {problem}\n  `make down` stops a stack of this folder; HTTP_PORT=8090 make dev")
+        self._venv = setup.environment(self._settings.run_dir, REQUIREMENTS)
+        packages.install({"nginx": "nginx"})
+        with ExitStack() as opened:
+            self._listener = opened.enter_context(self._listen())
+            opened.callback(self._end)
+            self._start_proxy(opened)
+            self._follow()
+
+    def _listen(self) -> socket.socket:
+        folder = self._programs.sockets("app")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._settings.run_dir / "data").mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / SLOT
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        path.chmod(0o660)
+        listener.listen(BACKLOG)
+        (folder / "slots.conf").write_text(f'server "unix:{nginx.quoted(path)}" max_fails=0;\n')
+        return listener
+
+    def _start_proxy(self, opened: ExitStack) -> None:
+        """nginx, whose log goes into a file: the app's own record of each request is on the terminal."""
+        command = self._programs.nginx("nginx", self._settings)
+        path = self._run / "nginx.log"
+        log = opened.enter_context(path.open("wb"))
+        proxy = subprocess.Popen(nginx.logged(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        opened.callback(_stop, proxy, signal.SIGTERM)
+        host, port = self._settings.host, self._settings.http_port
+        if not wait.until(lambda: proxy.poll() is not None or not wait.is_free(host, port), NGINX_SECONDS):
+            raise Failure(f"nginx does not start; its log is {path}")
+        if proxy.poll() is not None:
+            raise Failure(f"nginx does not start: {path.read_text().strip()[-500:]}")
+
+    def _follow(self) -> None:
+        """Start, and start anew after each change; an app that does not start or has ended waits for one."""
+        seen = self._times()
+        what: list[str] = []
+        while True:
+            self._begin(what)
+            while not (what := changes.changed(seen, now := self._times())):
+                self._hear()
+                time.sleep(POLL_SECONDS)
+            seen = now
+            if any(Path(path).name == ".env" for path in what):
+                self._take_settings()
+            self._end()
+
+    def _times(self) -> changes.Times:
+        return changes.times(ROOT, {self._settings.run_dir, Path(self._settings.variables.get("DATA_DIR") or "/")})
+
+    def _take_settings(self) -> None:
+        try:
+            self._settings = StackSettings.load()
+        except Failure as failure:
+            say(f"{failure}; the settings of before hold")
+
+    def _begin(self, what: list[str]) -> None:
+        """Start the process; the first time, and after a change of migrations, what runs before a start."""
+        shown = [os.path.relpath(path, ROOT) for path in what]
+        if shown:
+            say(f"  {', '.join(shown[:3])}{f' and {len(shown) - 3} more' if len(shown) > 3 else ''} changed")
+        environment = self._environment()
+        if (not what or any("migrations" in Path(path).parts for path in what)) and not self._prepare(environment):
+            return
+        self._report, report = os.pipe()
+        self._begun = time.monotonic()
+        descriptors = (self._listener.fileno(), report)
+        command = [str(self._venv / "python"), "-m", "slipway.serving.development", *map(str, descriptors)]
+        self._process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=descriptors)
+        os.close(report)
+
+    def _environment(self) -> Mapping[str, str]:
+        defaults = {"LOG_FORMAT": "console", "PYTHONDONTWRITEBYTECODE": "1"}
+        ours = {"WEB_CONCURRENCY": "1", "WORKER_COUNT": "1", "WORKER_SLOT": "0", "INSTANCE": "dev"}
+        environment = self._programs.environment("app", self._settings, self._venv)
+        data = self._settings.environment.get("DATA_DIR") or str(self._settings.run_dir / "data")
+        return {**defaults, **environment, **ours, "DATA_DIR": data}
+
+    def _prepare(self, environment: Mapping[str, str]) -> bool:
+        """Run PRESTART; whether it has succeeded."""
+        if not self._settings.prestart:
+            return True
+        done = subprocess.run(
+            self._settings.prestart, cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        if done.returncode:
+            self._complain(one_line(done.stdout + done.stderr, ROOT) or f"PRESTART ended with {done.returncode}")
+        return not done.returncode
+
+    def _hear(self) -> None:
+        """Take what the process reports; once is enough."""
+        if self._report < 0 or not select.select([self._report], [], [], 0)[0]:
+            return
+        text = os.read(self._report, 1 << 16).decode(errors="replace").strip()
+        os.close(self._report)
+        self._report = -1
+        if text == "ready":
+            say(f"  {self._settings.url} after {time.monotonic() - self._begun:.1f} s; Ctrl-C ends it")
+        else:
+            self._complain(text or "its process has ended and says nothing")
+
+    def _complain(self, reason: str) -> None:
+        step_ = next_step(reason, self._settings.app).replace("then type the same again", "then it starts by itself")
+        say(f"  {self._settings.app} does not start: {reason}\n  {step_}")
+
+    def _end(self) -> None:
+        if self._process is not None:
+            _stop(self._process, signal.SIGTERM)
+            self._process = None
+        if self._report >= 0:
+            os.close(self._report)
+            self._report = -1
+
+
+def _stop(process: "subprocess.Popen[bytes]", number: int) -> None:
+    """End it within bounded time."""
+    process.send_signal(number)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_SECONDS)
+        return
+    process.kill()
+    process.wait()

@@ -1,0 +1,31 @@
+"""The examples: what each of them serves, and with what."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Example:
+    """One folder of examples/, and the rows of the table that it leaves out, each with the reason."""
+
+    name: str
+    without: tuple[str, ...] = ()
+    redis: bool = False
+    in_test: bool = False
+    """Whether `make test` has it; the others are of the same kinds, and `make suites` has them."""
+
+    def has(self, row: str) -> bool:
+        return row not in self.without
+
+
+EXAMPLES = (
+    # HTTP only, and one answer to everything.
+    Example("raw", without=("routes", "websocket", "events", "lifespan")),
+    Example("asgi2"),
+    Example("starlette"),
+    Example("fastapi", in_test=True),
+    # Django has no lifespan.
+    Example("django", without=("lifespan",), redis=True, in_test=True),
+    Example("quart"),
+    # WSGI has neither.
+    Example("flask", without=("websocket", "lifespan"), in_test=True),
+)

@@ -1,0 +1,253 @@
+"""Each example as a project of one's own, behind nginx in the local runtime: one table of rows for all of them."""
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from slipway.ops import wait
+from tests.examples.cases import EXAMPLES, Example
+from tests.harness.client import Address, Answer, Connection, request
+from tests.harness.load import Load, Request
+from tests.harness.processes import short_folder, until
+from tests.harness.servers import redis
+from tests.harness.websocket import TEXT, WebSocket
+from tests.live.sites import SHORT
+from tests.own.trees import Tree, make_example
+
+pytestmark = pytest.mark.timeout(120)
+SECONDS = 10.0
+HOST = "shop.example:8123"
+BODY = os.urandom(300_000)
+DIGEST = hashlib.sha256(BODY).hexdigest()
+
+
+class Stack(Tree):
+    """An example that runs."""
+
+    def __init__(self, example: Example, folder: Any) -> None:
+        super().__init__(folder, lambda root: make_example(root, example.name))
+        self.example = example
+        self.address: Address = ("127.0.0.1", self.port)
+
+    def need(self, row: str) -> None:
+        """Skip the row for an example that leaves it out; tests/examples/cases.py has the reason."""
+        if not self.example.has(row):
+            pytest.skip(f"{self.example.name} has none")
+
+    async def get(self, target: str, *headers: str) -> Answer:
+        return await request(self.address, "GET", target, b"", *headers)
+
+    async def json(self, target: str, *headers: str) -> Any:
+        answer = await self.get(target, *headers)
+        assert answer.status == 200, answer
+        return json.loads(answer.body)
+
+    def worker(self) -> int:
+        """The process id of one that serves."""
+        pids: list[int] = json.loads((self.folder / "app" / "app.json").read_text())["serving"]
+        return pids[0]
+
+    def records(self, text: str) -> list[dict[str, Any]]:
+        """What the server's log has with this text in it."""
+        lines = (self.folder / "log" / "app.log").read_text().splitlines()
+        return [json.loads(line) for line in lines if text in line]
+
+    async def load(self) -> list[Request]:
+        """GET and POST with the answers that this app gives now."""
+        targets = [("GET", "/items/7", b""), ("POST", "/files", BODY[:5_000])]
+        if not self.example.has("routes"):
+            targets = [("GET", "/", b""), ("POST", "/", BODY[:5_000])]
+        answers = [await request(self.address, *target) for target in targets]
+        assert [answer.status for answer in answers] == [200, 200], answers
+        return [Request(*target, answer.body) for target, answer in zip(targets, answers, strict=True)]
+
+
+def _parameter(example: Example) -> Any:
+    return pytest.param(example, id=example.name, marks=() if example.in_test else pytest.mark.suite)
+
+
+@pytest.fixture(scope="module", params=map(_parameter, EXAMPLES))
+def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """The example, made and started once for all rows."""
+    with ExitStack() as opened:
+        folder = opened.enter_context(short_folder())
+        stack = Stack(request.param, folder)
+        bus = {"BUS_URL": opened.enter_context(redis()).url} if stack.example.redis else {}
+        stack.set(**{**SHORT, "TIMEOUT": "30"}, **bus)
+        opened.callback(stack, "down")
+        done = stack("up")
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield stack
+
+
+async def test_greeting(stack: Stack) -> None:
+    """It is served."""
+    answer = await stack.get("/")
+
+    assert (answer.status, answer.body) == (200, f"Hello from {stack.example.name}\n".encode())
+
+
+async def test_json(stack: Stack) -> None:
+    """A path parameter goes in and comes out as JSON."""
+    stack.need("routes")
+
+    assert await stack.json("/items/12") == {"id": 12, "name": "item 12"}
+
+
+async def test_item_is_made(stack: Stack) -> None:
+    """JSON goes in; the answer says where the item is."""
+    stack.need("routes")
+    kind = "Content-Type: application/json"
+    answer = await request(stack.address, "POST", "/items", b'{"name": "boat"}', kind)
+    made = json.loads(answer.body)
+
+    assert (answer.status, made["name"]) == (201, "boat")
+    assert answer.headers["location"] == f"http://localhost/items/{made['id']}"
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1]", b"\xff"])
+async def test_wrong_json(stack: Stack, body: bytes) -> None:
+    """It is the client's fault."""
+    stack.need("routes")
+    answer = await request(stack.address, "POST", "/items", body, "Content-Type: application/json")
+
+    assert answer.status in (400, 422), answer
+
+
+async def test_upload(stack: Stack) -> None:
+    """A body arrives whole."""
+    stack.need("routes")
+    answer = await request(stack.address, "POST", "/files", BODY, "Content-Type: application/octet-stream")
+
+    assert json.loads(answer.body) == {"bytes": len(BODY), "sha256": DIGEST}
+
+
+async def test_too_much(stack: Stack) -> None:
+    """A body over the limit is refused before the app has it."""
+    answer = await request(stack.address, "POST", "/files", bytes(1_100_000))
+
+    assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
+
+
+async def test_redirect(stack: Stack) -> None:
+    """It leads to the host and the port by which the client has come."""
+    stack.need("routes")
+    async with await Connection.open(stack.address) as connection:
+        connection.writer.write(f"GET /old HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        answer = await connection.answer()
+
+    assert (answer.status, answer.headers["location"]) == (307, f"http://{HOST}/items/7")
+
+
+async def test_scheme(stack: Stack) -> None:
+    """What nginx says of the scheme is in the addresses that the app makes."""
+    stack.need("routes")
+    forwarded = ("X-Forwarded-Proto: https", "X-Forwarded-For: 127.0.0.1")
+    answer = await request(str(stack.folder / "app" / "slot-0.sock"), "GET", "/client", b"", *forwarded)
+
+    assert json.loads(answer.body)["url"] == "https://localhost/items/7"
+
+
+async def test_client_s_address(stack: Stack) -> None:
+    """The app sees the client's, whatever that says itself."""
+    stack.need("routes")
+
+    assert (await stack.json("/client", "X-Forwarded-For: 1.2.3.4"))["client"] == "127.0.0.1"
+
+
+async def test_websocket(stack: Stack) -> None:
+    """A text comes back."""
+    stack.need("websocket")
+    socket = await WebSocket.open(stack.address, "/ws")
+    socket._frames.send(b"ahoy")
+
+    assert await asyncio.wait_for(socket.frame(), SECONDS) == (TEXT, b"ahoy")
+    await socket.close()
+
+
+async def test_events_come_one_by_one(stack: Stack) -> None:
+    """nginx keeps none back."""
+    stack.need("events")
+    async with events(stack) as stream:
+        pieces = [await asyncio.wait_for(anext(stream), SECONDS) for _ in range(3)]
+
+    assert pieces == [b"data: 1\n\n", b"data: 2\n\n", b"data: 3\n\n"]
+
+
+@asynccontextmanager
+async def events(stack: Stack) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The pieces of an event stream, as they come."""
+    async with await Connection.open(stack.address) as connection:
+        connection.send("GET", "/events")
+        status, fields = await asyncio.wait_for(connection.head(), SECONDS)
+        assert (status, fields["content-type"].partition(";")[0]) == (200, "text/event-stream")
+        yield connection.chunks()
+
+
+async def test_lifespan(stack: Stack) -> None:
+    """It has run before the first request."""
+    stack.need("lifespan")
+
+    assert await stack.json("/started") == {"lifespan": True}
+
+
+async def test_drain_ends_streams(stack: Stack) -> None:
+    """The event `draining` reaches the app in time: its streams say goodbye in a reload."""
+    stack.need("events")
+    async with events(stack) as stream, asyncio.timeout(3 * SECONDS):
+        assert await anext(stream)
+        reload = await asyncio.to_thread(stack, "reload")
+        assert reload.returncode == 0, reload.stderr
+
+        assert b"".join([piece async for piece in stream]).endswith(b"event: bye\ndata:\n\n")
+
+
+async def test_reload_loses_nothing(stack: Stack) -> None:
+    """Of GETs and POSTs, on kept connections and on new ones."""
+    async with Load(stack.address, await stack.load(), kept=4, fresh=4, rate=150) as load:
+        reload = await asyncio.to_thread(stack, "reload")
+        await load.until(load.report.total + 100)
+
+    assert reload.returncode == 0, reload.stderr
+    assert not load.report.lost
+
+
+async def test_killed_worker(stack: Stack) -> None:
+    """GETs wait for its successor, and none is lost."""
+    get = [request for request in await stack.load() if request.method == "GET"]
+    async with Load(stack.address, get, kept=2, fresh=2, rate=100) as load:
+        await load.until(50)
+        pid = stack.worker()
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: stack.worker() != pid, SECONDS, "the successor")
+        await load.until(load.report.total + 100)
+
+    assert not load.report.lost
+
+
+async def test_access_record(stack: Stack) -> None:
+    """The answer's request id leads to one record."""
+    answer = await stack.get("/?a=1")
+    request_id = answer.headers["x-request-id"]
+    assert await asyncio.to_thread(wait.until, lambda: stack.records(f'"request_id":"{request_id}"'), SECONDS)
+    (record,) = stack.records(f'"request_id":"{request_id}"')
+
+    assert (record["path"], record["status"], record["client"]) == ("/", 200, "127.0.0.1")
+    assert record["bytes"] == len(answer.body)
+
+
+def test_its_own_tests(stack: Stack) -> None:
+    """They pass in the project."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=stack.root, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0, done.stdout + done.stderr
