@@ -1,12 +1,17 @@
 """The handler of all loggers: records become lines of JSON and go to the writer."""
 
 import logging
+import sys
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from slipway.logs import lines
+from slipway.logs import console, lines, writer
 from slipway.logs.writer import write
+
+FORMATS = ("json", "console")
+# As it was at the start: later descriptor 1 leads into a pipe of ours.
+_for_people = console.render_for(None if sys.__stdout__ is None else sys.__stdout__.fileno())
 
 
 class Formatter(JsonFormatter):
@@ -18,7 +23,14 @@ class Formatter(JsonFormatter):
 
 
 class Handler(logging.Handler):
-    """Never raises and never writes elsewhere: what can't be formatted is logged as far as it can be."""
+    """Never raises and never writes elsewhere: what can't be formatted is logged as far as it can be.
+
+    `form` is one of FORMATS, for all lines of the process, those that come from no logger too.
+    """
+
+    def __init__(self, level: int | str = logging.NOTSET, form: str = "json") -> None:
+        super().__init__(level)
+        writer.render(_for_people if form == "console" else None)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

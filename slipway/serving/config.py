@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.environment import Environment, SettingError
+from slipway.logs.handler import FORMATS
 from slipway.middleware.settings import GuardSettings
 from slipway.project import command, served
 from slipway.serving.cpus import worker_count
@@ -47,6 +48,7 @@ class Settings:
     max_worker_memory: int
     forwarded_allow_ips: str
     log_level: str
+    log_format: str
     prestart: Sequence[str]
     guard: GuardSettings
 
@@ -83,6 +85,7 @@ class Settings:
             # who may connect, and nginx overwrites what a client sent. On TCP only this machine is trusted.
             forwarded_allow_ips=env.text("FORWARDED_ALLOW_IPS", "*" if socket_dir else "127.0.0.1,::1"),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
+            log_format=env.choice("LOG_FORMAT", "json", FORMATS),
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else served(variables).prestart,
             guard=GuardSettings.from_environment(variables),
         )

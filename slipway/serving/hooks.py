@@ -33,7 +33,7 @@ class Refusals(logging.Filter):
 
 
 def log_config(settings: Settings) -> dict[str, Any]:
-    """One JSON line for each record of gunicorn, uvicorn and the app, on stdout."""
+    """One line for each record of gunicorn, uvicorn and the app, on stdout: JSON, or for people (LOG_FORMAT)."""
     level = settings.log_level.upper()
     return {
         "root": {"level": level, "handlers": ["console"]},
@@ -45,7 +45,12 @@ def log_config(settings: Settings) -> dict[str, Any]:
             "uvicorn.error": {"level": level, "handlers": ["console"], "propagate": False},
         },
         "handlers": {
-            "console": {"class": "slipway.logs.handler.Handler", "formatter": "json", "filters": ["refusals"]}
+            "console": {
+                "class": "slipway.logs.handler.Handler",
+                "form": settings.log_format,
+                "formatter": "json",
+                "filters": ["refusals"],
+            }
         },
         "formatters": {
             "json": {
