@@ -16,7 +16,7 @@ status: ## what runs
 	@$(PYTHON) -m slipway.ops status
 
 .PHONY: logs
-logs: ## follow all logs
+logs: ## follow all logs, readable (REQUEST=id: those of one request)
 	@$(PYTHON) -m slipway.ops logs
 
 .PHONY: reload

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
@@ -13,12 +14,22 @@ FORMATS = ("json", "console")
 # As it was at the start: later descriptor 1 leads into a pipe of ours.
 _for_people = console.render_for(None if sys.__stdout__ is None else sys.__stdout__.fileno())
 
+_context: Callable[[], Mapping[str, str]] = dict
+
+
+def use_context(find: Callable[[], Mapping[str, str]]) -> None:
+    """Have records hold what this finds where they are made: the request that is served."""
+    global _context
+    _context = find
+
 
 class Formatter(JsonFormatter):
     """The fields that every line has can't be replaced by what a caller adds."""
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         super().add_fields(log_data, record, message_dict)
+        for name, value in _context().items():
+            log_data.setdefault(name, value)
         log_data |= {"level": record.levelname, "logger": record.name, "pid": record.process}
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
+from slipway.metrics.board import Board
+
 # Names of scope types, and the one that a request becomes while its answer is a stream.
 REQUEST, STREAM, WEBSOCKET = KINDS = ("http", "stream", "websocket")
 
@@ -28,6 +30,7 @@ class Counts:
     total: int = 0
     open: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     sending: set[Sending] = field(default_factory=set)  # requests whose answers are sent in parts
+    board: Board = field(default_factory=Board)  # what is counted for the metrics
 
     @property
     def active(self) -> int:

@@ -4,8 +4,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from time import perf_counter
+from typing import Any
 
-from slipway.middleware.access import AccessRecord
+from slipway.metrics.board import Board
+from slipway.middleware import trace
+from slipway.middleware.access import CLIENT_LEFT, AccessRecord
 from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
 from slipway.middleware.exchange import Exchange
 from slipway.middleware.problem import FAILED, OVERLOADED, answer
@@ -17,7 +21,7 @@ log = logging.getLogger("slipway")
 KINDS = ("http", "websocket")
 UNREAD = 100  # messages that an app may have left unread; behind them it is told that the client has left
 
-Record = Callable[[Scope, Exchange], None]
+Record = Callable[[Scope, Exchange, str, float], None]  # called with the route and the seconds that it took
 
 
 class Guard:
@@ -43,6 +47,9 @@ class Guard:
         state = scope["state"] if "state" in scope else scope.setdefault("state", {})
         state["exchange"] = exchange
         state["request_id"] = exchange.request_id
+        trace.current.set(exchange)  # in the request's own task
+        if exchange.counts_received:
+            receive = exchange.receiver(receive)
         try:
             if counts.open[kind] > counts.limits[kind] and scope.get("path") not in self.exempt:
                 await _refuse(scope, receive, exchange)
@@ -55,8 +62,21 @@ class Guard:
                 raise
         finally:
             exchange.end()
-            if self.record is not None:
-                self.record(scope, exchange)
+            self._note(scope, exchange, kind)
+
+    def _note(self, scope: Scope, exchange: Exchange, kind: str) -> None:
+        """Count a request that is over, and record it."""
+        seconds = perf_counter() - exchange.started
+        route = scope.get("route")
+        if route.__class__ is not str:
+            route = _route(route)
+        if kind == REQUEST:
+            try:  # noqa: SIM105 (a context manager takes longer than what is in it)
+                self.counts.board.observe(scope["method"], route, exchange.status or CLIENT_LEFT, seconds)
+            except (TypeError, LookupError):  # the app's status is no number, or the scope not as ASGI has it
+                pass
+        if self.record is not None:
+            self.record(scope, exchange, route, seconds)
 
     def _pass(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Leave the app what is no request, a lifespan with our counts."""
@@ -83,6 +103,12 @@ class Guard:
         return True
 
 
+def _route(route: Any) -> str:
+    """The template of a route: Starlette's and FastAPI's objects have it as their path; empty where there is none."""
+    path = getattr(route, "path", "")
+    return path if isinstance(path, str) else ""
+
+
 async def _refuse(scope: Scope, receive: Receive, exchange: Exchange) -> None:
     if scope["type"] == "websocket":
         await receive()  # websocket.connect
@@ -99,7 +125,7 @@ async def _has_left(receive: Receive) -> bool:
     return False
 
 
-def guarded(app: ASGIApp, settings: GuardSettings, slot: int | None) -> Guard:
+def guarded(app: ASGIApp, settings: GuardSettings, slot: int | None, board: Board | None = None) -> Guard:
     """The middleware as the settings have it, around an app."""
     limits = {
         REQUEST: settings.max_requests_in_flight,
@@ -107,5 +133,5 @@ def guarded(app: ASGIApp, settings: GuardSettings, slot: int | None) -> Guard:
         WEBSOCKET: settings.max_websockets,
     }
     health = settings.health_paths
-    record = AccessRecord(slot, quiet=health) if settings.access_log else None
-    return Guard(app, Counts(limits), exempt=health, record=record)
+    record = AccessRecord(slot, quiet=health, query=settings.log_query) if settings.access_log else None
+    return Guard(app, Counts(limits, board=board or Board()), exempt=health, record=record)

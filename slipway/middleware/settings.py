@@ -17,6 +17,7 @@ class GuardSettings:
     max_streams: int
     max_websockets: int
     access_log: bool
+    log_query: bool
     ready_path: str
     """The path that answers 200 when the app can serve; empty where none is known."""
     takeover_path: str
@@ -35,6 +36,7 @@ class GuardSettings:
             max_streams=env.integer("MAX_STREAMS", 10_000, 1, 1_000_000),
             max_websockets=env.integer("MAX_WEBSOCKETS", 10_000, 1, 1_000_000),
             access_log=env.flag("ACCESS_LOG", True),
+            log_query=env.flag("LOG_QUERY", False),
             ready_path=path,
             takeover_path="" if env.text("READY_PATH") == "none" else path or USUAL,
             health_paths=frozenset(health_paths(env, project)),

@@ -2,12 +2,12 @@
 
 import json
 import math
-from contextlib import suppress
 
 from slipway.ops import handed, readiness, wait
 from slipway.ops.containers import AppContainers
 from slipway.ops.deployment import Deployment
 from slipway.ops.engine import Engine, engine_answers, engine_reason
+from slipway.ops.following import follow
 from slipway.ops.images import Images
 from slipway.ops.report import NOTHING_RUNS, Failure, say, step
 from slipway.ops.settings import Settings
@@ -67,8 +67,9 @@ class Compose:
 
     def logs(self) -> None:
         """Follow all logs until interrupted."""
-        with suppress(KeyboardInterrupt):
-            self.engine.follow("logs", "--follow", "--tail", "50")
+        request_id = self.settings.request
+        command = self.engine.command("logs", "--no-color", "--follow", "--tail", "all" if request_id else "50")
+        follow(command, self.engine.environment(), request_id)
 
     def reload(self) -> None:
         """Replace the workers in the container in service; new code comes with an image, by `make deploy`."""

@@ -19,6 +19,7 @@ def nginx_settings(settings: Settings) -> bool:
     values = {
         "MAX_BODY_BYTES": settings.max_body_bytes,
         "PROXY_READ_TIMEOUT": settings.proxy_read_timeout,
+        "LOG_QUERY": int(settings.log_query),
         "HEALTH_PATHS": nginx.alternatives(settings.health_paths),
         "PRIVATE_PATHS": nginx.alternatives(settings.project.private_paths),
     }

@@ -49,6 +49,7 @@ def prepare(
     read_timeout: int = PROXY_READ_TIMEOUT,
     health_paths: Iterable[str] = (),
     private_paths: Iterable[str] = (),
+    log_query: bool = False,
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,6 +61,7 @@ def prepare(
         "PROXY_READ_TIMEOUT": str(read_timeout),
         "HEALTH_PATHS": alternatives(health_paths),
         "PRIVATE_PATHS": alternatives(private_paths),
+        "LOG_QUERY": str(int(log_query)),
         "WORK_DIR": re.sub(r'(["\\])', r"\\\1", str(folder)),
         "WORKER_PROCESSES": str(min(worker_count().workers, MAX_WORKERS)),
         "KEEPALIVE_MIN_TIMEOUT": KEEPALIVE_MIN_TIMEOUT if version() >= (1, 27, 4) else "",

@@ -57,6 +57,7 @@ class Programs:
             read_timeout=settings.proxy_read_timeout,
             health_paths=settings.health_paths,
             private_paths=settings.project.private_paths,
+            log_query=settings.log_query,
         )
 
     def sockets(self, name: str) -> Path:

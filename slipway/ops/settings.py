@@ -38,8 +38,10 @@ class Settings:
     run_dir: Path
     max_body_bytes: int
     proxy_read_timeout: int
+    log_query: bool
     stop_grace_period: float
     image: str
+    request: str
     postgres_password: str = field(repr=False)
     variables: Mapping[str, str]  # all that are set
     given: Mapping[str, str]  # of them, what callers have set
@@ -92,8 +94,10 @@ class Settings:
             run_dir=Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute(),
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
             proxy_read_timeout=read_timeout(env),
+            log_query=env.flag("LOG_QUERY", False),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
             image=env.text("SLIPWAY_IMAGE"),
+            request=os.environ.get("REQUEST", "").strip(),  # of `make logs`
             postgres_password=env.text("POSTGRES_PASSWORD"),
             variables=variables,
             given=given,

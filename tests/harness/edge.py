@@ -41,6 +41,7 @@ class Edge(Process):
         runner: Runner = "python",
         project: Project = PROJECT,
         watched: Sequence[str] = (),
+        log_query: bool = False,
     ) -> None:
         self.folder = folder
         self.port = free_ports()
@@ -53,6 +54,7 @@ class Edge(Process):
             read_timeout=read_timeout,
             health_paths=project.health_paths,
             private_paths=project.private_paths,
+            log_query=log_query,
         )
         if runner == "python":
             command = nginx.logged(command, watched=watched)

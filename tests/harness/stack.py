@@ -143,6 +143,7 @@ class Nginx(Process):
             max_body_bytes=int(server.environment.get("MAX_BODY_BYTES", 1 << 20)),
             health_paths=health_paths(Environment(server.environment), server.project),
             private_paths=server.project.private_paths,
+            log_query=server.environment.get("LOG_QUERY") == "1",
         )
         super().__init__(nginx.logged(command), server.folder / "nginx.log")
 

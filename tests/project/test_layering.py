@@ -23,7 +23,7 @@ LAYERS = (
 SLIPWAY_LAYERS = (
     ("slipway.environment", "slipway.tracebacks"),
     ("slipway.project",),
-    ("slipway.logs",),
+    ("slipway.logs", "slipway.metrics"),
     ("slipway.middleware",),
     ("slipway.serving",),
     ("slipway.ops",),

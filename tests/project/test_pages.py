@@ -20,7 +20,21 @@ FOLDERS = {str(folder) for path in TRACKED for folder in Path(path).parents}
 # Named in pages, and not in the tree: what running makes, what other programs have, what was there before.
 MADE = {".run", "slot-0.sock", "slots.conf", "slipway.db", "slipway.db-wal", "slipway.db-shm", "slipway.backup.db"}
 BEFORE = re.compile(r"^## From .*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-ENVIRONMENT = {"PATH", "PYTHON", "PYTEST", "PARTS", "LOCK", "QUICK", "FULL", "SERVERS", "RESUME", "A", "B", "ONLY"}
+ENVIRONMENT = {
+    "PATH",
+    "PYTHON",
+    "PYTEST",
+    "PARTS",
+    "LOCK",
+    "QUICK",
+    "FULL",
+    "SERVERS",
+    "RESUME",
+    "A",
+    "B",
+    "ONLY",
+    "REQUEST",
+}
 FILE = re.compile(
     r"(?<![\w/.*-])((?:[\w.-]+/)*[\w-]+\.(?:py|conf|template|toml|yml|md|svg|png|html|lua))(?![\w/*-]|\.\w)"
 )
