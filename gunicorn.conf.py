@@ -7,11 +7,11 @@ slipway/serving/.
 from slipway import serving
 from slipway.project import served
 from slipway.serving import hooks
-from slipway.serving.config import Settings
+from slipway.serving.settings import ServerSettings
 from slipway.serving.variables import variables
 
 variables.take(variables.read())
-settings = Settings.from_environment()
+settings = ServerSettings.from_environment()
 serving.install(settings)
 
 wsgi_app = served().app  # what the command line names beats it

@@ -20,7 +20,7 @@ MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class AppSettings:
     """All settings of the app, checked."""
 
     data_dir: Path
@@ -41,7 +41,7 @@ class Settings:
     commit: str
 
     @classmethod
-    def from_environment(cls, variables: Mapping[str, str] | None = None) -> "Settings":
+    def from_environment(cls, variables: Mapping[str, str] | None = None) -> "AppSettings":
         """Read and check every setting; raise SettingError, naming the variable, for a wrong one."""
         env = Environment(variables)
         data_dir = Path(env.text("DATA_DIR", ".run/data")).absolute()

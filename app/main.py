@@ -16,7 +16,7 @@ from app.asgi.origins import Origins
 from app.asgi.routing import Route, Router, websocket
 from app.asgi.standalone import Standalone
 from app.asgi.types import ASGIApp, Receive, Scope, Send
-from app.config import Settings
+from app.config import AppSettings
 from app.handlers import bench, chat, events, health, pages, users
 from app.services import open_services
 from app.services.errors import Unavailable
@@ -54,7 +54,7 @@ BENCH_ROUTES = [
 ]
 
 
-def create_app(settings: Settings) -> ASGIApp:
+def create_app(settings: AppSettings) -> ASGIApp:
     """Put the app together. A request passes from the bottom of this function to its top."""
     routes = ROUTES + BENCH_ROUTES if settings.bench_endpoints else ROUTES
     app: ASGIApp = Router(routes, max_body_bytes=settings.max_body_bytes)
@@ -69,7 +69,7 @@ def unavailable(error: Unavailable) -> HTTPError:
 
 
 @asynccontextmanager
-async def lifespan(settings: Settings, own: Counter, state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+async def lifespan(settings: AppSettings, own: Counter, state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
     """Hold what one worker needs for its life.
 
     A server that drains sets `state["draining"]`, an asyncio.Event; one that counts requests gives `state["counts"]`.
@@ -84,7 +84,7 @@ async def lifespan(settings: Settings, own: Counter, state: dict[str, Any]) -> A
         yield {"services": services, "commit": settings.commit}
 
 
-application = create_app(Settings.from_environment())
+application = create_app(AppSettings.from_environment())
 
 
 async def simple_app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, text
 
-from app.config import Settings
+from app.config import AppSettings
 from app.services.database import is_pooled, sync_engine, translated
 from app.services.errors import Unavailable
 from slipway.environment import SettingError
@@ -55,7 +55,7 @@ def check_connections(url: URL, connections: int) -> None:
 
 def main() -> None:
     """Migrate what the settings name; of a database that is away say where it was looked for."""
-    settings = Settings.from_environment()
+    settings = AppSettings.from_environment()
     url = settings.database_url
     try:
         check_connections(url, settings.most_database_connections)

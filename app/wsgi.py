@@ -15,13 +15,13 @@ from app.asgi.request import parse_json, parse_query, too_large
 from app.asgi.response import NO_STORE, Response
 from app.asgi.routing import Route, Routes
 from app.asgi.standalone import REQUEST_ID
-from app.config import Settings
+from app.config import AppSettings
 from app.handlers import bench
 from app.handlers import users as shared
 from app.main import unavailable
 from app.services import users, work
 from app.services.database import sync_engine
-from app.services.errors import Taken, Unavailable
+from app.services.errors import NameTaken, Unavailable
 from app.services.users import BlockingUsers, ping
 
 
@@ -52,7 +52,7 @@ class Call:
 class Application:
     """The WSGI callable (PEP 3333). Its engine opens connections when they are first used: after the fork."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: AppSettings) -> None:
         self.max_body_bytes = settings.max_body_bytes
         self.users = BlockingUsers(sync_engine(settings.database_url, settings.database_pool))
         routes = [
@@ -112,8 +112,8 @@ class Application:
         name = shared.user_name(call.json())
         try:
             return shared.created_response(self.users.write(users.create, name))
-        except Taken:
-            raise shared.taken(name) from None
+        except NameTaken:
+            raise shared.name_taken(name) from None
 
     def get_user(self, call: Call) -> Response:
         return shared.user_response(self.users.read(users.find, shared.user_id(call.params["id"])))
@@ -132,4 +132,4 @@ class Application:
         return bench.milliseconds_response(ms)
 
 
-application = Application(Settings.from_environment())
+application = Application(AppSettings.from_environment())

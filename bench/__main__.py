@@ -13,7 +13,7 @@ from bench.figures.results import HOME, Results, latest, now
 from bench.report import compare, report, terminal
 from bench.run import about, arms
 from bench.run.plan import FULL, MODES, NORMAL, QUICK, plan, prepare_seconds, total_seconds
-from bench.run.session import Session
+from bench.run.runner import Runner
 from slipway.environment import Environment
 from slipway.ops.settings import ROOT
 
@@ -63,7 +63,7 @@ def _measure(results: Results) -> list[str]:
     """Execute the remaining plan; return the steps without a result."""
     facts = results.about
     mode, chosen = MODES[facts["mode"]], [arms.BY_NAME[name] for name in facts["arms"]]
-    session = Session(results, mode, chosen, objective=facts["objective"], workers=facts["workers"], seed=facts["seed"])
+    session = Runner(results, mode, chosen, objective=facts["objective"], workers=facts["workers"], seed=facts["seed"])
     visits = session.remaining(plan(mode, chosen, facts["seed"]))
     estimate = total_seconds(mode, chosen, visits)
     console.print(f"{mode.name}: {len(visits)} starts, about {_duration(estimate)}, into {_shown(results.folder)}")

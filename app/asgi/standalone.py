@@ -11,7 +11,7 @@ STARTS = frozenset({"http.response.start", "websocket.http.response.start", "web
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
-class Exchange:
+class StandaloneExchange:
     """The id of one request and the status of its answer; `scope["state"]["exchange"]` holds it."""
 
     __slots__ = ("_send", "request_id", "status")
@@ -31,7 +31,7 @@ class Exchange:
 
 
 class Standalone:
-    """Gives each request an Exchange where the server has given none: under uvicorn alone, for one.
+    """Gives each request a StandaloneExchange where the server has given none: under uvicorn alone, for one.
 
     A server that has one says so by `scope["state"]["exchange"]`, with the same `request_id` and `status`.
     """
@@ -47,7 +47,7 @@ class Standalone:
         return self._call(scope, receive, send)
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = scope.setdefault("state", {})["exchange"] = Exchange(scope["headers"], send)
+        exchange = scope.setdefault("state", {})["exchange"] = StandaloneExchange(scope["headers"], send)
         self.total += 1
         self.active += 1
         try:

@@ -17,7 +17,7 @@ RESTART = 1012  # the IANA registry of close codes, as are the next
 TRY_AGAIN = 1013
 
 
-class State(Enum):
+class WebSocketState(Enum):
     """Where a connection stands."""
 
     CONNECTING = auto()
@@ -36,7 +36,7 @@ class WebSocket:
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_message_bytes: int) -> None:
         self.scope = scope
         self.params: dict[str, str] = {}
-        self.state_of_connection = State.CONNECTING
+        self.state_of_connection = WebSocketState.CONNECTING
         self.max_message_bytes = max_message_bytes
         self._receive = receive
         self._send = send
@@ -53,16 +53,16 @@ class WebSocket:
 
     async def accept(self, headers: Sequence[Header] = ()) -> None:
         """Accept the connection; raise Disconnected if the client did not wait."""
-        self._expect(State.CONNECTING)
+        self._expect(WebSocketState.CONNECTING)
         message = await self._receive()
         if message["type"] != "websocket.connect":
             self._gone(message)
         await self._send({"type": "websocket.accept", "headers": list(headers)})
-        self.state_of_connection = State.OPEN
+        self.state_of_connection = WebSocketState.OPEN
 
     async def receive(self) -> str | bytes:
         """The next message. Raises Disconnected; closes with 1009 what is over the cap, and raises it too."""
-        self._expect(State.OPEN)
+        self._expect(WebSocketState.OPEN)
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             self._gone(message)
@@ -76,33 +76,33 @@ class WebSocket:
 
     async def send(self, data: str | bytes) -> None:
         """Send one message; raise Disconnected if the client is gone, whichever way the server tells it."""
-        self._expect(State.OPEN)
+        self._expect(WebSocketState.OPEN)
         key = "text" if isinstance(data, str) else "bytes"
         try:
             await self._send({"type": "websocket.send", key: data})
         except (OSError, RuntimeError):  # OSError by the specification; uvicorn after a 1009 of its own: RuntimeError
-            self.state_of_connection = State.CLOSED
+            self.state_of_connection = WebSocketState.CLOSED
             raise Disconnected from None
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close an open connection; of one that is closed already nothing is left to do."""
-        if self.state_of_connection is State.CLOSED:
+        if self.state_of_connection is WebSocketState.CLOSED:
             return
-        self._expect(State.OPEN)
-        self.state_of_connection = State.CLOSED
+        self._expect(WebSocketState.OPEN)
+        self.state_of_connection = WebSocketState.CLOSED
         try:
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
         except (OSError, RuntimeError):
             raise Disconnected from None
 
-    def _expect(self, state: State) -> None:
-        if self.state_of_connection is State.CLOSED:
+    def _expect(self, state: WebSocketState) -> None:
+        if self.state_of_connection is WebSocketState.CLOSED:
             raise Disconnected  # by the client, or by another of the handler's tasks
         if self.state_of_connection is not state:
             raise RuntimeError(f"the websocket is {self.state_of_connection.name}, not {state.name}")
 
     def _gone(self, message: Message) -> None:
-        self.state_of_connection = State.CLOSED
+        self.state_of_connection = WebSocketState.CLOSED
         raise Disconnected(message.get("code") or 1005)
 
 

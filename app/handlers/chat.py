@@ -37,7 +37,7 @@ async def chat(socket: WebSocket) -> None:
     await socket.accept()
     await socket.send(encode_json({"type": "hello", **services.monitor.identity}))
     socket.scope["headers"].clear()  # 1 KiB that is not read again, for as long as the connection lives
-    writer = Writer(socket)
+    writer = ChatWriter(socket)
     subscription = writer.subscription = services.bus.attach(after, writer.wake)
     pace = Pace(services.messages_per_second)
     try:
@@ -69,7 +69,7 @@ class Pace:
             await asyncio.sleep(self._free_at - now)
 
 
-class Writer:
+class ChatWriter:
     """Sends what a subscription has. It has a task only while there is something: an idle connection costs little."""
 
     __slots__ = ("_socket", "_task", "patience", "subscription")

@@ -5,7 +5,7 @@ from app.asgi.errors import HTTPError
 from app.asgi.request import Request
 from app.asgi.response import Response
 from app.services import Services, users
-from app.services.errors import Taken
+from app.services.errors import NameTaken
 from app.services.users import MAX_ID, NAME_LENGTH, User
 
 MOST_PER_PAGE = 100
@@ -24,8 +24,8 @@ async def create_user(request: Request) -> Response:
     services: Services = request.state["services"]
     try:
         return created_response(await services.users.write(users.create, name))
-    except Taken:
-        raise taken(name) from None
+    except NameTaken:
+        raise name_taken(name) from None
 
 
 async def get_user(request: Request) -> Response:
@@ -60,7 +60,7 @@ def created_response(user: User) -> Response:
     return Response.json(user.as_json(), 201, ((b"location", b"/api/users/%d" % user.id),))
 
 
-def taken(name: str) -> HTTPError:
+def name_taken(name: str) -> HTTPError:
     return HTTPError(409, f"There is a user named {name!r} already.")
 
 

@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.config import Settings
+from app.config import AppSettings
 
-from .bus import Bus, Keep
+from .bus import Bus, Retention
 from .database import async_engine
 from .embedded_bus import EmbeddedBus
 from .errors import Unavailable
@@ -54,7 +54,7 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, counter: Counter, draining: asyncio.Event) -> AsyncIterator[Services]:
+async def open_services(settings: AppSettings, counter: Counter, draining: asyncio.Event) -> AsyncIterator[Services]:
     """Open what the settings name. A database or bus that is away makes the worker not ready; it is no failure.
 
     In the end each part is closed, in the reverse order, whatever the others do.
@@ -93,9 +93,9 @@ async def _close(name: str, close: Callable[[], Awaitable[None]]) -> None:
         log.error("%s was not closed", name, exc_info=error)
 
 
-def open_bus(settings: Settings) -> Bus:
+def open_bus(settings: AppSettings) -> Bus:
     """The bus that the settings name, not started yet."""
-    keep = Keep(settings.keep_messages, settings.keep_seconds, settings.keep_bytes)
+    keep = Retention(settings.keep_messages, settings.keep_seconds, settings.keep_bytes)
     if settings.bus_url == "embedded":
         return EmbeddedBus(settings.data_dir, keep)
     return RedisBus(settings.bus_url, keep)

@@ -7,16 +7,29 @@ a new epoch, which is part of every id, so that a gap is always an explicit rese
 
 import asyncio
 import logging
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import uniform
 
-from .errors import Full, Unavailable
-from .items import Availability, Beat, Extract, Item, Keep, Message, Reset, parse_id
+from .errors import Unavailable
+from .feed import Feed
+from .items import Availability, Beat, Extract, Item, Message, Reset, Retention, parse_id
+from .log_health import LogHealth
+from .shared_log import SharedLog
 from .subscription import BATCH, SlowReader, Subscription
 
-__all__ = ["Availability", "Beat", "Bus", "Extract", "Item", "Keep", "Message", "Reset", "SlowReader", "Subscription"]
+__all__ = [
+    "Availability",
+    "Beat",
+    "Bus",
+    "Extract",
+    "Item",
+    "Message",
+    "Reset",
+    "Retention",
+    "SlowReader",
+    "Subscription",
+]
 
 log = logging.getLogger("app.bus")
 
@@ -25,69 +38,48 @@ RETRY_SECONDS = (0.05, 1.0)  # first and longest pause of the listener between t
 CANCELLATIONS = 10  # redis-py may lose one
 
 
-class Bus(ABC):
+class Bus(SharedLog):
     """What both back ends share: the listener, the connections, and what is said while the log is away."""
 
     parse = staticmethod(parse_id)
 
     def __init__(self) -> None:
-        self._subscriptions: set[Subscription] = set()
+        self._feed = Feed()
         self._listening: asyncio.Task[None] | None = None
-        self._reads = self._writes = False  # whether the last read and the last write succeeded
-        self._full = False  # whether the last failure said that there is no room
-        self._unreadable = 0  # messages of another shape, since the start
-        self.epoch = ""  # empty until the log has been reached for the first time
-        self.last = 0  # the number of the last message that the listener has passed on
+        self._health = LogHealth()
 
-    @abstractmethod
-    async def append(self, data: str, key: str) -> tuple[str, int]:
-        """Put a JSON object at the end of the log and wake all workers; return its epoch and number.
+    @property
+    def epoch(self) -> str:
+        """The log's; empty until the log has been reached for the first time."""
+        return self._feed.epoch
 
-        If there is one with the same key (not empty) it stays the only one.
-        """
-
-    @abstractmethod
-    async def tell(self, data: str) -> None:
-        """Pass a beat on to all workers, and write: a log that takes nothing is noticed without messages, too."""
-
-    @abstractmethod
-    async def read(self, after: int, limit: int) -> Extract:
-        """Messages after a number, oldest first."""
-
-    @abstractmethod
-    async def news(self, after: int, limit: int) -> tuple[Extract, Sequence[Beat]]:
-        """The same, but wait a second for something new; and the beats that came meanwhile."""
-
-    @abstractmethod
-    async def renew(self, epoch: str) -> None:
-        """Begin a new epoch, unless the log has another one than `epoch` by now."""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Let go of files and connections."""
+    @property
+    def last(self) -> int:
+        """The number of the last message that the listener has passed on."""
+        return self._feed.last
 
     @property
     def available(self) -> bool:
         """Whether the log can be read and written."""
-        return self._reads and self._writes
+        return self._health.available
 
     @property
     def readable(self) -> bool:
         """Whether the log can be read."""
-        return self._reads
+        return self._health.reads
 
     @property
     def full(self) -> bool:
         """Whether the log is there and has no room for more."""
-        return self._full and not self.available
+        return self._health.full
 
     async def start(self) -> None:
         """Begin to listen; a log that is away is no reason to fail, only not to be ready."""
         try:
-            self._take(await self.read(0, 0))
-            self._reads = self._writes = True
+            self._feed.pass_on(await self.read(0, 0))
+            self._health.succeeded(reads=True, writes=True)
         except Unavailable as error:
-            self._full = isinstance(error, Full)
+            self._health.failed(error, reads=True, writes=True)
         self._listening = asyncio.create_task(self._listen())
 
     async def stop(self) -> None:
@@ -118,7 +110,7 @@ class Bus(ABC):
         `wake` is called when there is something to take. Raises BadCursor for an id that is none.
         """
         subscription = Subscription(self, None if after is None else parse_id(after), wake, beats=beats)
-        self._subscriptions.add(subscription)
+        self._feed.subscriptions.add(subscription)
         if not self.available:
             subscription.put(Availability(False))
         elif not subscription.live:
@@ -126,7 +118,7 @@ class Bus(ABC):
         return subscription
 
     def detach(self, subscription: Subscription) -> None:
-        self._subscriptions.discard(subscription)
+        self._feed.subscriptions.discard(subscription)
         subscription.close()
 
     @asynccontextmanager
@@ -138,7 +130,7 @@ class Bus(ABC):
         filled = asyncio.Event()
         subscription = self.attach(after, filled.set, beats=beats)
         try:
-            yield _items(subscription, filled)
+            yield subscription.follow(filled)
         finally:
             self.detach(subscription)
 
@@ -150,66 +142,35 @@ class Bus(ABC):
                 if extract.epoch == self.epoch and (extract.forked or extract.newest < self.last):
                     await self.renew(self.epoch)  # the log's store came back, or was replaced, without its end
                     continue
-                self._take(extract)
+                self._feed.pass_on(extract)
                 for beat in beats:
-                    self._put(beat)
-                self._note(reads=True)
+                    self._feed.put(beat)
+                self._succeeded(reads=True)
                 pause = RETRY_SECONDS[0]
                 await asyncio.sleep(0)  # the connections write before the next batch comes
                 continue
             except Unavailable as error:
-                self._note(reads=False, error=error)
+                self._failed(error, reads=True)
             except Exception:
                 log.exception("the listener failed and goes on")
             await asyncio.sleep(uniform(pause / 2, pause))
             pause = min(pause * 2, longest)
 
-    def _take(self, extract: Extract) -> None:
-        """Pass the next messages on; a gap before them, or a new epoch, is said first."""
-        if extract.epoch != self.epoch:
-            known, self.epoch = bool(self.epoch), extract.epoch
-            # Of a new log everything is news; a worker that has just started begins at its end.
-            self.last = extract.start - 1 if known else extract.newest
-            if known:
-                log.warning("the log has begun a new epoch")
-                self._put(Reset())
-            return
-        for message in extract.messages:
-            if message.number > self.last + 1:
-                self._put(Reset())
-            self.last = message.number
-            if message.json:
-                self._put(message)
-            else:
-                self._pass_over(message)
-        if not extract.messages and extract.has_gap(self.last):
-            self._put(Reset())
-            self.last = extract.newest
+    def _succeeded(self, *, reads: bool = False, writes: bool = False) -> None:
+        before = self._health.available, self._health.reads
+        self._health.succeeded(reads=reads, writes=writes)
+        if self.available and not before[0]:
+            log.warning("the bus is back")
+            self._feed.put(Availability(True))
+        if self.readable and not before[1]:
+            self._feed.catch_up()
 
-    def _pass_over(self, message: Message) -> None:
-        self._unreadable += 1
-        if self._unreadable == 1:
-            log.warning("the message %s has another shape and is passed over, as will be others", message.id)
-
-    def _put(self, item: Item) -> None:
-        for subscription in list(self._subscriptions):
-            subscription.put(item)
-
-    def _note(self, *, reads: bool | None = None, writes: bool | None = None, error: Exception | None = None) -> None:
-        """Tell the connections when the bus goes away or is back."""
-        available, readable = self.available, self.readable
-        self._reads = self._reads if reads is None else reads
-        self._writes = self._writes if writes is None else writes
-        if error is not None:
-            self._full = isinstance(error, Full)
-        if self.available != available:
-            log.warning(
-                "the bus is back" if self.available else f"the bus is {'full' if self.full else 'away'}: {error}"
-            )
-            self._put(Availability(self.available))
-        if self.readable and not readable:
-            for subscription in list(self._subscriptions):
-                subscription.catch_up()
+    def _failed(self, error: Exception, *, reads: bool = False, writes: bool = False) -> None:
+        before = self.available
+        self._health.failed(error, reads=reads, writes=writes)
+        if before:
+            log.warning("the bus is %s: %s", "full" if self.full else "away", error)
+            self._feed.put(Availability(False))
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[None]:
@@ -217,18 +178,10 @@ class Bus(ABC):
             async with asyncio.timeout(ANSWER_SECONDS):
                 yield
         except Unavailable as error:
-            self._note(writes=False, error=error)
+            self._failed(error, writes=True)
             raise
         except TimeoutError:
             silence = Unavailable("the bus does not answer")
-            self._note(writes=False, error=silence)
+            self._failed(silence, writes=True)
             raise silence from None
-        self._note(writes=True)
-
-
-async def _items(subscription: Subscription, filled: asyncio.Event) -> AsyncIterator[Item]:
-    while True:
-        filled.clear()
-        async for item in subscription.take():
-            yield item
-        await filled.wait()
+        self._succeeded(writes=True)

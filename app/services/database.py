@@ -51,13 +51,13 @@ def async_engine(url: URL, most: int = 5) -> AsyncEngine:
         _prepare_sqlite(engine.sync_engine)
         return engine
     # Late, here and below: with SQLite the driver need not be in memory.
-    from .postgresql import connections, events
+    from .postgresql import connections, engine_events
 
     options["connect_args"] = connections.PARAMETERS | {
         "async_creator_fn": partial(connections.AsyncConnection.open, LIMITS)
     }
     engine = create_async_engine(url, **options)
-    events.listen(engine.sync_engine, LIMITS)
+    engine_events.listen(engine.sync_engine, LIMITS)
     return engine
 
 
@@ -68,10 +68,10 @@ def sync_engine(url: URL, most: int = 5, *, patient: bool = False) -> Engine:
         engine = create_engine(url, **options)
         _prepare_sqlite(engine)
         return engine
-    from .postgresql import connections, events
+    from .postgresql import connections, engine_events
 
     engine = create_engine(url, connect_args=connections.PARAMETERS, **options)
-    events.listen(engine, PATIENT_LIMITS if patient else LIMITS)
+    engine_events.listen(engine, PATIENT_LIMITS if patient else LIMITS)
     return engine
 
 
@@ -79,7 +79,7 @@ def can_write(connection: Connection) -> bool:
     """Whether the server takes writes, as it said before this connection was handed out."""
     if connection.dialect.name == "sqlite":
         return True
-    from .postgresql.events import session_of
+    from .postgresql.engine_events import session_of
 
     return not session_of(connection).read_only
 
@@ -88,7 +88,7 @@ def is_pooled(connection: Connection) -> bool:
     """Whether a pooler shares the server's sessions between its clients."""
     if connection.dialect.name == "sqlite":
         return False
-    from .postgresql.events import session_of
+    from .postgresql.engine_events import session_of
 
     return session_of(connection).pooled
 

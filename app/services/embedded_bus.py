@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import embedded_log
-from .bus import Beat, Bus, Extract, Keep
-from .embedded_log import Database
+from .bus import Beat, Bus, Extract, Retention
+from .embedded_connection import LogConnection
 from .errors import Unavailable
 
 BUSY_SECONDS = 1.5  # how long a writer waits for another process's lock; below the bus's own time-out
@@ -20,13 +20,13 @@ DATAGRAM_BYTES = 65_536
 class EmbeddedBus(Bus):
     """A folder holds the log and the workers' sockets."""
 
-    def __init__(self, folder: Path, keep: Keep) -> None:
+    def __init__(self, folder: Path, keep: Retention) -> None:
         super().__init__()
         self._folder = folder
         self._keep = keep
         # One connection each, so that a writer that waits for a lock does not hold up the readers.
-        self._writer = Database(folder / "bus.db", "bus-write")
-        self._reader = Database(folder / "bus.db", "bus-read")
+        self._writer = LogConnection(folder / "bus.db", "bus-write")
+        self._reader = LogConnection(folder / "bus.db", "bus-read")
         self._more = False  # whether the last look at the log has left something
         self._path = folder / f"bus-{secrets.token_hex(4)[1:]}.sock"  # pids differ less: containers may share a folder
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)

@@ -9,7 +9,7 @@ class Full(Unavailable):
     """The store takes no more; what is in it can be read."""
 
 
-class Taken(Exception):
+class NameTaken(Exception):
     """The name belongs to another user."""
 
 

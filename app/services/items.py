@@ -27,7 +27,7 @@ def parse_id(text: str) -> Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class Retention:
     """How much of the log is kept: the most messages, their greatest age, and the most bytes with all overhead."""
 
     messages: int

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .bus import Beat, Bus, Extract, Keep, Message
+from .bus import Beat, Bus, Extract, Message, Retention
 from .errors import Unavailable
 from .redis_link import ANSWER_SECONDS, Link
 from .redis_scripts import APPEND, BEAT, BEATS, LATE, LOG, READ, RENEW
@@ -22,7 +22,7 @@ LAST_PART = 2**64 - 1  # the largest second part of an id: after it comes the ne
 class RedisBus(Bus):
     """The log's entries carry a random token each: a server that took over may lack the end and have gone on."""
 
-    def __init__(self, url: str, keep: Keep) -> None:
+    def __init__(self, url: str, keep: Retention) -> None:
         super().__init__()
         self._keep = keep
         self._last_beat = "0-0"

@@ -2,18 +2,17 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from random import uniform
 from typing import Protocol
 
+from .backlog import Backlog
 from .errors import Unavailable
 from .items import BEGINNING, Availability, Beat, Extract, Item, Message, Place, Reset
+from .replay import replay
 
 log = logging.getLogger("app.bus")
 
-QUEUE_MESSAGES = 256  # what a connection may lag behind, whichever comes first; then it is closed, and resumes
-QUEUE_BYTES = 256 * 1024
 BATCH = 64  # messages that are read from the log at a time
 AGAIN_SECONDS = (0.2, 0.5)  # after a read that has failed it is tried again
 TELL_SECONDS = 0.7  # a client is told that the bus is away when a read takes longer, or fails twice
@@ -27,8 +26,11 @@ class SlowReader(Exception):
 class Log(Protocol):
     """What a subscription needs of the bus."""
 
-    epoch: str
-    last: int
+    @property
+    def epoch(self) -> str: ...
+
+    @property
+    def last(self) -> int: ...
 
     @property
     def available(self) -> bool: ...
@@ -45,10 +47,9 @@ class Subscription:
     __slots__ = (
         "_after",
         "_again",
+        "_backlog",
         "_beats",
-        "_bytes",
         "_failures",
-        "_items",
         "_log",
         "_told",
         "_wake",
@@ -61,8 +62,7 @@ class Subscription:
         self._log = log
         self._wake = wake
         self._beats = beats
-        self._items: deque[Item] | None = None  # an empty one has 0.7 KiB, and most connections are idle
-        self._bytes = 0
+        self._backlog: Backlog | None = None  # an empty one has 0.7 KiB, and most connections are idle
         self._after = here if after is None else after
         self._again: asyncio.TimerHandle | None = None
         self._failures = 0  # reads that have failed one after the other
@@ -77,15 +77,14 @@ class Subscription:
         if self.live and isinstance(item, Message):
             if item.number <= self._after[1]:
                 return  # it has read further than the listener
-            self._bytes += len(item.data)
         elif self.live and isinstance(item, Reset):
             self._after = BEGINNING
         if self.live or not isinstance(item, Message | Reset):
-            self._items = self._items or deque()
-            self._items.append(item)
-            self.overflowed = len(self._items) > QUEUE_MESSAGES or self._bytes > QUEUE_BYTES
+            self._backlog = self._backlog or Backlog()
+            self._backlog.put(item)
+            self.overflowed = self._backlog.is_too_long
         if self.overflowed:
-            self._items = None
+            self._backlog = None
         self._wake()
 
     def catch_up(self) -> None:
@@ -101,11 +100,11 @@ class Subscription:
     async def take(self) -> AsyncIterator[Item]:
         """All that there is now, in order; raises SlowReader when the queue has overflowed."""
         while True:
-            while self._items:
-                item = self._next(self._items)
+            while self._backlog:
+                item = self._backlog.next()
                 if not isinstance(item, Availability) or self._is_news(item.available):
                     yield item
-            self._items = None
+            self._backlog = None
             if self.overflowed:
                 raise SlowReader
             if self.live:
@@ -113,14 +112,16 @@ class Subscription:
             failures = self._failures
             async for item in self._read():
                 yield item
-            if self._failures > failures and not self._items:
+            if self._failures > failures and not self._backlog:
                 return
 
-    def _next(self, items: deque[Item]) -> Item:
-        item = items.popleft()
-        if isinstance(item, Message):
-            self._bytes -= len(item.data)
-        return item
+    async def follow(self, filled: asyncio.Event) -> AsyncIterator[Item]:
+        """All that comes, without end; `filled` is the event that waking sets."""
+        while True:
+            filled.clear()
+            async for item in self.take():
+                yield item
+            await filled.wait()
 
     def _is_news(self, available: bool) -> bool:
         told, self._told = self._told, available
@@ -146,8 +147,11 @@ class Subscription:
         self._failures = 0
         if self._is_news(self._told or self._log.available):
             yield Availability(True)
-        async for item in self._catch_up(extract):
+        items, self._after = replay(extract, self._after)
+        for item in items:
             yield item
+        if self._after != BEGINNING:  # live, if that is as far as the listener has got
+            self.live = extract.epoch == self._log.epoch and self._after[1] >= self._log.last
 
     def _extract(self, reading: "asyncio.Future[Extract]") -> Extract | None:
         try:
@@ -165,22 +169,3 @@ class Subscription:
         if self._log.readable:
             self.close()
             self._again = asyncio.get_running_loop().call_later(uniform(*AGAIN_SECONDS), self._wake)
-
-    async def _catch_up(self, extract: Extract) -> AsyncIterator[Item]:
-        """What the log says after our place; live, if that is as far as the listener has got."""
-        epoch, number = self._after
-        if self._after != BEGINNING and (epoch != extract.epoch or number > extract.newest):
-            self._after = BEGINNING  # an id of a log that is no more: all that is kept is news
-            yield Reset()
-            return
-        if not extract.messages and self._after != BEGINNING and extract.has_gap(number):
-            yield Reset()
-        for message in extract.messages:
-            if self._after != BEGINNING and message.number > self._after[1] + 1:
-                yield Reset()
-            self._after = (extract.epoch, message.number)
-            if message.json:
-                yield message
-        if not extract.messages:
-            self._after = (extract.epoch, extract.newest)  # the listener may have passed on more since the log was read
-        self.live = extract.epoch == self._log.epoch and self._after[1] >= self._log.last

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from .database import ANSWER_SECONDS, UtcDateTime, can_write, translated
 from .deadline import within
-from .errors import Taken, Unavailable
+from .errors import NameTaken, Unavailable
 
 NAME_LENGTH = 100  # characters
 MAX_ID = 2**63 - 1  # the largest that both databases can hold
@@ -45,12 +45,12 @@ class User:
 
 
 def create(connection: Connection, name: str) -> User:
-    """Store a new user; raise Taken if there is one of that name. Uniqueness is the database's own constraint."""
+    """Store a new user; raise NameTaken if there is one of that name. Uniqueness is the database's own constraint."""
     statement = table.insert().values(name=name, created_at=datetime.now(UTC)).returning(*table.c)
     try:
         return _user(connection.execute(statement).one())
     except IntegrityError:
-        raise Taken(name) from None
+        raise NameTaken(name) from None
 
 
 def find(connection: Connection, user_id: int) -> User | None:

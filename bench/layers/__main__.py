@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from bench.figures.results import HOME, now
 from bench.layers.cases import AGAIN, BASE, GOALS, REQUESTS, TOOLKIT, Case, cases
 from bench.layers.measure import Measurement, measure
-from bench.layers.table import CaseResult, case_results, table
+from bench.layers.results_table import CaseResult, case_results, table
 from bench.layers.targets import Target, app, proxied
 from bench.load.wrk import RequestTemplate
 from bench.report import terminal

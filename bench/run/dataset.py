@@ -33,13 +33,13 @@ def prepare(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 def _first_row(variables: Mapping[str, str]) -> str:
     """What the shipped app answers with the first user, who is made if there is none."""
-    from app.config import Settings
+    from app.config import AppSettings
     from app.handlers.bench import first_user_response
     from app.services import users
     from app.services.database import sync_engine
     from app.services.users import BlockingUsers
 
-    engine = sync_engine(Settings.from_environment(variables).database_url)
+    engine = sync_engine(AppSettings.from_environment(variables).database_url)
     stored = BlockingUsers(engine)
     found = stored.read(users.page, 1, 0) or [stored.write(users.create, NAME)]
     engine.dispose()

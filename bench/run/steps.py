@@ -16,7 +16,7 @@ from bench.run.workloads import BY_NAME, IDLE, LOWEST, Workload
 ENOUGH_REQUESTS = 40  # in one measurement; slow workloads are measured for longer, up to LONGEST
 
 
-class Steps:
+class StepRunner:
     """Runs the steps. The results of the searches give the common rate of all arms."""
 
     def __init__(self, results: Results, mode: Mode, cpus: machine.Cpus, *, objective: float, seed: int) -> None:

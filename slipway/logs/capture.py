@@ -19,7 +19,7 @@ _descriptors = Descriptors()
 
 def take_over() -> None:
     """From now on every line of this process, and of those that it starts, is a record. For the arbiter."""
-    if _descriptors.taken:
+    if _descriptors.captured:
         return
     _descriptors.take()
     os.register_at_fork(after_in_child=_descriptors.forget)

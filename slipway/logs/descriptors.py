@@ -20,7 +20,7 @@ PART_SECONDS = 0.2  # for the rest of a line; its program may have ended without
 
 
 @dataclass
-class Taken:
+class CapturedDescriptor:
     """One descriptor, a copy of what it was, and the end of the pipe that it is now."""
 
     number: int
@@ -33,27 +33,27 @@ class Taken:
 class Descriptors:
     """What the arbiter has taken. In a worker the descriptors still lead to it, but only it reads."""
 
-    taken: list[Taken] = field(default_factory=list)
+    captured: list[CapturedDescriptor] = field(default_factory=list)
 
     def take(self) -> None:
         """Have them lead to us; the log goes where stdout went. One that the process has not got stays away."""
         for file, level, logger in ((sys.__stdout__, "INFO", "stdout"), (sys.__stderr__, "ERROR", "stderr")):
             if file is not None:
                 self._take(file.fileno(), level, logger)
-        if self.taken and self.taken[0].stream.logger == "stdout":
-            writer.redirect(self.taken[0].before)
-        if self.taken:
+        if self.captured and self.captured[0].stream.logger == "stdout":
+            writer.redirect(self.captured[0].before)
+        if self.captured:
             atexit.register(self.finish)
             start_thread(self._pump, "descriptors")
 
     def give_back(self) -> None:
         """Before another program takes the place of ours (SIGUSR2): it begins with what we began with."""
-        for each in self.taken:
+        for each in self.captured:
             os.dup2(each.before, each.number)
 
     def forget(self) -> None:
         """Called in a forked process: without a reader a write fails, rather than waiting for one."""
-        for each in self.taken:
+        for each in self.captured:
             with suppress(OSError):
                 os.close(each.pipe)
             each.stream.forget()
@@ -61,7 +61,7 @@ class Descriptors:
 
     def finish(self) -> None:
         """Make records of what is left: at the exit, and when a program has ended."""
-        for each in self.taken:
+        for each in self.captured:
             self._read(each)
             each.stream.end_line()
 
@@ -71,26 +71,26 @@ class Descriptors:
         os.set_blocking(pipe, False)
         os.dup2(end, number)
         os.close(end)
-        self.taken.append(Taken(number, before, pipe, Stream(level, logger, None)))
+        self.captured.append(CapturedDescriptor(number, before, pipe, Stream(level, logger, None)))
 
     def _pump(self) -> None:
         ready = select.poll()
-        for each in self.taken:
+        for each in self.captured:
             ready.register(each.pipe, select.POLLIN)
         while True:
             with suppress(Exception):  # no memory; without a reader, programs would stand in their writes
                 self._wait_and_read(ready)
 
     def _wait_and_read(self, ready: select.poll) -> None:
-        open_lines = any(each.stream.has_part for each in self.taken)
+        open_lines = any(each.stream.has_part for each in self.captured)
         pipes = {pipe for pipe, _ in ready.poll(PART_SECONDS * 1_000 if open_lines else None)}
-        for each in self.taken:
+        for each in self.captured:
             if each.pipe in pipes:
                 self._read(each)
             elif not pipes:
                 each.stream.end_line()
 
-    def _read(self, each: Taken) -> None:
+    def _read(self, each: CapturedDescriptor) -> None:
         with suppress(OSError):  # empty, or closed
             while data := os.read(each.pipe, READ):
                 each.stream.write(data)

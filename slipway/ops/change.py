@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from slipway.ops.console import Failure
 from slipway.ops.folder import make_private
-from slipway.ops.report import Failure
 
 BUSY = 75  # EX_TEMPFAIL of sysexits.h: try again later
 

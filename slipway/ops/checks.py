@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 from slipway.ops import linters, packages, setup
-from slipway.ops.report import Failure, say, step
+from slipway.ops.console import Failure, say, step
 from slipway.ops.rules import Rules
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.settings import ROOT, StackSettings
 
-EXTRAS = ("local", "loadtest", "test", "bench", "peers", "lock")  # of pyproject.toml, each with a lock file
+EXTRAS = ("local", "otel", "loadtest", "test", "bench", "peers", "lock")  # of pyproject.toml, each with a lock file
 # What the tests start for real. Debian's names; on another system the last one to be missing is named.
 PROGRAMS: dict[str, str | None] = {
     "nginx": "nginx",
@@ -30,7 +30,7 @@ def main() -> None:
     """Run a verb; what comes after it goes to the program that it starts."""
     verb, *arguments = sys.argv[1:]
     if [verb, *arguments] == ["bench", "run"] or verb == "soak":  # they are shown on an app that does the bench's work
-        Settings.load().project.twin()
+        StackSettings.load().project.twin()
     VERBS[verb](arguments)
 
 
@@ -101,7 +101,7 @@ def screenshots(arguments: list[str]) -> None:
 
 def lock(arguments: list[str]) -> None:
     """Compile every lock file anew; each further one agrees with the app's."""
-    uv = setup.environment(Settings.load().run_dir, "requirements/lock.txt") / "uv"
+    uv = setup.environment(StackSettings.load().run_dir, "requirements/lock.txt") / "uv"
     fixed = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"]
     for name in ("app", *EXTRAS):
         extra = [] if name == "app" else ["--extra", name, "-c", "requirements/app.txt"]
@@ -113,7 +113,7 @@ def lock(arguments: list[str]) -> None:
 
 def prepare(requirements: str) -> None:
     """The environment that a lock file names, first on the path."""
-    venv = setup.environment(Settings.load().run_dir, requirements)
+    venv = setup.environment(StackSettings.load().run_dir, requirements)
     os.environ["PATH"] = f"{venv}{os.pathsep}{os.environ['PATH']}{os.pathsep}/usr/sbin"
 
 

@@ -3,14 +3,14 @@
 import json
 import math
 
-from slipway.ops import handed, readiness, wait
+from slipway.ops import container_files, readiness, wait
+from slipway.ops.console import NOTHING_RUNS, Failure, say, step
 from slipway.ops.containers import AppContainers
 from slipway.ops.deployment import Deployment
 from slipway.ops.engine import Engine, engine_answers, engine_reason
 from slipway.ops.following import follow
 from slipway.ops.images import Images
-from slipway.ops.report import NOTHING_RUNS, Failure, say, step
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 from slipway.ops.starting import Start
 
 __all__ = ["Compose", "engine_answers"]
@@ -21,7 +21,7 @@ class Compose:
 
     name = "containers"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: StackSettings) -> None:
         self.settings = settings
         self.engine = Engine(settings)
         self.images = Images(self.engine, settings)
@@ -151,7 +151,7 @@ class Compose:
         With `back` of the image before; with `again` the app's container is replaced in any case.
         """
         self.deployment.check_address()
-        handed.password(self.settings, fixed=True)
+        container_files.password(self.settings, fixed=True)
         self.deployment.tidy(old)
         self.engine.image = self.images.before() if back else self.images.take()
         if again or not self.app.is_current(old, self.engine.image):

@@ -6,11 +6,11 @@ It can be interrupted anywhere: the container that nginx's links lead to stays, 
 import json
 
 from slipway.environment import SettingError
-from slipway.ops import handed, nginx, wait
+from slipway.ops import container_files, nginx, wait
+from slipway.ops.console import Failure, say, step
 from slipway.ops.containers import START_SECONDS, AppContainers
 from slipway.ops.engine import Engine
-from slipway.ops.report import Failure, say, step
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 
 NGINX_SECONDS = 10.0  # it looks once a second
 
@@ -18,7 +18,7 @@ NGINX_SECONDS = 10.0  # it looks once a second
 class Deployment:
     """Changes the app's containers of one project."""
 
-    def __init__(self, engine: Engine, app: AppContainers, settings: Settings) -> None:
+    def __init__(self, engine: Engine, app: AppContainers, settings: StackSettings) -> None:
         self._engine = engine
         self._app = app
         self._settings = settings
@@ -46,7 +46,7 @@ class Deployment:
 
     def tell_nginx(self) -> None:
         """Have nginx take the settings that are its own; it reloads when the file changes, and loses nothing."""
-        if not handed.nginx_settings(self._settings):
+        if not container_files.nginx_settings(self._settings):
             return
         if self._nginx() and not wait.until(self._nginx_has_taken_them, NGINX_SECONDS):
             say("  nginx has not taken its new settings yet; `make logs` shows why")

@@ -5,8 +5,8 @@ import re
 import subprocess
 from collections.abc import Sequence
 
-from slipway.ops.report import Failure
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.console import Failure
+from slipway.ops.settings import ROOT, StackSettings
 
 PROFILES = ("baseline", "locust")
 LABEL = "com.docker.compose"  # what compose writes on each container
@@ -33,7 +33,7 @@ def engine_reason(text: str) -> str:
 class Engine:
     """Runs commands; one that fails raises Failure with the engine's own reason."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: StackSettings) -> None:
         self.settings = settings
         self.image = ""  # what docker-compose.yml calls SLIPWAY_IMAGE
         self.project = settings.environment.get("COMPOSE_PROJECT_NAME") or project_name()
@@ -42,9 +42,9 @@ class Engine:
         """What a command of compose prints."""
         return _output(self.attempt(*arguments), f"docker compose {arguments[0]}")
 
-    def attempt(self, *arguments: str, given: str = "") -> Done:
+    def attempt(self, *arguments: str, stdin: str = "") -> Done:
         """The same for one that may fail and reads what is given to it."""
-        return _run(self.command(*arguments), self.environment(), given)
+        return _run(self.command(*arguments), self.environment(), stdin)
 
     def settings_hash(self, service: str) -> str:
         """The hash that a container of a service would get now.
@@ -52,7 +52,7 @@ class Engine:
         `config --hash` alone leaves out what env_file brings, which containers are hashed with; so it is given the
         configuration in which all files are read.
         """
-        done = self.attempt("-f", "-", "config", "--hash", service, given=self.compose("config"))
+        done = self.attempt("-f", "-", "config", "--hash", service, stdin=self.compose("config"))
         return _output(done, "docker compose config").split()[-1]
 
     def docker(self, *arguments: str) -> str:
@@ -104,9 +104,9 @@ def project_name() -> str:
     return f"{name}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}"
 
 
-def _run(command: Sequence[str], environment: dict[str, str], given: str = "") -> Done:
+def _run(command: Sequence[str], environment: dict[str, str], stdin: str = "") -> Done:
     return subprocess.run(
-        command, env=environment, cwd=ROOT, input=given, capture_output=True, text=True, errors="replace"
+        command, env=environment, cwd=ROOT, input=stdin, capture_output=True, text=True, errors="replace"
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from slipway.environment import SettingError
 from slipway.ops.supervised import LONGEST_SUFFIX
-from slipway.serving.config import MAX_SOCKET_PATH
+from slipway.serving.settings import MAX_SOCKET_PATH
 
 
 def make_private(run_dir: Path) -> None:

@@ -5,9 +5,9 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 
+from slipway.ops.console import Failure, step
 from slipway.ops.engine import Engine
-from slipway.ops.report import Failure, step
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.settings import ROOT, StackSettings
 from slipway.serving.links import write_whole
 
 KEPT = 5
@@ -17,7 +17,7 @@ RELEASES = "releases.json"  # below RUN_DIR: what was in service, the newest las
 class Images:
     """Those of one project. SLIPWAY_IMAGE names the repository; with a tag, an image that was built elsewhere."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: StackSettings) -> None:
         self._engine = engine
         self._path = settings.run_dir / RELEASES
         self._given = settings.image

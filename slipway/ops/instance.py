@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from slipway.ops import wait
+from slipway.ops.console import Failure, say
 from slipway.ops.programs import Programs
-from slipway.ops.report import Failure, say
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervisor import Supervisor
 from slipway.tracebacks import brief, has_traceback, one_line
 
@@ -22,7 +22,9 @@ CONSEQUENCES = ("Shutting down: ", "Reason: ")  # gunicorn's last words, whateve
 class Instance:
     """A server by its program's name, whether it runs or not."""
 
-    def __init__(self, name: str, supervisor: Supervisor, programs: Programs, settings: Settings, venv: Path) -> None:
+    def __init__(
+        self, name: str, supervisor: Supervisor, programs: Programs, settings: StackSettings, venv: Path
+    ) -> None:
         self.name = name
         self._supervisor = supervisor
         self._programs = programs

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from slipway.ops import nginx
-from slipway.ops.report import say
+from slipway.ops.console import say
 from slipway.ops.rules import Rules
 from slipway.ops.settings import ROOT
 from slipway.project import served

@@ -11,7 +11,7 @@ from threading import Event, Thread
 from urllib.parse import urlsplit
 
 from slipway.ops.percentile import percentile
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 
 CONNECTIONS = 8  # every second one is closed after each answer
 PAUSE_SECONDS = 0.005  # between two requests of a connection: about 1,000 requests a second, no stress test
@@ -40,7 +40,7 @@ class Load:
 
 
 @contextmanager
-def load(settings: Settings, path: str) -> Iterator[Load]:
+def load(settings: StackSettings, path: str) -> Iterator[Load]:
     """Clients that ask until the block ends."""
     seen, stop = Load(), Event()
     threads = [
@@ -57,7 +57,7 @@ def load(settings: Settings, path: str) -> Iterator[Load]:
             thread.join()
 
 
-def _client(settings: Settings, path: str, keep: bool, seen: Load, stop: Event) -> None:
+def _client(settings: StackSettings, path: str, keep: bool, seen: Load, stop: Event) -> None:
     address = urlsplit(settings.url)
     headers = ({} if keep else {"Connection": "close"}) | ({"Host": settings.ready_host} if settings.ready_host else {})
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)

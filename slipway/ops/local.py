@@ -2,16 +2,15 @@
 
 import math
 import shutil
-import subprocess
 
 from slipway.environment import SettingError
-from slipway.ops import leftovers, packages, setup, view
+from slipway.ops import leftovers, local_commands, packages, setup, view
+from slipway.ops.console import Failure, step
 from slipway.ops.folder import check_folder
-from slipway.ops.processes import Processes
+from slipway.ops.local_processes import LocalProcesses
 from slipway.ops.programs import APPS, NGINX_STOP_SECONDS
 from slipway.ops.remembered import Remembered
-from slipway.ops.report import Failure, step
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervisor import Supervisor
 
 REQUIREMENTS = "requirements/local.txt"
@@ -22,12 +21,14 @@ class Local:
 
     name = "local processes"
 
-    def __init__(self, settings: Settings, *, lenient: bool = False) -> None:
+    def __init__(self, settings: StackSettings, *, lenient: bool = False) -> None:
         self.settings = settings
         if Supervisor(settings.run_dir, ROOT).runs():
-            self.settings = _in_force(settings) if lenient else Settings.load(Remembered(settings.run_dir).given())
+            self.settings = (
+                _running_settings(settings) if lenient else StackSettings.load(Remembered(settings.run_dir).overrides())
+            )
         self.run = self.settings.run_dir
-        self.processes = Processes(self.settings, self.stop_seconds())
+        self.processes = LocalProcesses(self.settings, self.stop_seconds())
         self.supervisor = self.processes.supervisor
         self.remembered = self.processes.remembered
 
@@ -117,26 +118,11 @@ class Local:
 
     def migrate(self) -> None:
         """Run PRESTART alone."""
-        venv = setup.environment(self.run, REQUIREMENTS)
-        command = self.settings.prestart
-        if not command:
-            raise Failure("nothing to run: neither PRESTART nor prestart in [tool.slipway] names a command")
-        if subprocess.run(
-            command, env=self.processes.programs.environment("app", self.settings, venv), cwd=ROOT
-        ).returncode:
-            raise Failure(f"{' '.join(command)} failed")
+        local_commands.migrate(self.processes.programs, self.settings, REQUIREMENTS)
 
     def locust(self) -> None:
         """Run the load generator on the stack until it is done or interrupted."""
-        venv = setup.environment(self.run, "requirements/loadtest.txt")
-        environment = {
-            **self.processes.programs.environment("app", self.settings, venv),
-            "LOCUST_HOST": self.settings.url,
-        }
-        command = [str(venv / "python"), str(venv / "locust"), "-f", "loadtest"]
-        code = subprocess.run(command, env=environment, cwd=ROOT).returncode
-        if code:
-            raise Failure(f"locust ended with {code}")
+        local_commands.locust(self.processes.programs, self.settings, "requirements/loadtest.txt")
 
     def workers(self) -> int:
         """The number of workers that the server was started with."""
@@ -177,9 +163,9 @@ class Local:
         return not setup.is_current(self.run, REQUIREMENTS) or self.remembered.differs(self.settings, app.name)
 
 
-def _in_force(settings: Settings) -> Settings:
+def _running_settings(settings: StackSettings) -> StackSettings:
     """What the stack runs with, for a verb that looks at it or stops it: `.env` may say something else by now."""
-    processes = Processes(settings, math.ceil(settings.stop_grace_period))
+    processes = LocalProcesses(settings, math.ceil(settings.stop_grace_period))
     try:
         return processes.remembered.settings_of(processes.in_service().name, settings.run_dir)
     except (Failure, SettingError):  # no app server runs, or pyproject.toml can't be read

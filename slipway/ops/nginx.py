@@ -10,8 +10,8 @@ from pathlib import Path
 
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
-from slipway.serving.config import PROXY_READ_TIMEOUT
 from slipway.serving.cpus import worker_count
+from slipway.serving.settings import PROXY_READ_TIMEOUT
 
 NGINX_DIR = ROOT / "nginx"
 MAX_WORKERS = 8  # each has 16,384 connections, in 8 MiB

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from slipway.ops.report import Failure, say, step
+from slipway.ops.console import Failure, say, step
 
 # Services start themselves when Debian installs them; in runlevel 1 invoke-rc.d leaves them alone.
 MANAGERS = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.ops import nginx
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 from slipway.ops.supervised import Program
 
 APPS = ("app", "app-b")  # one is in service; during a deploy both run
@@ -23,7 +23,7 @@ class Programs:
     run_dir: Path
     stop_seconds: int
 
-    def server(self, name: str, venv: Path, settings: Settings, settings_file: Path) -> Program:
+    def server(self, name: str, venv: Path, settings: StackSettings, settings_file: Path) -> Program:
         """A gunicorn; servers with the same `sockets` folder take over from each other."""
         environment = {
             "SOCKET_DIR": str(self.sockets(name)),
@@ -35,7 +35,7 @@ class Programs:
         command = [str(venv / "python"), str(venv / "gunicorn"), *what]
         return Program(name, command, "TERM", self.stop_seconds, environment)
 
-    def proxy(self, name: str, venv: Path, settings: Settings) -> Program:
+    def proxy(self, name: str, venv: Path, settings: StackSettings) -> Program:
         """An nginx whose log is JSON; its configuration is written now."""
         server = "app" if name == "nginx" else "baseline"
         watched = [
@@ -46,7 +46,7 @@ class Programs:
         command = nginx.logged(self.nginx(name, settings), str((venv / "python").resolve()), watched)
         return Program(name, command, "QUIT", NGINX_STOP_SECONDS)
 
-    def nginx(self, name: str, settings: Settings) -> list[str]:
+    def nginx(self, name: str, settings: StackSettings) -> list[str]:
         """The command of nginx itself; its configuration is written now."""
         server, port = ("app", settings.http_port) if name == "nginx" else ("baseline", settings.baseline_port)
         return nginx.prepare(
@@ -64,7 +64,7 @@ class Programs:
         """The folder in which a server keeps its sockets and files, and nginx finds its slots."""
         return self.run_dir / ("app" if name in APPS else name)
 
-    def environment(self, name: str, settings: Settings, venv: Path) -> Mapping[str, str]:
+    def environment(self, name: str, settings: StackSettings, venv: Path) -> Mapping[str, str]:
         """For a command that is about a server."""
         data = settings.environment.get("DATA_DIR") or str(self.run_dir / "data")
         path = f"{venv}:{settings.environment.get('PATH', os.defpath)}"

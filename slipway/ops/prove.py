@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 
 from slipway.ops import readiness, wait
+from slipway.ops.console import Failure, say
 from slipway.ops.load import CONNECTIONS, Load, load
-from slipway.ops.report import Failure, say
 from slipway.ops.runtime import Runtime
-from slipway.ops.settings import Settings
-from slipway.ops.verdicts import FACTOR, NOTICED_SECONDS, Row, Verdict, latency, lost, within
+from slipway.ops.settings import StackSettings
+from slipway.ops.verdicts import FACTOR, NOTICED_SECONDS, PromiseResult, Verdict, latency, lost, within
 
 ROUNDS = 2  # of a steady window and a reload; a steady one ends them
 STEADY_SECONDS = 2.0
@@ -22,7 +22,7 @@ HEALED_SECONDS = 5.0  # so is the stack after a restart of nginx
 WAIT_SECONDS = 30.0  # for what should take seconds
 
 
-def prove(settings: Settings, runtime: Runtime) -> None:
+def prove(settings: StackSettings, runtime: Runtime) -> None:
     """Run all of it in under a minute; a promise that was not kept raises Failure."""
     if not readiness.is_ready(settings, settings.url):
         raise Failure(
@@ -42,7 +42,7 @@ def prove(settings: Settings, runtime: Runtime) -> None:
         raise Failure("a promise was not kept")
 
 
-def _reloads(settings: Settings, runtime: Runtime, workers: int) -> Iterator[Row]:
+def _reloads(settings: StackSettings, runtime: Runtime, workers: int) -> Iterator[PromiseResult]:
     steady, busy = [_steady(settings)], []
     for _ in range(ROUNDS):
         say("  reload")
@@ -56,13 +56,13 @@ def _reloads(settings: Settings, runtime: Runtime, workers: int) -> Iterator[Row
     yield latency(promise, steady, busy)
 
 
-def _steady(settings: Settings) -> Load:
+def _steady(settings: StackSettings) -> Load:
     with load(settings, settings.prove_path) as seen:
         time.sleep(STEADY_SECONDS)
     return seen
 
 
-def _killed_worker(settings: Settings, runtime: Runtime, workers: int) -> Iterator[Row]:
+def _killed_worker(settings: StackSettings, runtime: Runtime, workers: int) -> Iterator[PromiseResult]:
     say("  SIGKILL of a worker")
     with load(settings, settings.prove_path) as seen:
         pid = runtime.kill_worker()
@@ -72,7 +72,7 @@ def _killed_worker(settings: Settings, runtime: Runtime, workers: int) -> Iterat
     yield within(f"its place is taken within {BACK_SECONDS:g} s", seconds, BACK_SECONDS, seen)
 
 
-def _operator(settings: Settings, runtime: Runtime) -> Iterator[Row]:
+def _operator(settings: StackSettings, runtime: Runtime) -> Iterator[PromiseResult]:
     say("  `make up` again")
     with load(settings, settings.prove_path) as seen:
         runtime.up()
@@ -84,16 +84,16 @@ def _operator(settings: Settings, runtime: Runtime) -> Iterator[Row]:
     yield within(f"after a restart of nginx it answers within {HEALED_SECONDS:g} s", seconds, HEALED_SECONDS, seen)
 
 
-def _stop_and_start(settings: Settings, runtime: Runtime) -> Iterator[Row]:
+def _stop_and_start(settings: StackSettings, runtime: Runtime) -> Iterator[PromiseResult]:
     say("  stop")
     start = time.monotonic()
     code = runtime.stop_app()
     seconds, most = time.monotonic() - start, runtime.stop_seconds()
     yield within(f"it stops within {most:g} s", seconds, most)
-    yield Row("its exit code is 0", str(code), Verdict.KEPT if code == 0 else Verdict.BROKEN)
+    yield PromiseResult("its exit code is 0", str(code), Verdict.KEPT if code == 0 else Verdict.BROKEN)
     runtime.start_app()
     back = wait.until(lambda: readiness.is_ready(settings, settings.url), WAIT_SECONDS)
-    yield Row("started again, it is ready", "yes" if back else "no", Verdict.KEPT if back else Verdict.BROKEN)
+    yield PromiseResult("started again, it is ready", "yes" if back else "no", Verdict.KEPT if back else Verdict.BROKEN)
 
 
 def _all(loads: list[Load]) -> Load:

@@ -3,8 +3,8 @@
 import time
 
 from slipway.ops import wait
-from slipway.ops.report import Failure
-from slipway.ops.settings import Settings
+from slipway.ops.console import Failure
+from slipway.ops.settings import StackSettings
 
 CONSTANT_SECONDS = 5.0  # the same 4xx for so long will not change by itself
 ADVICE = {
@@ -13,12 +13,12 @@ ADVICE = {
 }
 
 
-def is_ready(settings: Settings, base: str) -> bool:
+def is_ready(settings: StackSettings, base: str) -> bool:
     """Whether the ready path answers 200; for an app without one, whether `/` answers anything below 500."""
     return counts(settings, _ask(settings, base)[0])
 
 
-def await_ready(settings: Settings, base: str, seconds: float) -> None:
+def await_ready(settings: StackSettings, base: str, seconds: float) -> None:
     """Wait for it; Failure with the answer when it does not come, after five seconds of the same 4xx at the latest."""
     deadline = time.monotonic() + seconds
     last, since = 0, time.monotonic()
@@ -32,21 +32,21 @@ def await_ready(settings: Settings, base: str, seconds: float) -> None:
         time.sleep(wait.POLL_SECONDS)
 
 
-def url(settings: Settings, base: str) -> str:
+def url(settings: StackSettings, base: str) -> str:
     """What is asked for."""
     return f"{base}{settings.ready_path or '/'}"
 
 
-def _ask(settings: Settings, base: str) -> tuple[int, object]:
+def _ask(settings: StackSettings, base: str) -> tuple[int, object]:
     return wait.get(url(settings, base), host=settings.ready_host)
 
 
-def counts(settings: Settings, status: int) -> bool:
+def counts(settings: StackSettings, status: int) -> bool:
     """Whether an answer with this status, 0 for none, says that the stack is ready."""
     return status == 200 if settings.ready_path else 0 < status < 500
 
 
-def _reason(settings: Settings, base: str, answer: tuple[int, object]) -> str:
+def _reason(settings: StackSettings, base: str, answer: tuple[int, object]) -> str:
     status, body = answer
     advice = ADVICE.get(status, ADVICE[404] if 400 < status < 500 else "")
     return f"{url(settings, base)} answers {status or 'nothing'}: {body}" + (f"\n  {advice}" if advice else "")

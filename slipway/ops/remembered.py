@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from slipway.environment import SettingError
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 from slipway.serving.variables import write
 
 # What only a start can change, and the field that tells. What the app server can't change it refuses itself.
@@ -24,35 +24,35 @@ class Remembered:
 
     def __init__(self, run_dir: Path) -> None:
         self._folder = run_dir
-        self._given = run_dir / "given.json"
+        self._overrides = run_dir / "given.json"
 
     def path(self, server: str) -> Path:
         """The file that a server reads."""
         return self._folder / f"settings-{server}.json"
 
-    def put(self, settings: Settings, server: str) -> None:
+    def put(self, settings: StackSettings, server: str) -> None:
         """Have a server take these when it starts or reloads; if it refuses them, it puts back what it has."""
         write(self.path(server), _for_server(settings))
 
-    def settings_of(self, server: str, run_dir: Path) -> Settings:
+    def settings_of(self, server: str, run_dir: Path) -> StackSettings:
         """The settings that a server runs with."""
-        return replace(Settings.of(_read(self.path(server)), self.given()), run_dir=run_dir)
+        return replace(StackSettings.of(_read(self.path(server)), self.overrides()), run_dir=run_dir)
 
-    def differs(self, settings: Settings, server: str) -> bool:
+    def differs(self, settings: StackSettings, server: str) -> bool:
         """Whether a server runs with others than these."""
         return _read(self.path(server)) != _for_server(settings)
 
-    def remember(self, settings: Settings) -> None:
+    def remember(self, settings: StackSettings) -> None:
         """Keep what the caller has set."""
-        write(self._given, settings.given)
+        write(self._overrides, settings.overrides)
 
-    def given(self) -> Mapping[str, str]:
+    def overrides(self) -> Mapping[str, str]:
         """What callers have set since `make up`."""
-        return _read(self._given)
+        return _read(self._overrides)
 
-    def check_change(self, settings: Settings, server: str, *, deploy: bool = False) -> None:
+    def check_change(self, settings: StackSettings, server: str, *, deploy: bool = False) -> None:
         """Raise SettingError for a change that needs a start."""
-        now = Settings.of(_read(self.path(server)), {})
+        now = StackSettings.of(_read(self.path(server)), {})
         for name, field in (FIXED if deploy else FIXED | FIXED_IN_RELOADS).items():
             old, new = getattr(now, field), getattr(settings, field)
             if old != new:
@@ -61,11 +61,11 @@ class Remembered:
 
     def forget(self) -> None:
         """Nothing runs any more."""
-        for path in (self._given, *self._folder.glob("settings-*.json")):
+        for path in (self._overrides, *self._folder.glob("settings-*.json")):
             path.unlink(missing_ok=True)
 
 
-def _for_server(settings: Settings) -> dict[str, str]:
+def _for_server(settings: StackSettings) -> dict[str, str]:
     """APP is always among them: its command line names what it was started with, and the table may change since."""
     variables = {name: value for name, value in settings.variables.items() if value and name not in OURS}
     return {**variables, "APP": settings.app}

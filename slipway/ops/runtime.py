@@ -2,14 +2,14 @@
 
 from typing import Protocol
 
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 
 
 class Runtime(Protocol):
     """One way to run the stack. A verb that can't do what it promises raises Failure with the reason."""
 
     name: str
-    settings: Settings
+    settings: StackSettings
 
     def up(self) -> None:
         """Start what does not run and wait until it is ready."""

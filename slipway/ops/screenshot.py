@@ -7,10 +7,10 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from slipway.ops import readiness
+from slipway.ops.console import Failure
 from slipway.ops.load import load
 from slipway.ops.packages import find
-from slipway.ops.report import Failure
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.settings import ROOT, StackSettings
 
 FOLDER = ROOT / "docs"
 CHROMIUM = [  # as root it has no sandbox; without the rest it calls its maker at every start
@@ -26,7 +26,7 @@ LIVE_SECONDS = 7.0  # until every worker has been heard of a few times
 
 def main() -> None:
     """Write home.png, in which the workers are busy."""
-    settings = Settings.load()
+    settings = StackSettings.load()
     if not readiness.is_ready(settings, settings.url):
         raise Failure(f"{settings.url} does not answer; `make up` starts the stack")
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER

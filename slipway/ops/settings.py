@@ -10,7 +10,7 @@ from pathlib import Path
 from slipway.environment import Environment, SettingError
 from slipway.ops import dotenv
 from slipway.project import FILE, Project, command, health_paths, ready_path, served
-from slipway.serving.config import read_timeout
+from slipway.serving.settings import read_timeout
 
 ROOT = Path(__file__).resolve().parents[2]
 DOTENV = ".env"
@@ -19,7 +19,7 @@ TARGET = re.compile(r"/[!-\"$-~]*")  # of a request: printable ASCII without #
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class StackSettings:
     """What the verbs need to know."""
 
     runtime: str
@@ -44,22 +44,22 @@ class Settings:
     request: str
     postgres_password: str = field(repr=False)
     variables: Mapping[str, str]  # all that are set
-    given: Mapping[str, str]  # of them, what callers have set
+    overrides: Mapping[str, str]  # of them, what callers have set
 
     @classmethod
-    def load(cls, remembered: Mapping[str, str] | None = None, ignored: Collection[str] = ()) -> "Settings":
+    def load(cls, remembered: Mapping[str, str] | None = None, ignored: Collection[str] = ()) -> "StackSettings":
         """Read and check; a variable of the environment beats the same in `.env`, and that beats a remembered one.
 
         Those in `ignored` have their defaults; `.env` and pyproject.toml can be ignored too.
         """
         file = {} if DOTENV in ignored else dotenv.read(ROOT / DOTENV, os.environ)
-        given = {name: os.environ[name] for name in documented() | file.keys() if name in os.environ}
+        overrides = {name: os.environ[name] for name in documented() | file.keys() if name in os.environ}
         before = remembered or {}
-        found = {name: value for name, value in {**before, **file, **given}.items() if name not in ignored}
-        return cls.of(found, {**before, **given}, Project(NO_APP) if FILE in ignored else None)
+        found = {name: value for name, value in {**before, **file, **overrides}.items() if name not in ignored}
+        return cls.of(found, {**before, **overrides}, Project(NO_APP) if FILE in ignored else None)
 
     @classmethod
-    def load_leniently(cls, say: Callable[[str], None], remembered: Mapping[str, str] | None = None) -> "Settings":
+    def load_leniently(cls, say: Callable[[str], None], remembered: Mapping[str, str] | None = None) -> "StackSettings":
         """The same for a verb that no wrong value keeps from its work: each is told, and left at its default."""
         ignored: set[str] = set()
         while True:
@@ -73,7 +73,9 @@ class Settings:
                 ignored.add(name)
 
     @classmethod
-    def of(cls, variables: Mapping[str, str], given: Mapping[str, str], project: Project | None = None) -> "Settings":
+    def of(
+        cls, variables: Mapping[str, str], overrides: Mapping[str, str], project: Project | None = None
+    ) -> "StackSettings":
         """Check the variables."""
         env = Environment(variables)
         project = project or served(variables)
@@ -100,7 +102,7 @@ class Settings:
             request=os.environ.get("REQUEST", "").strip(),  # of `make logs`
             postgres_password=env.text("POSTGRES_PASSWORD"),
             variables=variables,
-            given=given,
+            overrides=overrides,
         )
 
     @property

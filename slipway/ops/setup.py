@@ -9,8 +9,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from slipway.ops import packages
+from slipway.ops.console import Failure, step
 from slipway.ops.folder import make_private
-from slipway.ops.report import Failure, step
 from slipway.ops.settings import ROOT
 
 KEPT = 2  # environments: the one in use and the one before, from which a server may still run

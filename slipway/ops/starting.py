@@ -1,11 +1,11 @@
 """The start of a stack in containers of which no app container runs yet."""
 
-from slipway.ops import handed, readiness, wait
+from slipway.ops import container_files, readiness, wait
+from slipway.ops.console import Failure, step
 from slipway.ops.containers import START_SECONDS, AppContainers
 from slipway.ops.engine import Engine, engine_reason
 from slipway.ops.instance import first_error
-from slipway.ops.report import Failure, step
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 
 STORES_SECONDS = 60
 NGINX_SECONDS = 10.0
@@ -17,7 +17,7 @@ PSQL = ("exec", "-T", "--user", "postgres", "db", "psql", "-q", "-U", "slipway")
 class Start:
     """Starts all services of one project that do not run."""
 
-    def __init__(self, engine: Engine, app: AppContainers, settings: Settings) -> None:
+    def __init__(self, engine: Engine, app: AppContainers, settings: StackSettings) -> None:
         self._engine = engine
         self._app = app
         self._settings = settings
@@ -50,11 +50,11 @@ class Start:
             readiness.await_ready(self._settings, url, NGINX_SECONDS + self._settings.timeout)
 
     def _start(self) -> None:
-        password = handed.password(self._settings, fixed=False)
+        password = container_files.password(self._settings, fixed=False)
         up = ("up", "--detach", "--remove-orphans")
         done = self._engine.attempt(*up, "--wait", "--wait-timeout", str(STORES_SECONDS), "db")
         if not done.returncode:
-            self._engine.attempt(*PSQL, given=f"ALTER USER slipway PASSWORD {quoted(password)};")
+            self._engine.attempt(*PSQL, stdin=f"ALTER USER slipway PASSWORD {quoted(password)};")
             done = self._engine.attempt(*up)
         if done.returncode:
             said = [self._said(name) for name in self._services("--all")]

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from slipway.ops import rpc, wait
+from slipway.ops.console import Failure
 from slipway.ops.leftovers import MARK
-from slipway.ops.report import Failure
 from slipway.ops.supervised import CONFIGURATION, LOG, SOCKET, Files, Program
 
 ALIVE = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
@@ -26,7 +26,7 @@ START_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ProgramState:
     """What supervisor says of a program."""
 
     name: str
@@ -60,14 +60,14 @@ class Supervisor:
         """Whether it was told to shut down, and still has programs to end."""
         return self._pid() == ENDING
 
-    def states(self) -> dict[str, State]:
+    def states(self) -> dict[str, ProgramState]:
         """The programs by name; none where supervisor does not answer."""
         try:
             found = rpc.call(self._socket, "supervisor.getAllProcessInfo")
         except (OSError, xmlrpc.client.Fault):
             return {}
         states = [
-            State(one["name"], one["statename"], one["pid"], one["exitstatus"], one["start"], one["description"])
+            ProgramState(one["name"], one["statename"], one["pid"], one["exitstatus"], one["start"], one["description"])
             for one in found
         ]
         return {state.name: state for state in states}
@@ -98,7 +98,7 @@ class Supervisor:
         """Begin to start it; watch `states` for what becomes of it."""
         self._call("startProcess", name, False)
 
-    def stop(self, name: str) -> State:
+    def stop(self, name: str) -> ProgramState:
         """Stop it and wait until it has ended."""
         state = self.states()[name]
         if state.alive:

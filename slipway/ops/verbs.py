@@ -3,16 +3,16 @@
 import os
 import sys
 
-from slipway.ops import dotenv, misspelt, service
+from slipway.ops import dotenv, misspelt, systemd
 from slipway.ops.change import one_change
 from slipway.ops.compose import Compose, engine_answers
+from slipway.ops.console import Failure, say
 from slipway.ops.folder import make_private
 from slipway.ops.local import Local
 from slipway.ops.prove import prove
-from slipway.ops.report import Failure, say
 from slipway.ops.runtime import Runtime
-from slipway.ops.settings import DOTENV, ROOT, Settings, documented
-from slipway.serving.config import Settings as ServingSettings
+from slipway.ops.settings import DOTENV, ROOT, StackSettings, documented
+from slipway.serving.settings import ServerSettings
 
 CHANGES = ("up", "down", "reload", "deploy", "rollback", "prove")  # one at a time
 LOOKS = ("status", "logs", "migrate", "locust", "service")
@@ -38,7 +38,7 @@ def main() -> None:
 
 def _run(verb: str) -> None:
     lenient = verb in HARMLESS
-    settings = Settings.load_leniently(say) if lenient else Settings.load()
+    settings = StackSettings.load_leniently(say) if lenient else StackSettings.load()
     if verb == "up":
         for note in misspelt.notes(dotenv.read(ROOT / DOTENV, os.environ).keys(), documented()):
             say(f"  {note}")
@@ -52,14 +52,14 @@ def _run(verb: str) -> None:
 def _do(verb: str, runtime: Runtime) -> None:
     settings = runtime.settings
     if verb not in HARMLESS:  # what the server would refuse is refused here, before anything is built or started
-        ServingSettings.from_environment(
+        ServerSettings.from_environment(
             {**settings.environment, "SOCKET_DIR": str(settings.run_dir / "app"), "INSTANCE": "app"}
         )
     if verb == "prove":
         prove(settings, runtime)
     elif verb == "service":
         make_private(settings.run_dir)
-        say(f"a systemd unit is written; to start the stack now and at each boot, type:\n\n  {service.write(settings)}")
+        say(f"a systemd unit is written; to start the stack now and at each boot, type:\n\n  {systemd.write(settings)}")
     else:
         getattr(runtime, verb)()
     if verb == "up":
@@ -68,7 +68,7 @@ def _do(verb: str, runtime: Runtime) -> None:
             say(f"  {settings.baseline_url}  the WSGI baseline")
 
 
-def choose(settings: Settings, *, lenient: bool = False) -> Runtime:
+def choose(settings: StackSettings, *, lenient: bool = False) -> Runtime:
     """What runs already; else containers where an engine answers, else local processes."""
     local = Local(settings, lenient=lenient)
     if settings.runtime == "docker":

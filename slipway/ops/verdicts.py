@@ -20,7 +20,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True)
-class Row:
+class PromiseResult:
     """One line of the table."""
 
     promise: str
@@ -28,28 +28,30 @@ class Row:
     verdict: Verdict
 
 
-def lost(promise: str, seen: Load) -> Row:
+def lost(promise: str, seen: Load) -> PromiseResult:
     """Nothing may be lost, however busy the machine is."""
     reason = f": {seen.failures[0]}" if seen.failures else ""
     verdict = Verdict.BROKEN if seen.failures or not seen.latencies else Verdict.KEPT
-    return Row(promise, f"{len(seen.failures)} of {len(seen.latencies):,} lost{reason}", verdict)
+    return PromiseResult(promise, f"{len(seen.failures)} of {len(seen.latencies):,} lost{reason}", verdict)
 
 
-def within(promise: str, seconds: float, most: float, load: Load | None = None) -> Row:
+def within(promise: str, seconds: float, most: float, load: Load | None = None) -> PromiseResult:
     """A time that something may take; `load` is what ran beside it."""
     if seconds <= most:
         verdict = Verdict.KEPT
     else:
         verdict = Verdict.NOISY if load is not None and load.crowded else Verdict.BROKEN
-    return Row(promise, f"{seconds:.1f} s", verdict)
+    return PromiseResult(promise, f"{seconds:.1f} s", verdict)
 
 
-def latency(promise: str, steady: Sequence[Load], busy: Sequence[Load]) -> Row:
+def latency(promise: str, steady: Sequence[Load], busy: Sequence[Load]) -> PromiseResult:
     """The p99 of windows in which something went on against that of quiet windows around them."""
     quiet, seen = [load.p99() for load in steady], [load.p99() for load in busy]
     limit = max(FACTOR * sorted(quiet)[len(quiet) // 2], NOTICED_SECONDS)
     text = f"{_milliseconds(seen)}, steady {_milliseconds(quiet)} ms"
-    return Row(promise, text, _judge(limit, quiet, seen, crowded=any(load.crowded for load in [*steady, *busy])))
+    return PromiseResult(
+        promise, text, _judge(limit, quiet, seen, crowded=any(load.crowded for load in [*steady, *busy]))
+    )
 
 
 def _judge(limit: float, quiet: Sequence[float], seen: Sequence[float], *, crowded: bool) -> Verdict:

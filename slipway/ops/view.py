@@ -4,13 +4,13 @@ import json
 import os
 
 from slipway.ops import leftovers, readiness, wait
+from slipway.ops.console import NOTHING_RUNS, Failure, say
 from slipway.ops.following import follow
-from slipway.ops.processes import Processes
+from slipway.ops.local_processes import LocalProcesses
 from slipway.ops.programs import APPS
-from slipway.ops.report import NOTHING_RUNS, Failure, say
 
 
-def status(processes: Processes) -> None:
+def status(processes: LocalProcesses) -> None:
     """Print each program and the answer of the ready path; Failure when a part does not run or is not ready."""
     settings, states = processes.settings, processes.supervisor.states()
     if not states:
@@ -26,7 +26,7 @@ def status(processes: Processes) -> None:
         raise Failure("the stack is not ready; `make logs` may say why")
 
 
-def logs(processes: Processes) -> None:
+def logs(processes: LocalProcesses) -> None:
     """Follow all logs until interrupted; with nothing running, Failure says where those of before lie."""
     files = sorted((processes.run / "log").glob("*.log"))
     if not processes.supervisor.runs():
@@ -39,7 +39,7 @@ def logs(processes: Processes) -> None:
     follow(["tail", "-n", lines, "-F", *map(str, files)], os.environ, request_id, full if request_id else ())
 
 
-def why_nothing_runs(processes: Processes) -> str:
+def why_nothing_runs(processes: LocalProcesses) -> str:
     """What a verb says that needs a stack that runs."""
     left = len(leftovers.leftovers(processes.run))
     if not left:
@@ -52,7 +52,7 @@ def why_nothing_runs(processes: Processes) -> str:
     )
 
 
-def _stopped(processes: Processes) -> list[str]:
+def _stopped(processes: LocalProcesses) -> list[str]:
     """What belongs to the stack and has no process."""
     alive = processes.alive()
     parts = ["nginx", *(["baseline", "baseline-nginx"] if processes.settings.baseline else [])]

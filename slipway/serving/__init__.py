@@ -10,10 +10,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from slipway.serving.config import Settings
+    from slipway.serving.settings import ServerSettings
 
 
-def install(settings: "Settings") -> None:
+def install(settings: "ServerSettings") -> None:
     """Put our worker and arbiter in the place of uvicorn's worker and gunicorn's Arbiter; have options checked."""
     import gunicorn.app.base
     import gunicorn.config

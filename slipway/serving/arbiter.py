@@ -5,44 +5,38 @@ worker is not replaced while another drains; one failing startup, whenever it ha
 (https://github.com/benoitc/gunicorn/issues/2443), and so does any error in the arbiter's own loop.
 """
 
-import signal
 from typing import Any
 
 import gunicorn.arbiter
 import gunicorn.sock
 from gunicorn.errors import HaltServer
 
-from slipway.logs import stacks
-from slipway.serving import processes
-from slipway.serving.config import Settings
+from slipway.serving import child_processes
 from slipway.serving.configuration import Configuration
-from slipway.serving.handover import Handover, Report
-from slipway.serving.mailbox import Mailbox
+from slipway.serving.forking import Forking
 from slipway.serving.roster import WorkerState
 from slipway.serving.service import Service
-from slipway.serving.slots import emptiest
+from slipway.serving.settings import ServerSettings
 from slipway.serving.stop import POLL_SECONDS, Shutdown, close_listeners
-from slipway.serving.table import Table
+from slipway.serving.worker_table import WorkerTable
 
-STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 BOOT_FAILURES = {3: "Worker failed to boot.", 4: "App failed to load."}
 
 
 class Arbiter(gunicorn.arbiter.Arbiter):
     """Overrides of gunicorn's loop: each hands on to the service, and lets no error out."""
 
-    settings: Settings  # set on the class by gunicorn.conf.py
+    settings: ServerSettings  # set on the class by gunicorn.conf.py
 
     def __init__(self, app: Any) -> None:
         self.service = Service(self, len(app.cfg.address))
-        self.table = Table(app.cfg.worker_tmp_dir)
-        self._handover: Handover | None = None  # of the worker that is just being forked
-        self._first_beat = 0.0
+        self.table = WorkerTable(app.cfg.worker_tmp_dir)
+        self.forking = Forking(self, self.table)
         self._stopping = False
         super().__init__(app)
         self.configuration = Configuration(self)
 
-    def adopt(self, settings: Settings) -> None:
+    def adopt(self, settings: ServerSettings) -> None:
         """Use these from now on; workers find them on their class."""
         type(self).settings = self.worker_class.settings = settings
 
@@ -50,38 +44,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
 
     def fork(self, predecessor: WorkerState | None) -> WorkerState:
         """Start a worker in the place of another, or in the slot that needs one most."""
-        self._handover = handover = self._new_handover(predecessor)
-        # A signal to stop that reached the child before it has handlers of its own would be lost in a copy of our
-        # queue; the post_fork hook lets it through.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-        try:
-            pid: int = super().spawn_worker()
-        except Exception:
-            handover.report.close()
-            raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        worker = self.WORKERS[pid]
-        now = self.service.clock.now()
-        heartbeat = worker.tmp.last_update
-        return WorkerState(pid, worker.age, handover, predecessor, heartbeat, now, self._first_beat)
-
-    def _new_handover(self, predecessor: WorkerState | None) -> Handover:
-        slot, own, loans = None, tuple(self.LISTENERS), self.service.loans
-        if loans is not None:
-            used = [state.slot for state in self.service.roster if state.retired_at is None and state.slot is not None]
-            slot = predecessor.slot if predecessor is not None else emptiest(len(self.LISTENERS), used)
-            own = (self.LISTENERS[slot or 0],)
-        mailbox = Mailbox(admitted=predecessor is None)
-        row = self.table.new_row(state.handover.row for state in self.service.roster)
-        folder = self.cfg.worker_tmp_dir
-        return Handover(slot, own, tuple(self.LISTENERS), loans, Report(folder), mailbox, row, stacks.opened(folder))
-
-    def prepare(self, worker: Any) -> None:
-        """Called before each fork (the pre_fork hook)."""
-        worker.handover = self._handover
-        self._first_beat = worker.tmp.last_update()
-        worker.sockets = [*worker.handover.own]
+        return self.forking.fork(predecessor, super().spawn_worker)
 
     def ready_path(self) -> str | None:
         """Where workers ask their app; gunicorn's own classes listen as soon as they run."""
@@ -121,14 +84,14 @@ class Arbiter(gunicorn.arbiter.Arbiter):
     def reap_workers(self) -> None:
         """Take note of children that have ended; raise HaltServer if the very first start of a worker fails."""
         failure: int | None = None
-        for pid, wait_status in processes.ended():
+        for pid, wait_status in child_processes.ended():
             if pid == self.reexec_pid:
                 self.reexec_pid: int = 0
             elif pid == self.dirty_arbiter_pid:
                 self.handle_dirty_arbiter_exit(pid, wait_status)
             elif pid in self.WORKERS:
                 self.service.steps.run("a worker's end", self._forget, pid, wait_status)
-                failure = failure or processes.exit_code(wait_status)
+                failure = failure or child_processes.exit_code(wait_status)
         if failure in BOOT_FAILURES and not self.service.has_been_ready and not self._stopping:
             raise HaltServer(BOOT_FAILURES[failure], failure)
 

@@ -9,8 +9,8 @@ from gunicorn.config import Config
 
 from slipway.serving import prestart
 from slipway.serving.check import Check
-from slipway.serving.config import Settings
 from slipway.serving.reload import RefusedError
+from slipway.serving.settings import ServerSettings
 from slipway.serving.variables import check_change, variables
 
 PRELOADED = "--preload loads the code before the fork, so a reload would keep the old one; stop and start the server"
@@ -23,13 +23,13 @@ class Configured(Protocol):
     cfg: Config
     log: Any
     num_workers: int
-    settings: Settings
+    settings: ServerSettings
     START_CTX: Mapping[Any, Any]
 
     def setup(self, app: Any) -> None:
         """Use the configuration of the app."""
 
-    def adopt(self, settings: Settings) -> None:
+    def adopt(self, settings: ServerSettings) -> None:
         """Use these settings, and have workers use them."""
 
 
@@ -38,7 +38,7 @@ class _InUse:
     """What a refused reload goes back to."""
 
     cfg: Config
-    settings: Settings
+    settings: ServerSettings
     variables: dict[str, str]
 
 
@@ -59,7 +59,7 @@ class Configuration:
         try:
             self._new_variables = variables.read()
             environment = variables.environment(self._new_variables)
-            settings = Settings.from_environment(environment)
+            settings = ServerSettings.from_environment(environment)
             check_change(server.settings, settings)
             prestart.check_program(settings.prestart, environment.get("PATH"))
         except SystemExit as error:

@@ -10,7 +10,7 @@ from typing import Protocol
 from slipway.serving.backoff import Backoff
 from slipway.serving.clock import RunningClock
 from slipway.serving.roster import Roster, WorkerState
-from slipway.serving.takeover import Takeover, Verdict
+from slipway.serving.takeover import Takeover, TakeoverOutcome
 from slipway.serving.watch import Watch
 
 log = logging.getLogger("gunicorn.error")
@@ -127,10 +127,10 @@ class Crew:
         if new not in self._takeovers:
             boxes = new.handover.mailbox, old.handover.mailbox
             self._takeovers[new] = Takeover(*boxes, path, self._clock, self._server.patience())
-        verdict = self._takeovers[new].verdict()
-        if verdict is Verdict.ADMITTED:
+        outcome = self._takeovers[new].outcome()
+        if outcome is TakeoverOutcome.ADMITTED:
             new.handover.mailbox.admit()
-        elif verdict is Verdict.REFUSED:
+        elif outcome is TakeoverOutcome.REFUSED:
             self._refuse(new, self._takeovers[new].reason)
 
     def _refuse(self, new: WorkerState, reason: str) -> None:

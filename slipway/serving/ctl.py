@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from slipway.serving import table
-from slipway.serving.config import Settings
+from slipway.serving import worker_table
 from slipway.serving.links import publish, runs
 from slipway.serving.reload import summary
+from slipway.serving.settings import ServerSettings
 
 POLL_SECONDS = 0.05
 
@@ -22,10 +22,10 @@ def main() -> None:
     verbs = {"reload": reload, "ready": ready, "status": status, "kill": kill, "publish": put_into_service}
     if len(sys.argv) != 2 or sys.argv[1] not in verbs:
         sys.exit(f"usage: python -m slipway.serving.ctl {' | '.join(verbs)}")
-    verbs[sys.argv[1]](Settings.from_environment())
+    verbs[sys.argv[1]](ServerSettings.from_environment())
 
 
-def reload(settings: Settings) -> None:
+def reload(settings: ServerSettings) -> None:
     """Have the workers replaced by ones with the code as it is now; wait for the end of it."""
     before = _status(settings)
     os.kill(before["pid"], signal.SIGHUP)
@@ -41,13 +41,13 @@ def reload(settings: Settings) -> None:
     sys.exit("the reload does not end; see the log")
 
 
-def status(settings: Settings) -> None:
+def status(settings: ServerSettings) -> None:
     """Print what the instance says of itself, and what each worker has open, as JSON."""
     found = _status(settings)
-    print(json.dumps({**found, "table": table.read(Path(found["table"]))}))
+    print(json.dumps({**found, "table": worker_table.read(Path(found["table"]))}))
 
 
-def kill(settings: Settings) -> None:
+def kill(settings: ServerSettings) -> None:
     """Kill a worker with SIGKILL, to see what happens: `make prove` does."""
     serving = _status(settings)["serving"]
     if not serving:
@@ -56,13 +56,13 @@ def kill(settings: Settings) -> None:
     print(serving[0])
 
 
-def put_into_service(settings: Settings) -> None:
+def put_into_service(settings: ServerSettings) -> None:
     """Turn nginx's links to this instance, which it does not do itself while they lead to another one that runs."""
     _status(settings)
     publish(settings)
 
 
-def ready(settings: Settings) -> None:
+def ready(settings: ServerSettings) -> None:
     """Whether the instance is ready, asked on its own listener: a container's health check.
 
     READY_PATH answers 200; for an app without one, `/` answers anything below 500.
@@ -81,7 +81,7 @@ def ready(settings: Settings) -> None:
         sys.exit(answer.decode(errors="replace"))
 
 
-def _status(settings: Settings) -> dict[str, Any]:
+def _status(settings: ServerSettings) -> dict[str, Any]:
     path = settings.run_dir / f"{settings.instance}.json"
     if not runs(settings):
         sys.exit(f"no instance named {settings.instance} runs in {settings.run_dir}")

@@ -32,7 +32,7 @@ QUEUE_SECONDS = 0.5  # to accept what waits in the listeners' queues
 POLL_SECONDS = 0.02
 
 
-class Draining(uvicorn.Server):
+class DrainingServer(uvicorn.Server):
     """A server with a shutdown of its own."""
 
     def __init__(self, config: uvicorn.Config, drain: float, graceful: float, on_drain: Callable[[], None]) -> None:

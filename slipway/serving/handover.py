@@ -10,7 +10,7 @@ from typing import IO
 
 from slipway.serving.mailbox import Mailbox
 from slipway.serving.slots import Loans
-from slipway.serving.table import Row
+from slipway.serving.worker_table import WorkerRow
 
 MOST_REPORT_BYTES = 500
 REPLACE_ME = "replace me"  # no reason to worry
@@ -48,5 +48,5 @@ class Handover:
     loans: Loans | None
     report: Report
     mailbox: Mailbox
-    row: Row  # in the table of workers
+    row: WorkerRow  # in the table of workers
     stacks: IO[bytes] | None  # where a blocked worker writes how it stands

@@ -14,10 +14,10 @@ from slipway.logs import capture, writer
 from slipway.logs.lines import text
 from slipway.project import served
 from slipway.serving import prestart
-from slipway.serving.arbiter import STOP_SIGNALS
 from slipway.serving.base import ignore
-from slipway.serving.config import Settings
+from slipway.serving.forking import STOP_SIGNALS
 from slipway.serving.room import take_descriptors
+from slipway.serving.settings import ServerSettings
 
 
 def tmp_dir() -> str | None:
@@ -32,7 +32,7 @@ class Refusals(logging.Filter):
         return record.msg != "ASGI callable returned without completing handshake."
 
 
-def log_config(settings: Settings) -> dict[str, Any]:
+def log_config(settings: ServerSettings) -> dict[str, Any]:
     """One line for each record of gunicorn, uvicorn and the app, on stdout: JSON, or for people (LOG_FORMAT)."""
     level = settings.log_level.upper()
     return {
@@ -70,7 +70,7 @@ def on_starting(arbiter: Any) -> None:
     capture.take_over()
     take_descriptors()
     _take_app(arbiter.app.app_uri)
-    arbiter.adopt(Settings.from_environment().with_options(arbiter.cfg))
+    arbiter.adopt(ServerSettings.from_environment().with_options(arbiter.cfg))
     if not arbiter.master_pid:  # after SIGUSR2 the old arbiter has lock and addresses, and the new one shares them
         arbiter.service.status.lock()
         _refuse_addresses_in_use(arbiter.cfg.address)
@@ -112,7 +112,7 @@ def when_ready(arbiter: Any) -> None:
 
 def pre_fork(arbiter: Any, worker: Any) -> None:
     """Give the worker what it needs of the arbiter."""
-    arbiter.prepare(worker)
+    arbiter.forking.prepare(worker)
 
 
 def post_fork(arbiter: Any, worker: Any) -> None:

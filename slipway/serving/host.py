@@ -4,11 +4,11 @@ from typing import Any, Protocol
 
 from slipway.serving.check import Check
 from slipway.serving.clock import RunningClock
-from slipway.serving.config import Settings
 from slipway.serving.crew import Forks
+from slipway.serving.settings import ServerSettings
 
 
-class Configuration(Protocol):
+class ConfigurationChange(Protocol):
     """How a reload changes the configuration."""
 
     def checks(self, clock: RunningClock) -> list[Check]:
@@ -27,8 +27,8 @@ class Configuration(Protocol):
 class Host(Forks, Protocol):
     """The server."""
 
-    settings: Settings
-    configuration: Configuration
+    settings: ServerSettings
+    configuration: ConfigurationChange
     LISTENERS: list[Any]
     num_workers: int
     worker_age: int

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from slipway.serving import refusals
 from slipway.serving.answer import Cycle, Exceptional, OneWrite
 from slipway.serving.closing import Closing
-from slipway.serving.websocket import WebSocket
+from slipway.serving.websocket import WebSocketProtocol
 
 BUSY = "The server has all that it can serve."
 
@@ -110,7 +110,7 @@ class Http(HttpToolsProtocol):
             return self.refuse(400, "A websocket's handshake waits for the answers before it.")
         self.connections.discard(self)
         self.parser = None  # type: ignore[assignment]  # it knows us, and would leave both to the collector
-        protocol = WebSocket(self.config, self.server_state, self.app_state)
+        protocol = WebSocketProtocol(self.config, self.server_state, self.app_state)
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
         protocol.begin(self._head(set()), refusals.request_id(self.scope["headers"]), rest)

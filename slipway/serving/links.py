@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from slipway.serving.config import Settings
+from slipway.serving.settings import ServerSettings
 
 
-def runs(settings: Settings) -> bool:
+def runs(settings: ServerSettings) -> bool:
     """Whether an arbiter holds the instance's lock; its files say little after a SIGKILL."""
     try:
         with (settings.run_dir / f"{settings.instance}.lock").open() as lock:
@@ -25,14 +25,14 @@ def runs(settings: Settings) -> bool:
     return False
 
 
-def another_serves(settings: Settings) -> bool:
+def another_serves(settings: ServerSettings) -> bool:
     """Whether nginx's links lead to another instance that runs."""
     link = _link(settings, 0)
     instance = link.readlink().name.removesuffix("-0.sock") if link.is_symlink() else settings.instance
     return instance != settings.instance and runs(replace(settings, instance=instance))
 
 
-def publish(settings: Settings) -> None:
+def publish(settings: ServerSettings) -> None:
     """Put the instance into service: turn the links to its sockets, each in one step.
 
     Links beyond its slots, which a predecessor with more workers has left, are turned too: nginx uses them until it has
@@ -48,7 +48,7 @@ def publish(settings: Settings) -> None:
     write_whole(_servers(settings), _lines(settings))
 
 
-def withdraw(settings: Settings) -> None:
+def withdraw(settings: ServerSettings) -> None:
     """Remove the links that lead to this instance, and the list of slots if it is its own.
 
     What another instance has turned to itself stays, its list included.
@@ -62,7 +62,7 @@ def withdraw(settings: Settings) -> None:
         _servers(settings).unlink(missing_ok=True)
 
 
-def are_ours(settings: Settings) -> bool:
+def are_ours(settings: ServerSettings) -> bool:
     """Whether nginx finds every slot of this instance; with ports it has no links that could lead elsewhere."""
     if not settings.has_slots:
         return True
@@ -83,7 +83,7 @@ def write_whole(path: Path, text: str) -> None:
         raise
 
 
-def _lines(settings: Settings) -> str:
+def _lines(settings: ServerSettings) -> str:
     addresses = settings.addresses()
     if settings.socket_dir is not None:
         addresses = [_quoted(f"unix:{_link(settings, number)}") for number in range(settings.workers)]
@@ -97,21 +97,21 @@ def _quoted(address: str) -> str:
     return f'"{escaped}"'
 
 
-def _servers(settings: Settings) -> Path:
+def _servers(settings: ServerSettings) -> Path:
     return settings.run_dir / "slots.conf"
 
 
-def _link(settings: Settings, number: int) -> Path:
+def _link(settings: ServerSettings, number: int) -> Path:
     return settings.run_dir / f"slot-{number}.sock"
 
 
-def _links(settings: Settings) -> dict[int, Path]:
+def _links(settings: ServerSettings) -> dict[int, Path]:
     """All that are there, by number."""
     links = (link for link in settings.run_dir.glob("slot-*.sock") if link.is_symlink())
     return {int(link.stem.removeprefix("slot-")): link for link in links if link.stem[5:].isdecimal()}
 
 
-def _turned(settings: Settings) -> dict[Path, str]:
+def _turned(settings: ServerSettings) -> dict[Path, str]:
     """Where each link leads while this instance serves; those beyond its slots lead to them in turn."""
     names = [Path(path).name for path in settings.socket_paths()]
     if not names:

@@ -20,7 +20,7 @@ class RefusedError(Exception):
     """The reload is refused; the message says why."""
 
 
-class Server(Protocol):
+class Reloadable(Protocol):
     """What a reload needs of the server; the arbiter has it."""
 
     roster: Roster
@@ -53,7 +53,7 @@ class Server(Protocol):
 class Reload:
     """One reload, from SIGHUP to done or refused."""
 
-    def __init__(self, server: Server, status: Status, number: int) -> None:
+    def __init__(self, server: Reloadable, status: Status, number: int) -> None:
         self._server = server
         self._status = status
         self._started_at = server.clock.now()

@@ -11,12 +11,12 @@ from typing import Any
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
-from slipway.serving.drain import Draining
+from slipway.serving.drain import DrainingServer
 from slipway.serving.faults import Faults
 from slipway.serving.http import Http, OneRequest
 
 
-class Lifespan(LifespanOn):
+class WorkerLifespan(LifespanOn):
     """Gives the app `state["draining"]`, an asyncio.Event that is set when the worker begins to drain.
 
     uvicorn's "auto" serves an app whose startup raises, and its "on" refuses one that has no lifespan (Django). An app
@@ -32,10 +32,10 @@ class Lifespan(LifespanOn):
         return await super().receive()
 
 
-class Server(Draining):
+class Server(DrainingServer):
     """Serves until told to stop, then drains."""
 
-    lifespan: Lifespan
+    lifespan: WorkerLifespan
 
     def __init__(
         self,

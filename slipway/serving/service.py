@@ -9,13 +9,13 @@ import os
 from slipway.serving.backoff import Backoff
 from slipway.serving.clock import RunningClock
 from slipway.serving.crew import Crew, ready_slots
+from slipway.serving.guarded_steps import GuardedSteps
 from slipway.serving.host import Host
 from slipway.serving.reloads import Reloads
 from slipway.serving.roster import Roster, WorkerState
 from slipway.serving.slots import Loans, lend_orphans
 from slipway.serving.sockets import SocketFiles
 from slipway.serving.status import Status
-from slipway.serving.steps import Steps
 from slipway.serving.watch import Watch
 
 log = logging.getLogger("gunicorn.error")
@@ -25,7 +25,7 @@ class Service:
     """Has the parts, and takes their steps."""
 
     def __init__(self, host: Host, slots: int) -> None:
-        self.steps = Steps()
+        self.steps = GuardedSteps()
         self.clock = RunningClock()
         self.roster = Roster()
         self.loans = Loans(slots) if host.settings.has_slots else None

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from slipway.serving import links
-from slipway.serving.config import Settings
+from slipway.serving.settings import ServerSettings
 
 
 class Status:
     """Written by the arbiter, read by `python -m slipway.serving.ctl` and by people."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self._folder = settings.run_dir
         self._values: dict[str, Any] = {"reload": {"number": 0, "state": "none", "reason": ""}}

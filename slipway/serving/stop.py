@@ -20,7 +20,7 @@ QUICK_SECONDS = 4.0  # SIGINT and SIGQUIT: about three are the workers' own
 POLL_SECONDS = 0.05
 
 
-class Processes(Protocol):
+class WorkerProcesses(Protocol):
     """What a shutdown needs of the server; gunicorn's arbiter has it."""
 
     def kill_workers(self, sig: int) -> None:
@@ -36,23 +36,23 @@ class Processes(Protocol):
 class Shutdown:
     """Ends all workers, and kills those that are late."""
 
-    def __init__(self, processes: Processes, clock: RunningClock, graceful_timeout: float) -> None:
-        self._processes = processes
+    def __init__(self, workers: WorkerProcesses, clock: RunningClock, graceful_timeout: float) -> None:
+        self._workers = workers
         self._clock = clock
         self._graceful_seconds = graceful_timeout
         self._quick_seconds = min(QUICK_SECONDS, graceful_timeout)
 
     def end_workers(self, running: Callable[[], int], *, graceful: bool) -> None:
         """Tell workers to end, wait, and kill the rest; a quick signal meanwhile makes it quick."""
-        self._processes.kill_workers(signal.SIGTERM if graceful else signal.SIGQUIT)
+        self._workers.kill_workers(signal.SIGTERM if graceful else signal.SIGQUIT)
         deadline = self._clock.tick() + (self._graceful_seconds if graceful else self._quick_seconds)
         while running() and self._clock.tick() < deadline:
-            if {signal.SIGINT, signal.SIGQUIT} & {*self._processes.wait_for_signals(POLL_SECONDS)}:
+            if {signal.SIGINT, signal.SIGQUIT} & {*self._workers.wait_for_signals(POLL_SECONDS)}:
                 log.info("Quick shutdown requested")
-                self._processes.kill_workers(signal.SIGQUIT)
+                self._workers.kill_workers(signal.SIGQUIT)
                 deadline = min(deadline, self._clock.tick() + self._quick_seconds)
-            self._processes.reap_workers()
-        self._processes.kill_workers(signal.SIGKILL)
+            self._workers.reap_workers()
+        self._workers.kill_workers(signal.SIGKILL)
 
 
 def close_listeners(listeners: Sequence[Any], *, unlink: bool) -> None:

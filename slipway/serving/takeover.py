@@ -14,7 +14,7 @@ PAUSE_SECONDS = 0.25  # between two questions
 NO_RESPONSE = 0  # the status of an app that raised, or ended without a response
 
 
-class Verdict(Enum):
+class TakeoverOutcome(Enum):
     """What has become of a takeover."""
 
     OPEN = auto()  # not known yet
@@ -35,18 +35,18 @@ class Takeover:
         self._said: tuple[int | None, int | None] = (None, None)  # the last answers of the new and the old worker
         self._ask()
 
-    def verdict(self) -> Verdict:
+    def outcome(self) -> TakeoverOutcome:
         """Called many times a second until it is no longer open."""
         new, old = self._new.status, self._old.status
         both = new is not None and old is not None
         self._said = (self._said[0] if new is None else new, self._said[1] if old is None else old)
         if _is_ready(new) or (both and not _is_ready(old)):
-            return Verdict.ADMITTED
+            return TakeoverOutcome.ADMITTED
         if self._clock.now() - self._began_at > self._patience:  # the last questions may still be on their way
-            return Verdict.REFUSED if _is_ready(self._said[1]) else Verdict.ADMITTED
+            return TakeoverOutcome.REFUSED if _is_ready(self._said[1]) else TakeoverOutcome.ADMITTED
         if both and self._clock.now() - self._asked_at > PAUSE_SECONDS:
             self._ask()
-        return Verdict.OPEN
+        return TakeoverOutcome.OPEN
 
     @property
     def reason(self) -> str:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from slipway.environment import Environment, SettingError
-from slipway.serving.config import Settings
+from slipway.serving.settings import ServerSettings
 
 # Listeners, files and stop time-outs depend on these settings: they can't change in a reload. With the field of each.
 FIXED = {
@@ -68,7 +68,7 @@ class Variables:
                 write(self._path, self.in_use)
 
 
-def check_change(old: Settings, new: Settings) -> None:
+def check_change(old: ServerSettings, new: ServerSettings) -> None:
     """Raise SettingError for a change that needs a start."""
     for name, field in FIXED.items():
         before, after = getattr(old, field), getattr(new, field)

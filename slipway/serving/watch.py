@@ -9,8 +9,8 @@ import signal
 from collections.abc import Callable
 
 from slipway.serving.clock import RunningClock
-from slipway.serving.config import Settings
 from slipway.serving.roster import Roster, WorkerState
+from slipway.serving.settings import ServerSettings
 
 log = logging.getLogger("gunicorn.error")
 
@@ -23,7 +23,7 @@ Kill = Callable[[int, int], None]  # pid and signal
 class Watch:
     """Looks at heartbeats, and ends what hangs."""
 
-    def __init__(self, roster: Roster, clock: RunningClock, settings: Callable[[], Settings], kill: Kill) -> None:
+    def __init__(self, roster: Roster, clock: RunningClock, settings: Callable[[], ServerSettings], kill: Kill) -> None:
         self._roster = roster
         self._clock = clock
         self._settings = settings

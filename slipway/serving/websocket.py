@@ -38,7 +38,7 @@ class Parser(ServerProtocol):
 websockets_sansio_impl.ServerProtocol = Parser  # type: ignore[attr-defined]
 
 
-class WebSocket(WebSocketsSansIOProtocol):
+class WebSocketProtocol(WebSocketsSansIOProtocol):
     """A connection whose handshake the HTTP protocol has read."""
 
     conn: Parser

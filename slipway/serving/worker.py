@@ -12,16 +12,16 @@ from typing import Any
 
 from slipway.logs import stacks, writer
 from slipway.middleware.counts import Counts
-from slipway.serving import notes, readiness
+from slipway.serving import first_error, readiness
 from slipway.serving.base import UvicornWorker
-from slipway.serving.config import Settings
 from slipway.serving.faults import Faults, describe
-from slipway.serving.guard import put_guard
+from slipway.serving.guarded_app import load_guarded_app
 from slipway.serving.handover import Handover
 from slipway.serving.http import Http
 from slipway.serving.listening import Listening
-from slipway.serving.server import Lifespan, Server
-from slipway.serving.websocket import WebSocket
+from slipway.serving.server import Server, WorkerLifespan
+from slipway.serving.settings import ServerSettings
+from slipway.serving.websocket import WebSocketProtocol
 
 BEAT_SECONDS = 0.5
 LOG_SECONDS = 0.2  # to write the log if the worker has to leave by force
@@ -32,11 +32,11 @@ STATM = Path("/proc/self/statm")
 class Worker(UvicornWorker):
     """One process: serves its slot and what is lent to it, beats its heart, and drains when told."""
 
-    settings: Settings  # set on the class by gunicorn.conf.py
+    settings: ServerSettings  # set on the class by gunicorn.conf.py
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 (the base class has it so)
         "loop": "uvloop",
         "http": Http,
-        "ws": WebSocket,
+        "ws": WebSocketProtocol,
         "server_header": False,
         # Bytes; the default of 16 MiB times all connections is more than the machine has.
         "ws_max_size": 1024 * 1024,
@@ -56,7 +56,7 @@ class Worker(UvicornWorker):
         stacks.enable(self.handover.stacks)
 
     def run(self) -> None:
-        failure = notes.FirstError()
+        failure = first_error.FirstError()
         loggers = [logging.getLogger(name) for name in ("uvicorn.error", "gunicorn.error")]
         for logger in loggers:
             logger.addHandler(failure)
@@ -77,9 +77,9 @@ class Worker(UvicornWorker):
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        guard = put_guard(self.config, self.settings.guard, self.handover.slot)
+        guard = load_guarded_app(self.config, self.settings.guard, self.handover.slot)
         self.counts, self._app = guard.counts, guard.app
-        self.config.lifespan_class = Lifespan
+        self.config.lifespan_class = WorkerLifespan
         settings = self.settings
         self.server = Server(
             self.config,

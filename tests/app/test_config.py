@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Settings
+from app.config import AppSettings
 from slipway.environment import SettingError
 
 
 def test_defaults() -> None:
     """Nothing has to be set; everything lies below the folder of the data."""
-    settings = Settings.from_environment({})
+    settings = AppSettings.from_environment({})
 
     assert settings.database_url.render_as_string() == f"sqlite:///{Path.cwd()}/.run/data/slipway.db"
     assert (settings.bus_url, settings.max_body_bytes, settings.worker_slot) == ("embedded", 1 << 20, None)
@@ -23,12 +23,12 @@ def test_empty_is_not_set() -> None:
     """An empty variable is as none, as compose files make them."""
     names = ["DATABASE_URL", "BUS_URL", "MAX_BODY_BYTES", "ALLOWED_ORIGINS", "LOG_LEVEL", "WORKER_SLOT"]
 
-    assert Settings.from_environment(dict.fromkeys(names, " ")) == Settings.from_environment({})
+    assert AppSettings.from_environment(dict.fromkeys(names, " ")) == AppSettings.from_environment({})
 
 
 def test_values() -> None:
     """Values are read as what they are."""
-    settings = Settings.from_environment(
+    settings = AppSettings.from_environment(
         {
             "DATA_DIR": "/data",
             "DATABASE_URL": "postgresql://ann:secret@db:5432/slipway",
@@ -78,7 +78,7 @@ def test_values() -> None:
 def test_wrong_value(name: str, value: str, allowed: str) -> None:
     """A wrong value ends the start with one line: the variable, the value and what is allowed."""
     with pytest.raises(SettingError) as caught:
-        Settings.from_environment({name: value})
+        AppSettings.from_environment({name: value})
 
     line = str(caught.value)
     assert line.startswith(f"{name}={value!r} is not allowed: ")
@@ -92,7 +92,7 @@ def test_wrong_value(name: str, value: str, allowed: str) -> None:
 def test_password_is_not_shown(address: str) -> None:
     """The line about a wrong address does not tell its password."""
     with pytest.raises(SettingError) as caught:
-        Settings.from_environment({"DATABASE_URL": address})
+        AppSettings.from_environment({"DATABASE_URL": address})
 
     assert "s3cret" not in str(caught.value)
 
@@ -101,14 +101,14 @@ def test_password_is_not_shown(address: str) -> None:
 def test_folder_with_too_long_a_name(name: str) -> None:
     """The embedded bus has sockets in the folder, whose paths have at most 107 bytes."""
     with pytest.raises(SettingError, match=r"^DATA_DIR=.*at most 90 bytes"):
-        Settings.from_environment({"DATA_DIR": name})
+        AppSettings.from_environment({"DATA_DIR": name})
 
-    assert Settings.from_environment({"DATA_DIR": name, "BUS_URL": "redis://redis"}).data_dir == Path(name)
+    assert AppSettings.from_environment({"DATA_DIR": name, "BUS_URL": "redis://redis"}).data_dir == Path(name)
 
 
 def test_folder_with_the_longest_name() -> None:
     """A path of 90 bytes is taken."""
-    assert Settings.from_environment({"DATA_DIR": "/" + "x" * 89}).data_dir == Path("/" + "x" * 89)
+    assert AppSettings.from_environment({"DATA_DIR": "/" + "x" * 89}).data_dir == Path("/" + "x" * 89)
 
 
 def test_setting_error_ends_the_process() -> None:
@@ -123,7 +123,7 @@ def test_database_password_may_come_from_a_file(tmp_path: Path, password: str) -
     file.write_text(f"{password}\n")
 
     def read(url: str, path: Path = file) -> str | None:
-        return Settings.from_environment(
+        return AppSettings.from_environment(
             {"DATABASE_URL": url, "DATABASE_PASSWORD_FILE": str(path)}
         ).database_url.password
 

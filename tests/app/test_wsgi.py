@@ -12,7 +12,7 @@ from wsgiref.validate import validator
 import pytest
 
 from app import wsgi
-from app.config import Settings
+from app.config import AppSettings
 from app.migrate import migrate
 from app.services.database import sync_engine
 from app.wsgi import Application
@@ -23,7 +23,7 @@ Failure = tuple[type[BaseException], BaseException, TracebackType] | tuple[None,
 
 @pytest.fixture
 def application(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
-    settings = Settings.from_environment({"DATA_DIR": str(folder), "BENCH_ENDPOINTS": "1"})
+    settings = AppSettings.from_environment({"DATA_DIR": str(folder), "BENCH_ENDPOINTS": "1"})
     migrate(settings.database_url)
     engine = sync_engine(settings.database_url)
     monkeypatch.setattr(wsgi, "sync_engine", lambda *arguments: engine)
@@ -98,6 +98,6 @@ def test_request_id(application: Application) -> None:
 
 def test_no_bench_routes_by_default(folder: Path) -> None:
     """The benchmark's routes are there only when they are asked for."""
-    application = Application(Settings.from_environment({"DATA_DIR": str(folder)}))
+    application = Application(AppSettings.from_environment({"DATA_DIR": str(folder)}))
 
     assert ask(application, "GET", "/plaintext")[0] == "404 Not Found"

@@ -16,7 +16,7 @@ from websockets.typing import Origin
 
 from slipway.ops import wait
 from slipway.ops.load import load
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.settings import ROOT, StackSettings
 from tests.docker.conftest import Containers
 from tests.docker.test_containers import lost
 
@@ -24,9 +24,9 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
-def settings(containers: Containers) -> Settings:
+def settings(containers: Containers) -> StackSettings:
     """The settings of a client that puts load on the stack."""
-    return replace(Settings.load(), host="127.0.0.1", http_port=containers.port)
+    return replace(StackSettings.load(), host="127.0.0.1", http_port=containers.port)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def apps(containers: Containers) -> list[str]:
     return containers.compose("ps", "--all", "--quiet", "app").split()
 
 
-def test_number_of_workers_goes_up_and_down(restored: Containers, settings: Settings) -> None:
+def test_number_of_workers_goes_up_and_down(restored: Containers, settings: StackSettings) -> None:
     """Each deploy serves all its slots, and no container takes its successor's away."""
     with load(settings, "/version") as seen:
         for workers in ("3", "1", "2"):
@@ -55,7 +55,7 @@ def test_number_of_workers_goes_up_and_down(restored: Containers, settings: Sett
     assert wait.until(lambda: wait.get(f"{restored.url}/readyz")[0] == 200, 5)
 
 
-def test_limit_of_bodies_reaches_nginx(restored: Containers, settings: Settings) -> None:
+def test_limit_of_bodies_reaches_nginx(restored: Containers, settings: StackSettings) -> None:
     """A new limit is in force with nothing lost, in the same container, and after its restart."""
     nginx = restored.container("nginx")
     with load(settings, "/version") as seen:
@@ -86,7 +86,7 @@ def test_address_is_refused_by_name(containers: Containers, verb: str, name: str
     assert containers.container() == before
 
 
-def test_up_of_a_broken_app_leaves_what_serves(containers: Containers, settings: Settings) -> None:
+def test_up_of_a_broken_app_leaves_what_serves(containers: Containers, settings: StackSettings) -> None:
     """The reason is told once, the containers stay, and nothing is lost."""
     before = apps(containers)
     with load(settings, "/version") as seen:
@@ -103,7 +103,7 @@ def test_up_of_a_broken_app_leaves_what_serves(containers: Containers, settings:
 )
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_deploy_can_be_taken_up_again(
-    containers: Containers, settings: Settings, stage: str, running: int, number: int
+    containers: Containers, settings: StackSettings, stage: str, running: int, number: int
 ) -> None:
     """At each stage one container is in service; the next change removes the other one, and nothing is lost."""
     with load(settings, "/version") as seen:
@@ -191,7 +191,7 @@ def test_stopped_nginx_ends_by_itself(restored: Containers) -> None:
     assert restored.docker("inspect", "--format", "{{.State.ExitCode}}", nginx).strip() == "0"
 
 
-def test_image_from_elsewhere_and_back(restored: Containers, settings: Settings) -> None:
+def test_image_from_elsewhere_and_back(restored: Containers, settings: StackSettings) -> None:
     """An image with a tag is taken as it is, a rollback returns to the one before, and nothing is lost."""
     before = restored.inspect("{{.Config.Image}}")
     other = f"{restored.project}:elsewhere"

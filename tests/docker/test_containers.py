@@ -14,7 +14,7 @@ import pytest
 
 from slipway.ops import wait
 from slipway.ops.load import Load, load
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.settings import ROOT, StackSettings
 from tests.docker.conftest import Containers
 
 ANY_CHARACTERS = "an'other@/:#%$ {}\"\\`!?é"
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
-def settings(containers: Containers) -> Settings:
+def settings(containers: Containers) -> StackSettings:
     """The settings of a client that puts load on the stack."""
-    return replace(Settings.load(), host="127.0.0.1", http_port=containers.port)
+    return replace(StackSettings.load(), host="127.0.0.1", http_port=containers.port)
 
 
 def lost(seen: Load) -> str:
@@ -123,7 +123,7 @@ def test_stop_with_an_open_stream_is_graceful(containers: Containers) -> None:
     containers.up()
 
 
-def test_reload_under_load_loses_nothing(containers: Containers, settings: Settings) -> None:
+def test_reload_under_load_loses_nothing(containers: Containers, settings: StackSettings) -> None:
     """New workers in the running container."""
     with load(settings, "/version") as seen:
         done = containers.make("reload")
@@ -141,7 +141,7 @@ def test_reload_says_what_new_settings_need(containers: Containers) -> None:
     assert "`make deploy` takes the new ones" in done.stdout
 
 
-def test_deploy_under_load_loses_nothing(containers: Containers, settings: Settings) -> None:
+def test_deploy_under_load_loses_nothing(containers: Containers, settings: StackSettings) -> None:
     """The new container takes over while the old one drains."""
     before = containers.container()
     with load(settings, "/version") as seen:
@@ -164,7 +164,7 @@ def test_deploy_under_load_loses_nothing(containers: Containers, settings: Setti
     ids=["does-not-start", "is-not-healthy"],
 )
 def test_deploy_of_what_does_not_serve_leaves_the_old_one(
-    containers: Containers, settings: Settings, broken: dict[str, str], reason: str
+    containers: Containers, settings: StackSettings, broken: dict[str, str], reason: str
 ) -> None:
     """A new container that ends or does not become healthy is removed; the old one serves on, and the command fails."""
     before = containers.container()

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.ops import wait
 from slipway.ops.load import load
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 from tests.ops.conftest import Verbs
 
 NO_IPV6 = wait.obstacle("::1", 0)
@@ -27,7 +27,7 @@ NO_IPV6 = wait.obstacle("::1", 0)
 )
 def test_address(host: str, listen: str, url: str) -> None:
     """As nginx takes it, and as a client of this machine does."""
-    settings = Settings.of({"HOST": host}, {})
+    settings = StackSettings.of({"HOST": host}, {})
 
     assert settings.listen(8080) == listen
     assert settings.url == url
@@ -50,7 +50,7 @@ def test_up(make: Verbs, host: str, shown: str, reached: set[str]) -> None:
     assert up.returncode == 0, up.stdout + up.stderr
     url = f"http://{shown}:{make.port}"
     assert f"\n  {url}\n" in up.stdout
-    with load(Settings.of({"HOST": host, "HTTP_PORT": str(make.port)}, {}), "/version") as seen:
+    with load(StackSettings.of({"HOST": host, "HTTP_PORT": str(make.port)}, {}), "/version") as seen:
         assert wait.until(lambda: len(seen.latencies) > 50, 20)
     status = make.module("status")
 

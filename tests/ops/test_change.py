@@ -12,7 +12,7 @@ import pytest
 
 from slipway.ops import wait
 from slipway.ops.change import BUSY, one_change
-from slipway.ops.report import Failure
+from slipway.ops.console import Failure
 from slipway.ops.settings import ROOT
 from tests.ops.conftest import Verbs
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from slipway.ops import images
+from slipway.ops.console import Failure
 from slipway.ops.engine import Done, Engine
 from slipway.ops.images import Images
-from slipway.ops.report import Failure
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 
 
 class Played(Engine):
     """An engine that holds nothing but names of images."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: StackSettings) -> None:
         super().__init__(settings)
         self.ids: dict[str, str] = {}
         self.built = 0
@@ -47,7 +47,7 @@ class Played(Engine):
 @pytest.fixture
 def engine(tmp_path: Path) -> Played:
     """Of a project whose images have a name of their own."""
-    return Played(Settings.of({"RUN_DIR": str(tmp_path), "SLIPWAY_IMAGE": "here/app"}, {}))
+    return Played(StackSettings.of({"RUN_DIR": str(tmp_path), "SLIPWAY_IMAGE": "here/app"}, {}))
 
 
 def deploy(engine: Played, monkeypatch: pytest.MonkeyPatch, version: str) -> str:
@@ -109,7 +109,7 @@ def test_last_five_are_kept(engine: Played, monkeypatch: pytest.MonkeyPatch, tmp
 @pytest.mark.parametrize("name", ["here/app:v1", "registry.example:5000/app:v1", "app@sha256:" + "0" * 64])
 def test_image_with_a_tag_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
     """It was built elsewhere: nothing is built, tagged or removed, and what is missing is fetched."""
-    engine = Played(Settings.of({"RUN_DIR": str(tmp_path), "SLIPWAY_IMAGE": name}, {}))
+    engine = Played(StackSettings.of({"RUN_DIR": str(tmp_path), "SLIPWAY_IMAGE": name}, {}))
     found = Images(engine, engine.settings)
 
     assert found.newest == found.take() == name

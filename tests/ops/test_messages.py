@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slipway.ops import wait
-from slipway.ops.report import NOTHING_RUNS
+from slipway.ops.console import NOTHING_RUNS
 from tests.harness.processes import short_folder
 from tests.live import sites
 from tests.live.sites import source

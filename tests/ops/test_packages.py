@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from slipway.ops import packages
-from slipway.ops.report import Failure
+from slipway.ops.console import Failure
 
 
 def test_a_package_whose_folder_is_there_is_not_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

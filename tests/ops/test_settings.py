@@ -8,7 +8,7 @@ from slipway.ops.settings import ROOT, documented
 READERS = (
     "app/config.py",
     "slipway/middleware/settings.py",
-    "slipway/serving/config.py",
+    "slipway/serving/settings.py",
     "slipway/serving/variables.py",
     "slipway/project.py",
     "slipway/ops/settings.py",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from slipway.ops import wait
-from slipway.ops.report import NOTHING_RUNS
+from slipway.ops.console import NOTHING_RUNS
 from slipway.ops.settings import ROOT
 from slipway.ops.supervisor import Supervisor
 from tests.harness.processes import is_alive

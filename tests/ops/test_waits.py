@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from slipway.ops import instance, processes, readiness, wait
+from slipway.ops import instance, local_processes, readiness, wait
+from slipway.ops.console import Failure
 from slipway.ops.instance import Instance
-from slipway.ops.processes import Processes
+from slipway.ops.local_processes import LocalProcesses
 from slipway.ops.programs import Programs
-from slipway.ops.report import Failure
-from slipway.ops.settings import Settings
-from slipway.ops.supervisor import State, Supervisor
+from slipway.ops.settings import StackSettings
+from slipway.ops.supervisor import ProgramState, Supervisor
 
 
 class Clock:
@@ -41,8 +41,8 @@ def answering(monkeypatch: pytest.MonkeyPatch, clock: Clock, status: Callable[[f
     monkeypatch.setattr(wait, "get", lambda url, host="": (status(clock.now - begun), None))
 
 
-def settings(**variables: str) -> Settings:
-    return Settings.of(variables, {})
+def settings(**variables: str) -> StackSettings:
+    return StackSettings.of(variables, {})
 
 
 @pytest.mark.parametrize("timeout", [5, 30, 120, 3_600])
@@ -50,11 +50,11 @@ def test_stack_that_is_ready_late(monkeypatch: pytest.MonkeyPatch, clock: Clock,
     """An app that is ready just before TIMEOUT is waited for; one that never is, is given up soon after."""
     seen = []
     monkeypatch.setattr(readiness, "await_ready", lambda *arguments: seen.append(arguments[2]))
-    Processes(settings(TIMEOUT=str(timeout)), 20).await_ready()
+    LocalProcesses(settings(TIMEOUT=str(timeout)), 20).await_ready()
     monkeypatch.undo()
     monkeypatch.setattr(readiness, "time", clock)
 
-    assert seen == [timeout + processes.NGINX_SECONDS]
+    assert seen == [timeout + local_processes.NGINX_SECONDS]
     answering(monkeypatch, clock, lambda seconds: 200 if seconds > timeout - 1 else 503)
     readiness.await_ready(settings(READY_PATH="/ready"), "http://127.0.0.1:1", seen[0])
     begun = clock.now
@@ -93,14 +93,14 @@ def test_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch, clock: Clock,
     server = Instance("app", supervisor, Programs(tmp_path, 20), settings(), tmp_path)
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "app.log").touch()
-    state = {"app": State("app", "RUNNING", 1, 0, 1, "")}
+    state = {"app": ProgramState("app", "RUNNING", 1, 0, 1, "")}
     monkeypatch.setattr(supervisor, "states", lambda: state)
     begun = clock.now
     with pytest.raises(Failure, match=f"not ready after {timeout} s"):
         server.await_ready(timeout)
     assert timeout <= clock.now - begun <= timeout + instance.START_SECONDS + 1
 
-    state["app"] = State("app", "BACKOFF", 0, 1, 1, "")
+    state["app"] = ProgramState("app", "BACKOFF", 0, 1, 1, "")
     begun = clock.now
     with pytest.raises(Failure):
         server.await_ready(timeout)

@@ -17,9 +17,8 @@ from app.asgi import sse
 from slipway.environment import SettingError
 from slipway.ops import nginx
 from slipway.ops.local import Local
-from slipway.ops.settings import ROOT
-from slipway.ops.settings import Settings as OpsSettings
-from slipway.serving.config import NGINX_UPSTREAM_KEEPALIVE, PROXY_READ_TIMEOUT, QUIET_SECONDS, Settings
+from slipway.ops.settings import ROOT, StackSettings
+from slipway.serving.settings import NGINX_UPSTREAM_KEEPALIVE, PROXY_READ_TIMEOUT, QUIET_SECONDS, ServerSettings
 from slipway.serving.worker import BEAT_SECONDS, Worker
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
@@ -51,9 +50,9 @@ def directives(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
-def settings() -> Settings:
+def settings() -> ServerSettings:
     """The defaults."""
-    return Settings.from_environment({"WEB_CONCURRENCY": "2"})
+    return ServerSettings.from_environment({"WEB_CONCURRENCY": "2"})
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +66,7 @@ UPSTREAM_KEEPALIVE = ("http", "upstream", "keepalive_timeout")
 READ_TIMEOUT = ("http", "server", "proxy_read_timeout")
 
 
-def test_whole_order(directives: Directives, settings: Settings, compose: Any) -> None:
+def test_whole_order(directives: Directives, settings: ServerSettings, compose: Any) -> None:
     """Each step of the ladder is below the next one."""
     upstream_keepalive = seconds(directives[UPSTREAM_KEEPALIVE][0])
     read_timeout = seconds(directives[READ_TIMEOUT][0])
@@ -103,8 +102,8 @@ def default(text: str) -> float:
     return seconds(found[1] + found[2])
 
 
-def test_both_sides_name_the_same_values(directives: Directives, settings: Settings, compose: Any) -> None:
-    """What slipway/serving/config.py says of nginx and compose is what stands there."""
+def test_both_sides_name_the_same_values(directives: Directives, settings: ServerSettings, compose: Any) -> None:
+    """What slipway/serving/settings.py says of nginx and compose is what stands there."""
     assert seconds(directives[UPSTREAM_KEEPALIVE][0]) == NGINX_UPSTREAM_KEEPALIVE
     for name in ("app", "baseline"):
         service = compose["services"][name]
@@ -116,7 +115,7 @@ def test_both_sides_name_the_same_values(directives: Directives, settings: Setti
 
 def test_nginx_has_the_time_to_end_by_itself(directives: Directives, compose: Any, tmp_path: Path) -> None:
     """An idle client connection, then a websocket, then the kill: in containers and under supervisor."""
-    settings = OpsSettings.of({"RUN_DIR": str(tmp_path)}, {})
+    settings = StackSettings.of({"RUN_DIR": str(tmp_path)}, {})
     program = Local(settings).processes.programs.proxy("nginx", tmp_path, settings)
     kept = nginx.KEEPALIVE_MIN_TIMEOUT
     found = re.fullmatch(r"keepalive_min_timeout (\S+);", kept)
@@ -129,7 +128,7 @@ def test_nginx_has_the_time_to_end_by_itself(directives: Directives, compose: An
     assert compose["services"]["nginx"]["environment"]["KEEPALIVE_MIN_TIMEOUT"] == kept
 
 
-def test_one_read_timeout_feeds_both_runtimes(directives: Directives, settings: Settings, compose: Any) -> None:
+def test_one_read_timeout_feeds_both_runtimes(directives: Directives, settings: ServerSettings, compose: Any) -> None:
     """nginx's default is the setting's, by hand and in containers, where the app server is told it and checks it."""
     passed = f"${{PROXY_READ_TIMEOUT:-{PROXY_READ_TIMEOUT}}}"
 
@@ -144,7 +143,7 @@ def test_one_read_timeout_feeds_both_runtimes(directives: Directives, settings: 
 @pytest.mark.parametrize("value", ["0", "1", "20", "20.5", "60s", "86401", "many"])
 def test_read_timeout_that_cuts_quiet_connections_is_refused(value: str) -> None:
     """The server's start and every verb end with one line that names the variable, its value and what is allowed."""
-    for read in (Settings.from_environment, lambda variables: OpsSettings.of(variables, {})):
+    for read in (ServerSettings.from_environment, lambda variables: StackSettings.of(variables, {})):
         with pytest.raises(SettingError) as raised:
             read({"PROXY_READ_TIMEOUT": value})
 
@@ -156,13 +155,13 @@ def test_read_timeout_that_cuts_quiet_connections_is_refused(value: str) -> None
 @pytest.mark.parametrize("value", ["21", "86400"])
 def test_read_timeout_may_be_set(value: str, tmp_path: Path) -> None:
     """What is set is what nginx has."""
-    settings = OpsSettings.of({"PROXY_READ_TIMEOUT": value, "RUN_DIR": str(tmp_path)}, {})
+    settings = StackSettings.of({"PROXY_READ_TIMEOUT": value, "RUN_DIR": str(tmp_path)}, {})
     Local(settings).processes.programs.nginx("nginx", settings)
 
     assert f" proxy_read_timeout {value}s;" in (tmp_path / "nginx" / "nginx.conf").read_text()
 
 
-def test_gunicorn_gets_the_values(settings: Settings) -> None:
+def test_gunicorn_gets_the_values(settings: ServerSettings) -> None:
     """gunicorn.conf.py hands the settings on under gunicorn's names, unchanged."""
     tree = ast.parse((ROOT / "gunicorn.conf.py").read_text())
     given = {
@@ -187,7 +186,7 @@ def test_every_slot_is_balanced(directives: Directives) -> None:
 
 def test_supervisor_waits_long_enough(tmp_path: Path) -> None:
     """The local runtime gives a stop as long as the containers do."""
-    local = Local(OpsSettings.of({"STOP_GRACE_PERIOD": "30.5", "RUN_DIR": str(tmp_path)}, {}))
+    local = Local(StackSettings.of({"STOP_GRACE_PERIOD": "30.5", "RUN_DIR": str(tmp_path)}, {}))
     program = local.processes.programs.server("app", tmp_path, local.settings, tmp_path)
 
     assert local.stop_seconds() == program.stop_seconds == 31

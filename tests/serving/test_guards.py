@@ -40,8 +40,8 @@ from slipway.serving.answer import CONTINUE, Cycle
 from slipway.serving.arbiter import BOOT_FAILURES, Arbiter
 from slipway.serving.hooks import Refusals
 from slipway.serving.http import Http, OneRequest
-from slipway.serving.server import Lifespan, Server
-from slipway.serving.websocket import Parser, WebSocket
+from slipway.serving.server import Server, WorkerLifespan
+from slipway.serving.websocket import Parser, WebSocketProtocol
 from slipway.serving.worker import Worker
 
 RequestResponseCycle: Any = Cycle.__base__  # the stock one: its name in its module is ours now
@@ -295,7 +295,9 @@ def overridden(ours: type) -> set[Callable[..., Any]]:
     return {method for method in found if inspect.isfunction(method)}
 
 
-@pytest.mark.parametrize("ours", [Arbiter, Worker, Server, Lifespan, Http, OneRequest, Cycle, WebSocket, Parser])
+@pytest.mark.parametrize(
+    "ours", [Arbiter, Worker, Server, WorkerLifespan, Http, OneRequest, Cycle, WebSocketProtocol, Parser]
+)
 def test_every_overridden_method_is_guarded(ours: type) -> None:
     """A method that is overridden without a line above would change unnoticed."""
     assert overridden(ours) - {function for function, _ in BODIES} == set()
@@ -341,5 +343,5 @@ def test_our_classes_take_the_stock_places() -> None:
     assert issubclass(Arbiter, G)
     assert issubclass(Worker, gunicorn.workers.base.Worker)
     assert issubclass(Server, uvicorn.Server)
-    assert issubclass(Lifespan, LifespanOn)
+    assert issubclass(WorkerLifespan, LifespanOn)
     assert "Arbiter(self).run()" in inspect.getsource(gunicorn.app.base.BaseApplication.run)

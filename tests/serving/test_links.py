@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from slipway.serving import links
-from slipway.serving.config import Settings
+from slipway.serving.settings import ServerSettings
 
 
-def instance(folder: Path, name: str, workers: int) -> Settings:
+def instance(folder: Path, name: str, workers: int) -> ServerSettings:
     """The settings of one server of several in a folder."""
-    return Settings.from_environment({"SOCKET_DIR": str(folder), "INSTANCE": name, "WEB_CONCURRENCY": str(workers)})
+    return ServerSettings.from_environment(
+        {"SOCKET_DIR": str(folder), "INSTANCE": name, "WEB_CONCURRENCY": str(workers)}
+    )
 
 
 def led_to(folder: Path) -> set[str]:

@@ -7,13 +7,13 @@ import pytest
 
 from slipway.serving.check import Check
 from slipway.serving.clock import RunningClock
-from slipway.serving.config import Settings
 from slipway.serving.handover import Handover, Report
 from slipway.serving.mailbox import Mailbox
 from slipway.serving.reload import RefusedError, Reload, summary
 from slipway.serving.roster import Roster, WorkerState
+from slipway.serving.settings import ServerSettings
 from slipway.serving.status import Status
-from slipway.serving.table import Row
+from slipway.serving.worker_table import WorkerRow
 
 reports: list[Report] = []
 
@@ -28,7 +28,7 @@ def closed() -> Iterator[None]:
 
 def worker(pid: int) -> WorkerState:
     reports.append(Report(None))
-    handover = Handover(0, (), (), None, reports[-1], Mailbox(admitted=True), Row(-1, 0), None)
+    handover = Handover(0, (), (), None, reports[-1], Mailbox(admitted=True), WorkerRow(-1, 0), None)
     return WorkerState(pid, pid, handover, None, lambda: 0.0, 0.0, 0.0)
 
 
@@ -77,7 +77,9 @@ class Fake:
 
 @pytest.fixture
 def status(tmp_path: Path) -> Iterator[Status]:
-    yield Status(Settings.from_environment({"WEB_CONCURRENCY": "2", "SOCKET_DIR": str(tmp_path), "INSTANCE": "app"}))
+    yield Status(
+        ServerSettings.from_environment({"WEB_CONCURRENCY": "2", "SOCKET_DIR": str(tmp_path), "INSTANCE": "app"})
+    )
 
 
 def run(server: Fake, status: Status) -> Reload:

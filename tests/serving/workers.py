@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from slipway.serving.clock import RunningClock
-from slipway.serving.config import Settings
 from slipway.serving.handover import Handover, Report
 from slipway.serving.mailbox import Mailbox
 from slipway.serving.roster import Roster, WorkerState
-from slipway.serving.table import Row
+from slipway.serving.settings import ServerSettings
+from slipway.serving.worker_table import WorkerRow
 
-SETTINGS = Settings.from_environment(
+SETTINGS = ServerSettings.from_environment(
     {"WEB_CONCURRENCY": "2", "GRACEFUL_TIMEOUT": "4", "TIMEOUT": "5", "DRAIN_SECONDS": "1.5"}
 )
 
@@ -40,7 +40,9 @@ class Workers:
         """A worker that is just started; its age is its pid."""
         self.reports.append(Report(None))
         self.beats[pid] = 0.0
-        handover = Handover(0, (), (), None, self.reports[-1], Mailbox(admitted=predecessor is None), Row(-1, 0), None)
+        handover = Handover(
+            0, (), (), None, self.reports[-1], Mailbox(admitted=predecessor is None), WorkerRow(-1, 0), None
+        )
         state = WorkerState(pid, pid, handover, predecessor, lambda: self.beats[pid], self.clock.now(), 0.0)
         self.roster.add(state)
         return state

@@ -7,7 +7,7 @@ from .data import USERS, created, page
 from .toolkit import duties
 
 
-class Users:
+class UsersResource:
     async def on_get(self, request: Request, response: Response) -> None:
         response.media = page()
 
@@ -19,7 +19,7 @@ class Users:
         response.status = HTTP_201
 
 
-class OneUser:
+class UserResource:
     async def on_get(self, request: Request, response: Response, user_id: int) -> None:
         user = USERS.get(user_id)
         if user is None:
@@ -28,6 +28,6 @@ class OneUser:
 
 
 plain = App()
-plain.add_route("/api/users", Users())
-plain.add_route("/api/users/{user_id:int}", OneUser())
+plain.add_route("/api/users", UsersResource())
+plain.add_route("/api/users/{user_id:int}", UserResource())
 application = duties(plain)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin
 
 from app.asgi.types import Header, Receive, Scope, Send
-from app.config import Settings
+from app.config import AppSettings
 from app.main import create_app
 from tests.harness import stack as servers
 from tests.harness.driver import Answer, Conversation, http_scope, request, websocket_scope
@@ -136,7 +136,7 @@ class InProcess(Stack):
         self.draining = asyncio.Event()
         self.state: dict[str, Any] = {"draining": self.draining}
         variables = {**VARIABLES, "DATA_DIR": str(folder), **variables}
-        self.app = create_app(Settings.from_environment(variables))
+        self.app = create_app(AppSettings.from_environment(variables))
         transport = httpx.ASGITransport(self._with_state)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 

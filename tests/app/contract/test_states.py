@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.asgi.routing import Route
-from app.config import Settings
+from app.config import AppSettings
 from app.main import BENCH_ROUTES, create_app
 from app.services import database
 from slipway.middleware.guard import guarded
@@ -28,7 +28,7 @@ async def direct(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 @pytest.mark.parametrize("route", BENCH_ROUTES, ids=lambda route: route.path)
 async def test_no_bench_routes_by_default(folder: Path, route: Route) -> None:
     """The benchmark's routes are there only when they are asked for."""
-    app = create_app(Settings.from_environment({"DATA_DIR": str(folder)}))
+    app = create_app(AppSettings.from_environment({"DATA_DIR": str(folder)}))
 
     is_problem(await request(app, route.method, route.path), 404)
 

@@ -7,12 +7,12 @@ import asyncio
 import sys
 from pathlib import Path
 
-from app.services.bus import Keep, Message
+from app.services.bus import Message, Retention
 from app.services.embedded_bus import EmbeddedBus
 
 
 async def main(folder: str, name: str, publishes: int, expects: int) -> None:
-    bus = EmbeddedBus(Path(folder), Keep(10_000, 3_600))
+    bus = EmbeddedBus(Path(folder), Retention(10_000, 3_600))
     await bus.start()
     async with bus.subscribe() as items:
         print("ready", flush=True)

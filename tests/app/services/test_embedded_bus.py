@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services.bus import Beat, Item, Keep, Message
+from app.services.bus import Beat, Item, Message, Retention
 from app.services.embedded_bus import EmbeddedBus
 from app.services.errors import BadCursor
 
@@ -26,7 +26,7 @@ async def opened(folder: Path) -> AsyncIterator[Open]:
     async with AsyncExitStack() as stack:
 
         async def open_bus() -> EmbeddedBus:
-            bus = EmbeddedBus(folder, Keep(10_000, 3_600))
+            bus = EmbeddedBus(folder, Retention(10_000, 3_600))
             await bus.start()
             stack.push_async_callback(bus.stop)
             return bus
@@ -152,7 +152,7 @@ async def test_full_socket_delays_nothing(bus: EmbeddedBus, folder: Path) -> Non
 async def test_stop_removes_the_socket(folder: Path) -> None:
     """A worker that stops leaves no socket, and nothing running."""
     before = asyncio.all_tasks()
-    bus = EmbeddedBus(folder, Keep(1, 1))
+    bus = EmbeddedBus(folder, Retention(1, 1))
     await bus.start()
     assert len(sockets(folder)) == 1
     await bus.stop()
@@ -165,7 +165,7 @@ async def test_log_that_is_away_at_the_start(folder: Path) -> None:
     """A bus that can't be opened is not available; it is no failure, and it comes back by itself."""
     obstacle = folder / "bus.db"
     obstacle.mkdir()
-    bus = EmbeddedBus(folder, Keep(10, 60))
+    bus = EmbeddedBus(folder, Retention(10, 60))
 
     def available() -> bool:
         return bus.available

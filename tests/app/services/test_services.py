@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.config import Settings
+from app.config import AppSettings
 from app.services import open_services
 from app.services.embedded_bus import EmbeddedBus
 from app.services.monitor import Monitor
@@ -62,7 +62,7 @@ async def test_each_part_is_closed(
     for part, method in CLOSING.items():
         monkeypatch.setattr(part, method, recorded(closed, close[part]))
     monkeypatch.setattr(kind, name, fault)
-    settings = Settings.from_environment({"DATA_DIR": str(folder)})
+    settings = AppSettings.from_environment({"DATA_DIR": str(folder)})
     start = time.monotonic()
     async with open_services(settings, Counted(), asyncio.Event()) as services:
         await asyncio.sleep(0)
@@ -88,7 +88,7 @@ async def test_failure_of_a_part_is_told(
 ) -> None:
     """The log names what was not closed, and why."""
     monkeypatch.setattr(Users, "close", raises)
-    async with open_services(Settings.from_environment({"DATA_DIR": str(folder)}), Counted(), asyncio.Event()):
+    async with open_services(AppSettings.from_environment({"DATA_DIR": str(folder)}), Counted(), asyncio.Event()):
         pass
 
     (record,) = [record for record in caplog.records if record.name == "app.services"]
@@ -100,7 +100,7 @@ async def test_failure_inside_is_passed_on(folder: Path) -> None:
     """An error while the services are in use is raised when all is closed."""
     before = asyncio.all_tasks()
     with pytest.raises(ZeroDivisionError):
-        async with open_services(Settings.from_environment({"DATA_DIR": str(folder)}), Counted(), asyncio.Event()):
+        async with open_services(AppSettings.from_environment({"DATA_DIR": str(folder)}), Counted(), asyncio.Event()):
             raise ZeroDivisionError
 
     assert asyncio.all_tasks() == before
@@ -110,7 +110,7 @@ async def test_start_without_room_for_a_socket(folder: Path) -> None:
     """A folder that can't be made makes the worker not ready, and is used as soon as it can be."""
     obstacle = folder / "data"
     obstacle.touch()
-    settings = Settings.from_environment({"DATA_DIR": str(obstacle)})
+    settings = AppSettings.from_environment({"DATA_DIR": str(obstacle)})
     async with open_services(settings, Counted(), asyncio.Event()) as services:
         assert (await services.check())["bus"] == "fail"
         obstacle.unlink()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services.bus import Bus, Item, Keep, Message
+from app.services.bus import Bus, Item, Message, Retention
 from app.services.embedded_bus import EmbeddedBus
 from app.services.errors import Full
 from app.services.redis_bus import RedisBus
@@ -49,7 +49,7 @@ async def fill(bus: Bus, text: str, count: int, *, keys: bool = True) -> None:
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 async def test_bytes_are_bounded(ends: Ends, text: str) -> None:
     """What is kept has at most so many bytes, of short and of long messages; who missed more is told."""
-    bus = await ends(Keep(100_000, 3_600, MIB))
+    bus = await ends(Retention(100_000, 3_600, MIB))
     (first,) = await publish(bus, "first")
     count = 2 * MIB // (len(json.dumps(text)) + 200)
     await fill(bus, text, count)
@@ -64,7 +64,7 @@ async def test_bytes_are_bounded(ends: Ends, text: str) -> None:
 
 async def test_one_message_is_always_kept(ends: Ends) -> None:
     """A message that is larger than all that may be kept reaches the clients nevertheless."""
-    bus = await ends(Keep(10, 3_600, 1_000))
+    bus = await ends(Retention(10, 3_600, 1_000))
     async with bus.subscribe(beats=False) as items:
         for text in ("a", "x" * 5_000, "b"):
             await publish(bus, text)
@@ -74,7 +74,7 @@ async def test_one_message_is_always_kept(ends: Ends) -> None:
 
 async def test_key_is_forgotten_with_its_message(ends: Ends) -> None:
     """A message that is sent again stands once while it is kept; beyond that it is a new one."""
-    bus = await ends(Keep(10, 3_600))
+    bus = await ends(Retention(10, 3_600))
     first = await bus.publish('{"text":"a"}', "a")
     assert await bus.publish('{"text":"a"}', "a") == first
     await fill(bus, "x", 10)
@@ -84,7 +84,7 @@ async def test_key_is_forgotten_with_its_message(ends: Ends) -> None:
 
 async def test_file_is_bounded(folder: Path) -> None:
     """The embedded log's files stop to grow: what is forgotten makes room for what comes."""
-    bus = EmbeddedBus(folder, Keep(100_000, 3_600, MIB))
+    bus = EmbeddedBus(folder, Retention(100_000, 3_600, MIB))
     await bus.start()
     try:
         await fill(bus, "x" * 2_000, 1_000)
@@ -99,8 +99,8 @@ async def test_file_is_bounded(folder: Path) -> None:
     assert wal < 17 * MIB
 
 
-@pytest.mark.parametrize("keep", [Keep(100, 3_600), Keep(100_000, 1), Keep(100_000, 3_600, 100_000)])
-async def test_redis_has_nothing_but_what_is_kept(keep: Keep) -> None:
+@pytest.mark.parametrize("keep", [Retention(100, 3_600), Retention(100_000, 1), Retention(100_000, 3_600, 100_000)])
+async def test_redis_has_nothing_but_what_is_kept(keep: Retention) -> None:
     """Keys of messages go with them, by number, age and size, and no other keys stay."""
     with servers.redis(persistent=False) as redis:
         bus = RedisBus(redis.url, keep)
@@ -123,7 +123,7 @@ async def test_redis_has_nothing_but_what_is_kept(keep: Keep) -> None:
 async def test_memory_of_redis_is_bounded() -> None:
     """Five times as many messages with keys as are kept take no more memory than those."""
     with servers.redis(persistent=False) as redis:
-        bus = RedisBus(redis.url, Keep(1_000, 3_600))
+        bus = RedisBus(redis.url, Retention(1_000, 3_600))
         await bus.start()
         try:
             await fill(bus, "x" * 500, 1_000)
@@ -139,7 +139,7 @@ async def test_memory_of_redis_is_bounded() -> None:
 async def test_redis_at_its_limit_takes_one_for_another() -> None:
     """A Redis whose memory others have used up goes on with a log that is as long as it may be."""
     with servers.redis(persistent=False) as redis:
-        bus = RedisBus(redis.url, Keep(10, 3_600))
+        bus = RedisBus(redis.url, Retention(10, 3_600))
         await bus.start()
         try:
             await fill(bus, "x", 20)
@@ -156,7 +156,7 @@ async def test_redis_at_its_limit_takes_one_for_another() -> None:
 async def test_full_redis_is_full_and_not_away(redis: Redis) -> None:
     """What can't be written for lack of memory can be read, also by clients that come back; that is what is said."""
     redis.command("FLUSHALL")
-    bus = RedisBus(redis.url, Keep(10, 3_600))
+    bus = RedisBus(redis.url, Retention(10, 3_600))
     await bus.start()
     try:
         (first,) = await publish(bus, "first")
@@ -179,7 +179,7 @@ async def test_full_redis_is_full_and_not_away(redis: Redis) -> None:
 async def test_full_redis_from_the_start() -> None:
     """An empty Redis that takes nothing is full, not away, and is used as soon as it takes something."""
     with servers.redis(maxmemory="1") as redis:
-        bus = RedisBus(redis.url, Keep(10, 3_600))
+        bus = RedisBus(redis.url, Retention(10, 3_600))
         await bus.start()
         try:
             with pytest.raises(Full):

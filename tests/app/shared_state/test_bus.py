@@ -10,28 +10,29 @@ from pathlib import Path
 
 import pytest
 
-from app.services.bus import Availability, Bus, Item, Keep, Message, SlowReader
+from app.services.backlog import QUEUE_BYTES, QUEUE_MESSAGES
+from app.services.bus import Availability, Bus, Item, Message, Retention, SlowReader
 from app.services.embedded_bus import EmbeddedBus
 from app.services.errors import Unavailable
 from app.services.redis_bus import RedisBus
-from app.services.subscription import BATCH, QUEUE_BYTES, QUEUE_MESSAGES
+from app.services.subscription import BATCH
 from tests.harness import servers
 from tests.harness.servers import Redis
 from tests.harness.stores import SmallDisk
 
 SECONDS = 10.0
 ANSWER_SECONDS = 2.0
-KEEP = Keep(10_000, 3_600)
+KEEP = Retention(10_000, 3_600)
 
 
 class Ends:
     """Makes the workers' ends of one bus, and takes it away."""
 
-    def __init__(self, stack: AsyncExitStack, make: Callable[[Keep], Bus]) -> None:
+    def __init__(self, stack: AsyncExitStack, make: Callable[[Retention], Bus]) -> None:
         self._stack = stack
         self._make = make
 
-    async def __call__(self, keep: Keep = KEEP) -> Bus:
+    async def __call__(self, keep: Retention = KEEP) -> Bus:
         bus = self._make(keep)
         await bus.start()
         self._stack.push_async_callback(bus.stop)
@@ -141,7 +142,7 @@ async def test_replay_of_many(ends: Ends) -> None:
 
 async def test_reset_beyond_the_count(ends: Ends) -> None:
     """A client that missed more than is kept gets a reset and what is kept; one that missed nothing does not."""
-    bus = await ends(Keep(10, 3_600))
+    bus = await ends(Retention(10, 3_600))
     ids = await publish(bus, *range(30))
     kept = [str(number) for number in range(20, 30)]
 
@@ -153,7 +154,7 @@ async def test_reset_beyond_the_count(ends: Ends) -> None:
 
 async def test_reset_beyond_the_age(ends: Ends) -> None:
     """The same with messages that are too old, also when nothing is published after them."""
-    bus = await ends(Keep(10_000, 1))
+    bus = await ends(Retention(10_000, 1))
     ids = await publish(bus, "a", "b")
     await publish(await ends(), *range(3))
     await asyncio.sleep(1.1)  # age is what is tested
@@ -176,7 +177,7 @@ async def test_reset_of_a_foreign_id(ends: Ends, after: str) -> None:
 
 async def test_listener_that_was_away_for_too_long(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     """When more was published than is kept while a worker was held up, its clients are told."""
-    held_up, busy = await ends(Keep(10, 3_600)), await ends(Keep(10, 3_600))
+    held_up, busy = await ends(Retention(10, 3_600)), await ends(Retention(10, 3_600))
     await publish(busy, "before")
     async with held_up.subscribe("0") as items:
         assert await take(items, 1) == ["before"]
@@ -340,7 +341,7 @@ async def test_stopped_redis() -> None:
                 await asyncio.gather(*(fails_in_time(bus, f"lost {number}") for number in range(20)))
             assert not bus.available
             redis.resume()
-            await until(lambda: bus._reads)
+            await until(lambda: bus.readable)
             await bus.beat("{}")
             await publish(bus, "after")
 
@@ -357,7 +358,7 @@ async def test_killed_redis(persistent: bool) -> None:
             await asyncio.to_thread(redis.kill)
             await fails_in_time(other, "lost")
             await asyncio.to_thread(redis.start)
-            await until(lambda: one._reads and other._reads)
+            await until(lambda: one.readable and other.readable)
             await publish(other, "new")
             await one.beat("{}")
 
@@ -433,7 +434,7 @@ async def test_log_of_a_machine_that_has_started_anew(
         ids = await publish(bus, "a", "b")
     boot = tmp_path / "boot_id"
     boot.write_text("another")
-    monkeypatch.setattr("app.services.embedded_log.BOOT", boot)
+    monkeypatch.setattr("app.services.embedded_schema.BOOT", boot)
 
     async with embedded(folder) as bus, bus.subscribe(ids[0]) as items:
         await publish(bus, "new")

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import URL, Connection
 
-from app.config import Settings
+from app.config import AppSettings
 from app.migrate import migrate
 from app.services import users
 from app.services.database import async_engine, sync_engine
@@ -214,7 +214,7 @@ async def test_stop_while_it_is_paused(own: Postgres) -> None:
 @pytest.fixture
 def url(own: Postgres) -> URL:
     """A database with its tables."""
-    address = Settings.from_environment({"DATABASE_URL": own.new_database()}).database_url
+    address = AppSettings.from_environment({"DATABASE_URL": own.new_database()}).database_url
     migrate(address)
     return address
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from app.config import Settings
+from app.config import AppSettings
 from app.migrate import migrate
 from app.services.database import async_engine, sync_engine
 from app.services.users import BlockingUsers, Users
@@ -82,7 +82,7 @@ async def test_reload(postgres: Postgres, settings: dict[str, str]) -> None:
 async def test_waiting_ends(postgres: Postgres, settings: dict[str, str]) -> None:
     """The server gives up what waits for a lock, and what takes too long, for readers and writers."""
     with behind(postgres, settings) as (url, _):
-        address = Settings.from_environment({"DATABASE_URL": url}).database_url
+        address = AppSettings.from_environment({"DATABASE_URL": url}).database_url
         migrate(address)
         store = Users(async_engine(address))
         engine = sync_engine(address)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.services.bus import Keep, Reset
+from app.services.bus import Reset, Retention
 from app.services.errors import Unavailable
 from app.services.redis_bus import RedisBus
 from tests.app.shared_state.stacks import Backend, LocalStack
@@ -227,7 +227,7 @@ async def test_answer_that_is_a_refusal(name: dict[str, str], answer: bytes | No
     with servers.redis(host="127.0.0.3", port=port):
         async with answering("127.0.0.2", port, answer):
             name[NAME] = "127.0.0.2"
-            bus = RedisBus(f"redis://{NAME}:{port}/0", Keep(10, 60))
+            bus = RedisBus(f"redis://{NAME}:{port}/0", Retention(10, 60))
             await bus.start()
             try:
                 with pytest.raises(Unavailable):
@@ -256,7 +256,7 @@ async def until_published(bus: RedisBus, seconds: float) -> None:
 async def test_message_that_only_the_old_one_has() -> None:
     """A message that is taken by a server whose listener has left already is missed: a reset tells its sender."""
     with servers.redis() as redis:
-        bus = RedisBus(redis.url, Keep(10, 60))
+        bus = RedisBus(redis.url, Retention(10, 60))
         await bus.start()
         try:
             await until_published(bus, HEAL_SECONDS)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, Connection
 
-from app.config import Settings
+from app.config import AppSettings
 from app.migrate import migrate
 from app.services import database, users
 from app.services.database import async_engine, sync_engine
-from app.services.errors import Taken, Unavailable
+from app.services.errors import NameTaken, Unavailable
 from app.services.users import BlockingUsers, User, Users
 from tests.app.shared_state.stacks import Backend
 
@@ -21,7 +21,7 @@ from tests.app.shared_state.stacks import Backend
 @pytest.fixture
 def url(backend: Backend, folder: Path) -> URL:
     """A database with its tables."""
-    address = Settings.from_environment({"DATA_DIR": str(folder), **backend.env}).database_url
+    address = AppSettings.from_environment({"DATA_DIR": str(folder), **backend.env}).database_url
     migrate(address)
     return address
 
@@ -65,7 +65,7 @@ async def test_name_is_taken(store: Users) -> None:
     """A second user of one name is refused by the database; a name of other case is another."""
     await create(store, "Ann", "ann")
 
-    with pytest.raises(Taken, match="Ann"):
+    with pytest.raises(NameTaken, match="Ann"):
         await create(store, "Ann")
 
     assert len(await store.read(users.page, 10, 0)) == 2
@@ -74,7 +74,7 @@ async def test_name_is_taken(store: Users) -> None:
 async def test_name_is_free_again(store: Users) -> None:
     """A refused one leaves nothing behind, and a deleted one's name may be used."""
     (first,) = await create(store, "Ann")
-    with pytest.raises(Taken):
+    with pytest.raises(NameTaken):
         await create(store, "Ann")
     await store.write(users.delete, first.id)
 
@@ -88,7 +88,7 @@ async def test_one_winner(store: Users) -> None:
     results = await asyncio.gather(*(store.write(users.create, "Ann") for _ in range(20)), return_exceptions=True)
 
     assert sum(isinstance(result, User) for result in results) == 1
-    assert sum(isinstance(result, Taken) for result in results) == 19
+    assert sum(isinstance(result, NameTaken) for result in results) == 19
 
 
 async def test_pages(store: Users) -> None:
@@ -148,7 +148,7 @@ def test_blocking_twin(blocking: BlockingUsers) -> None:
         made = list(pool.map(lambda name: blocking.write(users.create, name), "abcdefgh"))
 
     assert blocking.read(users.page, 10, 0) == sorted(made, key=lambda user: user.id)
-    with pytest.raises(Taken):
+    with pytest.raises(NameTaken):
         blocking.write(users.create, "a")
     assert blocking.write(users.delete, made[0].id)
     assert blocking.read(users.find, made[0].id) is None

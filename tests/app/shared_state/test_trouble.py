@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services.bus import Beat, Bus, Extract, Keep
+from app.services.bus import Beat, Bus, Extract, Retention
 from app.services.embedded_bus import EmbeddedBus
 from app.services.errors import Full, Unavailable
 from app.services.monitor import Monitor
@@ -205,7 +205,7 @@ async def test_beat_of_another_shape(
     monitor = Monitor(bus, Counted(), 0)
     running = asyncio.create_task(monitor.run())
     try:
-        await until(lambda: bus._subscriptions)
+        await until(lambda: bus._feed.subscriptions)
         for _ in range(3):
             send_beat(bus, folder, redis_of, data)
         send_beat(bus, folder, redis_of, changed())
@@ -226,7 +226,7 @@ async def test_beat_with_more_fields(ends: Ends) -> None:
     monitor = Monitor(bus, Counted(), 0)
     running = asyncio.create_task(monitor.run())
     try:
-        await until(lambda: bus._subscriptions)
+        await until(lambda: bus._feed.subscriptions)
         await bus.beat(changed(more="x").decode())
         await until(lambda: monitor.workers())
 
@@ -259,7 +259,7 @@ async def test_message_of_another_shape(
 async def test_entries_that_are_no_messages(redis: Redis) -> None:
     """Entries of a Redis stream without our numbers or fields neither stop the listener nor make it spin."""
     redis.command("FLUSHALL")
-    bus = RedisBus(redis.url, Keep(100, 60))
+    bus = RedisBus(redis.url, Retention(100, 60))
     await bus.start()
     try:
         async with bus.subscribe(beats=False) as items:

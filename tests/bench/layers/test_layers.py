@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Settings
+from app.config import AppSettings
 from app.main import create_app
 from bench.layers.apps import toolkit
 from bench.layers.measure import Measurement
-from bench.layers.table import case_results
+from bench.layers.results_table import case_results
 from bench.load.wrk import Peak
 
 
@@ -21,7 +21,7 @@ def middleware(app: object) -> list[str]:
 
 
 def test_the_toolkit_row_has_the_middleware_of_the_app_in_its_order(tmp_path: Path) -> None:
-    shipped = create_app(Settings.from_environment({"DATA_DIR": str(tmp_path)}))
+    shipped = create_app(AppSettings.from_environment({"DATA_DIR": str(tmp_path)}))
 
     assert middleware(toolkit.application) == ["Guard", *(name for name in middleware(shipped) if name != "Lifespan")]
 

@@ -3,7 +3,7 @@
 from io import BytesIO
 from pathlib import Path
 
-from app.config import Settings
+from app.config import AppSettings
 from app.wsgi import Application
 from bench.run.dataset import prepare
 
@@ -11,7 +11,7 @@ from bench.run.dataset import prepare
 def test_the_expected_row_is_the_one_that_the_app_answers(tmp_path: Path) -> None:
     """Also with an existing database: a resumed run, or a DATABASE_URL."""
     environment, answers = prepare(tmp_path)
-    app = Application(Settings.from_environment({**environment, "BENCH_ENDPOINTS": "1"}))
+    app = Application(AppSettings.from_environment({**environment, "BENCH_ENDPOINTS": "1"}))
     request = {"REQUEST_METHOD": "GET", "PATH_INFO": "/db", "QUERY_STRING": "", "wsgi.input": BytesIO()}
 
     [body] = app(request, lambda status, headers, error=None: lambda data: None)

@@ -6,18 +6,18 @@ import pytest
 
 from slipway.environment import SettingError
 from slipway.project import served
-from slipway.serving.config import MAX_SOCKET_PATH, Settings
+from slipway.serving.settings import MAX_SOCKET_PATH, ServerSettings
 
 BASE = {"WEB_CONCURRENCY": "3", "INSTANCE": "app"}
 
 
-def settings(**variables: str) -> Settings:
-    return Settings.from_environment({**BASE, **variables})
+def settings(**variables: str) -> ServerSettings:
+    return ServerSettings.from_environment({**BASE, **variables})
 
 
 def test_without_settings_one_address_is_shared() -> None:
     """By hand: one address for all workers, an instance of its own, trust in this machine only."""
-    found = Settings.from_environment({"WEB_CONCURRENCY": "2"})
+    found = ServerSettings.from_environment({"WEB_CONCURRENCY": "2"})
 
     assert not found.has_slots
     assert found.addresses() == ["127.0.0.1:8000"]

@@ -1,6 +1,6 @@
 """What the verbs print."""
 
-from slipway.ops.report import readable
+from slipway.ops.console import readable
 
 
 def test_a_json_record_becomes_a_line() -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from slipway.serving.steps import CHILD_EXIT_CODE, Steps
+from slipway.serving.guarded_steps import CHILD_EXIT_CODE, GuardedSteps
 
 
 def fail(error: BaseException) -> None:
@@ -15,7 +15,7 @@ def fail(error: BaseException) -> None:
 
 def test_each_kind_is_logged_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     """The traceback stands in the log once; every failure is in the count."""
-    steps = Steps()
+    steps = GuardedSteps()
     logging.getLogger("gunicorn.error").propagate = True
     with caplog.at_level(logging.ERROR):
         for _ in range(3):
@@ -29,19 +29,19 @@ def test_each_kind_is_logged_once_and_counted(caplog: pytest.LogCaptureFixture) 
 
 def test_result_is_handed_on() -> None:
     """What does not fail is as if it was called."""
-    assert Steps().run("a step", divmod, 7, 2) == (3, 1)
+    assert GuardedSteps().run("a step", divmod, 7, 2) == (3, 1)
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
 def test_ends_pass(error: BaseException) -> None:
     """What is meant to end the process does."""
     with pytest.raises(type(error)):
-        Steps().run("a step", fail, error)
+        GuardedSteps().run("a step", fail, error)
 
 
 def test_forked_process_never_comes_back() -> None:
     """An error in a process that a step has forked ends that process: it must not go on as a second arbiter."""
-    steps = Steps()
+    steps = GuardedSteps()
     sys.stdout.flush()
 
     def fork() -> int:

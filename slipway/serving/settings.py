@@ -26,7 +26,7 @@ QUIET_SECONDS = 20  # of an idle websocket between two pings; event streams send
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ServerSettings:
     """All settings of the process model. Times are in seconds, sizes in bytes."""
 
     workers: int
@@ -53,7 +53,7 @@ class Settings:
     guard: GuardSettings
 
     @classmethod
-    def from_environment(cls, variables: Mapping[str, str] | None = None) -> "Settings":
+    def from_environment(cls, variables: Mapping[str, str] | None = None) -> "ServerSettings":
         """Read and check every setting; raise SettingError, naming the variable, for a wrong one."""
         env = Environment(variables)
         count = worker_count()
@@ -92,7 +92,7 @@ class Settings:
         settings.check()
         return settings
 
-    def with_options(self, cfg: Any) -> "Settings":
+    def with_options(self, cfg: Any) -> "ServerSettings":
         """What gunicorn has made of it: options on the command line beat these settings, and are checked the same."""
         if self.has_slots and cfg.settings["bind"].value != self.addresses():
             raise SettingError("--bind", ",".join(cfg.settings["bind"].value), "nothing, with SOCKET_DIR or SLOT_PORT")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from slipway.environment import SettingError
-from slipway.ops import handed
+from slipway.ops import container_files
 from slipway.ops.change import one_change
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 
 PASSWORDS = ["plain", "with space", "@/:#%", "$HOME ${X} $$", "'\"\\`", "é 漢", "-v", "=&?"]
 
@@ -23,15 +23,15 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     os.umask(before)
 
 
-def settings(folder: Path, **variables: str) -> Settings:
-    return Settings.of({"RUN_DIR": str(folder), **variables}, {})
+def settings(folder: Path, **variables: str) -> StackSettings:
+    return StackSettings.of({"RUN_DIR": str(folder), **variables}, {})
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_given_password_is_written_whole(tmp_path: Path, password: str) -> None:
     """Of any characters; containers, which have other users, can read it."""
-    found = handed.password(settings(tmp_path, POSTGRES_PASSWORD=password), fixed=False)
-    path = tmp_path / handed.PASSWORD
+    found = container_files.password(settings(tmp_path, POSTGRES_PASSWORD=password), fixed=False)
+    path = tmp_path / container_files.PASSWORD
 
     assert found == path.read_text() == password
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
@@ -43,37 +43,37 @@ def test_password_is_made_up_once(tmp_path: Path, before: str | None) -> None:
     """An empty file, as a full disk once left it, counts as none."""
     if before is not None:
         (tmp_path / "secrets").mkdir()
-        (tmp_path / handed.PASSWORD).write_text(before)
-    first = handed.password(settings(tmp_path), fixed=False)
+        (tmp_path / container_files.PASSWORD).write_text(before)
+    first = container_files.password(settings(tmp_path), fixed=False)
 
     assert len(first) > 20
-    assert handed.password(settings(tmp_path), fixed=True) == first
+    assert container_files.password(settings(tmp_path), fixed=True) == first
 
 
 def test_other_password_is_refused_while_the_database_serves(tmp_path: Path) -> None:
     """The message names the variable and no password."""
-    handed.password(settings(tmp_path, POSTGRES_PASSWORD="one"), fixed=False)
+    container_files.password(settings(tmp_path, POSTGRES_PASSWORD="one"), fixed=False)
     with pytest.raises(SettingError) as raised:
-        handed.password(settings(tmp_path, POSTGRES_PASSWORD="other"), fixed=True)
+        container_files.password(settings(tmp_path, POSTGRES_PASSWORD="other"), fixed=True)
 
     assert raised.value.name == "POSTGRES_PASSWORD"
     assert "other" not in str(raised.value)
-    assert (tmp_path / handed.PASSWORD).read_text() == "one"
+    assert (tmp_path / container_files.PASSWORD).read_text() == "one"
 
 
 def test_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk empties no file."""
-    handed.nginx_settings(settings(tmp_path))
-    before = (tmp_path / handed.NGINX).read_text()
+    container_files.nginx_settings(settings(tmp_path))
+    before = (tmp_path / container_files.NGINX).read_text()
 
     def full(path: Path, text: str) -> int:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError, match="No space"):
-        handed.nginx_settings(settings(tmp_path, MAX_BODY_BYTES="7"))
+        container_files.nginx_settings(settings(tmp_path, MAX_BODY_BYTES="7"))
 
-    assert (tmp_path / handed.NGINX).read_text() == before
+    assert (tmp_path / container_files.NGINX).read_text() == before
 
 
 def test_password_is_in_no_representation(tmp_path: Path) -> None:

@@ -6,20 +6,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from slipway.ops import leftovers, readiness, wait
+from slipway.ops.console import NOTHING_RUNS, Failure, step
 from slipway.ops.instance import Instance
 from slipway.ops.programs import APPS, Programs
 from slipway.ops.remembered import Remembered
-from slipway.ops.report import NOTHING_RUNS, Failure, step
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervisor import Supervisor
 
 NGINX_SECONDS = 20.0  # until it answers, once the app is ready
 
 
-class Processes:
+class LocalProcesses:
     """All programs of one stack."""
 
-    def __init__(self, settings: Settings, stop_seconds: int) -> None:
+    def __init__(self, settings: StackSettings, stop_seconds: int) -> None:
         self.run = settings.run_dir
         self.settings = settings
         self.stop_seconds = stop_seconds

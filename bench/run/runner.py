@@ -14,14 +14,14 @@ from bench.run import counters, dataset, machine, stack
 from bench.run.arms import BY_NAME, Arm
 from bench.run.plan import START_SECONDS, Mode, Visit
 from bench.run.stack import RunningArm
-from bench.run.steps import Steps
+from bench.run.steps import StepRunner
 
 LOG_LINES = 50  # kept of nginx's log after counting
 
 Say = Callable[[str], None]
 
 
-class Session:
+class Runner:
     """One benchmark run, new or resumed."""
 
     def __init__(
@@ -32,7 +32,7 @@ class Session:
         self.workers = workers
         self.seed = seed
         self.cpus = machine.split_cpus()
-        self.steps = Steps(results, mode, self.cpus, objective=objective, seed=seed)
+        self.steps = StepRunner(results, mode, self.cpus, objective=objective, seed=seed)
         self.environment: dict[str, str] = {}
         self.failed: list[str] = []  # steps without a result; a resumed run repeats them
 

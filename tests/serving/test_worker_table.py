@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from slipway.middleware.counts import KINDS, Counts
-from slipway.serving.table import ROW, Row, Table, read
+from slipway.serving.worker_table import ROW, WorkerRow, WorkerTable, read
 
 
 def counts(total: int, requests: int = 0, streams: int = 0, websockets: int = 0) -> Counts:
@@ -14,8 +14,8 @@ def counts(total: int, requests: int = 0, streams: int = 0, websockets: int = 0)
 
 def test_rows_are_read_by_slot() -> None:
     """A row tells pid, slot and counts; workers without a slot come first, and empty rows are left out."""
-    table = Table(None)
-    rows: list[Row] = []
+    table = WorkerTable(None)
+    rows: list[WorkerRow] = []
     for pid, slot, total in ((11, 1, 5_000_000_000), (12, None, 1), (13, 0, 2)):
         rows.append(table.new_row(rows))
         rows[-1].write(pid, slot, counts(total, 1, 2, 3))
@@ -31,8 +31,8 @@ def test_rows_are_read_by_slot() -> None:
 
 def test_row_of_one_that_has_ended_is_given_again() -> None:
     """The table has as many rows after a hundred workers as after the most that lived together."""
-    table = Table(None)
-    first, second = table.new_row([]), table.new_row([Row(0, 0)])
+    table = WorkerTable(None)
+    first, second = table.new_row([]), table.new_row([WorkerRow(0, 0)])
     first.write(11, 0, counts(1))
     second.write(12, 1, counts(1))
     first.clear()
@@ -45,7 +45,7 @@ def test_row_of_one_that_has_ended_is_given_again() -> None:
 def test_row_that_can_not_be_written() -> None:
     """A write that fails is no reason for a worker to end."""
     reader, writer = os.pipe()  # has no positions
-    Row(writer, 0).write(1, None, counts(1))
+    WorkerRow(writer, 0).write(1, None, counts(1))
     os.close(reader)
     os.close(writer)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from slipway.environment import SettingError
 from slipway.ops import nginx
-from slipway.ops.settings import Settings
+from slipway.ops.settings import StackSettings
 
 PASSWORD = "secrets/postgres-password"  # docker-compose.yml names both
 NGINX = "nginx-settings/nginx.env"
 
 
-def nginx_settings(settings: Settings) -> bool:
+def nginx_settings(settings: StackSettings) -> bool:
     """Write nginx's; whether they are others than before."""
     values = {
         "MAX_BODY_BYTES": settings.max_body_bytes,
@@ -26,7 +26,7 @@ def nginx_settings(settings: Settings) -> bool:
     return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items()))
 
 
-def password(settings: Settings, *, fixed: bool) -> str:
+def password(settings: StackSettings, *, fixed: bool) -> str:
     """The database's password: POSTGRES_PASSWORD, else the one that is there, else a new one.
 
     While the database serves it is `fixed`: another one raises SettingError.

@@ -21,7 +21,7 @@ ROW = struct.Struct("=iiQIII")  # pid (0: no worker), slot (-1: none), total, an
 
 
 @dataclass(slots=True)
-class Row:
+class WorkerRow:
     """A worker's place in the table."""
 
     file: int
@@ -43,7 +43,7 @@ class Row:
             os.pwrite(self.file, data, self.number * ROW.size)
 
 
-class Table:
+class WorkerTable:
     """The arbiter's end: gives each worker a row before the fork."""
 
     def __init__(self, folder: str | None) -> None:
@@ -51,10 +51,10 @@ class Table:
             self._file = os.dup(file.fileno())  # lives as long as the arbiter
         self.path = f"/proc/{os.getpid()}/fd/{self._file}"
 
-    def new_row(self, taken: Iterable[Row]) -> Row:
+    def new_row(self, taken: Iterable[WorkerRow]) -> WorkerRow:
         """The first row that none of these has, empty."""
         numbers = {row.number for row in taken}
-        row = Row(self._file, next(number for number in count() if number not in numbers))
+        row = WorkerRow(self._file, next(number for number in count() if number not in numbers))
         row.clear()
         return row
 

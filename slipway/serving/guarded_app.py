@@ -12,7 +12,9 @@ from slipway.middleware.guard import Guard, guarded
 from slipway.middleware.settings import GuardSettings
 
 
-def put_guard(config: uvicorn.Config, settings: GuardSettings, slot: int | None, board: Board | None = None) -> Guard:
+def load_guarded_app(
+    config: uvicorn.Config, settings: GuardSettings, slot: int | None, board: Board | None = None
+) -> Guard:
     """Load the app and put the guard around it; return the guard.
 
     uvicorn first finds out what kind of app it is, a factory, ASGI 2 or 3, by a look at the app itself. The guard

@@ -16,7 +16,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-class Steps:
+class GuardedSteps:
     """Takes steps, and catches what they raise."""
 
     def __init__(self) -> None:

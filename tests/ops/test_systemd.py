@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from slipway.ops import service
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops import systemd
+from slipway.ops.settings import ROOT, StackSettings
 from tests.ops.conftest import Verbs
 
-SETTINGS = Settings.of({"RUN_DIR": "/srv/a b/.run"}, {})
+SETTINGS = StackSettings.of({"RUN_DIR": "/srv/a b/.run"}, {})
 
 
 def read(text: str) -> configparser.RawConfigParser:
@@ -24,7 +24,7 @@ def read(text: str) -> configparser.RawConfigParser:
 @pytest.mark.parametrize(("system", "target"), [(True, "multi-user.target"), (False, "default.target")])
 def test_unit(system: bool, target: str) -> None:
     """It runs the verbs in this folder, and is wanted by what a boot reaches."""
-    unit = read(service.unit(SETTINGS, {}, system=system))
+    unit = read(systemd.unit(SETTINGS, {}, system=system))
 
     assert unit["Service"]["WorkingDirectory"] == str(ROOT).replace("%", "%%")
     assert unit["Service"]["ExecStart"] == f'"{sys.executable}" -m slipway.ops up'
@@ -46,8 +46,8 @@ def test_unit(system: bool, target: str) -> None:
 )
 def test_quoting(text: str, word: str, argument: str) -> None:
     """A value stays what it is, whatever signs it has."""
-    assert service.quoted(text) == word
-    assert service.quoted(text, command=True) == argument
+    assert systemd.quoted(text) == word
+    assert systemd.quoted(text, command=True) == argument
 
 
 def test_verb(make: Verbs) -> None:

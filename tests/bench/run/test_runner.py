@@ -17,7 +17,7 @@ from bench.report import report
 from bench.run import about
 from bench.run.arms import ASGI, SYNC
 from bench.run.plan import START_SECONDS, Mode, Visit, plan
-from bench.run.session import Session
+from bench.run.runner import Runner
 
 WORKLOADS = ["plaintext", "database", "idle-websockets", "idle", "echo", "events"]
 TINY = Mode("tiny", 1, 0.1, 0.2, 1, 1, 0.2, (0.5,), WORKLOADS, 1)
@@ -39,11 +39,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
 
 
-def begin(results: Results) -> Session:
-    return Session(results, TINY, [ASGI, SYNC], objective=100, workers=2, seed=SEED)
+def begin(results: Results) -> Runner:
+    return Runner(results, TINY, [ASGI, SYNC], objective=100, workers=2, seed=SEED)
 
 
-def carry_out(session: Session) -> float:
+def carry_out(session: Runner) -> float:
     """Measure the remaining visits; return the seconds by which the progress display advanced."""
     moved: list[float] = []
     session.prepare(lambda text: None)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from slipway.ops.settings import ROOT, Settings
+from slipway.ops.settings import ROOT, StackSettings
 
 UNIT = """\
 [Unit]
@@ -34,19 +34,19 @@ WantedBy={target}
 STOP_SECONDS = 60  # beside the stack's own grace period: docker compose takes its time
 
 
-def write(settings: Settings) -> str:
+def write(settings: StackSettings) -> str:
     """Write the unit; return what to type to have it started now and at each boot."""
     path = settings.run_dir / f"{_name(ROOT)}.service"
-    path.write_text(unit(settings, settings.given, system=os.geteuid() == 0))
+    path.write_text(unit(settings, settings.overrides, system=os.geteuid() == 0))
     path.chmod(0o600)  # what the caller has set may be a password
     if os.geteuid() == 0:
         return shlex.join(["systemctl", "enable", "--now", str(path)])
     return shlex.join(["systemctl", "--user", "enable", "--now", str(path)]) + " && loginctl enable-linger"
 
 
-def unit(settings: Settings, given: Mapping[str, str], *, system: bool) -> str:
-    """The unit's text; `given` are the settings that hold beside those in `.env`."""
-    values = {"RUN_DIR": str(settings.run_dir), **given}
+def unit(settings: StackSettings, overrides: Mapping[str, str], *, system: bool) -> str:
+    """The unit's text; `overrides` are the settings that hold beside those in `.env`."""
+    values = {"RUN_DIR": str(settings.run_dir), **overrides}
     lines = [f"Environment={quoted(f'{name}={value}')}\n" for name, value in sorted(values.items())]
     return UNIT.format(
         description=_literal(str(ROOT)),

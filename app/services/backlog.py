@@ -1,0 +1,37 @@
+"""What a connection has not read yet: a queue with a bound."""
+
+from collections import deque
+
+from .items import Item, Message
+
+QUEUE_MESSAGES = 256  # what a connection may lag behind, whichever comes first; then it is closed, and resumes
+QUEUE_BYTES = 256 * 1024
+
+
+class Backlog:
+    """Made when there is something to keep, and dropped when it is empty: most connections are idle."""
+
+    __slots__ = ("_bytes", "_items")
+
+    def __init__(self) -> None:
+        self._items: deque[Item] = deque()
+        self._bytes = 0  # of the messages
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def is_too_long(self) -> bool:
+        return len(self._items) > QUEUE_MESSAGES or self._bytes > QUEUE_BYTES
+
+    def put(self, item: Item) -> None:
+        self._items.append(item)
+        if isinstance(item, Message):
+            self._bytes += len(item.data)
+
+    def next(self) -> Item:
+        """Remove the oldest item and return it."""
+        item = self._items.popleft()
+        if isinstance(item, Message):
+            self._bytes -= len(item.data)
+        return item
