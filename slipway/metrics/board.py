@@ -3,13 +3,16 @@
 A request costs four additions. Nothing is sent, so nothing is late or lost, whatever becomes of the worker.
 """
 
+import gc
 import mmap
 import os
 import tempfile
+import time
 from array import array
 from bisect import bisect_left
 from contextlib import suppress
 
+from slipway.logs import writer
 from slipway.metrics import layout
 from slipway.metrics.layout import DOUBLE, FIGURES, NAME, NAME_BYTES, OTHER, ROW, ROWS, SUM
 
@@ -63,6 +66,15 @@ class Board:
         """Note how late the loop was."""
         self.figures[layout.LAG + bisect_left(layout.LAGS, seconds)] += 1
         self.figures[layout.LAG + len(layout.LAGS) + 1] += seconds
+
+    def note(self, requests: int, streams: int, websockets: int) -> None:
+        """Write down what is open, and what the process has used so far."""
+        figures = self.figures
+        figures[layout.REQUESTS], figures[layout.STREAMS], figures[layout.WEBSOCKETS] = requests, streams, websockets
+        figures[layout.CPU] = time.process_time()
+        figures[layout.DROPPED] = writer.dropped()
+        for number, generation in enumerate(gc.get_stats()[: layout.GENERATIONS]):
+            figures[layout.COLLECTIONS + number] = generation["collections"]
 
     def took(self, size: int) -> None:
         """Count a websocket's message that the app has received."""

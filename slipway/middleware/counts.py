@@ -37,6 +37,10 @@ class Counts:
         """Open requests, streams and websockets together."""
         return sum(self.open.values())
 
+    def note(self) -> None:
+        """Write down what is open now, and what this process has used; the worker's heartbeat calls this."""
+        self.board.note(self.open[REQUEST], self.open[STREAM], self.open[WEBSOCKET])
+
     def find_streams(self) -> None:
         """Count as streams what has been sent in parts for STREAM_SECONDS; the worker's heartbeat calls this.
 

@@ -12,6 +12,7 @@ from slipway.ops.supervised import Program
 
 APPS = ("app", "app-b")  # one is in service; during a deploy both run
 NGINX_STOP_SECONDS = 35  # more than worker_shutdown_timeout of nginx.conf.template; docker-compose.yml has the same
+METRICS_PORT = "9464"  # what Prometheus' exporters of OpenTelemetry have; docker-compose.yml has the same
 WORKER = ("-k", "uvicorn.workers.UvicornWorker")
 BASELINE_WORKER = ("-k", "gthread", "--threads", "8")
 
@@ -31,6 +32,8 @@ class Programs:
             "SETTINGS_FILE": str(settings_file),
             "DATA_DIR": str(self.run_dir / "data"),
         }
+        if name in APPS and not settings.environment.get("METRICS_PORT"):
+            environment["METRICS_PORT"] = METRICS_PORT
         what = [*WORKER, settings.app] if name in APPS else [*BASELINE_WORKER, settings.project.baseline]
         command = [str(venv / "python"), str(venv / "gunicorn"), *what]
         return Program(name, command, "TERM", self.stop_seconds, environment)

@@ -19,7 +19,14 @@ POLL_SECONDS = 0.05
 
 def main() -> None:
     """Run one verb; exit 1 with the reason when it does not succeed."""
-    verbs = {"reload": reload, "ready": ready, "status": status, "kill": kill, "publish": put_into_service}
+    verbs = {
+        "reload": reload,
+        "ready": ready,
+        "status": status,
+        "metrics": metrics,
+        "kill": kill,
+        "publish": put_into_service,
+    }
     if len(sys.argv) != 2 or sys.argv[1] not in verbs:
         sys.exit(f"usage: python -m slipway.serving.ctl {' | '.join(verbs)}")
     verbs[sys.argv[1]](ServerSettings.from_environment())
@@ -45,6 +52,19 @@ def status(settings: ServerSettings) -> None:
     """Print what the instance says of itself, and what each worker has open, as JSON."""
     found = _status(settings)
     print(json.dumps({**found, "table": worker_table.read(Path(found["table"]))}))
+
+
+def metrics(settings: ServerSettings) -> None:
+    """Print the metrics of the instance, as a scrape has them."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(5)
+        try:
+            connection.connect(settings.metrics_socket)
+        except OSError as error:
+            sys.exit(f"{settings.metrics_socket} does not answer: {error.strerror}")
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    sys.stdout.write(answer.partition(b"\r\n\r\n")[2].decode())
 
 
 def kill(settings: ServerSettings) -> None:

@@ -78,6 +78,7 @@ def on_starting(arbiter: Any) -> None:
     prestart.run(arbiter.settings.prestart)
     capture.end_lines()
     os.environ["PRESTARTED"] = "1"  # done: the workers need not look
+    arbiter.service.metrics.start(arbiter.service.clock.now, arbiter.service.figures)
     arbiter.service.status.tell(table=arbiter.table.path)
 
 
@@ -123,6 +124,7 @@ def post_fork(arbiter: Any, worker: Any) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     service = arbiter.service
     service.status.unlock()
+    service.metrics.in_worker()
     for sibling in service.roster:
         sibling.handover.report.close()
         if sibling.handover.stacks is not None:

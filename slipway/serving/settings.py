@@ -49,6 +49,8 @@ class ServerSettings:
     forwarded_allow_ips: str
     log_level: str
     log_format: str
+    metrics_host: str
+    metrics_port: int
     prestart: Sequence[str]
     guard: GuardSettings
 
@@ -85,6 +87,8 @@ class ServerSettings:
             # who may connect, and nginx overwrites what a client sent. On TCP only this machine is trusted.
             forwarded_allow_ips=env.text("FORWARDED_ALLOW_IPS", "*" if socket_dir else "127.0.0.1,::1"),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
+            metrics_host=env.text("METRICS_HOST", "127.0.0.1").strip("[]"),
+            metrics_port=env.integer("METRICS_PORT", 0, 0, 65_535),
             log_format=env.choice("LOG_FORMAT", "json", FORMATS),
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else served(variables).prestart,
             guard=GuardSettings.from_environment(variables),
@@ -150,6 +154,11 @@ class ServerSettings:
         if self.socket_dir is None:
             return []
         return [str(self.socket_dir / f"{self.instance}-{slot}.sock") for slot in range(self.workers)]
+
+    @property
+    def metrics_socket(self) -> str:
+        """The unix socket that answers with the metrics."""
+        return str(self.run_dir / f"{self.instance}.stats")
 
     def addresses(self) -> list[str]:
         """What gunicorn binds: one address per slot, or one that all workers share."""

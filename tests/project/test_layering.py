@@ -23,7 +23,8 @@ LAYERS = (
 SLIPWAY_LAYERS = (
     ("slipway.environment", "slipway.tracebacks"),
     ("slipway.project",),
-    ("slipway.logs", "slipway.metrics"),
+    ("slipway.logs",),
+    ("slipway.metrics",),
     ("slipway.middleware",),
     ("slipway.serving",),
     ("slipway.ops",),
