@@ -10,7 +10,6 @@ from pythonjsonlogger.json import JsonFormatter
 from slipway.logs import console, lines, writer
 from slipway.logs.writer import write
 
-FORMATS = ("json", "console")
 # As it was at the start: later descriptor 1 leads into a pipe of ours.
 _for_people = console.render_for(None if sys.__stdout__ is None else sys.__stdout__.fileno())
 
@@ -36,7 +35,7 @@ class Formatter(JsonFormatter):
 class Handler(logging.Handler):
     """Never raises and never writes elsewhere: what can't be formatted is logged as far as it can be.
 
-    `form` is one of FORMATS, for all lines of the process, those that come from no logger too.
+    `form` is json or console, for all lines of the process, those that come from no logger too.
     """
 
     def __init__(self, level: int | str = logging.NOTSET, form: str = "json") -> None:

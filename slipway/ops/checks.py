@@ -19,6 +19,7 @@ PROGRAMS: dict[str, str | None] = {
     "redis-server": "redis-server",
     "chromium": "chromium",
     "faketime": "faketime",
+    "prometheus": "promtool",
     "wrk": "wrk",
 }
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from slipway.serving import worker_table
+from slipway.serving import probes, worker_table
 from slipway.serving.links import publish, runs
 from slipway.serving.reload import summary
 from slipway.serving.settings import ServerSettings
@@ -24,6 +24,7 @@ def main() -> None:
         "ready": ready,
         "status": status,
         "metrics": metrics,
+        "doctor": doctor,
         "kill": kill,
         "publish": put_into_service,
     }
@@ -52,6 +53,11 @@ def status(settings: ServerSettings) -> None:
     """Print what the instance says of itself, and what each worker has open, as JSON."""
     found = _status(settings)
     print(json.dumps({**found, "table": worker_table.read(Path(found["table"]))}))
+
+
+def doctor(settings: ServerSettings) -> None:
+    """Print what the server does about its settings, as seen on its own sockets, as JSON."""
+    probes.show(settings, _status(settings))
 
 
 def metrics(settings: ServerSettings) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from slipway.environment import Environment, SettingError
-from slipway.logs.handler import FORMATS
 from slipway.middleware.settings import GuardSettings
 from slipway.project import command, served
 from slipway.serving.cpus import worker_count
 
+LOG_FORMATS = ("json", "console")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
 
@@ -89,7 +89,7 @@ class ServerSettings:
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
             metrics_host=env.text("METRICS_HOST", "127.0.0.1").strip("[]"),
             metrics_port=env.integer("METRICS_PORT", 0, 0, 65_535),
-            log_format=env.choice("LOG_FORMAT", "json", FORMATS),
+            log_format=env.choice("LOG_FORMAT", "json", LOG_FORMATS),
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else served(variables).prestart,
             guard=GuardSettings.from_environment(variables),
         )
