@@ -17,6 +17,14 @@ MILLISECONDS = [f"{number:03d}" for number in range(1_000)]
 MOST_KNOWN = 1_000  # methods with their routes, and clients, whose parts of a line are kept
 
 
+def route_of(scope: Scope) -> str:
+    """The template of its route, if the app says one, as a text or, as Starlette and FastAPI do, an object."""
+    route = scope.get("route")
+    if route.__class__ is not str:
+        route = getattr(route, "path", "")
+    return route if isinstance(route, str) else ""
+
+
 class AccessRecord:
     """Makes each record and hands it on, by default to the process's log.
 

@@ -75,7 +75,7 @@ class Exchange:
     def _identify(self, given: bytes | None, parent: bytes | None) -> None:
         """Any other case than a request through nginx that belongs to no trace yet."""
         self.request_id = given.decode() if given is not None and trace.is_sane(given) else trace.new_id()
-        own = given.decode() if given is not None and is_own(given) else trace.new_id()
+        own = self.request_id if is_own(self.request_id.encode()) else trace.new_id()
         self.span_id = own[:16]
         self.parent = None if parent is None else trace.parent(parent)
         self.trace_id = own if self.parent is None else self.parent.trace_id

@@ -5,11 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import perf_counter
-from typing import Any
 
 from slipway.metrics.board import Board
 from slipway.middleware import trace
-from slipway.middleware.access import CLIENT_LEFT, AccessRecord
+from slipway.middleware.access import CLIENT_LEFT, AccessRecord, route_of
 from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
 from slipway.middleware.exchange import Exchange
 from slipway.middleware.problem import FAILED, OVERLOADED, answer
@@ -67,9 +66,7 @@ class Guard:
     def _note(self, scope: Scope, exchange: Exchange, kind: str) -> None:
         """Count a request that is over, and record it."""
         seconds = perf_counter() - exchange.started
-        route = scope.get("route")
-        if route.__class__ is not str:
-            route = _route(route)
+        route = route_of(scope)
         if kind == REQUEST:
             try:  # noqa: SIM105 (a context manager takes longer than what is in it)
                 self.counts.board.observe(scope["method"], route, exchange.status or CLIENT_LEFT, seconds)
@@ -101,12 +98,6 @@ class Guard:
         reason = "request failed" if error else "the app has returned without an answer"
         log.error(reason, exc_info=error, extra={"request_id": exchange.request_id})
         return True
-
-
-def _route(route: Any) -> str:
-    """The template of a route: Starlette's and FastAPI's objects have it as their path; empty where there is none."""
-    path = getattr(route, "path", "")
-    return path if isinstance(path, str) else ""
 
 
 async def _refuse(scope: Scope, receive: Receive, exchange: Exchange) -> None:

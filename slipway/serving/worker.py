@@ -13,6 +13,7 @@ from typing import Any
 from slipway.logs import stacks, writer
 from slipway.metrics.board import Board
 from slipway.middleware.counts import Counts
+from slipway.middleware.spans import Traced, started_spans
 from slipway.serving import first_error, readiness
 from slipway.serving.base import UvicornWorker
 from slipway.serving.faults import Faults, describe
@@ -81,6 +82,9 @@ class Worker(UvicornWorker):
         board = Board(self.handover.board)
         guard = load_guarded_app(self.config, self.settings.guard, self.handover.slot, board)
         self.counts, self._app = guard.counts, guard.app
+        spans = started_spans(self.handover.slot)
+        if spans is not None:
+            guard.app = Traced(guard.app, spans)
         self.config.lifespan_class = WorkerLifespan
         settings = self.settings
         self.server = Server(
@@ -102,6 +106,8 @@ class Worker(UvicornWorker):
                 self._leave_reason("; ".join(self.server.unclean))
         finally:
             beating.cancel()
+            if spans is not None:
+                spans.flush()
             self.counts.note()
             gc.freeze()  # or the interpreter walks through all objects at its end: 170 ms of CPU instead of 14
 

@@ -33,6 +33,14 @@ def test_new_trace() -> None:
     assert (found.request_id, found.trace_id, found.span_id, found.parent) == (OWN, OWN, OWN[:16], None)
 
 
+def test_no_id_at_all() -> None:
+    """On a worker's own socket, without nginx, the request's new id is its trace's as well."""
+    found = exchange()
+
+    assert found.request_id == found.trace_id
+    assert trace.is_own(found.trace_id.encode())
+
+
 def test_trace_of_the_caller() -> None:
     """A `traceparent` is honoured, and the request is a new span in it."""
     found = exchange(x_request_id=OWN, traceparent=f"00-{TRACE}-{SPAN}-00")
