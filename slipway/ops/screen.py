@@ -21,16 +21,15 @@ COLUMNS = (
     "slot",
     "req/s",
     "5xx/s",
-    "p50",
-    "p99",
-    "active",
-    "streams",
-    "websockets",
+    "p50 ms",
+    "p99 ms",
+    "open",
+    "sockets",
     "queue",
-    "memory",
-    "CPU",
-    "lag p99",
-)
+    "MiB",
+    "CPU %",
+    "lag ms",
+)  # 80 wide
 MIB = 1 << 20
 
 
@@ -51,7 +50,7 @@ def main() -> None:
 
 def drawn(before: Samples, after: Samples, seconds: float) -> Group:
     """The picture of what has happened between two scrapes."""
-    table = Table(*COLUMNS)
+    table = Table(*COLUMNS, box=None, pad_edge=False)
     for slot in after.values("slipway_worker_cpu_seconds_total", "slot"):
         table.add_row(*row(before, after, seconds, slot))
     ready, wanted = after.sum("slipway_workers_ready"), after.sum("slipway_workers")
@@ -73,7 +72,7 @@ def row(before: Samples, after: Samples, seconds: float, slot: str) -> list[str]
 
     def at(share: float, name: str) -> str:
         found = quantile(share, before.buckets(name, slot=slot), after.buckets(name, slot=slot))
-        return "-" if found is None else f"{found * 1_000:.1f} ms"
+        return "-" if found is None else f"{found * 1_000:.1f}"
 
     return [
         slot,
@@ -81,12 +80,11 @@ def row(before: Samples, after: Samples, seconds: float, slot: str) -> list[str]
         f"{rate(f'{DURATION}_count', http_response_status_class='5xx'):.0f}",
         at(0.5, DURATION),
         at(0.99, DURATION),
-        f"{after.sum('http_server_active_requests', slot=slot):.0f}",
-        f"{after.sum('slipway_active_streams', slot=slot):.0f}",
+        f"{sum(after.sum(name, slot=slot) for name in ('http_server_active_requests', 'slipway_active_streams')):.0f}",
         f"{after.sum('slipway_active_websockets', slot=slot):.0f}",
         f"{after.sum('slipway_listener_queue_length', slot=slot):.0f}",
-        f"{after.sum('slipway_worker_resident_memory_bytes', slot=slot) / MIB:.0f} MiB",
-        f"{rate('slipway_worker_cpu_seconds_total') * 100:.0f} %",
+        f"{after.sum('slipway_worker_resident_memory_bytes', slot=slot) / MIB:.0f}",
+        f"{rate('slipway_worker_cpu_seconds_total') * 100:.0f}",
         at(0.99, "slipway_event_loop_lag_seconds"),
     ]
 
