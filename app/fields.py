@@ -32,8 +32,7 @@ def text(data: Mapping[str, Any], field: str, most: int, *, lines: bool = False)
     value = data.get(field)
     if not isinstance(value, str) or not 1 <= len(value) <= most or not value.strip():
         raise invalid(field, value, f"a text of 1 to {most} characters, not all of them blank")
-    checked = value.replace("\n", "") if lines else value
-    if CONTROL.search(checked):
+    if not value.isprintable() and CONTROL.search(value.replace("\n", "") if lines else value):
         raise invalid(field, value, "a text without control characters")
     return value
 

@@ -1,1 +1,1 @@
-"""The raw ASGI toolkit: standard library only, each module one idea."""
+"""The raw ASGI toolkit: the standard library and orjson, each module one idea."""

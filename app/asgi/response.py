@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncIterable, Mapping, Sequence
 from http import HTTPStatus
-from json import JSONEncoder
-from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from typing import Any
 
+from .codec import encode_json
 from .errors import HTTPError
 from .types import Header, Receive, Scope, Send
 
@@ -25,14 +24,12 @@ class Response:
     def __init__(self, body: bytes = b"", status: int = 200, headers: Sequence[Header] = ()) -> None:
         self.body = body
         self.status = status
-        self.headers = [*headers]
-        if status not in NO_LENGTH:
-            self.headers.append((b"content-length", b"%d" % len(body)))
+        self.headers = [*headers] if status in NO_LENGTH else [*headers, (b"content-length", b"%d" % len(body))]
 
     @classmethod
     def json(cls, data: Any, status: int = 200, headers: Sequence[Header] = ()) -> "Response":
         """Any value that JSON knows; NaN raises ValueError, since JSON has none (RFC 8259 section 6)."""
-        return cls(encode_json(data).encode(), status, (JSON, *headers))
+        return cls(encode_json(data), status, (JSON, *headers))
 
     @classmethod
     def text(cls, text: str, status: int = 200, headers: Sequence[Header] = ()) -> "Response":
@@ -46,7 +43,7 @@ class Response:
     def problem(cls, error: HTTPError, request_id: str) -> "Response":
         """The error as RFC 9457 problem details, with our `request_id` member."""
         body = problem_details(error.status, error.detail, request_id, error.members)
-        return cls(encode_json(body).encode(), error.status, (PROBLEM, NO_STORE, *error.headers))
+        return cls(encode_json(body), error.status, (PROBLEM, NO_STORE, *error.headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
@@ -68,24 +65,6 @@ class StreamResponse:
             async for chunk in self.chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-
-
-def _not_json(value: Any) -> Any:
-    raise TypeError(f"{type(value).__name__} is not JSON: {value!r}")
-
-
-# json.dumps with options makes a new encoder for each call; this is the one that it would make, kept: 0.8 instead of
-# 2.5 microseconds for a small object. Arguments: no check for circles, no indentation, no sorting, no NaN.
-_chunks: Any = (
-    c_make_encoder(None, _not_json, encode_basestring, None, ":", ",", False, False, False)
-    if c_make_encoder
-    else JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).iterencode
-)
-
-
-def encode_json(data: Any) -> str:
-    """The JSON text of a value, compact. NaN raises ValueError (RFC 8259 has none), a strange type TypeError."""
-    return "".join(_chunks(data, 0))
 
 
 def problem_details(

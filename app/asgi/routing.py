@@ -53,11 +53,16 @@ class Routes:
                 raise ValueError(f"{route.method} {route.path} is already taken")
             methods[route.method] = route
         self._static = {shape: methods for shape, methods in shapes.items() if "{}" not in shape}
-        # Tried one after the other, 0.15 microseconds each, a literal segment before a parameter.
-        templates = sorted(
-            shapes.keys() - self._static.keys(), key=lambda shape: (shape.replace("{}", "\U0010ffff"), shape)
-        )
-        self._templates = [(_pattern(shapes[shape]).fullmatch, shapes[shape]) for shape in templates]
+        # Those with a parameter at the end alone, by what stands before it: no other template is more literal.
+        self._tails = {
+            shape[:-3]: (PARAMETER.findall(_template(methods))[0], methods)
+            for shape, methods in shapes.items()
+            if shape.endswith("/{}") and shape.count("{}") == 1
+        }
+        # The rest is tried one after the other, 0.15 microseconds each, a literal segment before a parameter.
+        rest = [shape for shape in shapes if "{}" in shape and shape[:-3] not in self._tails]
+        rest.sort(key=lambda shape: (shape.replace("{}", "\U0010ffff"), shape))
+        self._templates = [(_pattern(shapes[shape]).fullmatch, shapes[shape]) for shape in rest]
 
     def match(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """Return the route and the parameters. Raises HTTPError 404, or 405 with a sorted `Allow`.
@@ -66,15 +71,22 @@ class Routes:
         """
         if (methods := self._static.get(path)) is not None:
             return methods.get(method) or _other_method(methods, method), {}
+        before, _, last = path.rpartition("/")
+        if last and (tail := self._tails.get(before)) is not None:
+            name, methods = tail
+            return methods.get(method) or _other_method(methods, method), {name: last}
         for fullmatch, methods in self._templates:
             if found := fullmatch(path):
                 return methods.get(method) or _other_method(methods, method), found.groupdict()
         raise HTTPError(404, "There is nothing at this path.")
 
 
+def _template(methods: dict[str, Route]) -> str:
+    return next(iter(methods.values())).path  # all of them have the same
+
+
 def _pattern(methods: dict[str, Route]) -> re.Pattern[str]:
-    template = next(iter(methods.values())).path  # all of them have the same
-    literals = PARAMETER.split(template)  # every second one is a parameter's name
+    literals = PARAMETER.split(_template(methods))  # every second one is a parameter's name
     parts = [f"(?P<{part}>[^/]+)" if number % 2 else re.escape(part) for number, part in enumerate(literals)]
     return re.compile("".join(parts))
 

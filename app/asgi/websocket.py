@@ -3,7 +3,7 @@
 https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Any
 
@@ -15,6 +15,9 @@ from .types import Header, Message, Receive, Scope, Send
 TOO_BIG = 1009  # RFC 6455 section 7.4.1
 RESTART = 1012  # the IANA registry of close codes, as are the next
 TRY_AGAIN = 1013
+
+
+SEND_NOW = "websocket.send_now"  # an extension of Slipway's server: a function that takes a text, or says False
 
 
 class WebSocketState(Enum):
@@ -31,7 +34,7 @@ class WebSocketState(Enum):
 class WebSocket:
     """One connection as a handler sees it. A wrong order of calls raises RuntimeError; once closed, Disconnected."""
 
-    __slots__ = ("_receive", "_send", "max_message_bytes", "params", "scope", "state_of_connection")
+    __slots__ = ("_receive", "_send", "_send_now", "max_message_bytes", "params", "scope", "state_of_connection")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_message_bytes: int) -> None:
         self.scope = scope
@@ -40,6 +43,8 @@ class WebSocket:
         self.max_message_bytes = max_message_bytes
         self._receive = receive
         self._send = send
+        offered = (scope.get("extensions") or {}).get(SEND_NOW) or {}
+        self._send_now: Callable[[str], bool] | None = offered.get("send")
 
     @property
     def state(self) -> dict[str, Any]:
@@ -83,6 +88,11 @@ class WebSocket:
         except (OSError, RuntimeError):  # OSError by the specification; uvicorn after a 1009 of its own: RuntimeError
             self.state_of_connection = WebSocketState.CLOSED
             raise Disconnected from None
+
+    def send_now(self, text: str) -> bool:
+        """Send a text if the server can without waiting; False if it can't: then `send` it, or the client is gone."""
+        send, is_open = self._send_now, self.state_of_connection is WebSocketState.OPEN
+        return is_open and send is not None and send(text)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close an open connection; of one that is closed already nothing is left to do."""

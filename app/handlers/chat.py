@@ -1,14 +1,13 @@
 """Websockets: an echo, and a chat that reaches every client of every worker in one order."""
 
 import asyncio
-import json
 import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 
 from app import fields
+from app.asgi.codec import decode_json, json_text
 from app.asgi.errors import Disconnected, HTTPError
-from app.asgi.response import encode_json
 from app.asgi.websocket import TRY_AGAIN, WebSocket
 from app.services import Services
 from app.services.bus import Availability, Bus, Item, Message, SlowReader, Subscription
@@ -35,10 +34,10 @@ async def chat(socket: WebSocket) -> None:
     services: Services = socket.state["services"]
     after = fields.message_id(services.bus.parse, socket.query.get("after"))
     await socket.accept()
-    await socket.send(encode_json({"type": "hello", **services.monitor.identity}))
+    await socket.send(json_text({"type": "hello", **services.monitor.identity}))
     socket.scope["headers"].clear()  # 1 KiB that is not read again, for as long as the connection lives
     writer = ChatWriter(socket)
-    subscription = writer.subscription = services.bus.attach(after, writer.wake)
+    subscription = writer.subscription = services.bus.attach(after, writer.wake, now=writer.send_now)
     pace = Pace(services.messages_per_second)
     try:
         async with writer.patience:
@@ -87,6 +86,10 @@ class ChatWriter:
         if self._task is None:
             self._task = asyncio.create_task(self._write())
 
+    def send_now(self, message: Message) -> bool:
+        """Called by the bus, with a message that nothing is waiting before."""
+        return self._task is None and self._socket.send_now(message.json)
+
     def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
@@ -124,7 +127,7 @@ def _text(item: Item) -> str:
     if isinstance(item, Message):
         return item.json
     if isinstance(item, Availability):
-        return encode_json({"type": "bus", "available": item.available})
+        return json_text({"type": "bus", "available": item.available})
     return '{"type":"reset"}'
 
 
@@ -132,19 +135,19 @@ async def _publish(socket: WebSocket, bus: Bus, text: str | bytes) -> None:
     try:
         await bus.publish(*_message(text))
     except HTTPError as error:
-        await socket.send(encode_json({"type": "error", "detail": error.detail}))
+        await socket.send(json_text({"type": "error", "detail": error.detail}))
     except Unavailable as error:
         detail = f"{error}; the message was not sent"
-        await socket.send(encode_json({"type": "error", "detail": detail, "again": True}))
+        await socket.send(json_text({"type": "error", "detail": detail, "again": True}))
 
 
 def _message(text: str | bytes) -> tuple[str, str]:
     """What is published, and the key by which the sender knows its message again and may send it again."""
     try:
-        data = fields.json_object(json.loads(text))
+        data = fields.json_object(decode_json(text if isinstance(text, bytes) else text.encode()))
     except (ValueError, RecursionError):
         raise HTTPError(400, "The message is not JSON.") from None
     user, message = fields.text(data, "user", USER_LENGTH), fields.text(data, "message", MESSAGE_LENGTH, lines=True)
     key = {"key": fields.text(data, "key", KEY_LENGTH)} if "key" in data else {}
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return encode_json({"user": user, "message": message, "at": at, **key}), key.get("key", "")
+    return json_text({"user": user, "message": message, "at": at, **key}), key.get("key", "")

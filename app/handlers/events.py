@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator
 
 from app import fields
+from app.asgi.codec import json_text
 from app.asgi.request import Request
-from app.asgi.response import encode_json
 from app.asgi.sse import Event, EventStream
 from app.services import Services
 from app.services.beats import parse_beat
@@ -20,9 +20,9 @@ async def events(request: Request) -> EventStream:
 
 
 async def _events(services: Services, after: str | None) -> AsyncGenerator[Event, None]:
-    yield Event(encode_json(services.monitor.identity), name="hello")
+    yield Event(json_text(services.monitor.identity), name="hello")
     for beat in services.monitor.workers():
-        yield Event(encode_json(beat), name="worker")
+        yield Event(json_text(beat), name="worker")
     async with services.bus.subscribe(after) as items:
         try:
             async for item in items:
@@ -30,9 +30,9 @@ async def _events(services: Services, after: str | None) -> AsyncGenerator[Event
                     yield Event("{}", name="reset")
                 elif isinstance(item, Beat):
                     if (heard := parse_beat(item.data)) is not None:
-                        yield Event(encode_json(heard), name="worker")
+                        yield Event(json_text(heard), name="worker")
                 elif isinstance(item, Availability):
-                    yield Event(encode_json({"available": item.available}), name="bus")
+                    yield Event(json_text({"available": item.available}), name="bus")
                 else:
                     yield Event(item.json, id=item.id)
         except SlowReader:

@@ -10,12 +10,11 @@ from enum import StrEnum
 from app.config import AppSettings
 
 from .bus import Bus, Retention
-from .database import async_engine
 from .embedded_bus import EmbeddedBus
 from .errors import Unavailable
 from .monitor import Counter, Monitor
 from .redis_bus import RedisBus
-from .users import Users, ping
+from .users import Users, open_users, ping
 
 log = logging.getLogger("app.services")
 
@@ -60,7 +59,7 @@ async def open_services(settings: AppSettings, counter: Counter, draining: async
     In the end each part is closed, in the reverse order, whatever the others do.
     """
     async with AsyncExitStack() as opened:
-        users = Users(async_engine(settings.database_url, settings.database_pool))
+        users = open_users(settings.database_url, settings.database_pool)
         opened.push_async_callback(_close, "the database", users.close)
         bus = open_bus(settings)
         opened.push_async_callback(_close, "the bus", bus.stop)
@@ -98,7 +97,7 @@ def open_bus(settings: AppSettings) -> Bus:
     keep = Retention(settings.keep_messages, settings.keep_seconds, settings.keep_bytes)
     if settings.bus_url == "embedded":
         return EmbeddedBus(settings.data_dir, keep)
-    return RedisBus(settings.bus_url, keep)
+    return RedisBus(settings.bus_url, keep, settings.bus_password)
 
 
 async def _answers(call: Callable[[], Awaitable[object]]) -> bool:

@@ -104,12 +104,20 @@ class Bus(SharedLog):
         async with self._writing():
             await self.tell(data)
 
-    def attach(self, after: str | None, wake: Callable[[], None], *, beats: bool = False) -> Subscription:
+    def attach(
+        self,
+        after: str | None,
+        wake: Callable[[], None],
+        *,
+        beats: bool = False,
+        now: Callable[[Message], bool] | None = None,
+    ) -> Subscription:
         """A connection's place: from `after` on, or new messages only. `detach` it in the end.
 
-        `wake` is called when there is something to take. Raises BadCursor for an id that is none.
+        `wake` is called when there is something to take; a message that comes when there is nothing else is offered to
+        `now` first, which says whether it has taken it. Raises BadCursor for an id that is none.
         """
-        subscription = Subscription(self, None if after is None else parse_id(after), wake, beats=beats)
+        subscription = Subscription(self, None if after is None else parse_id(after), wake, beats=beats, now=now)
         self._feed.subscriptions.add(subscription)
         if not self.available:
             subscription.put(Availability(False))

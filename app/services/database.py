@@ -1,4 +1,4 @@
-"""Engines for SQLite and PostgreSQL, set up the same for the ASGI app (async) and the WSGI baseline (sync)."""
+"""Engines for SQLite and PostgreSQL, set up the same for the ASGI app and the WSGI baseline."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -44,12 +44,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def async_engine(url: URL, most: int = 5) -> AsyncEngine:
-    """An engine for one worker with at most so many connections; make it after the fork."""
+    """An engine for PostgreSQL and one worker with at most so many connections; make it after the fork."""
     options = _options(url, most)
-    if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url.set(drivername="sqlite+aiosqlite"), **options)
-        _prepare_sqlite(engine.sync_engine)
-        return engine
     # Late, here and below: with SQLite the driver need not be in memory.
     from .postgresql import connections, engine_events
 
@@ -62,7 +58,7 @@ def async_engine(url: URL, most: int = 5) -> AsyncEngine:
 
 
 def sync_engine(url: URL, most: int = 5, *, patient: bool = False) -> Engine:
-    """The same engine for threads; a patient one waits for others for minutes, as a migration must."""
+    """An engine for threads; a patient one waits for others for minutes, as a migration must."""
     options = _options(url, most, patient) | {"pool_timeout": BLOCKING_POOL_SECONDS}
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, **options)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.asgi.response import encode_json
+from app.asgi.codec import json_text
 
 from .beats import parse_beat
 from .bus import Beat, Bus, SlowReader
@@ -79,7 +79,7 @@ class Monitor:
             await asyncio.sleep(pause)
             beat = self._beat(lag=max(0.0, clock() - due))
             with suppress(Unavailable):
-                await self._bus.beat(encode_json(beat))
+                await self._bus.beat(json_text(beat))
 
     async def _listen(self) -> None:
         async with self._bus.subscribe() as items:

@@ -51,16 +51,26 @@ class Subscription:
         "_beats",
         "_failures",
         "_log",
+        "_now",
         "_told",
         "_wake",
         "live",
         "overflowed",
     )
 
-    def __init__(self, log: Log, after: Place | None, wake: Callable[[], None], *, beats: bool) -> None:
+    def __init__(
+        self,
+        log: Log,
+        after: Place | None,
+        wake: Callable[[], None],
+        *,
+        beats: bool,
+        now: Callable[[Message], bool] | None = None,
+    ) -> None:
         here = (log.epoch, log.last)
         self._log = log
         self._wake = wake
+        self._now = now  # takes a message at once, or not
         self._beats = beats
         self._backlog: Backlog | None = None  # an empty one has 0.7 KiB, and most connections are idle
         self._after = here if after is None else after
@@ -77,6 +87,8 @@ class Subscription:
         if self.live and isinstance(item, Message):
             if item.number <= self._after[1]:
                 return  # it has read further than the listener
+            if self._backlog is None and self._now is not None and self._now(item):
+                return
         elif self.live and isinstance(item, Reset):
             self._after = BEGINNING
         if self.live or not isinstance(item, Message | Reset):

@@ -4,15 +4,16 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import BigInteger, Column, Connection, Engine, Integer, MetaData, Row, String, Table
+from sqlalchemy import URL, BigInteger, Column, Connection, Engine, Integer, MetaData, String, Table, bindparam
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from .database import ANSWER_SECONDS, UtcDateTime, can_write, translated
+from .database import ANSWER_SECONDS, UtcDateTime, async_engine, can_write, sync_engine, translated
 from .deadline import within
 from .errors import NameTaken, Unavailable
+from .threads import SqliteThreads
 
 NAME_LENGTH = 100  # characters
 MAX_ID = 2**63 - 1  # the largest that both databases can hold
@@ -44,44 +45,85 @@ class User:
         return {"id": self.id, "name": self.name, "created_at": created_at}
 
 
+# Made once: to put a statement together takes longer than to run it.
+BY_ID = table.c.id == bindparam("user_id")
+CREATE = table.insert().returning(*table.c)
+FIND = table.select().where(BY_ID)
+PAGE = table.select().where(table.c.id > bindparam("after")).order_by(table.c.id).limit(bindparam("most"))
+DELETE = table.delete().where(BY_ID)
+PING = table.select().limit(0)
+
+
 def create(connection: Connection, name: str) -> User:
     """Store a new user; raise NameTaken if there is one of that name. Uniqueness is the database's own constraint."""
-    statement = table.insert().values(name=name, created_at=datetime.now(UTC)).returning(*table.c)
     try:
-        return _user(connection.execute(statement).one())
+        return User(*connection.execute(CREATE, {"name": name, "created_at": datetime.now(UTC)}).one())
     except IntegrityError:
         raise NameTaken(name) from None
 
 
 def find(connection: Connection, user_id: int) -> User | None:
-    row = connection.execute(table.select().where(table.c.id == user_id)).first()
-    return None if row is None else _user(row)
+    row = connection.execute(FIND, {"user_id": user_id}).first()
+    return None if row is None else User(*row)
 
 
 def page(connection: Connection, limit: int, after: int) -> list[User]:
     """At most `limit` users with an id above `after`, in order of their ids."""
-    statement = table.select().where(table.c.id > after).order_by(table.c.id).limit(limit)
-    return [_user(row) for row in connection.execute(statement)]
+    return [User(*row) for row in connection.execute(PAGE, {"after": after, "most": limit})]
 
 
 def delete(connection: Connection, user_id: int) -> bool:
     """Remove the user; return whether there was one."""
-    return connection.execute(table.delete().where(table.c.id == user_id)).rowcount > 0
+    return connection.execute(DELETE, {"user_id": user_id}).rowcount > 0
 
 
 def ping(connection: Connection) -> None:
     """Raise if users can't be read or written, also because the database has not been migrated."""
-    connection.execute(table.select().limit(0))
+    connection.execute(PING)
     if not can_write(connection):
         raise Unavailable("the database takes no writes")
 
 
-def _user(row: Row[Any]) -> User:
-    return User(row.id, row.name, row.created_at)
+class Users(Protocol):
+    """Runs the functions above for the event loop. All raise Unavailable while the database is away."""
+
+    async def read(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Run a function that only reads."""
+
+    async def write(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Run a function in a transaction, of which nothing is kept if it fails or its caller gives up."""
+
+    async def close(self) -> None:
+        """Close all connections."""
 
 
-class Users:
-    """Runs the functions above on the worker's engine. All raise Unavailable while the database is away."""
+def open_users(url: URL, most: int = 5) -> Users:
+    """The worker's users, with at most so many connections; call it after the fork."""
+    if url.get_backend_name() == "sqlite":
+        return ThreadedUsers(sync_engine(url, most), most)
+    return AsyncUsers(async_engine(url, most))
+
+
+class ThreadedUsers:
+    """For SQLite: each function runs whole in a thread."""
+
+    def __init__(self, engine: Engine, most: int) -> None:
+        self._threads = SqliteThreads(engine, most)
+
+    async def read(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        with translated():
+            return await self._threads.readers.run(function, arguments, ANSWER_SECONDS)
+
+    async def write(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        with translated():
+            return await self._threads.writer.run(function, arguments, ANSWER_SECONDS)
+
+    async def close(self) -> None:
+        await self._threads.close()
+
+
+class AsyncUsers:
+    """For PostgreSQL: on the event loop."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

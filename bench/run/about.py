@@ -14,7 +14,7 @@ from bench.run.workloads import ALL
 from slipway.ops.settings import ROOT
 
 PACKAGES = (
-    "gunicorn", "uvicorn", "uvloop", "httptools", "websockets", "sqlalchemy", "aiosqlite", "psycopg", "locust",
+    "gunicorn", "uvicorn", "uvloop", "httptools", "websockets", "sqlalchemy", "orjson", "psycopg", "locust",
     "hypercorn", "daphne", "granian",
 )  # fmt: skip
 LEAST_WORKERS = 2  # with one worker there is no load balancing

@@ -153,8 +153,7 @@ class Exchange:
         for name, value in headers:
             if len(name) != 12:  # neither of the two that count
                 continue
-            name = name.lower()
-            if name == b"content-type":
+            if name == b"content-type" or (name := name.lower()) == b"content-type":
                 if len(value) >= 17 and kind == START and _is_event_stream(value) and not self.become_stream():
                     return self._refuse()
             elif name == b"x-request-id":

@@ -9,6 +9,7 @@ from gunicorn.config import Config
 
 from slipway.serving import prestart
 from slipway.serving.check import Check
+from slipway.serving.preload import Preloaded
 from slipway.serving.reload import RefusedError
 from slipway.serving.settings import ServerSettings
 from slipway.serving.variables import check_change, variables
@@ -24,6 +25,7 @@ class Configured(Protocol):
     log: Any
     num_workers: int
     settings: ServerSettings
+    preloaded: Preloaded
     START_CTX: Mapping[Any, Any]
 
     def setup(self, app: Any) -> None:
@@ -96,6 +98,10 @@ class Configuration:
             server.adopt(before.settings)
         else:
             variables.refuse(self._new_variables)
+
+    def changed_packages(self) -> list[str]:
+        """The packages that were loaded before the fork, and have changed since: a reload brings none of them."""
+        return self._server.preloaded.changed()
 
     def new_size(self) -> int | None:
         """How many workers the new configuration wants, None if it wants as many as the old one."""

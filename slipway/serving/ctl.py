@@ -12,6 +12,7 @@ from typing import Any
 from slipway.serving import probes, worker_table
 from slipway.serving.links import publish, runs
 from slipway.serving.reload import summary
+from slipway.serving.reloads import CHANGED_PACKAGES
 from slipway.serving.settings import ServerSettings
 
 POLL_SECONDS = 0.05
@@ -39,9 +40,12 @@ def reload(settings: ServerSettings) -> None:
     os.kill(before["pid"], signal.SIGHUP)
     deadline = time.monotonic() + (2 * settings.timeout + settings.graceful_timeout) * (before["workers"] + 1)
     while time.monotonic() < deadline:
-        reload = _status(settings)["reload"]
+        found = _status(settings)
+        reload = found["reload"]
         if reload["number"] > before["reload"]["number"] and reload["state"] == "done":
             print(summary(reload["replaced"], reload["unclean"]))
+            if changed := found.get("changed_packages"):
+                print(f"{CHANGED_PACKAGES}: {', '.join(changed)}")
             return
         if reload["number"] > before["reload"]["number"] and reload["state"] == "refused":
             sys.exit(f"reload refused: {reload['reason']}")

@@ -77,6 +77,7 @@ def on_starting(arbiter: Any) -> None:
     os.environ["WORKER_COUNT"] = str(arbiter.num_workers)  # --workers beats the settings
     prestart.run(arbiter.settings.prestart)
     capture.end_lines()
+    arbiter.load_libraries()
     os.environ["PRESTARTED"] = "1"  # done: the workers need not look
     arbiter.service.metrics.start(arbiter.service.clock.now, arbiter.service.figures)
     arbiter.service.status.tell(table=arbiter.table.path)

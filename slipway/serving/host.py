@@ -20,6 +20,9 @@ class ConfigurationChange(Protocol):
     def restore(self) -> None:
         """Use the one from before."""
 
+    def changed_packages(self) -> list[str]:
+        """The packages that workers have from before the fork, and that have changed since."""
+
     def new_size(self) -> int | None:
         """How many workers the new configuration wants, None if it wants as many as the old one."""
 

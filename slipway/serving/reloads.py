@@ -1,5 +1,6 @@
 """Reloads one after another, and what workers should run after them."""
 
+import logging
 from collections import Counter
 
 from slipway.serving.check import Check
@@ -9,6 +10,10 @@ from slipway.serving.host import Host
 from slipway.serving.reload import RefusedError, Reload
 from slipway.serving.roster import Roster, WorkerState
 from slipway.serving.status import Status
+
+log = logging.getLogger("gunicorn.error")
+
+CHANGED_PACKAGES = "packages have changed, and a restart (`make deploy`) brings them, not a reload"
 
 
 class Reloads:
@@ -77,6 +82,10 @@ class Reloads:
         """Use the new configuration."""
         self._host.configuration.take()
         self.planned_workers = self._host.configuration.new_size() or 0
+        changed = self._host.configuration.changed_packages()
+        self._status.tell(changed_packages=changed)
+        if changed:
+            log.warning("%s: %s", CHANGED_PACKAGES, ", ".join(changed))
 
     def restore_configuration(self) -> None:
         """Use the one from before."""

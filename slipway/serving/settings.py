@@ -36,6 +36,7 @@ class ServerSettings:
     socket_dir: Path | None
     slot_host: str
     slot_port: int
+    lame_duck: float
     drain: float
     graceful_shutdown: float
     graceful_timeout: int
@@ -52,6 +53,8 @@ class ServerSettings:
     metrics_host: str
     metrics_port: int
     prestart: Sequence[str]
+    preload: Sequence[str]
+    """Libraries to load before the fork: `auto`, `off` or names."""
     guard: GuardSettings
 
     @classmethod
@@ -73,6 +76,7 @@ class ServerSettings:
             socket_dir=socket_dir,
             slot_host=env.text("SLOT_HOST", "127.0.0.1"),
             slot_port=env.integer("SLOT_PORT", 0, 0, 65_535 - workers),
+            lame_duck=env.seconds("LAME_DUCK_SECONDS", 0, 0, 3600),
             drain=env.seconds("DRAIN_SECONDS", 2, 0, 3600),
             graceful_shutdown=graceful_timeout - 2,  # what is left bounds lifespan.shutdown
             graceful_timeout=graceful_timeout,
@@ -91,6 +95,7 @@ class ServerSettings:
             metrics_port=env.integer("METRICS_PORT", 0, 0, 65_535),
             log_format=env.choice("LOG_FORMAT", "json", LOG_FORMATS),
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else served(variables).prestart,
+            preload=_preload(env.text("PRELOAD", "auto")),
             guard=GuardSettings.from_environment(variables),
         )
         settings.check()
@@ -127,9 +132,8 @@ class ServerSettings:
         ]
         pairs = [*pairwise(ladder)]
         pairs.append((("nginx's upstream keepalive_timeout", NGINX_UPSTREAM_KEEPALIVE), ("KEEPALIVE", self.keepalive)))
-        pairs.append(
-            (("2 x GRACEFUL_TIMEOUT + 2", 2 * self.graceful_timeout + 2), ("STOP_GRACE_PERIOD", self.stop_grace_period))
-        )
+        stop = ("2 x GRACEFUL_TIMEOUT + 2 + LAME_DUCK_SECONDS", 2 * self.graceful_timeout + 2 + self.lame_duck)
+        pairs.append((stop, ("STOP_GRACE_PERIOD", self.stop_grace_period)))
         for (lower_name, lower), (upper_name, upper) in pairs:
             if lower >= upper:
                 raise SettingError(upper_name, f"{upper:g}", f"more than {lower_name}, which is {lower:g}")
@@ -167,6 +171,13 @@ class ServerSettings:
         if self.slot_port:
             return [f"{self.slot_host}:{self.slot_port + slot}" for slot in range(self.workers)]
         return ["127.0.0.1:8000"]
+
+
+def _preload(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(part.isidentifier() for name in names for part in name.split(".")):
+        raise SettingError("PRELOAD", text, "auto, off, or names of libraries, separated by commas")
+    return names
 
 
 def read_timeout(env: Environment) -> int:

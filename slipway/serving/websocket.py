@@ -2,7 +2,7 @@
 
 Stock behaviour that this answers: a handshake that the parser refuses gets no answer at all, and its `shutdown` raises;
 text that is not UTF-8 leaves a traceback; an app that sends on a connection that the server has closed gets a
-RuntimeError.
+RuntimeError; a client that sends faster than its app reads is taken for one that has vanished.
 """
 
 from typing import Any
@@ -11,12 +11,16 @@ from uvicorn.protocols.websockets import websockets_sansio_impl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.datastructures import Headers
 from websockets.http11 import Response
+from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from slipway.serving import refusals
-from slipway.serving.closing import TAKE_SECONDS
+from slipway.serving.closing import TAKE_SECONDS, has_unread
+from slipway.serving.frames import LastFrame
 
+SWITCHING = 101
 EARLY_BYTES = 64 * 1024  # of messages that a client sends before its handshake is answered
+SEND_NOW = "websocket.send_now"  # our extension of ASGI; docs/architecture.md has its contract
 ABNORMAL, INVALID_DATA, SERVER_FAILED, RESTART = 1006, 1007, 1011, 1012  # RFC 6455 section 7.4.1 and IANA's registry
 
 
@@ -38,6 +42,9 @@ class Parser(ServerProtocol):
 websockets_sansio_impl.ServerProtocol = Parser  # type: ignore[attr-defined]
 
 
+_last_frame = LastFrame()  # all connections of a worker run in one loop
+
+
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """A connection whose handshake the HTTP protocol has read."""
 
@@ -45,6 +52,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     transport: Any
     early = b""
     pongs = b""
+    heard = took = False  # whether the client has sent something, or taken what waited for it, since the last ping
 
     def begin(self, head: bytes, request_id: str, rest: bytes) -> None:
         """Answer the handshake; `rest` is what the client has sent after it."""
@@ -57,8 +65,37 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         elif rest:
             self.data_received(rest)
 
+    def handle_connect(self, event: Any) -> None:
+        """The handshake is read: offer the app a way to send without a task."""
+        super().handle_connect(event)
+        if (
+            self.response.status_code == SWITCHING and not self.conn.extensions
+        ):  # a compressed frame is each client's own
+            self.scope["extensions"][SEND_NOW] = {"send": self.send_now}
+
+    def send_now(self, text: str) -> bool:
+        """Write a message if the socket takes it now; False if it does not: send it by the usual road."""
+        if (
+            not self.writable.is_set()
+            or self.disconnected
+            or self.close_sent
+            or not self.handshake_complete
+            or self.initial_response is not None
+            or self.conn.state is not OPEN
+            or self.transport.is_closing()
+        ):
+            return False
+        self.transport.write(_last_frame.of(text))
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.handshake_initiated:  # the scope knows us by it: the circle would be left to the collector
+            self.scope.get("extensions", {}).pop(SEND_NOW, None)
+
     def data_received(self, data: bytes) -> None:
         """Parse it; what comes before the app has accepted is kept until then."""
+        self.heard = True
         if self.handshake_initiated and not self.handshake_complete:
             self.early += data
             if len(self.early) > EARLY_BYTES:
@@ -104,6 +141,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.took = True
         pongs, self.pongs = self.pongs, b""
         if pongs:
             self.transport.write(pongs)
@@ -113,10 +151,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         sent = self.conn.close_sent
         self._leave(sent.code if sent else ABNORMAL, sent.reason if sent else "")
 
+    def send_keepalive_ping(self) -> None:
+        self.heard = self.took = False
+        super().send_keepalive_ping()
+
     def keepalive_timeout(self) -> None:
-        """The client has not answered a ping."""
+        """The client has not answered a ping; its answer may wait behind messages that the app has not taken yet."""
         self.pong_timer = self.pending_ping_payload = None
-        if not self.close_sent and not self.transport.is_closing():
+        if self.close_sent or self.transport.is_closing():
+            return
+        sends = self.heard or has_unread(self.transport)
+        if sends and (self.took or self.writable.is_set()):
+            self.send_keepalive_ping()
+        else:
             self._leave(SERVER_FAILED, "keepalive ping timeout")
 
     def shutdown(self) -> None:

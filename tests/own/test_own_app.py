@@ -227,7 +227,7 @@ def test_dependencies_can_be_removed() -> None:
     }
     imported = {name for path in (ROOT / "slipway").rglob("*.py") for name in imports(path)}
 
-    assert {"alembic", "sqlalchemy", "redis", "psycopg", "aiosqlite"} <= removed
+    assert {"alembic", "sqlalchemy", "redis", "psycopg", "orjson"} <= removed
     assert not imported & {*removed, "app"}
     assert imported <= {"gunicorn", "httptools", "pythonjsonlogger", "uvicorn", "uvloop", "websockets", "playwright"}
 

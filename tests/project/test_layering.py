@@ -87,9 +87,9 @@ def test_app_knows_no_server(path: Path) -> None:
 
 @pytest.mark.parametrize("path", of("app.asgi"), ids=name_of)
 def test_toolkit_is_alone(path: Path) -> None:
-    """The toolkit imports the standard library and itself."""
+    """The toolkit imports the standard library, orjson and itself."""
     for module in imports(path):
-        assert module.split(".")[0] in sys.stdlib_module_names or module.startswith("app.asgi"), module
+        assert module.split(".")[0] in {*sys.stdlib_module_names, "orjson"} or module.startswith("app.asgi"), module
 
 
 @pytest.mark.parametrize("path", of("app.handlers"), ids=name_of)

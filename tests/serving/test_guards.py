@@ -60,6 +60,7 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (G.handle_ttou, "(self)"),
     (G.reap_workers, "(self)"),
     (G.handle_chld, "(self)"),
+    (G.handle_term, "(self)"),
     (G.handle_hup, "(self)"),
     (G.handle_usr1, "(self)"),
     (G.handle_usr2, "(self)"),
@@ -163,10 +164,10 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
         {
             "handshake_complete", "handshake_initiated", "transport", "connections", "conn", "queue", "frames",
             "curr_msg_data_type", "read_paused", "writable", "close_sent", "disconnected", "pong_timer",
-            "pending_ping_payload",
+            "pending_ping_payload", "initial_response", "response", "scope",
         },
     ),
-    (Protocol, {"handshake_exc", "parser_exc", "close_sent"}),
+    (Protocol, {"handshake_exc", "parser_exc", "close_sent", "state", "extensions"}),
 ]  # fmt: skip
 
 
@@ -194,6 +195,7 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (G.wait_for_signals, "c338acd70c58"),
     (G.handle_ttou, "6bfdf1f0067d"),
     (G.handle_chld, "b49a2450073d"),
+    (G.handle_term, "0be0ee499f21"),
     (G.handle_hup, "98211abd0b7c"),
     (G.handle_usr1, "55cf7712867b"),
     (G.handle_usr2, "08060a19bccf"),
@@ -258,6 +260,7 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (WebSocketsSansIOProtocol.run_asgi, "e7cd437ec983"),
     (WebSocketsSansIOProtocol.send, "337c88bc1bbb"),
     (WebSocketsSansIOProtocol.send_500_response, "403da3410eb1"),
+    (WebSocketsSansIOProtocol.send_keepalive_ping, "ceaa20b6279a"),
     (WebSocketsSansIOProtocol.send_receive_event_to_app, "d09536f6c21d"),
     (WebSocketsSansIOProtocol.shutdown, "4cf457a1f59d"),
     (WebSocketsSansIOProtocol.start_keepalive, "b9ace29ba063"),

@@ -1,6 +1,6 @@
 """The base case: an app of three lines for each call that sends precomputed bytes."""
 
-from app.asgi.response import encode_json
+from app.asgi.codec import encode_json
 from app.asgi.types import ASGIApp, Receive, Scope, Send
 
 from .data import USERS, created, page
@@ -17,6 +17,6 @@ def fixed(status: int, body: bytes) -> ASGIApp:
     return app
 
 
-list_users = fixed(200, encode_json(page()).encode())
-get_user = fixed(200, encode_json(USERS[2]).encode())
-create_user = fixed(201, encode_json(created("Edsger")).encode())
+list_users = fixed(200, encode_json(page()))
+get_user = fixed(200, encode_json(USERS[2]))
+create_user = fixed(201, encode_json(created("Edsger")))

@@ -8,9 +8,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.asgi.codec import encode_json
 from app.asgi.errors import HTTPError
 from app.asgi.request import Request, parse_json, parse_query
-from app.asgi.response import encode_json
 from app.asgi.routing import Route, Routes
 from app.asgi.sse import Event
 from app.asgi.types import Message
@@ -83,7 +83,7 @@ def test_any_bytes_as_json(body: bytes) -> None:
         value = parse_json(b"application/json", body)
     except HTTPError as error:
         assert error.status == 400
-        encode_json(error.detail).encode()
+        encode_json(error.detail)
     else:
         assert json.loads(body) == value
 
@@ -97,7 +97,7 @@ def test_any_bytes_as_json(body: bytes) -> None:
 )
 def test_json_there_and_back(value: object) -> None:
     """What we write we read as the same value."""
-    assert parse_json(b"application/json", encode_json(value).encode()) == value
+    assert parse_json(b"application/json", encode_json(value)) == value
 
 
 @given(st.one_of(st.none(), st.binary()))
@@ -118,7 +118,7 @@ def test_any_query(query: bytes) -> None:
         assert error.status == 400
     else:
         assert all(isinstance(text, str) for pair in fields.items() for text in pair)
-        encode_json(fields).encode()
+        encode_json(fields)
 
 
 @st.composite

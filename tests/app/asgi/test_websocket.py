@@ -243,3 +243,33 @@ async def test_query_and_state() -> None:
 
     async with Conversation(app_of(handler), websocket_scope("/?after=7", state={"services": 1})) as talk:
         await talk.end()
+
+
+@pytest.mark.parametrize("offered", [True, False], ids=["a server that can", "another server"])
+async def test_send_now(offered: bool) -> None:
+    """A server that can send without waiting is asked to, between accept and close; any other sends as usual."""
+    taken: list[str] = []
+    told: list[bool] = []
+
+    def take(text: str) -> bool:
+        taken.append(text)
+        return text != "full"
+
+    async def handler(socket: WebSocket) -> None:
+        told.append(socket.send_now("early"))
+        await socket.accept()
+        told.extend(socket.send_now(text) for text in ("one", "full"))
+        await socket.close()
+        told.append(socket.send_now("late"))
+
+    scope = websocket_scope("/")
+    if offered:
+        scope["extensions"]["websocket.send_now"] = {"send": take}
+    async with Conversation(app_of(handler), scope) as talk:
+        talk.give("websocket.connect")
+        await talk.take("websocket.accept")
+        await talk.take("websocket.close")
+        await talk.end()
+
+    assert told == [False, offered, False, False]
+    assert taken == (["one", "full"] if offered else [])

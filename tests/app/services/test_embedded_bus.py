@@ -218,3 +218,37 @@ async def test_several_processes(folder: Path) -> None:
     for name in names:
         own = [message["text"] for message in read if message["text"].startswith(name)]
         assert own == [f"{name} {number}" for number in range(each)]
+
+
+TAKES: list[Callable[[int], bool]] = [
+    lambda number: True,
+    lambda number: False,
+    lambda number: number % 3 > 0,
+    lambda number: number > 10,
+    lambda number: number < 5,
+]
+
+
+@pytest.mark.parametrize("takes", TAKES, ids=["all", "none", "two of three", "late", "early"])
+async def test_order_of_what_is_taken_at_once(bus: EmbeddedBus, takes: Callable[[int], bool]) -> None:
+    """A connection that takes some messages at once and has others wait sees all of them in one order."""
+    seen: list[str] = []
+    woken = asyncio.Event()
+
+    def now(message: Message) -> bool:
+        number = int(json.loads(message.json)["text"])
+        if takes(number):
+            seen.append(message.json)
+        return takes(number)
+
+    subscription = bus.attach(None, woken.set, now=now)
+    for number in range(20):
+        await publish(bus, number)
+    async with asyncio.timeout(SECONDS):
+        while len(seen) < 20:
+            if bus.last >= 20 or woken.is_set():
+                seen += [item.json async for item in subscription.take() if isinstance(item, Message)]
+            await asyncio.sleep(0)
+    bus.detach(subscription)
+
+    assert [json.loads(line)["text"] for line in seen] == [str(number) for number in range(20)]

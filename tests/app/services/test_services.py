@@ -13,7 +13,7 @@ from app.config import AppSettings
 from app.services import open_services
 from app.services.embedded_bus import EmbeddedBus
 from app.services.monitor import Monitor
-from app.services.users import Users
+from app.services.users import ThreadedUsers
 
 SECONDS = 8.0  # gunicorn kills a worker that takes longer
 
@@ -46,7 +46,7 @@ async def is_cancelled(*_: Any) -> None:
 
 
 FAULTS = [raises, hangs, hangs_on, is_cancelled]
-CLOSING = {EmbeddedBus: "stop", Users: "close"}
+CLOSING = {EmbeddedBus: "stop", ThreadedUsers: "close"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -87,7 +87,7 @@ async def test_failure_of_a_part_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log names what was not closed, and why."""
-    monkeypatch.setattr(Users, "close", raises)
+    monkeypatch.setattr(ThreadedUsers, "close", raises)
     async with open_services(AppSettings.from_environment({"DATA_DIR": str(folder)}), Counted(), asyncio.Event()):
         pass
 

@@ -1,8 +1,6 @@
 """Users on SQLite: what happens while the file is locked or away. tests/app/shared_state has both databases."""
 
-import asyncio
 import sqlite3
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,9 +11,9 @@ from sqlalchemy import URL, make_url
 
 from app.migrate import migrate
 from app.services import database, users
-from app.services.database import async_engine, sync_engine
+from app.services.database import sync_engine
 from app.services.errors import Unavailable
-from app.services.users import BlockingUsers, User, Users
+from app.services.users import BlockingUsers, User, Users, open_users
 
 
 @pytest.fixture
@@ -28,7 +26,7 @@ def url(folder: Path) -> URL:
 
 @pytest.fixture
 async def store(url: URL) -> AsyncIterator[Users]:
-    store = Users(async_engine(url))
+    store = open_users(url)
     yield store
     await store.close()
 
@@ -64,7 +62,7 @@ def test_json_has_microseconds(microsecond: int) -> None:
 @pytest.mark.usefixtures("impatient")
 async def test_locked_file(url: URL) -> None:
     """A writer that waits for another one in vain is told that the database is unavailable, and may come again."""
-    store = Users(async_engine(url))
+    store = open_users(url)
     with locked(url), pytest.raises(Unavailable):
         await create(store, "a")
 
@@ -75,7 +73,7 @@ async def test_locked_file(url: URL) -> None:
 @pytest.mark.usefixtures("impatient")
 async def test_readers_do_not_wait_for_writers(url: URL) -> None:
     """Reading goes on while another process writes."""
-    store = Users(async_engine(url))
+    store = open_users(url)
     made = await create(store, "a")
     with locked(url):
         assert await store.read(users.page, 10, 0) == made
@@ -112,14 +110,10 @@ async def test_readers_leave_no_transaction(store: Users, url: URL) -> None:
 async def test_database_is_away(folder: Path) -> None:
     """A database that can't be opened is unavailable, to readers and writers."""
     folder.joinpath("slipway.db").mkdir()
-    store = Users(async_engine(make_url(f"sqlite:///{folder}/slipway.db")))
+    store = open_users(make_url(f"sqlite:///{folder}/slipway.db"))
 
     with pytest.raises(Unavailable):
         await store.read(users.ping)
     with pytest.raises(Unavailable):
         await create(store, "a")
     await store.close()
-    # The driver's threads tell the loop that they end, which must still be there.
-    for thread in threading.enumerate():
-        if "_connection_worker_thread" in thread.name:
-            await asyncio.to_thread(thread.join, 5)

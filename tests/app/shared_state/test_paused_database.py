@@ -16,9 +16,9 @@ from sqlalchemy import URL, Connection
 from app.config import AppSettings
 from app.migrate import migrate
 from app.services import users
-from app.services.database import async_engine, sync_engine
+from app.services.database import sync_engine
 from app.services.errors import Unavailable
-from app.services.users import BlockingUsers, Users
+from app.services.users import BlockingUsers, open_users
 from tests.app.shared_state.stacks import create, is_unavailable, new_name
 from tests.harness import servers
 from tests.harness.client import Address, Answer, request
@@ -222,7 +222,7 @@ def url(own: Postgres) -> URL:
 @pytest.mark.parametrize("writes", [False, True])
 async def test_cancelled(own: Postgres, url: URL, writes: bool) -> None:
     """A request that is given up waits for nothing, and its connection's place is free at once."""
-    store = Users(async_engine(url, 1))
+    store = open_users(url, 1)
     with locked(own, url.database or ""):
         call = store.write(users.create, "ann") if writes else store.read(users.page, 1, 0)
         task = asyncio.create_task(call)
@@ -243,7 +243,7 @@ async def test_cancelled(own: Postgres, url: URL, writes: bool) -> None:
 
 async def test_in_a_rollback(own: Postgres, url: URL) -> None:
     """A transaction that fails while the server pauses ends in time, and its connection's place is free then."""
-    store = Users(async_engine(url, 1))
+    store = open_users(url, 1)
 
     def write_and_fail(connection: Connection) -> None:
         users.create(connection, "ann")

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, text
 
 from app.config import AppSettings
 from app.migrate import migrate
-from app.services.database import async_engine, sync_engine
-from app.services.users import BlockingUsers, Users
+from app.services.database import sync_engine
+from app.services.users import BlockingUsers, open_users
 from slipway.ops.settings import ROOT
 from tests.app.shared_state.stacks import create, is_unavailable, new_name
 from tests.app.shared_state.test_users import HEAL_SECONDS
@@ -84,7 +84,7 @@ async def test_waiting_ends(postgres: Postgres, settings: dict[str, str]) -> Non
     with behind(postgres, settings) as (url, _):
         address = AppSettings.from_environment({"DATABASE_URL": url}).database_url
         migrate(address)
-        store = Users(async_engine(address))
+        store = open_users(address)
         engine = sync_engine(address)
         blocking = BlockingUsers(engine)
         for _ in range(3):

@@ -1,0 +1,33 @@
+"""Frames of text messages, made once for all the clients that get the same text."""
+
+import struct
+
+TEXT = 0x81  # the whole message in one frame: RFC 6455 section 5.2
+SHORT, LONG = 126, 65_536  # bytes from which the length takes 2 more, then 8
+
+
+def text_frame(text: str) -> bytes:
+    """The frame of a text as a server sends it: without a mask."""
+    payload = text.encode()
+    size = len(payload)
+    if size < SHORT:
+        return struct.pack("!BB", TEXT, size) + payload
+    if size < LONG:
+        return struct.pack("!BBH", TEXT, 126, size) + payload
+    return struct.pack("!BBQ", TEXT, 127, size) + payload
+
+
+class LastFrame:
+    """The frame that was made last, for the very same str: in a fan-out one follows the other to all clients."""
+
+    __slots__ = ("_frame", "_text")
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._frame = text_frame("")
+
+    def of(self, text: str) -> bytes:
+        """The frame of a text."""
+        if text is not self._text:
+            self._text, self._frame = text, text_frame(text)
+        return self._frame

@@ -1,0 +1,125 @@
+"""The libraries that an app imports, loaded by the arbiter before it forks: all workers then share their memory.
+
+The app's own modules are imported by each worker, so that a reload takes new code. PRELOAD=auto finds the libraries by
+trying the app in a process of its own, PRELOAD=off loads none, and anything else names them.
+"""
+
+import gc
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slipway.serving.probe import Fence, load
+
+log = logging.getLogger("gunicorn.error")
+
+AUTO, OFF = "auto", "off"
+MOST_TRIES = 20  # each finds one library that has to be left out
+
+Stamp = tuple[int, int]  # a file's time of change in nanoseconds, and its size
+
+
+@dataclass(slots=True)
+class Preloaded:
+    """What was loaded."""
+
+    files: dict[str, tuple[str, Stamp | None]] = field(default_factory=dict)  # by module: its file, as it was then
+    left_out: dict[str, str] = field(default_factory=dict)  # by module: why
+
+    def changed(self) -> list[str]:
+        """The packages whose files are others by now: what is loaded stays until the server is started anew."""
+        names = {name.partition(".")[0] for name, (file, stamp) in self.files.items() if _stamp(file) != stamp}
+        return sorted(names)
+
+
+def preload(setting: Sequence[str], app: str, seconds: float) -> Preloaded:
+    """Load what the setting says for an app (a module), and take it out of the collector's sight.
+
+    Nothing that fails here ends the start: what was not loaded is imported by each worker.
+    """
+    found = Preloaded()
+    if setting == [OFF]:
+        return found
+    try:
+        _load(found, _names(setting, app, found.left_out, seconds))
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        log.warning("No library is loaded before the fork: %s", error)
+    for name, reason in found.left_out.items():
+        log.warning("%s is not loaded before the fork: %s", name, reason)
+    log.info("%d modules of libraries are loaded before the fork", len(found.files))
+    gc.collect()
+    gc.freeze()  # a collection in a worker would write to all objects, and so copy them
+    return found
+
+
+def _names(setting: Sequence[str], app: str, left_out: dict[str, str], seconds: float) -> list[str]:
+    """The libraries to load; what may not be is added to `left_out`."""
+    if setting == [AUTO]:
+        answer = _ask({"app": app}, seconds)
+        if "error" in answer:
+            raise ValueError(f"the app can't be tried ({answer['error']})")
+        names: list[str] = answer["names"]
+        if not answer["trouble"]:
+            return names
+    else:
+        names = [*setting]
+    for _ in range(MOST_TRIES):
+        answer = _ask({"names": names, "left_out": [*left_out]}, seconds)
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        if answer["fault"] is None:
+            return names
+        name, reason = answer["fault"]
+        left_out[name] = reason
+        names = [each for each in names if each != name]
+    raise ValueError(f"more than {MOST_TRIES} libraries can't be: {', '.join(left_out)}")
+
+
+def _ask(question: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Have a process of its own find an answer."""
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "slipway.serving.probe", json.dumps({**question, "path": sys.path}), str(writer)]
+    with os.fdopen(reader, "rb") as reply:
+        try:
+            subprocess.run(
+                command,
+                pass_fds=[writer],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=seconds,
+            )
+        finally:
+            os.close(writer)
+        text = reply.read()
+    answer: dict[str, Any] = json.loads(text) if text else {"error": "its process has died"}
+    return answer
+
+
+def _load(found: Preloaded, names: Sequence[str]) -> None:
+    fence = Fence(found.left_out)
+    sys.meta_path.insert(0, fence)
+    try:
+        for name in names:
+            if reason := load(name, fence):
+                found.left_out[name] = reason
+    finally:
+        sys.meta_path.remove(fence)
+    for name in names:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None:
+            found.files[name] = file, _stamp(file)
+
+
+def _stamp(file: str) -> Stamp | None:
+    with suppress(OSError):
+        status = Path(file).stat()
+        return status.st_mtime_ns, status.st_size
+    return None

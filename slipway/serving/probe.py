@@ -1,0 +1,134 @@
+"""Finds out, in a process of its own, which libraries an app imports and which may not be loaded before a fork.
+
+`python -m slipway.serving.probe QUESTION REPLY_FD`: the question is a JSON object with `path` (sys.path) and either
+`app`, a module, or `names`, libraries to import one after the other; the reply is one, too. Standard library only.
+"""
+
+import importlib
+import json
+import os
+import site
+import sys
+import sysconfig
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+PLACES = ("stdlib", "platstdlib", "purelib", "platlib")
+SHARED = ("socket:", "anon_inode:[event")  # by all that have them: what one process reads, another misses
+FOLDERS = ("site-packages", "dist-packages")
+
+
+class LeftOutError(ImportError):
+    """A library that may not be loaded is wanted by another one."""
+
+
+class Fence:
+    """Stands before the other finders of sys.meta_path: no own code, and nothing that was left out, is imported."""
+
+    def __init__(self, left_out: Collection[str] = ()) -> None:
+        self._left_out = {*left_out}
+        self.stopped = ""  # what was wanted last and may not be
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find nothing; raise for what may not be imported."""
+        if name in self._left_out:
+            self._stop(name)
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.origin and spec.has_location and not is_library(spec.origin):
+            self._stop(f"{name}, which is no library")
+        return None
+
+    def _stop(self, name: str) -> None:
+        self.stopped = name
+        raise LeftOutError(name)
+
+
+def is_library(file: str) -> bool:
+    """Whether a file is installed, rather than the project's own."""
+    path = Path(file)
+    if any(folder in path.parts for folder in FOLDERS):
+        return True
+    places = {*(sysconfig.get_path(name) for name in PLACES), *site.getsitepackages()}
+    return any(path.is_relative_to(place) for place in places)
+
+
+def libraries() -> list[str]:
+    """The libraries that are loaded, in the order in which their imports began."""
+    found = []
+    for name, module in [*sys.modules.items()]:
+        spec: ModuleSpec | None = getattr(module, "__spec__", None)
+        if spec is None or spec.name != name or not spec.has_location or not spec.origin:
+            continue
+        if is_library(spec.origin):
+            found.append(name)
+    return found
+
+
+def trouble() -> str:
+    """What of this process would not outlive a fork, in words; empty if there is nothing."""
+    if len([*Path("/proc/self/task").iterdir()]) > 1:  # all threads, not Python's alone
+        return "it starts a thread"
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one by which the folder was read is gone
+            if str(descriptor.readlink()).startswith(SHARED):
+                return "it opens a socket"
+    return ""
+
+
+def load(name: str, fence: Fence) -> str:
+    """Import one library; why it may not be loaded, or nothing. What a failed import has left behind is taken away."""
+    before = {*sys.modules}
+    fence.stopped = ""
+    try:
+        importlib.import_module(name)
+        reason = ""
+    except LeftOutError:
+        reason = ""
+    except BaseException as error:
+        reason = f"it can't be imported by itself ({type(error).__name__}: {error})"
+    if fence.stopped:
+        reason = f"it imports {fence.stopped}"
+    if reason:
+        for added in sys.modules.keys() - before:
+            del sys.modules[added]
+    return reason
+
+
+def try_app(module: str) -> dict[str, Any]:
+    """Which libraries an app brings, and whether none of them is any trouble."""
+    known = {*sys.modules}
+    importlib.import_module(module)
+    return {"names": [name for name in libraries() if name not in known], "trouble": trouble()}
+
+
+def try_names(names: Iterable[str], left_out: Collection[str]) -> dict[str, Any]:
+    """The first of some libraries that may not be loaded, with the reason."""
+    fence = Fence(left_out)
+    sys.meta_path.insert(0, fence)
+    for name in names:
+        if reason := load(name, fence) or trouble():
+            return {"fault": [name, reason]}
+    return {"fault": None}
+
+
+def main() -> None:
+    """Answer the question."""
+    question = json.loads(sys.argv[1])
+    sys.path[:] = question["path"]
+    try:
+        app, names = question.get("app"), question.get("names", [])
+        reply = try_app(app) if app else try_names(names, question["left_out"])
+    except BaseException as error:  # whatever an app may raise
+        reply = {"error": f"{type(error).__name__}: {error}"}
+    os.write(int(sys.argv[2]), json.dumps(reply).encode())
+    os._exit(0)  # no exit handlers, and no wait for threads
+
+
+if __name__ == "__main__":
+    main()

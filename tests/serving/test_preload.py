@@ -1,0 +1,188 @@
+"""Which libraries the arbiter loads before it forks, which it leaves out, and that the workers are none the worse."""
+
+import gc
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slipway.environment import SettingError
+from slipway.ops.settings import ROOT
+from slipway.serving.preload import Preloaded, preload
+from slipway.serving.settings import ServerSettings
+
+SECONDS = 30.0
+LIBRARIES = {
+    "lib_fine": "import json\nVALUE = 1",
+    "lib_also_fine": "import lib_fine",
+    "lib_thread": "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+    "lib_wants_thread": "import lib_thread",
+    "lib_hides_thread": "try:\n    import lib_thread\nexcept ImportError:\n    pass",
+    "lib_socket": "import socket\nS = socket.socketpair()",
+    "lib_loop": "import asyncio\nL = asyncio.new_event_loop()",
+    "lib_own": "import own_settings",
+    "lib_fails": "raise RuntimeError('not here')",
+}
+FINE = {"lib_fine", "lib_also_fine"}
+REASONS = {
+    "lib_thread": "it starts a thread",
+    "lib_wants_thread": "it imports lib_thread",
+    "lib_hides_thread": "it imports lib_thread",
+    "lib_socket": "it opens a socket",
+    "lib_loop": "it opens a socket",
+    "lib_own": "it imports own_settings, which is no library",
+    "lib_fails": "it can't be imported by itself (RuntimeError: not here)",
+}
+
+
+@pytest.fixture
+def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of installed libraries and the project beside it; what is loaded is forgotten afterwards."""
+    place = folder / "site-packages"
+    place.mkdir()
+    for name, text in LIBRARIES.items():
+        (place / f"{name}.py").write_text(text)
+    (folder / "own_settings.py").write_text("")
+    monkeypatch.syspath_prepend(str(place))
+    monkeypatch.syspath_prepend(str(folder))
+    before = {*sys.modules}
+    yield place
+    gc.unfreeze()
+    for name in sys.modules.keys() - before:
+        del sys.modules[name]
+
+
+def app_that_imports(folder: Path, *names: str) -> str:
+    lines = [f"try:\n    import {name}\nexcept RuntimeError:\n    pass" for name in names]
+    (folder / "some_app.py").write_text("\n".join(lines))
+    return "some_app"
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_library_that_is_left_out(site: Path, name: str) -> None:
+    """What would not outlive a fork, what fails, what brings own code, and what needs one of them is named."""
+    found = preload(["lib_fine", "lib_thread", name], "", SECONDS)
+
+    assert found.left_out[name] == REASONS[name]
+    assert name not in sys.modules
+    assert {*found.files} == {"lib_fine"}
+
+
+def test_auto_takes_what_the_app_imports(site: Path) -> None:
+    """All libraries of an app that are no trouble are loaded, and none of its own modules."""
+    app = app_that_imports(site.parent, "own_settings", "lib_also_fine")
+    found = preload(["auto"], app, SECONDS)
+
+    assert {*found.files} >= FINE
+    assert found.left_out == {}
+    assert not {"some_app", "own_settings"} & {*sys.modules}
+
+
+def test_auto_leaves_trouble_out(site: Path) -> None:
+    """Among the libraries of an app those that are trouble are found, each with its reason."""
+    app = app_that_imports(site.parent, "lib_also_fine", "lib_wants_thread", "lib_socket")
+    found = preload(["auto"], app, SECONDS)
+
+    assert {*found.left_out} == {"lib_thread", "lib_wants_thread", "lib_socket"}
+    assert {*found.files} >= FINE
+    assert not {*found.left_out} & {*sys.modules}
+
+
+@pytest.mark.parametrize(
+    "text", ["import nothing_of_this_name", "1 / 0", "raise SystemExit(3)", "import os; os._exit(1)"]
+)
+def test_app_that_fails(site: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An app that can't be imported ends nothing here: its workers will say why."""
+    (site.parent / "some_app.py").write_text(text)
+
+    assert preload(["auto"], "some_app", SECONDS).files == {}
+    assert "No library is loaded before the fork" in caplog.text
+
+
+def test_app_that_hangs(site: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is tried for a bounded time."""
+    (site.parent / "some_app.py").write_text("import time; time.sleep(60)")
+
+    assert preload(["auto"], "some_app", 0.5).files == {}
+    assert "timed out" in caplog.text
+
+
+def test_off(site: Path) -> None:
+    """Nothing is loaded, or tried."""
+    assert preload(["off"], "nothing_of_this_name", SECONDS) == Preloaded()
+
+
+def test_changed_packages_are_named(site: Path) -> None:
+    """A library whose file is another one by now, or gone, is named by its package."""
+    found = preload(["lib_fine", "lib_also_fine"], "", SECONDS)
+    assert found.changed() == []
+    (site / "lib_fine.py").write_text("VALUE = 22")
+    (site / "lib_also_fine.py").unlink()
+
+    assert found.changed() == ["lib_also_fine", "lib_fine"]
+
+
+@pytest.mark.parametrize("value", ["", "auto", "off", "sqlalchemy", "sqlalchemy, redis.asyncio"])
+def test_setting(value: str) -> None:
+    """`auto`, `off` or names."""
+    wanted = [name.strip() for name in (value or "auto").split(",")]
+
+    assert ServerSettings.from_environment({"PRELOAD": value}).preload == wanted
+
+
+@pytest.mark.parametrize("value", ["a b", "sqlalchemy;redis", "redis/asyncio", ",", "on!"])
+def test_wrong_setting(value: str) -> None:
+    """Anything else is refused by its name."""
+    with pytest.raises(SettingError, match="PRELOAD"):
+        ServerSettings.from_environment({"PRELOAD": value})
+
+
+# Loads what the shipped app imports, forks two workers, and has each use what could be shared by mistake.
+TWO_WORKERS = """
+import asyncio, json, logging, os, random, secrets, sys, threading, uuid
+from slipway.serving.preload import preload
+found = preload(["auto"], "app.main", 60)
+shared = {name for name in ("sqlalchemy", "redis", "orjson", "prometheus_client", "psycopg") if name in sys.modules}
+def worker(number):
+    from sqlalchemy import make_url
+    from app.migrate import migrate
+    from app.services import users
+    url = make_url(f"sqlite:///{sys.argv[1]}/{number}.db")
+    migrate(url)
+    async def main():
+        store = users.open_users(url)
+        made = await store.write(users.create, "ann")
+        seen = await store.read(users.find, made.id)
+        await store.close()
+        return seen.name
+    name = asyncio.run(main())
+    logging.getLogger("app").warning("a log's lock is free")
+    return [name, random.random(), str(uuid.uuid4()), secrets.token_hex(8), threading.active_count()]
+replies = []
+for number in range(2):
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.write(writer, json.dumps(worker(number)).encode())
+        os._exit(0)
+    os.close(writer)
+    replies.append(json.loads(os.fdopen(reader).read()))
+print(json.dumps({"left_out": found.left_out, "shared": sorted(shared), "replies": replies}))
+"""
+
+
+def test_libraries_of_the_shipped_app_outlive_a_fork(folder: Path) -> None:
+    """Two workers share loaded libraries and nothing else: connections, locks and random numbers are each one's own."""
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_WORKERS, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=50
+    )
+    found = json.loads(done.stdout)
+    one, other = found["replies"]
+
+    assert found["left_out"] == {}
+    assert {"orjson", "redis", "sqlalchemy"} <= {*found["shared"]}
+    assert (one[0], other[0]) == ("ann", "ann")
+    assert not {*one[1:4]} & {*other[1:4]}
+    assert one[4] == other[4] == 1
