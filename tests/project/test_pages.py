@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "B",
     "ONLY",
     "REQUEST",
+    "SENTRY_DSN",
 }
 FILE = re.compile(
     r"(?<![\w/.*-])((?:[\w.-]+/)*[\w-]+\.(?:py|conf|template|toml|yml|md|svg|png|html|lua))(?![\w/*-]|\.\w)"
