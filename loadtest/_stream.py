@@ -25,7 +25,7 @@ PAUSE_SECONDS = 1.0  # before the next try, after one that failed
 
 
 @dataclass
-class Event:
+class ReceivedEvent:
     """One event, by the fields of its lines."""
 
     name: str = "message"
@@ -45,7 +45,7 @@ class Event:
             self.retry = int(value) / 1_000
 
 
-class Stream:
+class EventReader:
     """One user's event stream, over any number of connections."""
 
     def __init__(self, user: ScheduledUser, hear: Callable[[str], None]) -> None:
@@ -82,7 +82,7 @@ class Stream:
         sent = time.perf_counter()
         connection = connect(self._user.host or "")
         try:
-            resume = {"Last-Event-ID": self._last} if self._last else {}
+            resume = {"Last-ReceivedEvent-ID": self._last} if self._last else {}
             connection.request("GET", NAME, headers={"Accept": "text/event-stream", **resume})
             events = opened(connection)
             self._user.fired("SSE", f"{NAME} first event", sent, sent, 0, first(events))
@@ -97,7 +97,7 @@ class Stream:
             with suppress(OSError):
                 connection.close()
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: ReceivedEvent) -> None:
         self._pause = event.retry or self._pause
         self._last = event.id or self._last
         if event.name == "reset":
@@ -120,7 +120,7 @@ def connect(host: str) -> HTTPConnection:
     return HTTPConnection(url.hostname or "", url.port, timeout=SILENCE_SECONDS)
 
 
-def opened(connection: HTTPConnection) -> Iterator[Event]:
+def opened(connection: HTTPConnection) -> Iterator[ReceivedEvent]:
     """The events of an answer; raises ConnectionError for an answer of another kind."""
     response = connection.getresponse()
     kind = response.getheader("content-type") or ""
@@ -129,19 +129,19 @@ def opened(connection: HTTPConnection) -> Iterator[Event]:
     return parsed(response)
 
 
-def parsed(response: HTTPResponse) -> Iterator[Event]:
+def parsed(response: HTTPResponse) -> Iterator[ReceivedEvent]:
     """Events until the end of the stream; raises HTTPException where it is cut."""
-    event = Event()
+    event = ReceivedEvent()
     while line := response.readline():
         text = line.decode().rstrip("\r\n")
         if text:
             event.take(text)
-        elif event != Event():
+        elif event != ReceivedEvent():
             yield event
-            event = Event()
+            event = ReceivedEvent()
 
 
-def first(events: Iterator[Event]) -> str | None:
+def first(events: Iterator[ReceivedEvent]) -> str | None:
     """What is wrong with the beginning of the stream."""
     for event in events:
         if event.name == "hello":

@@ -5,7 +5,7 @@ from locust import task
 import _here  # noqa: F401
 from loadtest._chat import Chat
 from loadtest._socket import TIMEOUT_SECONDS
-from loadtest._stream import NAME, Stream
+from loadtest._stream import NAME, EventReader
 from loadtest._user import ScheduledUser
 from loadtest._waiting import NOT_DELIVERED, Said, Waiting
 
@@ -18,7 +18,7 @@ class EventsUser(ScheduledUser):
 
     def on_start(self) -> None:
         self.waiting = Waiting()
-        self.stream = Stream(self, self.heard)
+        self.stream = EventReader(self, self.heard)
         self.chat = Chat(self)
         super().on_start()
 
