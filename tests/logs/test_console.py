@@ -66,6 +66,6 @@ async def test_server_writes_for_people() -> None:
         server.stop()
         lines = server.log().splitlines()
 
-    assert any("GET /version 200" in line for line in lines)
+    assert any("GET /version " in line for line in lines)
     assert [line for line in lines if line.startswith("{")] == []
     assert "Starting gunicorn" in lines[0]
