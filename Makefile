@@ -24,8 +24,20 @@ status: ## what runs
 	@$(PYTHON) -m slipway.ops status
 
 .PHONY: logs
-logs: ## follow all logs
+logs: ## follow all logs, readable (REQUEST=id: those of one request)
 	@$(PYTHON) -m slipway.ops logs
+
+.PHONY: top
+top: ## workers, rates, latencies, connections, memory and loop lag, live (ONCE=1: one look)
+	@$(PYTHON) -m slipway.ops top
+
+.PHONY: doctor
+doctor: ## what each setting does, observed from outside on the stack that runs
+	@$(PYTHON) -m slipway.ops doctor
+
+.PHONY: observe
+observe: ## Prometheus for the stack that runs, with rules of ours, until interrupted
+	@$(PYTHON) -m slipway.ops observe
 
 .PHONY: reload
 reload: ## new code or settings in service with nothing lost; refused when they do not start

@@ -41,7 +41,6 @@ ROUTES = [
     Route("GET", "/livez", health.livez),
     Route("GET", "/readyz", health.readyz),
     Route("GET", "/healthz", health.readyz),
-    Route("GET", "/metrics", health.metrics),
 ]
 
 BENCH_ROUTES = [

@@ -10,8 +10,8 @@ settings=${NGINX_SETTINGS:-}
 if [ ! -r "$settings" ]; then settings=/dev/null; fi
 while IFS='=' read -r name value; do
     case "$name=$value" in
-        MAX_BODY_BYTES=*[!0-9]* | PROXY_READ_TIMEOUT=*[!0-9]* | MAX_CONNECTIONS=*[!0-9]*) ;;
-        MAX_BODY_BYTES=?* | PROXY_READ_TIMEOUT=?* | MAX_CONNECTIONS=*) export "$name=$value" ;;
+        MAX_BODY_BYTES=*[!0-9]* | PROXY_READ_TIMEOUT=*[!0-9]* | MAX_CONNECTIONS=*[!0-9]* | LOG_QUERY=*[!01]*) ;;
+        MAX_BODY_BYTES=?* | PROXY_READ_TIMEOUT=?* | MAX_CONNECTIONS=* | LOG_QUERY=?*) export "$name=$value" ;;
         PROXY_PROTOCOL= | PROXY_PROTOCOL=proxy_protocol) export "$name=$value" ;;
         HEALTH_PATHS=*[!A-Za-z0-9/_\\\|-]* | PRIVATE_PATHS=*[!A-Za-z0-9/_\\\|-]*) ;;
         HEALTH_PATHS=* | PRIVATE_PATHS=*) export "$name=$value" ;;

@@ -31,6 +31,14 @@ awk -W interactive -v zone="$(date +%:z)" '
             if (head ~ /\[error\]/) level = "ERROR"
             if (head ~ /\[(crit|alert|emerg)\]/) level = "CRITICAL"
         }
+        at = index(line, ", request: \"")    # its query may be secret
+        rest = substr(line, at)
+        mark = index(rest, "?")
+        if (at && mark) {
+            line = substr(line, 1, at - 1) substr(rest, 1, mark - 1) "\""
+            rest = substr(rest, mark)
+            if (match(rest, /, upstream: "[^?"]*/)) line = line substr(rest, RSTART, RLENGTH) "\""
+        }
         gsub(/[^ -~]/, "?", line)
         gsub(/["\\]/, "\\\\&", line)
         printf "{\"time\": \"%s%s\", \"level\": \"%s\", \"logger\": \"nginx\", \"message\": \"%s\"}\n", time, zone, level, line

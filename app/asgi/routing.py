@@ -146,6 +146,7 @@ class Router:
                     raise
                 response = Response(status=204, headers=error.headers)
             else:
+                scope["route"] = route.path  # for the server's records and metrics
                 response = await route.handler(Request(scope, receive, params, self.max_body_bytes))
             await response(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -159,4 +160,5 @@ class Router:
             route, socket.params = self.match(WEBSOCKET, below_root(scope))
         except HTTPError:
             raise HTTPError(404, "There is no websocket at this path.") from None
+        scope["route"] = route.path
         await route.handler(socket)

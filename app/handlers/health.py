@@ -1,11 +1,10 @@
-"""Whether the worker is alive, whether it can serve, and what the workers are doing."""
+"""Whether the worker is alive, and whether it can serve."""
 
 import asyncio
 
 from app.asgi.request import Request
 from app.asgi.response import NO_STORE, Response
 from app.services import Health, Services
-from app.services.metrics import CONTENT_TYPE, exposition
 
 
 async def livez(request: Request) -> Response:
@@ -25,9 +24,3 @@ async def readyz(request: Request) -> Response:
     body = {"status": status, "checks": checks, "worker": services.monitor.identity}
     headers = (NO_STORE, (b"retry-after", b"1")) if status is Health.FAIL else (NO_STORE,)
     return Response.json(body, 503 if status is Health.FAIL else 200, headers)
-
-
-async def metrics(request: Request) -> Response:
-    """Prometheus text over all workers; nginx does not pass this path on."""
-    services: Services = request.state["services"]
-    return Response(exposition(services.monitor.workers()), headers=((b"content-type", CONTENT_TYPE), NO_STORE))

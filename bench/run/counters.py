@@ -41,7 +41,7 @@ def nginx_counts(log: Path) -> tuple[dict[int, LoggedRun], Proxied]:
         upstream, status = entry.get("upstream") or "-", int(entry.get("status", 0))
         passed.requests += upstream != "-"
         passed.unanswered += upstream != "-" and status in UNANSWERED
-        found = RUN.search(entry.get("uri", ""))
+        found = RUN.search(entry.get("path", ""))
         if found:
             run = runs.setdefault(int(found[1]), LoggedRun())
             run.requests += 1

@@ -137,6 +137,7 @@ def _start_nginx(folder: Path, port: int, cpus: machine.Cpus, log: Path) -> Mana
         max_body_bytes=MOST_BODY,
         health_paths=PROJECT.health_paths,
         private_paths=PROJECT.private_paths,
+        log_query=True,  # which tells the runs apart
     )
     return processes.start("nginx", nginx.logged(command), log=log, cpus=cpus.servers)
 

@@ -10,6 +10,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from slipway.logs.lines import record
@@ -34,6 +35,7 @@ class Writer:
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._render: Callable[[bytes], bytes] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -41,6 +43,7 @@ class Writer:
         # Reentrant, both: a handler of a signal may log while it interrupts us.
         self._lock = threading.RLock()
         self._wakes: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+        self.dropped = 0  # lines that were lost, in all
         self._pending: list[bytes] = []
         self._size = 0
         self._dropped = 0
@@ -54,6 +57,7 @@ class Writer:
             size = self._size + len(line)
             if size > MAX_PENDING:
                 self._dropped += 1
+                self.dropped += 1
                 return
             self._pending.append(line)
             self._size = size
@@ -75,6 +79,10 @@ class Writer:
     def redirect(self, descriptor: int) -> None:
         """Write to this descriptor from now on."""
         self._output.descriptor = descriptor
+
+    def render(self, how: Callable[[bytes], bytes] | None) -> None:
+        """Write each line as this makes it, also in processes that are forked from now on; None: as it is."""
+        self._render = how
 
     def end(self) -> None:
         """Write what there is, and from now on each line at once: the process exits."""
@@ -137,15 +145,18 @@ class Writer:
                 self._wake_at = 0 if self._ending else HURRY
             if dropped:
                 lines.append(_told(dropped))
-            lost = self._output.put(lines) if lines else 0
-            if lost:
+            lost = self._output.put(self._rendered(lines)) if lines else 0
+            if lost > 0:
                 with self._lock:
-                    self._dropped += (
-                        dropped + lost - bool(dropped)
-                    )  # the record about it is the last, so it is lost too
+                    # The record about the dropped ones is the last, so it is lost too.
+                    self._dropped += dropped + lost - bool(dropped)
+                    self.dropped += lost - bool(dropped)
                 return False
             if not self._dropped:
                 return True
+
+    def _rendered(self, lines: list[bytes]) -> list[bytes]:
+        return lines if self._render is None else [self._render(line) for line in lines]
 
 
 def _told(dropped: int) -> bytes:
@@ -166,3 +177,9 @@ atexit.register(_writer.end)
 write = _writer.write
 flush = _writer.flush
 redirect = _writer.redirect
+render = _writer.render
+
+
+def dropped() -> int:
+    """How many lines this process has lost."""
+    return _writer.dropped

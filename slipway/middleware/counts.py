@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
+from slipway.metrics.board import Board
+
 # Names of scope types, and the one that a request becomes while its answer is a stream.
 REQUEST, STREAM, WEBSOCKET = KINDS = ("http", "stream", "websocket")
 
@@ -28,11 +30,16 @@ class Counts:
     total: int = 0
     open: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     sending: set[Sending] = field(default_factory=set)  # requests whose answers are sent in parts
+    board: Board = field(default_factory=Board)  # what is counted for the metrics
 
     @property
     def active(self) -> int:
         """Open requests, streams and websockets together."""
         return sum(self.open.values())
+
+    def note(self) -> None:
+        """Write down what is open now, and what this process has used; the worker's heartbeat calls this."""
+        self.board.note(self.open[REQUEST], self.open[STREAM], self.open[WEBSOCKET])
 
     def find_streams(self) -> None:
         """Count as streams what has been sent in parts for STREAM_SECONDS; the worker's heartbeat calls this.

@@ -1,18 +1,20 @@
-"""One request while it runs: its id, its answer's start, and the number of bytes sent."""
+"""One request while it runs: its ids, its answer's start, and the number of bytes in and out."""
 
-import re
 from collections.abc import Awaitable, Iterable
-from random import getrandbits
 from time import perf_counter
 
+from slipway.middleware import trace
 from slipway.middleware.counts import REQUEST, STREAM, Counts
 from slipway.middleware.problem import OVERLOADED, respond
-from slipway.middleware.types import Header, Message, Send
+from slipway.middleware.trace import Parent, is_own
+from slipway.middleware.types import Header, Message, Receive, Send
 
 START = "http.response.start"
+BODY = "http.response.body"
 CLOSE = "websocket.close"
+REQUEST_ID, TRACEPARENT, LENGTH, ENCODING = b"x-request-id", b"traceparent", b"content-length", b"transfer-encoding"
+LOOKED_AT = frozenset({REQUEST_ID, TRACEPARENT, LENGTH, ENCODING})  # of a request's headers
 STARTS = frozenset({START, "websocket.http.response.start", "websocket.accept", CLOSE})
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class StreamRefused(OSError):
@@ -22,26 +24,91 @@ class StreamRefused(OSError):
 class Exchange:
     """What is known of one request, from what its app sends through it; `scope["state"]["exchange"]` holds it."""
 
-    __slots__ = ("_counts", "_send", "kind", "request_id", "sent", "started", "status")
+    __slots__ = (
+        "_counts",
+        "_send",
+        "counts_received",
+        "first",
+        "kind",
+        "parent",
+        "received",
+        "request_id",
+        "sent",
+        "span_id",
+        "started",
+        "status",
+        "trace_id",
+    )
 
     def __init__(self, kind: str, headers: Iterable[Header], send: Send, counts: Counts) -> None:
         self._send = send
         self._counts = counts
         self.kind = kind  # what it is counted as
-        self.request_id = _request_id(headers)
         self.started = perf_counter()
+        self.first = 0.0  # when the first of the answer was sent
         self.status = 0  # 0 until the response has started; 101 for an accepted websocket, 403 for one closed before
         self.sent = 0  # bytes of body
+        self.received = 0
+        # Where no length is declared, what arrives is counted, which costs a coroutine for each message.
+        self.counts_received = kind != REQUEST
+        given = parent = None
+        for name, value in headers:
+            if name not in LOOKED_AT:
+                continue
+            if name == REQUEST_ID:
+                given = value
+            elif name == TRACEPARENT:
+                parent = value
+            elif name == LENGTH:
+                self.received = int(value) if value.isdigit() else 0
+            else:
+                self.counts_received = True
+        if parent is None and given is not None and is_own(given):
+            self.request_id = self.trace_id = own = given.decode()
+            self.span_id = own[:16]
+            self.parent: Parent | None = None  # the caller's span
+        else:
+            self._identify(given, parent)
         counts.total += 1
         counts.open[kind] += 1
+
+    def _identify(self, given: bytes | None, parent: bytes | None) -> None:
+        """Any other case than a request through nginx that belongs to no trace yet."""
+        self.request_id = given.decode() if given is not None and trace.is_sane(given) else trace.new_id()
+        own = self.request_id if is_own(self.request_id.encode()) else trace.new_id()
+        self.span_id = own[:16]
+        self.parent = None if parent is None else trace.parent(parent)
+        self.trace_id = own if self.parent is None else self.parent.trace_id
+
+    def receiver(self, receive: Receive) -> Receive:
+        """Count what the app receives."""
+
+        async def counted() -> Message:
+            message = await receive()
+            kind = message["type"]
+            if kind == "http.request":
+                self.received += len(message.get("body") or b"")
+            elif kind == "websocket.receive":
+                size = _size(message)
+                self.received += size
+                self._counts.board.took(size)
+            return message
+
+        return counted
 
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a message on to the server."""
         kind = message["type"]
-        if kind == "http.response.body":
+        if kind == BODY:
             self.sent += len(message.get("body", b""))
+            if not self.first:
+                self.first = perf_counter()  # the server sends the head with it
             if self.kind == REQUEST and message.get("more_body", False):
                 self._counts.sending.add(self)
+        elif kind == "websocket.send":
+            size = _size(message)
+            self.sent += size
+            self._counts.board.gave(size)
         elif kind in STARTS and not self.status:
             return self._start(kind, message)
         return self._send(message)
@@ -77,6 +144,11 @@ class Exchange:
             self.status = 403  # what the server answers to the handshake
             return self._send(message)
         self.status = message.get("status", 101)
+        if kind != START:
+            self.first = perf_counter()
+        return self._head(kind, message)
+
+    def _head(self, kind: str, message: Message) -> Awaitable[None]:
         headers, named = [*(message.get("headers") or ())], False
         for name, value in headers:
             if len(name) != 12:  # neither of the two that count
@@ -105,14 +177,12 @@ async def _refused(message: Message) -> None:
     raise StreamRefused
 
 
-def _request_id(headers: Iterable[Header]) -> str:
-    """The caller's `x-request-id` if it is a sane one, else one of ours."""
-    for name, value in headers:
-        if name == b"x-request-id":
-            if (len(value) == 32 and value.isalnum()) or REQUEST_ID.fullmatch(value):  # nginx's own first
-                return value.decode()
-            break
-    return f"{getrandbits(128):032x}"
+def _size(message: Message) -> int:
+    """Bytes of a websocket's message."""
+    text = message.get("text")
+    if text is None:
+        return len(message.get("bytes") or b"")
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 
 def _is_event_stream(content_type: bytes) -> bool:

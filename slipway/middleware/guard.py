@@ -5,8 +5,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from math import inf
+from time import perf_counter
 
-from slipway.middleware.access import AccessRecord
+from slipway.metrics.board import Board
+from slipway.middleware import trace
+from slipway.middleware.access import CLIENT_LEFT, AccessRecord, route_of
 from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
 from slipway.middleware.deadline import Deadline
 from slipway.middleware.exchange import Exchange
@@ -20,7 +23,7 @@ log = logging.getLogger("slipway")
 KINDS = ("http", "websocket")
 UNREAD = 100  # messages that an app may have left unread; behind them it is told that the client has left
 
-Record = Callable[[Scope, Exchange], None]
+Record = Callable[[Scope, Exchange, str, float], None]  # called with the route and the seconds that it took
 OtherStatus = Callable[[Send], int | None]
 
 
@@ -60,6 +63,9 @@ class Guard:
         state["exchange"] = exchange
         state["request_id"] = exchange.request_id
         self.deadline.running[exchange] = asyncio.current_task()
+        trace.current.set(exchange)  # in the request's own task
+        if exchange.counts_received:
+            receive = exchange.receiver(receive)
         try:
             if counts.open[kind] > counts.limits[kind] or len(scope["headers"]) > self.max_headers:
                 await self._limit(scope, receive, exchange)
@@ -74,13 +80,21 @@ class Guard:
                 self._correct(kind, send, exchange)
                 raise
         finally:
-            self._end(scope, exchange)
+            self._end(scope, exchange, kind)
 
-    def _end(self, scope: Scope, exchange: Exchange) -> None:
+    def _end(self, scope: Scope, exchange: Exchange, kind: str) -> None:
+        """Count a request that is over, and record it."""
         exchange.end()
         self.deadline.forget(exchange)
+        seconds = perf_counter() - exchange.started
+        route = route_of(scope)
+        if kind == REQUEST:
+            try:  # noqa: SIM105 (a context manager takes longer than what is in it)
+                self.counts.board.observe(scope["method"], route, exchange.status or CLIENT_LEFT, seconds)
+            except (TypeError, LookupError):  # the app's status is no number, or the scope not as ASGI has it
+                pass
         if self.record is not None:
-            self.record(scope, exchange)
+            self.record(scope, exchange, route, seconds)
 
     async def _limit(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         """Refuse what is over a limit; a health check is over that of its fields alone."""
@@ -151,7 +165,7 @@ async def _has_left(receive: Receive) -> bool:
     return False
 
 
-def guarded(app: ASGIApp, settings: GuardSettings, slot: int | None) -> Guard:
+def guarded(app: ASGIApp, settings: GuardSettings, slot: int | None, board: Board | None = None) -> Guard:
     """The middleware as the settings have it, around an app."""
     limits = {
         REQUEST: settings.max_requests_in_flight,
@@ -159,10 +173,10 @@ def guarded(app: ASGIApp, settings: GuardSettings, slot: int | None) -> Guard:
         WEBSOCKET: settings.max_websockets,
     }
     health = settings.health_paths
-    record = AccessRecord(slot, quiet=health) if settings.access_log else None
+    record = AccessRecord(slot, quiet=health, query=settings.log_query) if settings.access_log else None
     return Guard(
         Root(app, settings.root_path) if settings.root_path else app,
-        Counts(limits),
+        Counts(limits, board=board or Board()),
         exempt=health,
         record=record,
         deadline=Deadline(settings.request_timeout or inf),

@@ -22,6 +22,7 @@ class GuardSettings:
     access_log: bool
     root_path: str
     """The prefix below which the app is served; empty for none."""
+    log_query: bool
     ready_path: str
     """The path that answers 200 when the app can serve; empty where none is known."""
     takeover_path: str
@@ -43,6 +44,7 @@ class GuardSettings:
             request_timeout=_request_timeout(env),
             access_log=env.flag("ACCESS_LOG", True),
             root_path=root_path(env),
+            log_query=env.flag("LOG_QUERY", False),
             ready_path=path,
             takeover_path="" if env.text("READY_PATH") == "none" else path or USUAL,
             health_paths=frozenset(health_paths(env, project)),

@@ -14,7 +14,16 @@ from slipway.ops.rules import Rules
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.serving.cpus import worker_count
 
-EXTRAS = ("local", "loadtest", "test", "bench", "peers", "lock", "new")  # of pyproject.toml, each with a lock file
+EXTRAS = (
+    "local",
+    "otel",
+    "loadtest",
+    "test",
+    "bench",
+    "peers",
+    "lock",
+    "new",
+)  # of pyproject.toml, each with a lock file
 # What the tests start for real. Debian's names; on another system the last one to be missing is named.
 PROGRAMS: dict[str, str | None] = {
     "nginx": "nginx",
@@ -23,6 +32,7 @@ PROGRAMS: dict[str, str | None] = {
     "redis-server": "redis-server",
     "chromium": "chromium",
     "faketime": "faketime",
+    "prometheus": "promtool",
     "valgrind": "valgrind",
     "wrk": "wrk",
 }

@@ -3,14 +3,15 @@
 import json
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 
 from slipway.ops import certificate, container_files, packages, readiness
 from slipway.ops.console import NOTHING_RUNS, Failure, say, step
 from slipway.ops.containers import AppContainers
 from slipway.ops.deployment import Deployment
 from slipway.ops.engine import Engine, engine_answers, engine_reason
+from slipway.ops.following import follow
 from slipway.ops.images import Images
+from slipway.ops.programs import METRICS_PORT
 from slipway.ops.services import ComposeServices
 from slipway.ops.settings import StackSettings
 from slipway.ops.starting import Start
@@ -76,8 +77,9 @@ class Compose:
 
     def logs(self) -> None:
         """Follow all logs until interrupted."""
-        with suppress(KeyboardInterrupt):
-            self.engine.follow("logs", "--follow", "--tail", "50")
+        request_id = self.settings.request
+        command = self.engine.command("logs", "--no-color", "--follow", "--tail", "all" if request_id else "50")
+        follow(command, self.engine.environment(), request_id)
 
     def reload(self) -> None:
         """Replace the workers in the container in service; new code comes with an image, by `make deploy`."""
@@ -121,6 +123,18 @@ class Compose:
             self.engine.compose("rm", "--stop", "--force", workers[0])
         if code:
             raise Failure(f"locust ended with {code}")
+
+    def ask(self, verb: str) -> str:
+        """What a verb of slipway.serving.ctl prints, run where the server is."""
+        return self.app.ctl(self.app.in_service(), verb)
+
+    def metrics_targets(self) -> list[str]:
+        """Where Prometheus finds the metrics: on the containers' network, which this machine reaches."""
+        shown = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+        addresses = self.engine.docker("inspect", "--format", shown, self.app.in_service()).split()
+        return [
+            f"{address}:{self.settings.environment.get('METRICS_PORT') or METRICS_PORT}" for address in addresses[:1]
+        ]
 
     def workers(self) -> int:
         """The number of workers that the server was started with."""

@@ -29,6 +29,7 @@ def nginx_settings(settings: StackSettings) -> bool:
     values = {
         "MAX_BODY_BYTES": settings.max_body_bytes,
         "PROXY_READ_TIMEOUT": settings.proxy_read_timeout,
+        "LOG_QUERY": int(settings.log_query),
         "HEALTH_PATHS": nginx.alternatives(settings.health_paths),
         "PRIVATE_PATHS": nginx.alternatives(settings.private_paths),
         "MAX_CONNECTIONS": settings.edge.max_connections or "",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -83,6 +84,19 @@ class Instance:
         """What it has written of itself."""
         values: dict[str, Any] = json.loads(self._status.read_text())
         return values
+
+    def metrics(self) -> str:
+        """Its metrics, from the socket beside its others; no process is started for it."""
+        path = self._status.with_suffix(".stats")
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(5)
+                connection.connect(str(path))
+                connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                answer = connection.makefile("rb").read()
+        except OSError as error:
+            raise Failure(f"{path} does not answer: {error}") from None
+        return answer.partition(b"\r\n\r\n")[2].decode()
 
     def ctl(self, verb: str, *, quiet: bool = False) -> str:
         """Run a verb of slipway.serving.ctl and return what it prints; Failure with its reason."""

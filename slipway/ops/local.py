@@ -9,7 +9,7 @@ from slipway.ops.certificate import openssl
 from slipway.ops.console import Failure, step
 from slipway.ops.folder import check_folder
 from slipway.ops.local_processes import LocalProcesses
-from slipway.ops.programs import APPS, NGINX_STOP_SECONDS
+from slipway.ops.programs import APPS, METRICS_PORT, NGINX_STOP_SECONDS
 from slipway.ops.remembered import Remembered
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervisor import Supervisor
@@ -129,6 +129,15 @@ class Local:
     def locust(self) -> None:
         """Run the load generator on the stack until it is done or interrupted."""
         local_commands.locust(self.processes.programs, self.settings, "requirements/loadtest.txt")
+
+    def ask(self, verb: str) -> str:
+        """What a verb of slipway.serving.ctl prints, run where the server is."""
+        app = self.processes.in_service()
+        return app.metrics() if verb == "metrics" else app.ctl(verb, quiet=True)
+
+    def metrics_targets(self) -> list[str]:
+        """Where Prometheus finds the metrics."""
+        return [f"127.0.0.1:{self.settings.environment.get('METRICS_PORT') or METRICS_PORT}"]
 
     def workers(self) -> int:
         """The number of workers that the server was started with."""

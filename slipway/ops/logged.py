@@ -41,12 +41,23 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 # "2026/11/25 20:56:38 [error] 7#7: *1 message"; at its start also "nginx: [emerg] message"
 ERROR = re.compile(r"(?:(\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)|nginx:) \[(\w+)\] (?:\d+#\d+: )?(.*)")
+REQUEST, UPSTREAM = b', request: "', re.compile(rb', upstream: "[^?"]*')
 LEVELS = {"debug": "DEBUG", "warn": "WARNING", "error": "ERROR"} | dict.fromkeys(("crit", "alert", "emerg"), "CRITICAL")
+
+
+def without_query(line: bytes) -> bytes:
+    """A line of the error log without the query of the request that it names, and of the page that has led to it."""
+    head, mark, rest = line.partition(REQUEST)
+    place = rest.find(b"?")
+    if place < 0:
+        return line
+    upstream = UPSTREAM.search(rest, place)
+    return head + mark + rest[:place] + b'"' + (upstream[0] + b'"' if upstream else b"")
 
 
 def record(line: bytes) -> bytes:
     """A plain line as a JSON object, one line."""
-    text = re.sub(rb"[^ -~]", b"?", line[:MAX_MESSAGE]).decode()
+    text = re.sub(rb"[^ -~]", b"?", without_query(line)[:MAX_MESSAGE]).decode()
     found = ERROR.fullmatch(text)
     year, month, day, clock, level, message = found.groups() if found else (None, None, None, None, "", text)
     zone = time.strftime("%z")

@@ -79,6 +79,7 @@ def prepare(
     root: Path = ROOT,
     modules_dir: Path | None = None,
     data_dir: Path = NOWHERE,
+    log_query: bool = False,
     body_room: int = BODY_ROOM,
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
@@ -93,6 +94,7 @@ def prepare(
         "PROXY_READ_TIMEOUT": str(read_timeout),
         "HEALTH_PATHS": alternatives(health_paths),
         "PRIVATE_PATHS": alternatives(private_paths),
+        "LOG_QUERY": str(int(log_query)),
         "WORK_DIR": re.sub(r'(["\\])', r"\\\1", str(folder)),
         "WORKER_PROCESSES": str(workers),
         "CROWDED": edge.crowded(workers, _connections()),

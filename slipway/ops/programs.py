@@ -12,6 +12,7 @@ from slipway.ops.supervised import Program
 
 APPS = ("app", "app-b")  # one is in service; during a deploy both run
 NGINX_STOP_SECONDS = 35  # more than worker_shutdown_timeout of nginx.conf.template; docker-compose.yml has the same
+METRICS_PORT = "9464"  # what Prometheus' exporters of OpenTelemetry have; docker-compose.yml has the same
 WORKER = ("-k", "uvicorn.workers.UvicornWorker")
 BASELINE_WORKER = ("-k", "gthread", "--threads", "8")
 
@@ -32,6 +33,8 @@ class Programs:
             "DATA_DIR": str(self.run_dir / "data"),
             **({} if name in APPS else {"SCRIPT_NAME": settings.edge.root_path}),  # what WSGI calls ROOT_PATH
         }
+        if name in APPS and not settings.environment.get("METRICS_PORT"):
+            environment["METRICS_PORT"] = METRICS_PORT
         what = [*WORKER, settings.app] if name in APPS else [*BASELINE_WORKER, settings.project.baseline]
         command = [str(venv / "python"), str(venv / "gunicorn"), *what]
         return Program(name, command, "TERM", self.stop_seconds, environment)
@@ -64,6 +67,7 @@ class Programs:
             https_listen=settings.listen(settings.https.port),
             site=settings.site if name == "nginx" else nginx.NO_FILES,
             data_dir=Path(settings.environment.get("DATA_DIR") or self.run_dir / "data").absolute(),
+            log_query=settings.log_query,
         )
 
     def sockets(self, name: str) -> Path:

@@ -38,6 +38,12 @@ class Runtime(Protocol):
     def locust(self) -> None:
         """Run the load generator until it is done or interrupted."""
 
+    def ask(self, verb: str) -> str:
+        """What a verb of slipway.serving.ctl prints, run where the server is."""
+
+    def metrics_targets(self) -> list[str]:
+        """Addresses and ports at which Prometheus finds the metrics now."""
+
     def workers(self) -> int:
         """The number of workers that the server was started with."""
 

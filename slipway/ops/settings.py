@@ -45,9 +45,11 @@ class StackSettings:
     proxy_read_timeout: int
     https: HttpsSettings
     site: SiteSettings
+    log_query: bool
     lame_duck: float
     stop_grace_period: float
     image: str
+    request: str
     postgres_password: str = field(repr=False)
     redis_password: str = field(repr=False)
     variables: Mapping[str, str] = field(repr=False)  # all that are set
@@ -109,9 +111,11 @@ class StackSettings:
             proxy_read_timeout=read_timeout(env),
             https=HttpsSettings.from_environment(env, run_dir),
             site=SiteSettings(below(edge.root_path, project.static), project.private_files, contacts(env)),
+            log_query=env.flag("LOG_QUERY", False),
             lame_duck=env.seconds("LAME_DUCK_SECONDS", 0, 0, 3600),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
             image=env.text("SLIPWAY_IMAGE"),
+            request=os.environ.get("REQUEST", "").strip(),  # of `make logs`
             postgres_password=env.text("POSTGRES_PASSWORD"),
             redis_password=env.text("REDIS_PASSWORD"),
             variables=variables,

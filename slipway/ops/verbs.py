@@ -3,7 +3,7 @@
 import os
 import sys
 
-from slipway.ops import certificate, dotenv, misspelt, shell, systemd
+from slipway.ops import certificate, doctor, dotenv, misspelt, observe, shell, systemd, top
 from slipway.ops.change import one_change
 from slipway.ops.compose import Compose, engine_answers
 from slipway.ops.console import Failure, say
@@ -16,8 +16,9 @@ from slipway.ops.settings import DOTENV, ROOT, StackSettings, documented
 from slipway.serving.settings import ServerSettings
 
 CHANGES = ("up", "down", "reload", "deploy", "rollback", "prove")  # one at a time
-LOOKS = ("status", "logs", "migrate", "locust", "service", "dev", "shell")
-HARMLESS = ("down", "status", "logs")  # a wrong setting is no reason to refuse them
+LOOKS = ("status", "logs", "top", "doctor", "observe", "migrate", "locust", "service", "dev", "shell")
+HARMLESS = ("down", "status", "logs", "top", "doctor", "observe")  # a wrong setting is no reason to refuse them
+TOOLS = {"doctor": doctor.run, "observe": observe.run, "top": top.run}  # for any runtime
 USAGE = 2  # exit code
 
 
@@ -65,6 +66,8 @@ def _do(verb: str, runtime: Runtime) -> None:
     elif verb == "service":
         make_private(settings.run_dir)
         say(f"a systemd unit is written; to start the stack now and at each boot, type:\n\n  {systemd.write(settings)}")
+    elif verb in TOOLS:
+        TOOLS[verb](runtime)
     else:
         getattr(runtime, verb)()
     if verb == "up":

@@ -1,11 +1,11 @@
 """What the local runtime shows of itself."""
 
 import json
-import subprocess
-from contextlib import suppress
+import os
 
 from slipway.ops import leftovers, readiness
 from slipway.ops.console import NOTHING_RUNS, Failure, say
+from slipway.ops.following import follow
 from slipway.ops.local_processes import LocalProcesses
 from slipway.ops.programs import APPS
 
@@ -34,8 +34,11 @@ def logs(processes: LocalProcesses) -> None:
     if not processes.supervisor.runs():
         old = f"; the logs of before lie in {processes.run / 'log'}" if files else ""
         raise Failure(why_nothing_runs(processes) + old, NOTHING_RUNS)
-    with suppress(KeyboardInterrupt):
-        subprocess.run(["tail", "-n", "50", "-F", *map(str, files)])
+    request_id = processes.settings.request
+    # The logs of one request may lie behind it, in files that are full.
+    full = [path for file in files for path in sorted(file.parent.glob(f"{file.name}.*"), reverse=True)]
+    lines = "+1" if request_id else "50"
+    follow(["tail", "-n", lines, "-F", *map(str, files)], os.environ, request_id, full if request_id else ())
 
 
 def why_nothing_runs(processes: LocalProcesses) -> str:

@@ -54,7 +54,9 @@ class Arbiter(gunicorn.arbiter.Arbiter):
 
     def fork(self, predecessor: WorkerState | None) -> WorkerState:
         """Start a worker in the place of another, or in the slot that needs one most."""
-        return self.forking.fork(predecessor, super().spawn_worker)
+        state = self.forking.fork(predecessor, super().spawn_worker)
+        self.service.metrics.started(state)
+        return state
 
     def ready_path(self) -> str | None:
         """Where workers ask their app; gunicorn's own classes listen as soon as they run."""
@@ -126,6 +128,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         run("ending a reload", self.service.stopping)
         if self.reexec_pid == self.master_pid == 0:  # after SIGUSR2 another arbiter has the same files
             run("taking the status back", self.service.status.stopping)
+        run("ending the metrics", self.service.metrics.end)
         run("closing listeners", close_listeners, self.LISTENERS, unlink=self.owns_files())
         self.LISTENERS: list[Any] = []
         shutdown = Shutdown(self, self.service.clock, self.cfg.graceful_timeout)

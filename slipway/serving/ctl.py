@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from slipway.serving import worker_table
+from slipway.serving import probes, worker_table
 from slipway.serving.links import publish, runs
 from slipway.serving.reload import summary
 from slipway.serving.reloads import CHANGED_PACKAGES
@@ -20,7 +20,15 @@ POLL_SECONDS = 0.05
 
 def main() -> None:
     """Run one verb; exit 1 with the reason when it does not succeed."""
-    verbs = {"reload": reload, "ready": ready, "status": status, "kill": kill, "publish": put_into_service}
+    verbs = {
+        "reload": reload,
+        "ready": ready,
+        "status": status,
+        "metrics": metrics,
+        "doctor": doctor,
+        "kill": kill,
+        "publish": put_into_service,
+    }
     if len(sys.argv) != 2 or sys.argv[1] not in verbs:
         sys.exit(f"usage: python -m slipway.serving.ctl {' | '.join(verbs)}")
     verbs[sys.argv[1]](ServerSettings.from_environment())
@@ -49,6 +57,24 @@ def status(settings: ServerSettings) -> None:
     """Print what the instance says of itself, and what each worker has open, as JSON."""
     found = _status(settings)
     print(json.dumps({**found, "table": worker_table.read(Path(found["table"]))}))
+
+
+def doctor(settings: ServerSettings) -> None:
+    """Print what the server does about its settings, as seen on its own sockets, as JSON."""
+    probes.show(settings, _status(settings))
+
+
+def metrics(settings: ServerSettings) -> None:
+    """Print the metrics of the instance, as a scrape has them."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(5)
+        try:
+            connection.connect(settings.metrics_socket)
+        except OSError as error:
+            sys.exit(f"{settings.metrics_socket} does not answer: {error.strerror}")
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    sys.stdout.write(answer.partition(b"\r\n\r\n")[2].decode())
 
 
 def kill(settings: ServerSettings) -> None:

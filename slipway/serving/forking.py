@@ -1,5 +1,6 @@
 """Forks a worker and hands it what it needs: its slot, its row in the table, and the ways to talk with the arbiter."""
 
+import os
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -7,6 +8,7 @@ from typing import Any, Protocol
 from gunicorn.config import Config
 
 from slipway.logs import stacks
+from slipway.metrics import board
 from slipway.serving.handover import Handover, Report
 from slipway.serving.mailbox import Mailbox
 from slipway.serving.roster import WorkerState
@@ -46,6 +48,8 @@ class Forking:
             pid = spawn()
         except Exception:
             handover.report.close()
+            if handover.board is not None:
+                os.close(handover.board)
             raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -71,4 +75,4 @@ class Forking:
         row = self._table.new_row(state.handover.row for state in service.roster)
         folder = server.cfg.worker_tmp_dir
         report, opened = Report(folder), stacks.opened(folder)
-        return Handover(slot, own, tuple(server.LISTENERS), loans, report, mailbox, row, opened)
+        return Handover(slot, own, tuple(server.LISTENERS), loans, report, mailbox, row, opened, board.opened())

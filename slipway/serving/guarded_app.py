@@ -5,11 +5,16 @@ from typing import Any
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from slipway.logs import handler
+from slipway.metrics.board import Board
+from slipway.middleware import trace
 from slipway.middleware.guard import Guard, guarded
 from slipway.middleware.settings import GuardSettings
 
 
-def load_guarded_app(config: uvicorn.Config, settings: GuardSettings, slot: int | None) -> Guard:
+def load_guarded_app(
+    config: uvicorn.Config, settings: GuardSettings, slot: int | None, board: Board | None = None
+) -> Guard:
     """Load the app and put the guard around it; return the guard.
 
     uvicorn first finds out what kind of app it is, a factory, ASGI 2 or 3, by a look at the app itself. The guard
@@ -17,7 +22,8 @@ def load_guarded_app(config: uvicorn.Config, settings: GuardSettings, slot: int 
     """
     config.proxy_headers, proxied = False, config.proxy_headers
     config.load()
-    guard = guarded(config.loaded_app, settings, slot)
+    guard = guarded(config.loaded_app, settings, slot, board)
+    handler.use_context(trace.fields)
     guard.other_status = other_status
     app: Any = guard  # uvicorn's types name each message; ours are as the specification has them
     config.loaded_app = ProxyHeadersMiddleware(app, config.forwarded_allow_ips) if proxied else app

@@ -50,3 +50,4 @@ class Handover:
     mailbox: Mailbox
     row: WorkerRow  # in the table of workers
     stacks: IO[bytes] | None  # where a blocked worker writes how it stands
+    board: int | None = None  # a descriptor of the memory in which it counts

@@ -33,7 +33,7 @@ class Refusals(logging.Filter):
 
 
 def log_config(settings: ServerSettings) -> dict[str, Any]:
-    """One JSON line for each record of gunicorn, uvicorn and the app, on stdout."""
+    """One line for each record of gunicorn, uvicorn and the app, on stdout: JSON, or for people (LOG_FORMAT)."""
     level = settings.log_level.upper()
     return {
         "root": {"level": level, "handlers": ["console"]},
@@ -45,7 +45,12 @@ def log_config(settings: ServerSettings) -> dict[str, Any]:
             "uvicorn.error": {"level": level, "handlers": ["console"], "propagate": False},
         },
         "handlers": {
-            "console": {"class": "slipway.logs.handler.Handler", "formatter": "json", "filters": ["refusals"]}
+            "console": {
+                "class": "slipway.logs.handler.Handler",
+                "form": settings.log_format,
+                "formatter": "json",
+                "filters": ["refusals"],
+            }
         },
         "formatters": {
             "json": {
@@ -74,6 +79,7 @@ def on_starting(arbiter: Any) -> None:
     capture.end_lines()
     arbiter.load_libraries()
     os.environ["PRESTARTED"] = "1"  # done: the workers need not look
+    arbiter.service.metrics.start(arbiter.service.clock.now, arbiter.service.figures)
     arbiter.service.status.tell(table=arbiter.table.path)
 
 
@@ -119,6 +125,7 @@ def post_fork(arbiter: Any, worker: Any) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     service = arbiter.service
     service.status.unlock()
+    service.metrics.in_worker()
     for sibling in service.roster:
         sibling.handover.report.close()
         if sibling.handover.stacks is not None:

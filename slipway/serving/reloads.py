@@ -1,6 +1,7 @@
 """Reloads one after another, and what workers should run after them."""
 
 import logging
+from collections import Counter
 
 from slipway.serving.check import Check
 from slipway.serving.clock import RunningClock
@@ -29,6 +30,7 @@ class Reloads:
         self._crew = crew
         self._status = status
         self._number = 0
+        self.results: Counter[str] = Counter()
         self._again = False
 
     def begin(self) -> None:
@@ -47,6 +49,7 @@ class Reloads:
         self.running.step()
         if self.running.ended:
             self.refused_at_age = None
+            self.results[self._status.last_reload["state"]] += 1
             if self._status.last_reload["state"] == "refused":
                 new_code = self.running.newest_age
                 self.refused_at_age = self._host.worker_age if new_code is None else new_code

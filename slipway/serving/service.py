@@ -5,6 +5,7 @@ Knows nothing of gunicorn: what it needs of the server is `Host`, and the arbite
 
 import logging
 import os
+from collections.abc import Mapping
 
 from slipway.serving.backoff import Backoff
 from slipway.serving.clock import RunningClock
@@ -13,6 +14,7 @@ from slipway.serving.guarded_steps import GuardedSteps
 from slipway.serving.host import Host
 from slipway.serving.reloads import Reloads
 from slipway.serving.roster import Roster, WorkerState
+from slipway.serving.server_metrics import ServerMetrics
 from slipway.serving.slots import Loans, lend_orphans
 from slipway.serving.sockets import SocketFiles
 from slipway.serving.status import Status
@@ -33,6 +35,7 @@ class Service:
         self.watch = Watch(self.roster, self.clock, lambda: host.settings, host.kill_worker)
         self.crew = Crew(self.roster, self.clock, self.watch, Backoff(self.clock), host)
         self.reloads = Reloads(host, self.roster, self.clock, self.crew, self.status)
+        self.metrics = ServerMetrics(host.settings, self.roster, lambda: host.LISTENERS)
         self.has_been_ready = False
         self._host = host
         self._files: SocketFiles | None = None
@@ -71,12 +74,22 @@ class Service:
         if state is not None:
             state.ended(wait_status)
             self.crew.ended(state)
+            self.steps.run("counting a worker's end", self.metrics.ended, state)
 
     def stopping(self) -> None:
         """All workers are told to end now."""
         for state in self.roster:
             state.retired_at = self.clock.now() if state.retired_at is None else state.retired_at
         self.reloads.abandon()
+
+    def figures(self) -> dict[str, float | Mapping[str, float]]:
+        """What the arbiter counts, by the names of metrics."""
+        return {
+            "slipway_workers": float(self._host.num_workers),
+            "slipway_reloads": {"done": 0.0, "refused": 0.0, **self.reloads.results},
+            "slipway_unclean_drains": float(self.crew.unclean_ends),
+            "slipway_arbiter_faults": float(sum([*self.steps.faults.values()])),
+        }
 
     def _look(self) -> None:
         for state in self.watch.newly_ready():

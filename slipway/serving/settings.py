@@ -13,6 +13,7 @@ from slipway.middleware.settings import GuardSettings
 from slipway.project import command, served
 from slipway.serving.cpus import worker_count
 
+LOG_FORMATS = ("json", "console")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
 
@@ -48,6 +49,9 @@ class ServerSettings:
     max_worker_memory: int
     forwarded_allow_ips: str
     log_level: str
+    log_format: str
+    metrics_host: str
+    metrics_port: int
     prestart: Sequence[str]
     static: Sequence[str]
     static_dir: Path | None
@@ -92,6 +96,9 @@ class ServerSettings:
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
             static=[folder for _, folder in project.static],
             static_dir=Path(env.text("STATIC_DIR")) if env.text("STATIC_DIR") else None,
+            metrics_host=env.text("METRICS_HOST", "127.0.0.1").strip("[]"),
+            metrics_port=env.integer("METRICS_PORT", 0, 0, 65_535),
+            log_format=env.choice("LOG_FORMAT", "json", LOG_FORMATS),
             preload=_preload(env.text("PRELOAD", "auto")),
             guard=GuardSettings.from_environment(variables),
         )
@@ -155,6 +162,11 @@ class ServerSettings:
         if self.socket_dir is None:
             return []
         return [str(self.socket_dir / f"{self.instance}-{slot}.sock") for slot in range(self.workers)]
+
+    @property
+    def metrics_socket(self) -> str:
+        """The unix socket that answers with the metrics."""
+        return str(self.run_dir / f"{self.instance}.stats")
 
     def addresses(self) -> list[str]:
         """What gunicorn binds: one address per slot, or one that all workers share."""

@@ -22,6 +22,8 @@ FIXED = {
     "SLOT_PORT": "slot_port",
     "WEB_CONCURRENCY": "slots",
     "STOP_GRACE_PERIOD": "stop_grace_period",
+    "METRICS_HOST": "metrics_host",
+    "METRICS_PORT": "metrics_port",
 }
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from slipway.logs import stacks, writer
+from slipway.metrics.board import Board
 from slipway.middleware.counts import Counts
 from slipway.middleware.lame_duck import LameDuck
+from slipway.middleware.spans import Traced, started_spans
 from slipway.project import ROOT
 from slipway.serving import first_error, readiness, standing
 from slipway.serving.base import UvicornWorker
@@ -93,7 +95,11 @@ class Worker(UvicornWorker):
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        guard = load_guarded_app(self.config, self.settings.guard, self.handover.slot)
+        board = Board(self.handover.board)
+        guard = load_guarded_app(self.config, self.settings.guard, self.handover.slot, board)
+        spans = started_spans(self.handover.slot)
+        if spans is not None:
+            guard.app = Traced(guard.app, spans)
         self.counts, self._app, self._guard, self._deadline = guard.counts, guard.app, guard, guard.deadline
         self.config.lifespan_class = WorkerLifespan
         settings = self.settings
@@ -116,6 +122,9 @@ class Worker(UvicornWorker):
                 self._leave_reason("; ".join(self.server.unclean))
         finally:
             beating.cancel()
+            if spans is not None:
+                spans.flush()
+            self.counts.note()
             gc.freeze()  # or the interpreter walks through all objects at its end: 170 ms of CPU instead of 14
 
     def _ready(self) -> None:
@@ -130,6 +139,7 @@ class Worker(UvicornWorker):
 
     async def _beat(self) -> None:
         """Tell the arbiter that the loop turns, from the end of startup to that of the drain; see that it lives."""
+        clock = asyncio.get_running_loop().time
         while os.getppid() == self.ppid:
             with self._faults("The heartbeat"):
                 if self.is_ready:
@@ -137,7 +147,10 @@ class Worker(UvicornWorker):
                     self.counts.find_streams()
                     self._deadline.cancel_late()
                     self._write_row()
+                    self.counts.note()
+            due = clock() + BEAT_SECONDS
             await asyncio.sleep(BEAT_SECONDS)
+            self.counts.board.lag(max(0.0, clock() - due))
         self.log.error("The arbiter is gone; stopping")
         self.server.stop(quick=True)
         end = threading.Timer(ORPHAN_SECONDS, _exit)

@@ -51,6 +51,7 @@ class Edge(Process):
         site: SiteSettings = nginx.NO_FILES,
         files: Path = nginx.NOWHERE,
         modules_dir: Path | None = None,
+        log_query: bool = False,
     ) -> None:
         self.folder = folder
         self.port = free_ports()
@@ -71,6 +72,7 @@ class Edge(Process):
             root=files,
             data_dir=files,
             modules_dir=modules_dir,
+            log_query=log_query,
         )
         if runner == "python":
             command = nginx.logged(command, watched=watched)

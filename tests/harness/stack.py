@@ -156,6 +156,7 @@ class Nginx(Process):
             data_dir=server.folder / "data",
             https=https,
             https_listen=f"127.0.0.1:{https.port}",
+            log_query=server.environment.get("LOG_QUERY") == "1",
         )
         super().__init__(nginx.logged(command), server.folder / "nginx.log")
 

@@ -102,19 +102,25 @@ async def test_one_id_from_end_to_end(site: Site, kind: str) -> None:
         await until(lambda: proxy.logged(answer.headers["x-request-id"]), SECONDS, "nginx's line")
 
         (pid,) = server.pids()
-        assert {**record, "time": "", "duration_ms": 0} == {
+        assert {**record, "time": "", "duration": 0, "ttfb": 0} == {
             "time": "",
             "level": "INFO",
             "logger": "access",
-            "request_id": answer.headers["x-request-id"],
+            "message": "request",
             "method": "GET",
+            "route": None,
             "path": "/",
+            "request_id": answer.headers["x-request-id"],
+            "trace_id": answer.headers["x-request-id"],
+            "span_id": answer.headers["x-request-id"][:16],
             "status": 200,
-            "bytes": 3,
-            "duration_ms": 0,
+            "duration": 0,
+            "ttfb": 0,
+            "bytes_in": 0,
+            "bytes_out": 3,
             "client": "127.0.0.1",
-            "pid": pid,
             "slot": 0,
+            "pid": pid,
         }
 
 

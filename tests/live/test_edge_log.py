@@ -92,14 +92,101 @@ async def test_error_log_is_wrapped(folder: Path, runner: Runner) -> None:
     async with slots(folder, [breaks]):
         with running(Edge(folder, runner=runner)) as edge:
             await send(edge, get(b'/\xff"\\x', method=b"POST"))
-        (record,) = [record for record in edge.records() if "level" in record]
-        (access,) = [record for record in edge.records() if "level" not in record]
+        (record,) = [record for record in edge.records() if "path" not in record]
+        (access,) = [record for record in edge.records() if "path" in record]
 
     assert record.keys() == {"time", "level", "logger", "message"}
     assert (record["level"], record["logger"]) == ("ERROR", "nginx")
     assert record["message"].startswith("*")
     assert 'request: "POST /?"\\x HTTP/1.1"' in record["message"]
     assert abs(_seconds(record["time"]) - _seconds(access["time"])) <= 1
+
+
+SECRET = {
+    "query": b"/path?token=secret",
+    "quotes in it": b'/path?a="secret",%20upstream:%20"secret',
+    "a referrer's": b"/path",
+    "both": b"/path?secret",
+}
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("kind", SECRET)
+async def test_queries_are_in_no_log(folder: Path, runner: Runner, kind: str) -> None:
+    """Neither the access log nor the error log has a query, whichever field it comes in."""
+    fields = b"Referer: https://other/page?secret\r\n" if kind in ("a referrer's", "both") else b""
+    async with slots(folder, [breaks]):
+        with running(Edge(folder, runner=runner)) as edge:
+            await send(edge, get(SECRET[kind], method=b"POST", fields=fields))
+        log = edge.log_path.read_text()
+        (access,) = [record for record in edge.records() if "path" in record]
+        (error,) = [record for record in edge.records() if "path" not in record]
+
+    assert "secret" not in log
+    assert access["path"] == "/path"
+    assert 'request: "POST /path' in error["message"]
+    assert f'upstream: "http://unix:{folder}/live-0.sock:/path"' in error["message"]
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+async def test_queries_by_a_setting(folder: Path, runner: Runner) -> None:
+    """With LOG_QUERY=1 the access log has the query as it came."""
+    async with slots(folder, [answers]):
+        with running(Edge(folder, runner=runner, log_query=True)) as edge:
+            await send(edge, get(b"/path?a=1&b=2"))
+        (access,) = edge.records()
+
+    assert access["path"] == "/path?a=1&b=2"
+
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+RIGHT = [f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00", f"cc-{TRACE}-{SPAN}-01", f"cc-{TRACE}-{SPAN}-01-what-comes"]
+WRONG = [
+    "",
+    "none",
+    f"00-{TRACE}-{SPAN}",
+    f"00-{TRACE}-{SPAN}-01-more",
+    f"ff-{TRACE}-{SPAN}-01",
+    f"00-{TRACE.upper()}-{SPAN}-01",
+    f"00-{'0' * 32}-{SPAN}-01",
+    f"00-{TRACE}-{'0' * 16}-01",
+    f"00-{TRACE[1:]}-{SPAN}-01",
+    f"00-{TRACE}-{SPAN}-0g",
+    f"00-{TRACE}-{SPAN}-01, 00-{TRACE}-{SPAN}-01",
+]
+
+
+async def test_traces_through_nginx(folder: Path) -> None:
+    """A `traceparent` that is right is passed on with its state, a wrong one never; the log has the trace."""
+    async with slots(folder, [answers]) as (slot,):
+        with running(Edge(folder)) as edge:
+            for number, value in enumerate([*RIGHT, *WRONG]):
+                await send(edge, get(b"/%03d" % number, fields=f"traceparent: {value}\r\ntracestate: a=1\r\n".encode()))
+        heads = [head.decode().lower() for head in slot.heads]
+        records = sorted(edge.records(), key=lambda record: record["path"])
+
+    assert [f"traceparent: {value}\r\n" in head for value, head in zip(RIGHT, heads, strict=False)] == [True] * len(
+        RIGHT
+    )
+    assert ["tracestate: a=1" in head for head in heads] == [True] * len(RIGHT) + [False] * len(WRONG)
+    assert ["traceparent" in head for head in heads[len(RIGHT) :]] == [False] * len(WRONG)
+    assert [record["trace_id"] == TRACE for record in records] == [True] * len(RIGHT) + [False] * len(WRONG)
+    assert [record["trace_id"] == record["request_id"] for record in records[len(RIGHT) :]] == [True] * len(WRONG)
+    assert [record["span_id"] == record["request_id"][:16] for record in records] == [True] * len(records)
+
+
+async def test_tries_are_counted(folder: Path) -> None:
+    """A record has the workers that were tried, their times and their number."""
+    async with slots(folder, [answers], [folder / "gone.sock"]):
+        with running(Edge(folder)) as edge:
+            for _ in range(4):
+                await send(edge, get(b"/"))
+        records = edge.records()
+
+    assert max(record["tries"] for record in records if "path" in record) > 1
+    for record in records:
+        if "path" in record:
+            assert len(record["upstream_time"].replace(" : ", ", ").split(", ")) == record["tries"]
 
 
 def _seconds(moment: str) -> float:
@@ -119,7 +206,7 @@ async def test_eight_nginx_workers_write_at_once(folder: Path, runner: Runner) -
                 await asyncio.gather(*(exchange(edge.address, each) for each in data))
         records = edge.records()
 
-    seen = [record["uri"].partition("?")[0] for record in records if "uri" in record]
+    seen = [record["path"].partition("?")[0] for record in records if "path" in record]
     assert sorted(seen, key=lambda uri: int(uri[1:])) == [f"/{n}" for n in range(1_000)]
     assert any("connect() to unix" in record.get("message", "") for record in records)
 
@@ -177,10 +264,10 @@ async def test_log_that_is_not_read(folder: Path, runner: Runner) -> None:
             lines = await rest
 
     records = [json.loads(line) for line in lines]
-    seen = sum("uri" in record for record in records)
+    seen = sum("path" in record for record in records)
     assert code == 0
     assert 100 < seen < MANY
-    assert records[-1]["uri"] == LONG  # it goes on once it is read
+    assert records[-1]["path"] == LONG  # it goes on once it is read
     if runner == "python":  # which counts
         told = [
             int(record["message"].split()[0]) for record in records if "records dropped" in record.get("message", "")
@@ -231,7 +318,9 @@ async def test_last_lines_are_not_lost(folder: Path, runner: Runner, number: sig
                 await exchange(edge.address, get(b"/%d" % count))
             assert edge.stop(number) == 0
 
-    assert sorted(record["uri"] for record in edge.records() if "uri" in record) == [f"/{count}" for count in range(5)]
+    assert sorted(record["path"] for record in edge.records() if "path" in record) == [
+        f"/{count}" for count in range(5)
+    ]
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
@@ -257,7 +346,7 @@ async def test_signals_reach_nginx(folder: Path, runner: Runner) -> None:
             answer = await exchange(edge.address, get(b"/after"))
 
         assert answer.status == 200
-        assert "/after" in [record.get("uri") for record in edge.records()]
+        assert "/after" in [record.get("path") for record in edge.records()]
 
 
 async def test_nginx_ends_with_the_process_before_it(folder: Path) -> None:

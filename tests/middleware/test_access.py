@@ -52,20 +52,25 @@ async def test_request() -> None:
     """A record tells who asked for what, what was answered, how long it took and who answered."""
     (record,) = await records(http_scope("POST", "/api/users?a=1", [(b"x-request-id", b"id-1")]))
 
-    duration, moment = record.pop("duration_ms"), datetime.fromisoformat(record.pop("time"))
-    assert 0 <= duration < 1_000
+    duration, moment = record.pop("duration"), datetime.fromisoformat(record.pop("time"))
+    assert 0 <= record.pop("ttfb") <= duration < 1
+    assert len(record["trace_id"]) == 32
+    assert record.pop("trace_id")[:16] == record.pop("span_id")
     assert moment.tzinfo is not None
     assert record == {
         "level": "INFO",
         "logger": "access",
+        "message": "request",
         "request_id": "id-1",
         "method": "POST",
+        "route": None,
         "path": "/api/users",
         "status": 202,
-        "bytes": 13,
+        "bytes_in": 0,
+        "bytes_out": 13,
         "client": "127.0.0.1",
-        "pid": os.getpid(),
         "slot": 3,
+        "pid": os.getpid(),
     }
 
 

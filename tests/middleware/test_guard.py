@@ -75,7 +75,7 @@ class Recorder:
     def __init__(self) -> None:
         self.seen: list[tuple[int, int]] = []
 
-    def __call__(self, scope: Scope, exchange: Exchange) -> None:
+    def __call__(self, scope: Scope, exchange: Exchange, route: str, seconds: float) -> None:
         self.seen.append((exchange.status, exchange.sent))
 
 

@@ -119,7 +119,7 @@ def test_private_and_ready_paths_are_the_table_s(own: Own) -> None:
     log = own.folder / "log" / "nginx.log"
     get(own.port, "/loud")
     assert wait.until(lambda: "/loud" in log.read_text(), 10)
-    assert '"uri":"/quiet"' not in log.read_text()
+    assert '"path":"/quiet"' not in log.read_text()
 
 
 def test_another_app_in_the_table(own: Own) -> None:

@@ -104,7 +104,7 @@ async def test_health_paths_are_silent_and_nothing_else() -> None:
                     assert await status(edge, path) == 200
 
                 def uris() -> set[str]:
-                    return {record["uri"] for record in edge.records() if "uri" in record}
+                    return {record["path"] for record in edge.records() if "path" in record}
 
                 assert wait.until(lambda: loud <= uris(), 10)
                 assert not {"/up", "/up.now", "/a%7Cb"} & uris()
@@ -120,6 +120,6 @@ async def test_no_paths_at_all() -> None:
                 assert (await exchange(edge.address, b"GET / HTTP/1.1\r\n\r\n")).status == 400
 
                 def seen() -> set[tuple[str, int]]:
-                    return {(record["uri"], record["status"]) for record in edge.records() if "uri" in record}
+                    return {(record["path"], record["status"]) for record in edge.records() if "path" in record}
 
                 assert wait.until(lambda: len(seen()) == 5, 10), seen()

@@ -21,7 +21,7 @@ FOLDERS = {str(folder) for path in TRACKED for folder in Path(path).parents}
 MADE = {".run", "slot-0.sock", "slots.conf", "slipway.db", "slipway.db-wal", "slipway.db-shm", "slipway.backup.db"}
 BEFORE = re.compile(r"^## From .*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 ENVIRONMENT = {"PATH", "PYTHON", "PYTEST", "PARTS", "LOCK", "QUICK", "FULL", "SERVERS", "RESUME", "A", "B", "ONLY"}
-ENVIRONMENT |= {"DIR", "EXAMPLE", "VERSION"}
+ENVIRONMENT |= {"DIR", "EXAMPLE", "VERSION", "REQUEST", "SENTRY_DSN"}
 # Settings of frameworks, which pages of examples name.
 THEIRS = {"SECURE_PROXY_SSL_HEADER", "CSRF_TRUSTED_ORIGINS", "RESPONSE_TIMEOUT", "MAX_CONTENT_LENGTH"}
 FILE = re.compile(

@@ -1,6 +1,5 @@
-"""The pages, the small files, health and metrics."""
+"""The pages, the small files, and health."""
 
-import asyncio
 import json
 import re
 
@@ -102,23 +101,3 @@ async def test_health_is_not_recorded(stack: Stack) -> None:
     assert quiet not in stack.log
     (record,) = [json.loads(line) for line in stack.log.splitlines() if noted in line and '"logger":"access"' in line]
     assert (record["method"], record["path"], record["status"]) == ("GET", "/version", 200)
-
-
-async def test_metrics(stack: Stack) -> None:
-    """Prometheus text with a series for each worker and no series twice."""
-    if not stack.private:
-        pytest.skip("private; test_routing says what the public gets")
-    async with asyncio.timeout(15):
-        while True:
-            answer = await stack.get("/metrics")
-            lines = answer.body.decode().splitlines()
-            series = [line.rpartition(" ")[0] for line in lines if not line.startswith("#")]
-            totals = [name for name in series if name.startswith("slipway_worker_requests_total")]
-            if len(totals) >= stack.workers:
-                break
-            await asyncio.sleep(0.05)
-
-    assert (answer.header("content-type") or "").startswith("text/plain; version=")
-    assert answer.header("cache-control") == "no-store"
-    assert len(set(series)) == len(series)
-    assert len(totals) == stack.workers

@@ -9,13 +9,13 @@ from bench.run.counters import nginx_counts, total_count
 
 def test_requests_are_counted_by_the_number_of_their_run_and_by_worker(tmp_path: Path) -> None:
     lines = [
-        {"uri": "/wait?ms=5&run=7", "status": 200, "upstream": "unix:/run/app/slot-0.sock"},
-        {"uri": "/plaintext?run=7", "status": 502, "upstream": "unix:/run/app/slot-1.sock"},
-        {"uri": "/plaintext?run=8", "status": 200, "upstream": "unix:/run/app/slot-1.sock"},
-        {"uri": "/plaintext", "status": 404, "upstream": ""},
+        {"path": "/wait?ms=5&run=7", "status": 200, "upstream": "unix:/run/app/slot-0.sock"},
+        {"path": "/plaintext?run=7", "status": 502, "upstream": "unix:/run/app/slot-1.sock"},
+        {"path": "/plaintext?run=8", "status": 200, "upstream": "unix:/run/app/slot-1.sock"},
+        {"path": "/plaintext", "status": 404, "upstream": ""},
     ]
     log = tmp_path / "nginx.log"
-    log.write_text("not a record\n" + "".join(json.dumps(line) + "\n" for line in lines) + '{"uri": "/torn')
+    log.write_text("not a record\n" + "".join(json.dumps(line) + "\n" for line in lines) + '{"path": "/torn')
 
     runs, passed = nginx_counts(log)
 

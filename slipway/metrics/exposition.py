@@ -1,0 +1,155 @@
+"""The text of a scrape: names, types and labels of all that is told. Series are keyed by slot, never by process.
+
+`FAMILIES` is the list that dashboards, rules and pages may use; a test holds them to it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+from slipway.metrics import layout
+from slipway.metrics.figures import Figures
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+DURATION = "http_server_request_duration_seconds"  # OpenTelemetry's http.server.request.duration
+LAG = "slipway_event_loop_lag_seconds"
+
+# Name, type, help and labels of what stands in a worker's figures or is known of one.
+PER_SLOT = (
+    ("http_server_active_requests", "gauge", "Requests under way, without streams.", layout.REQUESTS),
+    ("slipway_active_streams", "gauge", "Answers that are streams and go on.", layout.STREAMS),
+    ("slipway_active_websockets", "gauge", "Open websockets.", layout.WEBSOCKETS),
+    ("slipway_worker_cpu_seconds", "counter", "CPU time of the slot's workers.", layout.CPU),
+    ("slipway_log_lines_dropped", "counter", "Lines that stdout did not take.", layout.DROPPED),
+)
+DIRECTED = (
+    ("slipway_websocket_messages", "Messages of websockets.", layout.MESSAGES_IN, layout.MESSAGES_OUT),
+    ("slipway_websocket_message_bytes", "Bytes of websockets' messages.", layout.BYTES_IN, layout.BYTES_OUT),
+)
+COLLECTIONS = "slipway_worker_garbage_collections"
+MEMORY = "slipway_worker_resident_memory_bytes"
+SILENCE = "slipway_worker_heartbeat_age_seconds"
+QUEUE = "slipway_listener_queue_length"
+# Of the server as a whole: name, type, help, label.
+OF_SERVER = (
+    ("slipway_workers", "gauge", "Workers that should run.", ""),
+    ("slipway_workers_ready", "gauge", "Workers that are ready and do not drain.", ""),
+    ("slipway_start_time_seconds", "gauge", "When the server was started, as a Unix time.", ""),
+    ("slipway_worker_restarts", "counter", "Workers that have ended, by cause.", "cause"),
+    ("slipway_reloads", "counter", "Reloads, by result.", "result"),
+    ("slipway_unclean_drains", "counter", "Workers that did not end cleanly.", ""),
+    ("slipway_arbiter_faults", "counter", "Errors in the arbiter's own steps.", ""),
+    ("slipway_arbiter_log_lines_dropped", "counter", "Lines of the arbiter that stdout did not take.", ""),
+)
+
+
+@dataclass
+class Scrape:
+    """All that one scrape tells."""
+
+    slots: Mapping[str, Figures]
+    memory: Mapping[str, float]
+    silence: Mapping[str, float]
+    queues: Mapping[str, float]
+    server: Mapping[str, float | Mapping[str, float]]
+    app: Callable[[], Iterable[Metric]] = field(default=tuple)
+
+
+def families() -> set[str]:
+    """The names of all series that are exported, as a query has them."""
+    return {sample.name for family in _Families(_EMPTY).collect() for sample in family.samples}
+
+
+class _Families(Collector):
+    def __init__(self, scrape: Scrape) -> None:
+        self._scrape = scrape
+
+    def collect(self) -> Iterator[Metric]:
+        """Ours, then the app's; a name of ours is ours alone."""
+        ours: set[str] = set()
+        for family in (*self._of_requests(), *self._of_slots(), *self._of_server()):
+            ours.add(family.name)
+            yield family
+        try:
+            theirs = [*self._scrape.app()]
+        except Exception:  # a file of the app's that is cut off, or of another version
+            return
+        yield from (family for family in theirs if family.name not in ours)
+
+    def _of_requests(self) -> Iterator[Metric]:
+        labels = ["slot", "http_request_method", "http_route", "http_response_status_class"]
+        durations = HistogramMetricFamily(DURATION, "Duration of requests.", labels=labels)
+        lags = HistogramMetricFamily(LAG, "How late the event loop was, twice a second.", labels=["slot"])
+        for slot, found in self._scrape.slots.items():
+            for (method, kind, route), values in sorted(found.series.items()):
+                durations.add_metric([slot, method, route, kind], *_histogram(layout.DURATIONS, values))
+            values = found.single[layout.LAG : layout.COUNTERS_END]
+            lags.add_metric([slot], *_histogram(layout.LAGS, values))
+        yield durations
+        yield lags
+
+    def _of_slots(self) -> Iterator[Metric]:
+        scrape = self._scrape
+        for name, kind, text, place in PER_SLOT:
+            yield _family(kind, name, text, "slot", {slot: f.single[place] for slot, f in scrape.slots.items()})
+        for name, text, received, sent in DIRECTED:
+            family = CounterMetricFamily(name, text, labels=["slot", "direction"])
+            for slot, found in scrape.slots.items():
+                family.add_metric([slot, "received"], found.single[received])
+                family.add_metric([slot, "sent"], found.single[sent])
+            yield family
+        family = CounterMetricFamily(COLLECTIONS, "Runs of the garbage collector.", labels=["slot", "generation"])
+        for slot, found in scrape.slots.items():
+            for number in range(layout.GENERATIONS):
+                family.add_metric([slot, str(number)], found.single[layout.COLLECTIONS + number])
+        yield family
+        yield _family("gauge", MEMORY, "Memory in RAM of the slot's workers.", "slot", scrape.memory)
+        yield _family(
+            "gauge", SILENCE, "Seconds since the last heartbeat of the slot's worker.", "slot", scrape.silence
+        )
+        yield _family("gauge", QUEUE, "Clients that wait to be accepted.", "slot", scrape.queues)
+
+    def _of_server(self) -> Iterator[Metric]:
+        for name, kind, text, label in OF_SERVER:
+            value = self._scrape.server.get(name, 0.0)
+            values = value if isinstance(value, Mapping) else {"": value}
+            yield _family(kind, name, text, label, values)
+
+
+def _family(kind: str, name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    make: Any = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
+    family: Metric = make(name, text, labels=[label] if label else [])
+    for key, value in sorted(values.items()):
+        family.add_metric([key] if label else [], value)  # type: ignore[attr-defined]
+    return family
+
+
+def _histogram(limits: tuple[float, ...], values: list[float]) -> tuple[list[tuple[str, float]], float]:
+    """Prometheus' buckets, each with those below it, and the sum."""
+    below, buckets = 0.0, []
+    for limit, count in zip((*map(str, limits), "+Inf"), values[:-1], strict=True):
+        below += count
+        buckets.append((limit, below))
+    return buckets, values[-1]
+
+
+def text(scrape: Scrape) -> bytes:
+    """The answer to a scrape."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families(scrape))
+    return generate_latest(registry)
+
+
+_ONE = {"0": 0.0}
+_EMPTY = Scrape(
+    {"0": Figures(series={("GET", "2xx", "/"): [0.0] * layout.VALUES})},
+    _ONE,
+    _ONE,
+    _ONE,
+    {name: ({"": 0.0} if label else 0.0) for name, _, _, label in OF_SERVER},
+)

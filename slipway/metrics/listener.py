@@ -1,0 +1,120 @@
+"""Answers scrapes on listeners of its own, in a thread of the arbiter: whatever the workers' loops do, it answers.
+
+The public listeners lead to nginx and the workers; this one is on a unix socket beside them, for `make top` and other
+tools of this machine, and by TCP where METRICS_PORT says so, for Prometheus.
+"""
+
+import logging
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from slipway.logs.threads import start_thread
+
+log = logging.getLogger("slipway.metrics")
+
+AGAIN_SECONDS = 1.0  # until an address that another server has is tried again
+CLIENT_SECONDS = 2.0  # for a client to ask, and to take its answer
+MOST_BYTES = 8_192  # of a request's head
+NICE = 15  # a scrape waits for requests, not they for it
+PATHS = (b"/metrics", b"/")
+HEAD = "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n"
+
+Address = str | tuple[str, int]
+
+
+class Listener:
+    """Listens on its addresses as soon as each is free."""
+
+    def __init__(self, addresses: Sequence[Address], content_type: str, answer: Callable[[], bytes]) -> None:
+        self._addresses = list(addresses)
+        self._content_type = content_type
+        self._answer = answer
+        self._sockets: dict[Address, socket.socket] = {}
+        self._told: set[Address] = set()
+        self._ended = threading.Event()
+
+    def start(self) -> None:
+        """Begin in a thread of its own; nothing of it can keep the server from its work."""
+        with suppress(Exception):
+            self._bind()
+        start_thread(self._run, "metrics")
+
+    def end(self) -> None:
+        """Stop listening, and take the socket's file away."""
+        self._ended.set()
+        self.forget()
+        for address in self._sockets:
+            if isinstance(address, str):
+                with suppress(OSError):
+                    os.unlink(address)  # noqa: PTH108 (an address is no path to everyone)
+
+    def forget(self) -> None:
+        """In a forked process: the listeners are the parent's."""
+        for each in self._sockets.values():
+            each.close()
+
+    def _run(self) -> None:
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        while not self._ended.is_set():
+            with suppress(Exception):  # no memory, no descriptor; the next one may find some
+                self._bind()
+                self._serve()
+
+    def _bind(self) -> None:
+        for address in self._addresses:
+            if address not in self._sockets:
+                try:
+                    self._sockets[address] = _bound(address)
+                except OSError as error:
+                    if address not in self._told:
+                        self._told.add(address)
+                        log.info("Metrics can't be served at %s yet: %s", address, error.strerror or error)
+
+    def _serve(self) -> None:
+        ready, _, _ = select.select([*self._sockets.values()], [], [], AGAIN_SECONDS)
+        for listener in ready:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.settimeout(CLIENT_SECONDS)
+                self._one(connection)
+
+    def _one(self, connection: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head and len(head) < MOST_BYTES:
+            data = connection.recv(MOST_BYTES)
+            if not data:
+                return
+            head += data
+        method, _, rest = head.partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0]
+        if method not in (b"GET", b"HEAD") or path not in PATHS:
+            connection.sendall(HEAD.format("404 Not Found", "text/plain", 0).encode())
+            return
+        body = self._answer()
+        said = HEAD.format("200 OK", self._content_type, len(body)).encode()
+        connection.sendall(said if method == b"HEAD" else said + body)
+
+
+def _bound(address: Address) -> socket.socket:
+    if not isinstance(address, str):
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        return socket.create_server(address, family=family, backlog=16)
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(address) == 0:
+                raise OSError(f"{address} belongs to a server that runs")
+        with suppress(FileNotFoundError):
+            os.unlink(address)  # noqa: PTH108 (of a server that was killed)
+        listener.bind(address)
+        os.chmod(address, 0o600)  # noqa: PTH101
+        listener.listen(16)
+    except OSError:
+        listener.close()
+        raise
+    return listener

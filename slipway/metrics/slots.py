@@ -1,0 +1,99 @@
+"""The figures of each slot: those of the workers that run, and of all that have run before them."""
+
+import os
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slipway.metrics import figures, layout
+from slipway.metrics.figures import Figures
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(slots=True)
+class Generation:
+    """One worker's process."""
+
+    label: str  # of its slot
+    pid: int
+    file: int | None
+    cpu: float = 0.0  # seconds that were told last; a counter must not fall
+
+    def read(self) -> Figures:
+        """What it has counted until now, with the CPU time that the system knows."""
+        found = Figures() if self.file is None else figures.read(self.file)
+        self.cpu = found.single[layout.CPU] = max(self.cpu, found.single[layout.CPU], cpu_seconds(self.pid))
+        return found
+
+
+@dataclass
+class SlotFigures:
+    """Filled by the arbiter, read by the thread that answers scrapes."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    running: dict[int, Generation] = field(default_factory=dict)  # by pid
+    ended: dict[str, Figures] = field(default_factory=dict)  # by label
+
+    def started(self, label: str, pid: int, file: int | None) -> None:
+        """A worker has been forked."""
+        with self.lock:
+            self.running[pid] = Generation(label, pid, file)
+            self.ended.setdefault(label, Figures())
+
+    def has_ended(self, pid: int) -> None:
+        """Its process is gone: its counts become its slot's, in one step."""
+        with self.lock:
+            generation = self.running.pop(pid, None)
+            if generation is None:
+                return
+            last = generation.read()
+            last.close()
+            self.ended[generation.label].add(last)
+            if generation.file is not None:
+                with suppress(OSError):
+                    os.close(generation.file)
+
+    def by_label(self) -> dict[str, Figures]:
+        """Each slot's sum."""
+        with self.lock:
+            parts = {label: [before] for label, before in self.ended.items()}
+            for generation in self.running.values():
+                parts[generation.label].append(generation.read())
+            return {label: figures.total(found) for label, found in sorted(parts.items())}
+
+    def pids(self) -> dict[str, list[int]]:
+        """The processes of each slot."""
+        with self.lock:
+            found: dict[str, list[int]] = {label: [] for label in sorted(self.ended)}
+            for pid, generation in self.running.items():
+                found[generation.label].append(pid)
+            return found
+
+    def forget(self) -> None:
+        """In a forked worker: close what is its siblings'. The lock may be held by a thread that has not come along."""
+        for generation in self.running.values():
+            if generation.file is not None:
+                with suppress(OSError):
+                    os.close(generation.file)
+        self.running = {}
+        self.lock = threading.Lock()
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU time that a process has used; 0 for one that is gone."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / TICKS
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def resident_bytes(pid: int) -> int:
+    """The memory that a process has in RAM."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    except (OSError, IndexError, ValueError):
+        return 0

@@ -1,0 +1,137 @@
+"""`make doctor`: what each setting does on the stack that runs, observed from outside, as a table."""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from urllib.parse import urlsplit
+
+from slipway.ops import dotenv, misspelt, readiness, wait
+from slipway.ops.console import Failure, say
+from slipway.ops.runtime import Runtime
+from slipway.ops.settings import DOTENV, ROOT, StackSettings, documented
+
+# The setting, what it should be, what was seen, and whether they agree; None: it could not be seen.
+Finding = tuple[str, str, str, bool | None]
+
+HEADER_SECONDS = 10.0  # client_header_timeout of nginx/limits.conf
+SLACK_SECONDS = 3.0
+SHOWN = {True: "as set", False: "DIFFERS", None: "not seen"}
+
+
+def run(runtime: Runtime) -> None:
+    """Print the table; Failure when something does what its setting does not say."""
+    settings = runtime.settings
+    with ThreadPoolExecutor(len(PROBES) + 1) as pool:
+        inside = pool.submit(lambda: json.loads(runtime.ask("doctor")))
+        outside = [pool.submit(probe, settings) for probe in PROBES]
+        found: list[Finding] = [each.result() for each in outside] + [tuple(each) for each in inside.result()]
+    for name, wanted, seen, agrees in sorted(found):
+        say(f"  {name:20} {SHOWN[agrees]:9} {wanted}: {seen}")
+    rest = sorted(documented() - {name for name, *_ in found})
+    say(f"  not to be seen from outside: {', '.join(rest)}")
+    for note in misspelt.notes(dotenv.read(ROOT / DOTENV, {}).keys(), documented()):
+        say(f"  {note}")
+    if wrong := [name for name, _, _, agrees in found if agrees is False]:
+        raise Failure(
+            f"{', '.join(wrong)}: the stack does not do what is set; `make up` or `make deploy` takes settings"
+        )
+
+
+def _address(settings: StackSettings) -> Finding:
+    wanted = f"{settings.host}:{settings.http_port}"
+    code, reason = wait.get(settings.url)
+    return "HTTP_PORT", wanted, f"answers {code}" if code else str(reason), bool(code)
+
+
+def _host(settings: StackSettings) -> Finding:
+    """Only on this machine, unless HOST opens it."""
+    other = _outer_address()
+    if not other or settings.host not in ("127.0.0.1", "::1"):
+        return "HOST", settings.host, "other addresses were not asked", None
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        closed = probe.connect_ex((other, settings.http_port)) != 0
+    return "HOST", settings.host, f"{other} {'refuses' if closed else 'answers'}", closed
+
+
+def _outer_address() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect(("192.0.2.1", 9))  # TEST-NET-1; nothing is sent
+        return str(probe.getsockname()[0])
+    return ""
+
+
+def _ready(settings: StackSettings) -> Finding:
+    code, _ = wait.get(readiness.url(settings, settings.url), host=settings.ready_host)
+    wanted = f"{settings.ready_path} answers 200" if settings.ready_path else "/ answers below 500"
+    return "READY_PATH", wanted, str(code), readiness.counts(settings, code)
+
+
+def _body(settings: StackSettings) -> Finding:
+    """A body that is a byte too long is refused before it is sent."""
+    parts = urlsplit(settings.url)
+    with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)) as connection:
+        try:
+            connection.putrequest("POST", "/")
+            connection.putheader("Content-Length", str(settings.max_body_bytes + 1))
+            connection.endheaders()
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            return "MAX_BODY_BYTES", f"413 above {settings.max_body_bytes}", str(error), False
+    return "MAX_BODY_BYTES", f"413 above {settings.max_body_bytes}", str(status), status == 413
+
+
+def _slow(settings: StackSettings) -> Finding:
+    """nginx closes a client that does not get on with its headers; no setting, and observed all the same."""
+    parts = urlsplit(settings.url)
+    wanted = f"half a head is closed after {HEADER_SECONDS:g} s"
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 80), 5) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost:")
+            connection.settimeout(HEADER_SECONDS + SLACK_SECONDS)
+            began = time.monotonic()
+            with suppress(ConnectionError):
+                while connection.recv(4096):
+                    pass
+    except TimeoutError:
+        return "slow clients", wanted, "still open", False
+    except OSError as error:
+        return "slow clients", wanted, str(error), False
+    took = time.monotonic() - began
+    return "slow clients", wanted, f"closed after {took:.1f} s", abs(took - HEADER_SECONDS) <= SLACK_SECONDS
+
+
+def _private(settings: StackSettings) -> Finding:
+    paths = settings.project.private_paths
+    codes = {path: wait.get(f"{settings.url}{path}")[0] for path in paths}
+    seen = ", ".join(f"{path} {code}" for path, code in codes.items()) or "none"
+    return "private paths", "404 in public", seen, all(code == 404 for code in codes.values())
+
+
+def _bench(settings: StackSettings) -> Finding:
+    wanted = settings.environment.get("BENCH_ENDPOINTS", "0") in ("1", "true", "yes", "on")
+    code, _ = wait.get(f"{settings.url}/plaintext")
+    agrees = (code == 200) == wanted if settings.project.baseline else None
+    return "BENCH_ENDPOINTS", "200 at /plaintext" if wanted else "no /plaintext", str(code), agrees
+
+
+def _baseline(settings: StackSettings) -> Finding:
+    code, _ = wait.get(settings.baseline_url)
+    seen = f"{settings.baseline_port} answers {code}" if code else f"{settings.baseline_port} is closed"
+    return "BASELINE", "on" if settings.baseline else "off", seen, bool(code) if settings.baseline else None
+
+
+PROBES: list[Callable[[StackSettings], Finding]] = [
+    _address,
+    _host,
+    _ready,
+    _body,
+    _slow,
+    _private,
+    _bench,
+    _baseline,
+]

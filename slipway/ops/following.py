@@ -1,0 +1,76 @@
+"""`make logs`: all logs of the stack together, readable; with REQUEST=<id> those of one request alone."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from slipway.logs import console
+from slipway.ops.settings import ROOT
+
+PREFIX = re.compile(rb"([\w.-]+)\s+\| (.*)", re.DOTALL)  # compose's: the container, then its line
+HEADER = re.compile(rb"==> .* <==\s*|\s*")  # tail's, between two files
+# A line below a record that is shown for people belongs to it.
+CONTINUES = (b" ", b"\t")
+
+
+def follow(command: Sequence[str], environment: Mapping[str, str], request_id: str, old: Iterable[Path] = ()) -> int:
+    """Show what a command prints, and before it what these files hold, until interrupted; the command's exit code."""
+    show = Shown(request_id, console.render_for(sys.stdout.fileno()))
+    for path in old:
+        with suppress(OSError), path.open("rb") as file:
+            show.all(file)
+    # In a group of its own: Ctrl-C is for us, who end it.
+    process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdout is not None
+    try:
+        show.all(process.stdout)
+    except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:  # `make logs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait()
+    return code
+
+
+class Shown:
+    """Writes lines to stdout as they come."""
+
+    def __init__(self, request_id: str, render: console.Render) -> None:
+        self._wanted = request_id.encode()
+        self._render = render
+        self._matched = False
+        self._output = sys.stdout.buffer
+
+    def all(self, lines: Iterable[bytes]) -> None:
+        """Show those that are wanted."""
+        for line in lines:
+            text = self.one(line)
+            if text:
+                self._output.write(text)
+                self._output.flush()
+
+    def one(self, line: bytes) -> bytes:
+        """A line as it is shown; empty where it is not."""
+        if HEADER.fullmatch(line):
+            return b""
+        found = PREFIX.fullmatch(line)
+        name, text = (found[1], found[2]) if found else (b"", line)
+        self._matched = self._is_wanted(text)
+        if not self._matched:
+            return b""
+        shown = self._render(text)
+        # A record says itself which part of the stack it is of; other programs' lines do not.
+        return shown if shown is not text or not name else b"%-14b %b" % (name, text)
+
+    def _is_wanted(self, text: bytes) -> bool:
+        if not self._wanted or self._wanted in text:
+            return True
+        return self._matched and text.startswith(CONTINUES)

@@ -1,0 +1,100 @@
+"""What `make top` shows: a table with a row for each worker slot, drawn anew every second. Needs rich."""
+
+import os
+import sys
+import time
+from contextlib import suppress
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from slipway.ops.console import Failure, say
+from slipway.ops.samples import Samples, quantile
+from slipway.ops.settings import StackSettings
+from slipway.ops.verbs import choose
+
+SECONDS = 1.0  # between two looks
+DURATION = "http_server_request_duration_seconds"
+COLUMNS = (
+    "slot",
+    "req/s",
+    "5xx/s",
+    "p50 ms",
+    "p99 ms",
+    "open",
+    "sockets",
+    "queue",
+    "MiB",
+    "CPU %",
+    "lag ms",
+)  # 80 wide
+MIB = 1 << 20
+
+
+def main() -> None:
+    """Draw until interrupted, or once with ONCE=1."""
+    runtime = choose(StackSettings.load_leniently(say), lenient=True)
+    before, since = Samples(runtime.ask("metrics")), time.monotonic()
+    once = bool(os.environ.get("ONCE"))
+    with suppress(KeyboardInterrupt), Live(auto_refresh=False, screen=sys.stdout.isatty() and not once) as live:
+        while True:
+            time.sleep(SECONDS)
+            after, now = Samples(runtime.ask("metrics")), time.monotonic()
+            live.update(drawn(before, after, now - since), refresh=True)
+            before, since = after, now
+            if once:
+                return
+
+
+def drawn(before: Samples, after: Samples, seconds: float) -> Group:
+    """The picture of what has happened between two scrapes."""
+    table = Table(*COLUMNS, box=None, pad_edge=False)
+    for slot in after.values("slipway_worker_cpu_seconds_total", "slot"):
+        table.add_row(*row(before, after, seconds, slot))
+    ready, wanted = after.sum("slipway_workers_ready"), after.sum("slipway_workers")
+    ends = {cause: after.sum("slipway_worker_restarts_total", cause=cause) for cause in _causes(after)}
+    told = ", ".join(f"{cause} {count:.0f}" for cause, count in ends.items() if count) or "none"
+    done, refused = (after.sum("slipway_reloads_total", result=result) for result in ("done", "refused"))
+    return Group(
+        Text(f"{ready:.0f} of {wanted:.0f} workers ready · reloads: {done:.0f} done, {refused:.0f} refused"),
+        Text(f"workers that have ended: {told}"),
+        table,
+    )
+
+
+def row(before: Samples, after: Samples, seconds: float, slot: str) -> list[str]:
+    """The cells of one slot."""
+
+    def rate(name: str, **labels: str) -> float:
+        return max(0.0, after.sum(name, slot=slot, **labels) - before.sum(name, slot=slot, **labels)) / seconds
+
+    def at(share: float, name: str) -> str:
+        found = quantile(share, before.buckets(name, slot=slot), after.buckets(name, slot=slot))
+        return "-" if found is None else f"{found * 1_000:.1f}"
+
+    return [
+        slot,
+        f"{rate(f'{DURATION}_count'):.0f}",
+        f"{rate(f'{DURATION}_count', http_response_status_class='5xx'):.0f}",
+        at(0.5, DURATION),
+        at(0.99, DURATION),
+        f"{sum(after.sum(name, slot=slot) for name in ('http_server_active_requests', 'slipway_active_streams')):.0f}",
+        f"{after.sum('slipway_active_websockets', slot=slot):.0f}",
+        f"{after.sum('slipway_listener_queue_length', slot=slot):.0f}",
+        f"{after.sum('slipway_worker_resident_memory_bytes', slot=slot) / MIB:.0f}",
+        f"{rate('slipway_worker_cpu_seconds_total') * 100:.0f}",
+        at(0.99, "slipway_event_loop_lag_seconds"),
+    ]
+
+
+def _causes(samples: Samples) -> list[str]:
+    return samples.values("slipway_worker_restarts_total", "cause")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(str(failure))

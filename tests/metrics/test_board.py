@@ -1,0 +1,87 @@
+"""What a worker counts in memory is what its arbiter reads, also when there is more than fits."""
+
+import os
+
+import pytest
+
+from slipway.metrics import board, figures, layout
+from slipway.metrics.board import Board
+from slipway.metrics.slots import SlotFigures
+
+
+@pytest.fixture
+def file() -> int:
+    opened = board.opened()
+    assert opened is not None
+    return opened
+
+
+def counted(file: int) -> dict[tuple[str, str, str], float]:
+    return {name: sum(values[:-1]) for name, values in figures.read(file).series.items()}
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "status", "expected"),
+    [
+        ("GET", "/a/{id}", 200, ("GET", "2xx", "/a/{id}")),
+        ("GET", "", 499, ("GET", "4xx", "")),
+        ("BREW", "/", 200, ("_OTHER", "2xx", "/")),
+        ("GET", "/ü", 101, ("GET", "1xx", "/ü")),
+        ("GET", "/a b", 599, ("GET", "5xx", "/a b")),
+        ("GET", "/", 0, ("GET", "5xx", "/")),
+        ("GET", "/", 999, ("GET", "5xx", "/")),
+        ("GET", "/" * 1_000, 200, ("GET", "2xx", "/" * (layout.NAME_BYTES - 8))),
+    ],
+)
+def test_series(file: int, method: str, route: str, status: int, expected: tuple[str, str, str]) -> None:
+    """A request is counted under its method, its route and the class of its status."""
+    ours = Board(file)
+    ours.observe(method, route, status, 0.02)
+    ours.observe(method, route, status, 20.0)
+
+    assert counted(file) == {expected: 2}
+    (values,) = figures.read(file).series.values()
+    assert (values[2], values[-2], round(values[-1], 3)) == (1, 1, 20.02)
+
+
+def test_more_than_fits(file: int) -> None:
+    """An app that makes up routes without end fills its own memory only; nothing is lost but the names."""
+    ours = Board(file)
+    for number in range(3 * layout.ROWS):
+        ours.observe("GET", f"/{number}", 200, 0.001)
+    found = counted(file)
+
+    assert len(found) == layout.ROWS
+    assert sum(found.values()) == 3 * layout.ROWS
+    assert found["_OTHER", "5xx", "_OTHER"] > layout.ROWS
+
+
+def test_without_memory_to_share() -> None:
+    """Where there is none to be had a worker counts for itself."""
+    ours = Board(None)
+    ours.observe("GET", "/", 200, 0.001)
+    ours.took(5)
+
+    assert ours.figures[layout.BYTES_IN] == 5
+
+
+def test_two_generations_of_a_slot(file: int) -> None:
+    """While they overlap both count; when one has ended its counters stay, its gauges go."""
+    second = board.opened()
+    assert second is not None
+    slots = SlotFigures()
+    slots.started("0", 2_000_001, file)
+    slots.started("0", 2_000_002, second)
+    for each in (file, second):
+        ours = Board(each)
+        ours.observe("GET", "/", 200, 0.001)
+        ours.note(3, 2, 1)
+    both = slots.by_label()["0"]
+    slots.has_ended(2_000_001)
+    one = slots.by_label()["0"]
+
+    assert [sum(values[:-1]) for values in (*both.series.values(), *one.series.values())] == [2, 2]
+    assert [found.single[layout.REQUESTS] for found in (both, one)] == [6, 3]
+    assert one.single[layout.CPU] >= both.single[layout.CPU] > 0
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(file)
