@@ -13,6 +13,7 @@ from bench.run.processes import ManagedProcess
 from slipway.ops.settings import ROOT
 
 WORKERS = 2
+LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Dialect:
     path: str
     say: Callable[[int], bytes]
     number: Callable[[bytes], int | None]
-    greeting: bytes = b""
+    greeting: bytes = b""  # what a client has to say first, and with which the answer to it begins
     ping: bytes = b""  # a text that is answered with `pong`
     pong: bytes = b""
 
@@ -68,7 +69,7 @@ def slipway(bus: Callable[[str], str]) -> Callable[[ExitStack, Path, str], Room]
     """Ours: one gunicorn, a port for each worker."""
 
     def start(stack: ExitStack, folder: Path, redis: str) -> Room:
-        port = processes.free_port()
+        port = next_to_each_other()
         env = {
             "SLOT_PORT": str(port), "WEB_CONCURRENCY": str(WORKERS), "BUS_URL": bus(redis), "ACCESS_LOG": "0",
             "DATA_DIR": str(folder / "data"), "RUN_DIR": str(folder), "MESSAGES_PER_SECOND": "1000000",
@@ -78,6 +79,14 @@ def slipway(bus: Callable[[str], str]) -> Callable[[ExitStack, Path, str], Room]
         return Room([server], [port, port + 1])
 
     return start
+
+
+def next_to_each_other() -> int:
+    """The first of two free ports."""
+    while True:
+        port = processes.free_port()
+        if not processes.listens(("127.0.0.1", port + 1)) and port + 1 < LAST_PORT:
+            return port
 
 
 def uvicorns(app: str, extra: Mapping[str, str]) -> Callable[[ExitStack, Path, str], Room]:

@@ -1,6 +1,7 @@
 """One run: clients in one room, one of which speaks at a steady rate; every delivery is checked and timed."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -33,6 +34,7 @@ class Listener:
         self._sent = sent
         self._latencies = latencies
         self.client: Client | None = None
+        self.is_in = not dialect.greeting
         self.heard = 0  # messages, in order from the first
         self.wrong = 0
 
@@ -41,12 +43,16 @@ class Listener:
         if self._dialect.ping and payload == self._dialect.ping:
             assert self.client is not None
             return self.client.send(self._dialect.pong)
+        if not self.is_in:
+            self.is_in = payload.startswith(self._dialect.greeting)
+            return None
         number = self._dialect.number(payload)
         if number is None:
-            return
+            return None
         self._latencies.append(monotonic() - self._sent[number])
         self.wrong += number != self.heard
         self.heard = number + 1
+        return None
 
 
 async def talk(room: Room, dialect: Dialect, *, clients: int, rate: float, seconds: float) -> Talk:
@@ -59,19 +65,24 @@ async def talk(room: Room, dialect: Dialect, *, clients: int, rate: float, secon
         listener.client = await Client.open(port, dialect.path, listener.take)
         if dialect.greeting:
             listener.client.send(dialect.greeting)
+    await _until(lambda: all(listener.is_in for listener in listeners))
     await asyncio.sleep(SETTLE_SECONDS)
     before = room.cpu_seconds()
     await _speak(listeners[0].client, dialect, sent, rate, int(rate * seconds))
-    end = monotonic() + LAST_SECONDS
-    # Looked at from time to time: an event for each delivery would cost the clients time
-    while monotonic() < end and any(listener.heard < len(sent) for listener in listeners):  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
+    await _until(lambda: all(listener.heard == len(sent) for listener in listeners))
     cpu_seconds = room.cpu_seconds() - before
     for listener in listeners:
         assert listener.client is not None
         listener.client.transport.abort()
     lost = sum(len(sent) - listener.heard for listener in listeners)
     return Talk(len(latencies), cpu_seconds, latencies, lost + sum(listener.wrong for listener in listeners))
+
+
+async def _until(reached: Callable[[], bool]) -> None:
+    """Wait for it, in bounded time; an event for each delivery would cost the clients time."""
+    end = monotonic() + LAST_SECONDS
+    while not reached() and monotonic() < end:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
 
 
 async def _speak(client: Client | None, dialect: Dialect, sent: list[float], rate: float, messages: int) -> None:
