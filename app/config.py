@@ -3,8 +3,9 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -28,6 +29,7 @@ class AppSettings:
     database_connections: int
     workers: int
     bus_url: str
+    bus_password: str = field(repr=False)  # empty: what the address says
     max_body_bytes: int
     keep_messages: int
     keep_seconds: int
@@ -54,7 +56,8 @@ class AppSettings:
             ),
             database_connections=env.integer("DATABASE_CONNECTIONS", 40, 1, 100_000),
             workers=env.integer("WORKER_COUNT", workers, 1, 1024),
-            bus_url=_bus_url(env.text("BUS_URL", "embedded"), data_dir),
+            bus_url=(bus_url := _bus_url(env.text("BUS_URL", "embedded"), data_dir)),
+            bus_password=_bus_password(bus_url, env.text("BUS_PASSWORD_FILE")),
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),
             keep_messages=env.integer("KEEP_MESSAGES", 10_000, 1, 10_000_000),
             keep_seconds=env.integer("KEEP_SECONDS", 3_600, 1, 31_536_000),
@@ -98,13 +101,28 @@ def _database_url(text: str, data_dir: Path) -> URL:
 
 
 def _with_password(url: URL, file: str) -> URL:
-    """With the password that a file holds, if the address has none; a closing line break is no part of it."""
-    if not file or url.password is not None or url.get_backend_name() == "sqlite":
+    """With the password that a file holds, if the address has none."""
+    if url.password is not None or url.get_backend_name() == "sqlite":
         return url
+    password = _password("DATABASE_PASSWORD_FILE", file)
+    return url.set(password=password) if password else url
+
+
+def _bus_password(url: str, file: str) -> str:
+    """The password that a file holds, if the bus is a Redis whose address has none."""
+    if url == "embedded" or urlsplit(url).password is not None or "password" in parse_qs(urlsplit(url).query):
+        return ""
+    return _password("BUS_PASSWORD_FILE", file)
+
+
+def _password(name: str, file: str) -> str:
+    """What a file holds; a closing line break is no part of it. Empty without a file, or for `none`."""
+    if file in ("", "none"):
+        return ""
     try:
-        return url.set(password=Path(file).read_text().removesuffix("\n"))
+        return Path(file).read_text().removesuffix("\n")
     except (OSError, ValueError) as error:
-        raise SettingError("DATABASE_PASSWORD_FILE", file, f"a file of text that can be read ({error})") from None
+        raise SettingError(name, file, f'a file of text that can be read, or "none" ({error})') from None
 
 
 def _bus_url(text: str, data_dir: Path) -> str:
@@ -112,9 +130,17 @@ def _bus_url(text: str, data_dir: Path) -> str:
         longest = f"{data_dir}/bus-4194304.sock"
         if len(longest.encode()) > MAX_SOCKET_PATH:
             raise SettingError("DATA_DIR", str(data_dir), f"a path of at most {MAX_SOCKET_PATH - 17} bytes")
-    elif not text.startswith(("redis://", "rediss://", "unix://")):
-        raise SettingError("BUS_URL", text, "embedded or redis://host:6379/0")
+    elif not text.startswith(("redis://", "rediss://", "unix://")) or not _can_be_parsed(text):
+        raise SettingError("BUS_URL", text.rpartition("@")[2], "embedded or redis://host:6379/0")
     return text
+
+
+def _can_be_parsed(url: str) -> bool:
+    try:
+        urlsplit(url)
+    except ValueError:  # brackets without an address
+        return False
+    return True
 
 
 def _origins(text: str) -> frozenset[str]:

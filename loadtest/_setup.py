@@ -1,4 +1,4 @@
-"""What every run needs: the host, finer statistics, a look at the stack before the load, and both latencies at the end.
+"""What every run needs: the host, finer statistics, a look at the stack before the load, and the verdict at the end.
 
 Loaded by import only, once: locust itself runs no file that begins with an underscore.
 """
@@ -6,22 +6,18 @@ Loaded by import only, once: locust itself runs no file that begins with an unde
 import logging
 import sys
 import time
-import urllib.error
-import urllib.request
-from argparse import ArgumentParser
-from pathlib import Path
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 from locust import events, runners, stats
 from locust.env import Environment
 
+from loadtest import _options, _page, _workers
+from loadtest._probe import obstacle
 from loadtest._record import record, three_digits
-
-HOST = "http://127.0.0.1:8080"
-PROBE_SECONDS = 5.0
-NOT_READY = 3  # exit code
-TOO_SLOW = 4  # exit code
+from loadtest._stages import Shape
+from loadtest._talk import talk
+from loadtest._verdict import count_lost, verdict
 
 # made to be replaced: https://github.com/locustio/locust/pull/3373
 stats.bucket_response_time = three_digits  # type: ignore[assignment]
@@ -30,93 +26,108 @@ runners.CPU_MONITOR_INTERVAL = 1.0  # seconds; by default 10, and a short run wo
 log = logging.getLogger("loadtest")
 
 
-def add_options(parser: ArgumentParser, **_: Any) -> None:
-    parser.add_argument("--rate", type=float, default=0.0, help="requests per second of each user; 0: each class's own")
-    parser.add_argument("--warmup", type=float, default=0.0, help="seconds whose requests are not in the latency table")
-    parser.add_argument("--record", default="", help="write the histograms of both latencies to this file (JSON)")
-    parser.add_argument("--strict", action="store_true", help=f"end with {TOO_SLOW} when the generator was overloaded")
-
-
 def on_init(environment: Environment, **_: Any) -> None:
     options = environment.parsed_options
-    if options is None or (options.worker and not options.processes):
+    if options is None:
+        return
+    try:
+        _options.choose(options)
+    except _options.Wrong as wrong:
+        sys.exit(_end(environment, str(wrong), _options.WRONG_OPTION))
+    _workers.watch(environment, merge)
+    _page.add(environment)
+    if options.worker and not options.processes:
         return
     if not options.user_classes:
-        environment.user_classes[:] = [user for user in environment.user_classes if getattr(user, "in_mix", True)]
+        mix = [user for user in environment.user_classes if getattr(user, "in_mix", True)]
+        environment.user_classes[:] = mix or environment.user_classes
+    if stages := _options.chosen().stages:
+        environment.shape_class = Shape(stages)
     if options.headless and (problem := obstacle(environment)):
-        # the workers of --processes too: a master that ends this early leaves them behind for a minute
-        sys.exit(NOT_READY if options.worker else _say(problem))
+        # the workers of --processes too, which have found the same
+        _workers.gather(environment)
+        sys.exit(_end(environment, problem, _options.NOT_READY))
 
 
 def on_test_start(environment: Environment, **_: Any) -> None:
     options = environment.parsed_options
-    record.clear(time.perf_counter() + (options.warmup if options else 0.0))
-    if (
-        options
-        and not options.headless
-        and not options.worker
-        and environment.runner
-        and (problem := obstacle(environment))
-    ):
+    problem = typed(options) if options else None  # on the page, or by the master's user
+    record.clear(time.perf_counter() + _options.chosen().warmup)
+    talk.clear()
+    _workers.begin(environment)
+    if options is None or environment.runner is None or options.headless or options.worker:
+        return
+    if problem := problem or obstacle(environment):
         log.error("%s", problem)
         gevent.spawn_later(0, environment.runner.stop)
 
 
+def typed(options: Any) -> str | None:
+    """Take the options anew, which may have been typed on locust's page; returns what is wrong with them."""
+    try:
+        _options.choose(options)
+    except _options.Wrong as wrong:
+        return str(wrong)
+    return None
+
+
+def on_test_stopping(environment: Environment, **_: Any) -> None:
+    _workers.finish(environment)
+
+
+def on_test_stop(environment: Environment, **_: Any) -> None:
+    _workers.end(environment, take)
+
+
 def on_report(data: dict[str, Any], **_: Any) -> None:
-    data["record"] = record.take()
+    data.update(take())
 
 
-def on_worker_report(data: dict[str, Any], **_: Any) -> None:
+def on_worker_report(client_id: str, data: dict[str, Any], **_: Any) -> None:
+    _workers.report(client_id)
+    merge(data)
+
+
+def take() -> dict[str, Any]:
+    """What a worker has for its master."""
+    return {"record": record.take(), "talk": talk.take()}
+
+
+def merge(data: dict[str, Any]) -> None:
+    """What the master does with it."""
     record.merge(data["record"])
+    talk.merge(data["talk"])
 
 
 def on_quitting(environment: Environment, **_: Any) -> None:
     options, runner = environment.parsed_options, environment.runner
     if options is None or options.worker or runner is None:
         return
+    runner.stop()  # a signal ends locust before the users have ended
+    count_lost(environment)
     if record.corrected:
         print("\n" + record.table() + "\n")
-    if options.record:
-        record.save(Path(options.record))
-    overloaded = runner.cpu_warning_emitted or runner.worker_cpu_warning_emitted
-    if overloaded and options.strict:
-        environment.process_exit_code = TOO_SLOW
-        log.error("The generator itself was overloaded: these figures are void. Try --processes or a lower rate.")
-    elif options.headless and not runner.stats.total.num_requests and environment.process_exit_code is None:
-        environment.process_exit_code = _say("Not one request was made.")
+    chosen = _options.chosen()
+    if chosen.record:
+        record.save(chosen.record)
+    if environment.process_exit_code is None:
+        environment.process_exit_code = verdict(environment, chosen)
 
 
-def obstacle(environment: Environment) -> str | None:
-    """Why the test can't run: no host, nothing there, or an app that does not offer what the users ask for."""
-    for user in environment.user_classes:
-        host = environment.host or user.host
-        if not host:
-            return f"No host: add --host {HOST}"
-        if problem := _probe(host.rstrip("/") + getattr(user, "probe", "/livez")):
-            return problem
-    return None
-
-
-def _probe(url: str) -> str | None:
-    try:
-        urllib.request.urlopen(url, timeout=PROBE_SECONDS).close()
-    except urllib.error.HTTPError as error:
-        hint = " The stack must run with BENCH_ENDPOINTS=1 for this user." if error.code == 404 else ""
-        return f"{url} answers {error.code}, not 200.{hint}"
-    except (OSError, ValueError) as error:
-        return f"{url} does not answer ({getattr(error, 'reason', error)}). Is the stack up? `make up` starts it."
-    return None
-
-
-def _say(problem: str) -> int:
-    log.error("%s", problem)
-    return NOT_READY
+def _end(environment: Environment, problem: str, code: int) -> int:
+    """Say what ends the run, once: the worker processes of --processes have found the same."""
+    options = environment.parsed_options
+    if not (options and options.worker and options.processes):
+        log.error("%s", problem)
+    return code
 
 
 for hook, listener in (
-    (events.init_command_line_parser, add_options),
+    (events.init_command_line_parser, _options.add),
     (events.init, on_init),
     (events.test_start, on_test_start),
+    (events.test_stopping, on_test_stopping),
+    (events.test_stop, on_test_stop),
     (events.report_to_master, on_report),
     (events.worker_report, on_worker_report),
     (events.quitting, on_quitting),

@@ -6,8 +6,10 @@ from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 from locust import FastHttpUser
+from locust.env import Environment
 
-from loadtest import _setup
+from loadtest import _options, _setup  # noqa: F401 (its hooks are what every run needs)
+from loadtest._host import HOST
 from loadtest._record import record
 from loadtest._schedule import Schedule
 
@@ -18,16 +20,19 @@ class ScheduledUser(FastHttpUser):
     """Starts its task `rate` times a second, however long the answers take; what it is late with it makes up for."""
 
     abstract = True
-    host = _setup.HOST
+    host = HOST
     rate = 10.0  # tasks per second of each user; `--rate` changes it
     in_mix = True  # part of `locust -f loadtest` with no class named
     probe = "/livez"  # what must answer 200 before the load begins
     # or the compression would be measured too
     default_headers = {"Accept-Encoding": "identity"}  # noqa: RUF012 (locust's own attribute)
 
+    def __init__(self, environment: Environment) -> None:
+        self.host = (self.host or "").rstrip("/")  # a path begins with its own
+        super().__init__(environment)
+
     def on_start(self) -> None:
-        options = self.environment.parsed_options
-        self.schedule = Schedule((options and options.rate) or self.rate, time.perf_counter())
+        self.schedule = Schedule(_options.chosen().rate or self.rate, time.perf_counter())
         self.intended: float | None = None
         gevent.sleep(self.schedule.delay(time.perf_counter()))
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from locust import task
 
+import _here  # noqa: F401
 from loadtest._user import ScheduledUser
 
 

@@ -4,6 +4,7 @@ from random import random
 
 from locust import task
 
+import _here  # noqa: F401
 from loadtest._user import ScheduledUser, body_is
 
 FAST, SLOW = body_is(b'{"ms":0}'), body_is(b'{"ms":50}')

@@ -4,6 +4,7 @@ from random import randbytes
 
 from locust import task
 
+import _here  # noqa: F401
 from loadtest._user import ScheduledUser, body_is
 
 SIZE = 256 * 1024

@@ -4,6 +4,7 @@ from random import getrandbits
 
 from locust import task
 
+import _here  # noqa: F401
 from loadtest._user import ScheduledUser, body_is, json_has
 
 

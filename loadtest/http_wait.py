@@ -2,6 +2,7 @@
 
 from locust import task
 
+import _here  # noqa: F401
 from loadtest._user import ScheduledUser, body_is
 
 ANSWER = body_is(b'{"ms":100}')

@@ -6,13 +6,18 @@ from random import choice, randbytes
 from locust import task
 from websocket import ABNF, WebSocket, WebSocketException
 
-from loadtest._socket import Closed, close, connect, receive
+import _here  # noqa: F401
+from loadtest._socket import Closed, close, connect, receive, send
 from loadtest._user import ScheduledUser
 
 SIZE = 100  # bytes
+NAME = "/ws/echo"
+COMEBACKS = 5  # in one task
 
 
 class EchoUser(ScheduledUser):
+    """Keeps one websocket; where the server restarts it, the user comes back and says the same again."""
+
     rate = 2.0
     weight = 3
     socket: WebSocket | None = None
@@ -21,17 +26,34 @@ class EchoUser(ScheduledUser):
     def echo(self) -> None:
         binary = choice((True, False))
         data = randbytes(SIZE) if binary else randbytes(SIZE // 2).hex()
+        for _ in range(COMEBACKS):
+            sent = time.perf_counter()
+            try:
+                failure = None if self.exchange(data, binary) == data else "another message came back"
+            except Closed as closed:
+                self.socket = None
+                if closed.restarts:
+                    continue
+                failure = str(closed)
+            except (OSError, WebSocketException) as error:
+                failure, self.socket = f"{type(error).__name__}: {error}", None
+            return self.fired("WS", NAME, self.schedule.due, sent, SIZE, failure)
+        self.fired("WS", NAME, self.schedule.due, sent, SIZE, f"restarted {COMEBACKS} times in one exchange")
+
+    def exchange(self, data: str | bytes, binary: bool) -> str | bytes:
+        """Send a message and return what comes."""
+        socket = self.socket or self.open()
+        send(socket, data, ABNF.OPCODE_BINARY if binary else ABNF.OPCODE_TEXT)
+        return receive(socket)
+
+    def open(self) -> WebSocket:
         sent = time.perf_counter()
-        try:
-            if self.socket is None:
-                self.socket = connect(self.host or "", "/ws/echo")
-                self.fired("WS", "/ws/echo connect", sent, sent, 0)
-                sent = time.perf_counter()
-            self.socket.send(data, ABNF.OPCODE_BINARY if binary else ABNF.OPCODE_TEXT)
-            failure = None if receive(self.socket) == data else "another message came back"
-        except (OSError, WebSocketException, Closed) as error:
-            failure, self.socket = f"{type(error).__name__}: {error}", None
-        self.fired("WS", "/ws/echo", self.schedule.due, sent, SIZE, failure)
+        self.socket = connect(self.host or "", NAME)
+        self.fired("WS", f"{NAME} {'came back' if self.opened else 'connect'}", sent, sent, 0)
+        self.opened = True
+        return self.socket
+
+    opened = False
 
     def on_stop(self) -> None:
         super().on_stop()

@@ -35,8 +35,36 @@ if [ "$workers" -gt 8 ]; then workers=8; fi
 if [ "$workers" -lt 1 ]; then workers=1; fi
 export WORKER_PROCESSES="$workers"
 
-# A connection is an open file, and some engines start containers with a soft limit of 1,024.
+# A connection is an open file, and some engines start containers with a soft limit of 1,024. What the hard limit allows is
+# taken; a third of it is for bodies that arrive and for logs.
 # shellcheck disable=SC3045  # every shell of the images has it
-ulimit -n "$(ulimit -H -n)"
+files=$(ulimit -H -n)
+case "$files" in *[!0-9]*) files=1048576 ;; esac
+ulimit -n "$files" 2>/dev/null || files=$(ulimit -S -n)
+connections=$((files * 2 / 3))
+if [ "$connections" -gt 16384 ]; then
+    connections=16384
+else
+    case " $* " in
+        *" -t "*) ;;
+        *) echo "nginx: [warn] the limit of open files is $files: at most $connections connections in each of $workers workers" >&2 ;;
+    esac
+fi
+export WORKER_CONNECTIONS="$connections"
+
+# How many bodies may arrive at the same time, by the size of the file system for them: slipway/ops/bodies.py has the same sums.
+room=$(df -Pk "$WORK_DIR/client_body" 2>/dev/null | awk 'NR == 2 { print $2 }')
+usable=$((${room:-65536} * 1024 / 16 * 15))
+count() {
+    found=$(($1 / $2))
+    if [ "$found" -gt 65535 ]; then found=65535; fi
+    if [ "$found" -lt 1 ]; then found=1; fi
+    echo "$found"
+}
+MEDIUM_BODIES=$(count $((usable / 4)) 100000)
+MEDIUM_BODIES_OF_CLIENT=$(count $((MEDIUM_BODIES * 2)) 3)
+LARGE_BODIES=$(count $((usable / 4 * 3)) "$MAX_BODY_BYTES")
+LARGE_BODIES_OF_CLIENT=$(count $((LARGE_BODIES * 2)) 3)
+export MEDIUM_BODIES MEDIUM_BODIES_OF_CLIENT LARGE_BODIES LARGE_BODIES_OF_CLIENT
 
 exec /docker-entrypoint.sh "$@"

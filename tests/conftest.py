@@ -1,5 +1,6 @@
 """What all tests share, and what holds for Slipway's own tests alone."""
 
+import sys
 import warnings
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -9,8 +10,11 @@ from hypothesis import settings
 
 from slipway.ops.rules import Rules
 from slipway.ops.settings import ROOT
+from tests.harness import sharing
 from tests.harness.processes import short_folder
 from tests.promises.promise import PROPERTY, Row, table
+
+sys.dont_write_bytecode = False  # else each process of a run compiles all tests anew
 
 # The same examples in each run: a new failure is then caused by a change, and the suite takes the same time.
 settings.register_profile("slipway", derandomize=True, deadline=None, max_examples=200, database=None)
@@ -43,6 +47,11 @@ def pytest_make_collect_report(
             warnings.simplefilter("error")
             warnings.filterwarnings("ignore", IGNORED_WARNING, DeprecationWarning)
         return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take our way of sharing the tests out."""
+    config.pluginmanager.register(sharing)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,5 +1,7 @@
 """Whether the worker is alive, whether it can serve, and what the workers are doing."""
 
+import asyncio
+
 from app.asgi.request import Request
 from app.asgi.response import NO_STORE, Response
 from app.services import Health, Services
@@ -17,7 +19,8 @@ async def readyz(request: Request) -> Response:
     A dependency that is full is a warning: what only reads, or needs another one, is served.
     """
     services: Services = request.state["services"]
-    checks = {**await services.check(), "draining": Health.FAIL if services.draining.is_set() else Health.PASS}
+    draining: asyncio.Event = request.state.get("draining", services.draining)  # set for us alone before a stop
+    checks = {**await services.check(), "draining": Health.FAIL if draining.is_set() else Health.PASS}
     status = max(checks.values(), key=tuple(Health).index)
     body = {"status": status, "checks": checks, "worker": services.monitor.identity}
     headers = (NO_STORE, (b"retry-after", b"1")) if status is Health.FAIL else (NO_STORE,)

@@ -97,7 +97,7 @@ def open_bus(settings: AppSettings) -> Bus:
     keep = Retention(settings.keep_messages, settings.keep_seconds, settings.keep_bytes)
     if settings.bus_url == "embedded":
         return EmbeddedBus(settings.data_dir, keep)
-    return RedisBus(settings.bus_url, keep)
+    return RedisBus(settings.bus_url, keep, settings.bus_password)
 
 
 async def _answers(call: Callable[[], Awaitable[object]]) -> bool:

@@ -22,14 +22,14 @@ LAST_PART = 2**64 - 1  # the largest second part of an id: after it comes the ne
 class RedisBus(Bus):
     """The log's entries carry a random token each: a server that took over may lack the end and have gone on."""
 
-    def __init__(self, url: str, keep: Retention) -> None:
+    def __init__(self, url: str, keep: Retention, password: str = "") -> None:
         super().__init__()
         self._keep = keep
         self._last_beat = "0-0"
         self._ahead: float | None = None  # what Redis's clock shows more than our loop's, in milliseconds
         self._heard = (0, "")  # number and token of the newest message that the listener knows of
         self._sent: dict[int, str] = {}  # the same of what was published and the listener has not looked for yet
-        self._link = Link(url)
+        self._link = Link(url, password)
 
     async def start(self) -> None:
         self._link.start()

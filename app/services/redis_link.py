@@ -35,9 +35,9 @@ Result = TypeVar("Result")
 class Link:
     """A pool of connections for commands, and one that waits for news."""
 
-    def __init__(self, url: str) -> None:
-        self._client = _client(url, CONNECTIONS, ANSWER_SECONDS)
-        self._listener = _client(url, 1, BLOCK_SECONDS + ANSWER_SECONDS)
+    def __init__(self, url: str, password: str = "") -> None:
+        self._client = _client(url, password, CONNECTIONS, ANSWER_SECONDS)
+        self._listener = _client(url, password, 1, BLOCK_SECONDS + ANSWER_SECONDS)
         self._listener_is_stale = False
         self._let_go_at = 0.0
         address = self._client.connection_pool.connection_kwargs
@@ -130,10 +130,11 @@ class Link:
         return frozenset(str(address[4][0]) for address in found)
 
 
-def _client(url: str, connections: int, timeout: float) -> "Redis":
+def _client(url: str, password: str, connections: int, timeout: float) -> "Redis":
     return Redis.from_pool(
         BlockingConnectionPool.from_url(
             url,
+            password=password or None,  # one in the address beats it
             max_connections=connections,
             timeout=ANSWER_SECONDS,  # for a free connection
             socket_timeout=timeout,

@@ -44,9 +44,9 @@ PLAIN_PEERS = tuple(
 
 GOALS: dict[str, dict[str, float | None]] = {
     "GET /api/users": {},
-    "GET /api/users/2": {TOOLKIT[1].name: 0.85, TOOLKIT[2].name: 0.70},
-    "POST /api/users": {TOOLKIT[1].name: 0.78},
-    "nginx": {"unix, keep-alive": 0.80},
+    "GET /api/users/2": {TOOLKIT[1].name: 0.82, TOOLKIT[2].name: 0.70},
+    "POST /api/users": {TOOLKIT[1].name: 0.76},
+    "nginx": {"unix, keep-alive": 0.77},
 }
 
 

@@ -18,14 +18,17 @@ KINDS = ("http", "websocket")
 UNREAD = 100  # messages that an app may have left unread; behind them it is told that the client has left
 
 Record = Callable[[Scope, Exchange], None]
+OtherStatus = Callable[[Send], int | None]
 
 
 class Guard:
     """Counts requests, gives each an id, refuses those over the limits, and answers those that the app leaves open.
 
     `exempt` paths (health checks) always pass, or an overloaded worker would be taken for a dead one. `record` is
-    called when a request is over.
+    called when a request is over. `other_status` knows what the server has sent, or will, in the app's place.
     """
+
+    other_status: OtherStatus | None = None
 
     def __init__(
         self, app: ASGIApp, counts: Counts, *, exempt: frozenset[str] = frozenset(), record: Record | None = None
@@ -50,13 +53,23 @@ class Guard:
                 await self.app(scope, receive, exchange.send)
             if not exchange.status:
                 await self._answer(None, scope, receive, exchange)
+            if not exchange.sent:  # as after most errors, and seldom else
+                self._correct(kind, send, exchange)
         except BaseException as error:
             if not await self._answer(error, scope, receive, exchange):
+                self._correct(kind, send, exchange)
                 raise
         finally:
             exchange.end()
             if self.record is not None:
                 self.record(scope, exchange)
+
+    def _correct(self, kind: str, send: Send, exchange: Exchange) -> None:
+        """Have the record say what the client gets, where that is not what the app has begun to send."""
+        if kind == REQUEST and self.other_status is not None:
+            status = self.other_status(send)
+            if status is not None:
+                exchange.status, exchange.sent = status, 0
 
     def _pass(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Leave the app what is no request, a lifespan with our counts."""

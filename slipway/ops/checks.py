@@ -9,6 +9,7 @@ from slipway.ops import linters, packages, setup
 from slipway.ops.console import Failure, say, step
 from slipway.ops.rules import Rules
 from slipway.ops.settings import ROOT, StackSettings
+from slipway.serving.cpus import worker_count
 
 EXTRAS = ("local", "loadtest", "test", "bench", "peers", "lock")  # of pyproject.toml, each with a lock file
 # What the tests start for real. Debian's names; on another system the last one to be missing is named.
@@ -24,7 +25,10 @@ PROGRAMS: dict[str, str | None] = {
 }
 
 NO_TESTS = 5  # pytest's exit code
-TOGETHER = ("--numprocesses=2", "--dist=loadfile", "-m")  # the servers of a module are shared by its tests
+# Tests wait for servers most of the time, so each processor has several at once; tests/harness/sharing.py says which
+# stay together, and in which order they start.
+PROCESSES = 3 * worker_count().workers
+TOGETHER = (f"--numprocesses={PROCESSES}", "--dist=loadgroup", "--no-loadscope-reorder", "-m")
 
 
 def main() -> None:
@@ -39,14 +43,15 @@ def test(arguments: list[str]) -> None:
     """The checkers, then every test that takes no container and no minutes."""
     lint([])
     programs()
-    tests(arguments, (*TOGETHER, "not alone and not suite"), ("-m", "alone and not suite"))
+    # The few come first: their process leaves the tests compiled for all others.
+    tests(arguments, ("-m", "alone and not suite"), (*TOGETHER, "not alone and not suite"))
 
 
 def suites(arguments: list[str]) -> None:
     """The tests that take minutes: suites of whole protocols, long walks."""
     prepare("requirements/test.txt")
     programs()
-    tests(arguments, (*TOGETHER, "suite and not alone"), ("-m", "suite and alone"))
+    tests(arguments, ("-m", "suite and alone"), (*TOGETHER, "suite and not alone"))
 
 
 def programs() -> None:

@@ -10,6 +10,7 @@ from slipway.ops.containers import AppContainers
 from slipway.ops.deployment import Deployment
 from slipway.ops.engine import Engine, engine_answers, engine_reason
 from slipway.ops.images import Images
+from slipway.ops.services import ComposeServices
 from slipway.ops.settings import StackSettings
 from slipway.ops.starting import Start
 
@@ -27,8 +28,9 @@ class Compose:
         self.images = Images(self.engine, settings)
         self.engine.image = self.images.newest
         self.app = AppContainers(self.engine, math.ceil(settings.stop_grace_period))
-        self.deployment = Deployment(self.engine, self.app, settings)
-        self.start = Start(self.engine, self.app, settings)
+        self.services = ComposeServices(self.engine, settings)
+        self.deployment = Deployment(self.engine, self.app, self.services, settings)
+        self.start = Start(self.engine, self.app, self.services, settings)
 
     def up(self) -> None:
         """Build, start what does not run and wait until it is ready.
@@ -42,6 +44,7 @@ class Compose:
             self._deploy(old, again=False)
             return
         self.start.check_ports()
+        self.deployment.check_room()
         self.engine.image = self.images.take()
         self.deployment.tell_nginx()
         self.start.run()
@@ -51,6 +54,8 @@ class Compose:
         """Remove the containers and their networks; the named volumes, which hold the data, stay."""
         self.engine.check()
         with step("stopping"):
+            if self.settings.lame_duck:  # nginx passes the ready path's answer on until the app has ended
+                self.engine.compose("stop", "app")
             self.engine.compose("down", "--remove-orphans")
 
     def status(self) -> None:
@@ -97,7 +102,7 @@ class Compose:
         """Run PRESTART alone."""
         if not self.settings.prestart:
             raise Failure("nothing to run: neither PRESTART nor prestart in [tool.slipway] names a command")
-        say(self.engine.compose("run", "--rm", "-T", "app", *self.settings.prestart).strip())
+        say(self.engine.compose("run", "--rm", "-T", "migrate").strip())
 
     def locust(self) -> None:
         """The load generator in containers, until it is done or interrupted; its failure is ours."""
@@ -150,14 +155,16 @@ class Compose:
         With `back` of the image before; with `again` the app's container is replaced in any case.
         """
         self.deployment.check_address()
-        container_files.password(self.settings, fixed=True)
+        self.deployment.check_room()
+        container_files.passwords(self.settings, fixed=True)
         self.deployment.tidy(old)
         self.engine.image = self.images.before() if back else self.images.take()
         if again or not self.app.is_current(old, self.engine.image):
-            self.deployment.replace(old)
+            self.deployment.replace(old, migrate=not back)
         self.images.in_service(self.engine.image, back=back)
         self.deployment.tell_nginx()
         done = self.engine.attempt("up", "--detach", "--no-recreate")
         if done.returncode:
             raise Failure(f"the app serves, but not everything runs: {engine_reason(done.stderr)}")
         self.start.await_ready()
+        self.services.remove_stores()

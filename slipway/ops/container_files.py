@@ -1,4 +1,4 @@
-"""The files that containers are handed: the database's password and nginx's settings, below RUN_DIR.
+"""The files that containers are handed: passwords of the stores and nginx's settings, below RUN_DIR.
 
 RUN_DIR is for its owner alone; the files in it may be read by any user, since each container has another one.
 """
@@ -10,7 +10,8 @@ from slipway.environment import SettingError
 from slipway.ops import nginx
 from slipway.ops.settings import StackSettings
 
-PASSWORD = "secrets/postgres-password"  # docker-compose.yml names both
+# docker-compose.yml names all of them.
+PASSWORDS = {"POSTGRES_PASSWORD": "secrets/postgres-password", "REDIS_PASSWORD": "secrets/redis-password"}
 NGINX = "nginx-settings/nginx.env"
 
 
@@ -25,21 +26,25 @@ def nginx_settings(settings: StackSettings) -> bool:
     return _write(settings.run_dir / NGINX, "".join(f"{name}={value}\n" for name, value in values.items()))
 
 
-def password(settings: StackSettings, *, fixed: bool) -> str:
-    """The database's password: POSTGRES_PASSWORD, else the one that is there, else a new one.
+def passwords(settings: StackSettings, *, fixed: bool) -> dict[str, str]:
+    """Those of PostgreSQL and Redis: what the setting says, else the one that is there, else a new one.
 
-    While the database serves it is `fixed`: another one raises SettingError.
+    While the stack serves they are `fixed`: another one raises SettingError.
     """
-    path = settings.run_dir / PASSWORD
+    wanted = {"POSTGRES_PASSWORD": settings.postgres_password, "REDIS_PASSWORD": settings.redis_password}
+    found = {name: _password(settings.run_dir / path, name, wanted[name], fixed) for name, path in PASSWORDS.items()}
+    for name, password in found.items():
+        _write(settings.run_dir / PASSWORDS[name], password)
+    return found
+
+
+def _password(path: Path, name: str, wanted: str, fixed: bool) -> str:
     old = path.read_text() if path.exists() else ""
-    wanted = settings.postgres_password
     if fixed and old and wanted not in ("", old):
-        raise SettingError("POSTGRES_PASSWORD", "…", "the one that the database has, until `make down` and `make up`")
+        raise SettingError(name, "…", "the one that is in use, until `make down` and `make up`")
     if "\n" in wanted or "\0" in wanted:
-        raise SettingError("POSTGRES_PASSWORD", "…", "one line")
-    new = wanted or old or secrets.token_urlsafe(24)
-    _write(path, new)
-    return new
+        raise SettingError(name, "…", "one line")
+    return wanted or old or secrets.token_urlsafe(24)
 
 
 def _write(path: Path, text: str) -> bool:

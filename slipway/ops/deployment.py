@@ -6,10 +6,12 @@ It can be interrupted anywhere: the container that nginx's links lead to stays, 
 import json
 
 from slipway.environment import SettingError
-from slipway.ops import container_files, nginx, wait
+from slipway.ops import bodies, container_files, nginx, wait
 from slipway.ops.console import Failure, say, step
 from slipway.ops.containers import START_SECONDS, AppContainers
 from slipway.ops.engine import Engine
+from slipway.ops.migration import Migration
+from slipway.ops.services import ComposeServices
 from slipway.ops.settings import StackSettings
 
 NGINX_SECONDS = 10.0  # it looks once a second
@@ -18,9 +20,10 @@ NGINX_SECONDS = 10.0  # it looks once a second
 class Deployment:
     """Changes the app's containers of one project."""
 
-    def __init__(self, engine: Engine, app: AppContainers, settings: StackSettings) -> None:
+    def __init__(self, engine: Engine, app: AppContainers, services: ComposeServices, settings: StackSettings) -> None:
         self._engine = engine
         self._app = app
+        self._services = services
         self._settings = settings
 
     def tidy(self, in_service: str) -> None:
@@ -30,19 +33,38 @@ class Deployment:
             with step("removing what an interrupted deploy has left"):
                 self._app.stop(others)
 
-    def replace(self, old: str) -> None:
-        """Put a new container into service, or raise Failure with the reason and leave the old one there."""
+    def replace(self, old: str, *, migrate: bool) -> None:
+        """Put a new container into service, or raise Failure with the reason and leave the old one there.
+
+        Before it starts the schema is brought up to date, while the old one serves.
+        """
+        if migrate:
+            self._migrate()
         with step("new container"):
             try:
                 new = self._start_beside(old)
-                self._app.ctl(new, "publish")
             except BaseException:
-                if self._app.find_in_service() == old:
-                    self._app.remove([container for container in self._app.all() if container != old])
+                self._app.remove([container for container in self._app.all() if container != old])
                 raise
+            self._publish(new, old)
         self.tell_nginx()
         with step("old container drains"):
             self._app.stop([old])
+
+    def _publish(self, new: str, old: str) -> None:
+        """Turn nginx's links; interrupted, those that were turned lead back before the new container drains."""
+        try:
+            self._app.ctl(new, "publish")
+        except BaseException:
+            if self._app.find_in_service() == old:
+                self._app.ctl(old, "publish")
+                self._app.stop([new])
+            raise
+
+    def _migrate(self) -> None:
+        """With stores that run: the settings may name one that the old container did without."""
+        self._services.start_stores(fixed=True)
+        Migration(self._engine, self._settings).run("; the old container still serves")
 
     def tell_nginx(self) -> None:
         """Have nginx take the settings that are its own; it reloads when the file changes, and loses nothing."""
@@ -60,6 +82,13 @@ class Deployment:
             f"(?:{nginx.alternatives(self._settings.project.private_paths)})\\z",
         ]
         return all(text in has for text in wanted)
+
+    def check_room(self) -> None:
+        """Raise SettingError for bodies of a size of which nginx's container can't hold one."""
+        most = bodies.largest_share(bodies.container_room())
+        if self._settings.max_body_bytes > most:
+            allowed = f"at most {most} in containers, or more room for bodies in docker-compose.yml"
+            raise SettingError("MAX_BODY_BYTES", str(self._settings.max_body_bytes), allowed)
 
     def check_address(self) -> None:
         """Raise SettingError for an address that nginx's container was not made with."""

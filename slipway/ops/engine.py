@@ -5,10 +5,11 @@ import re
 import subprocess
 from collections.abc import Sequence
 
+from slipway.ops import backends
 from slipway.ops.console import Failure
 from slipway.ops.settings import ROOT, StackSettings
 
-PROFILES = ("baseline", "locust")
+PROFILES = ("baseline", "locust", "migrate", *backends.SERVICES)
 LABEL = "com.docker.compose"  # what compose writes on each container
 REASON = re.compile(r"error|failed|denied|refused|no such|unhealthy|not found|invalid|conflict", re.IGNORECASE)
 SHOWN_LINES = 5
@@ -37,6 +38,7 @@ class Engine:
         self.settings = settings
         self.image = ""  # what docker-compose.yml calls SLIPWAY_IMAGE
         self.project = settings.environment.get("COMPOSE_PROJECT_NAME") or project_name()
+        self.stores = backends.wanted(settings.environment)
 
     def compose(self, *arguments: str) -> str:
         """What a command of compose prints."""
@@ -68,9 +70,9 @@ class Engine:
         return subprocess.run(self.command(*arguments), env=self.environment(), cwd=ROOT).returncode
 
     def command(self, *arguments: str) -> list[str]:
-        """The command line, with the profiles that are asked for; `down` is for all of them."""
-        wanted = {"baseline": self.settings.baseline, "locust": False}
-        profiles = [f"--profile={name}" for name in PROFILES if wanted[name] or arguments[0] == "down"]
+        """The command line, with the profiles that are asked for; `down` and `config` are for all of them."""
+        wanted = [*self.stores, *(["baseline"] if self.settings.baseline else [])]
+        profiles = [f"--profile={name}" for name in PROFILES if name in wanted or arguments[0] in ("down", "config")]
         return ["docker", "compose", *profiles, *arguments]
 
     def environment(self) -> dict[str, str]:
@@ -81,6 +83,8 @@ class Engine:
             "BASELINE_APP": self.settings.project.baseline,
             "RUN_DIR": str(self.settings.run_dir),
             "READY_PATH": self.settings.ready_path or "none",
+            "MIGRATED": "1",  # PRESTART is run by the verbs that need it, never by `docker compose up`
+            **backends.environment(self.settings.environment),
         }
         return {**self.settings.environment, **found}
 

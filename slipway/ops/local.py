@@ -66,6 +66,8 @@ class Local:
         """Stop everything, also what a killed supervisor has left, and see that nothing stays behind."""
         if self.supervisor.runs():
             with step("stopping"):
+                if self.settings.lame_duck:  # nginx passes the ready path's answer on until the app has ended
+                    self.processes.stop_servers()
                 if not self.supervisor.shutdown(NGINX_STOP_SECONDS + self.stop_seconds() + 15):
                     raise Failure(f"supervisor does not end; its log is {self.run}/log/supervisord.log")
         self.processes.end_leftovers()

@@ -99,6 +99,12 @@ class LocalProcesses:
                 self.supervisor.stop(name)
                 self.supervisor.remove(name)
 
+    def stop_servers(self) -> None:
+        """Stop each app server that runs."""
+        for name in APPS:
+            if name in self.alive():
+                self.supervisor.stop(name)
+
     def undo(self, started: Collection[str]) -> None:
         """Stop what a start that failed has started; with nothing else running, supervisor too."""
         for name in started:

@@ -2,19 +2,23 @@
 
 import os
 import re
+import resource
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
+from slipway.ops import bodies
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
 from slipway.serving.cpus import worker_count
 from slipway.serving.settings import PROXY_READ_TIMEOUT
 
 NGINX_DIR = ROOT / "nginx"
-MAX_WORKERS = 8  # each has 16,384 connections, in 8 MiB
+MAX_WORKERS = 8  # each has up to 16,384 connections, in 8 MiB
+MAX_CONNECTIONS = 16_384
+BODY_ROOM = 768 << 20  # bytes on the disk, at the most; docker-compose.yml says the same of its own
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
 
@@ -49,6 +53,7 @@ def prepare(
     read_timeout: int = PROXY_READ_TIMEOUT,
     health_paths: Iterable[str] = (),
     private_paths: Iterable[str] = (),
+    body_room: int = BODY_ROOM,
 ) -> list[str]:
     """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,6 +67,8 @@ def prepare(
         "PRIVATE_PATHS": alternatives(private_paths),
         "WORK_DIR": re.sub(r'(["\\])', r"\\\1", str(folder)),
         "WORKER_PROCESSES": str(min(worker_count().workers, MAX_WORKERS)),
+        "WORKER_CONNECTIONS": str(_connections()),
+        **bodies.limits(max(body_room, 4 * max_body_bytes), max_body_bytes),
         "KEEPALIVE_MIN_TIMEOUT": KEEPALIVE_MIN_TIMEOUT if version() >= (1, 27, 4) else "",
     }
     configuration = folder / "nginx.conf"
@@ -69,6 +76,12 @@ def prepare(
     # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(configuration), "-g", directives]
+
+
+def _connections() -> int:
+    """Each is an open file; a third of those that there may be is for bodies that arrive and for logs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # which whoever starts nginx allows it (supervisor.py)
+    return MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else max(64, min(MAX_CONNECTIONS, hard * 2 // 3))
 
 
 def logged(command: Sequence[str], python: str = sys.executable, watched: Sequence[str] = ()) -> list[str]:

@@ -38,11 +38,13 @@ class StackSettings:
     run_dir: Path
     max_body_bytes: int
     proxy_read_timeout: int
+    lame_duck: float
     stop_grace_period: float
     image: str
     postgres_password: str = field(repr=False)
-    variables: Mapping[str, str]  # all that are set
-    overrides: Mapping[str, str]  # of them, what callers have set
+    redis_password: str = field(repr=False)
+    variables: Mapping[str, str] = field(repr=False)  # all that are set
+    overrides: Mapping[str, str] = field(repr=False)  # of them, what callers have set
 
     @classmethod
     def load(cls, remembered: Mapping[str, str] | None = None, ignored: Collection[str] = ()) -> "StackSettings":
@@ -94,9 +96,11 @@ class StackSettings:
             run_dir=Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute(),
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
             proxy_read_timeout=read_timeout(env),
+            lame_duck=env.seconds("LAME_DUCK_SECONDS", 0, 0, 3600),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
             image=env.text("SLIPWAY_IMAGE"),
             postgres_password=env.text("POSTGRES_PASSWORD"),
+            redis_password=env.text("REDIS_PASSWORD"),
             variables=variables,
             overrides=overrides,
         )

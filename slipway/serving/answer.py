@@ -17,12 +17,20 @@ class OneWrite:
     not send the head any sooner: https://asgi.readthedocs.io/en/latest/specs/www.html#response-start-send-event
     """
 
-    __slots__ = ("_head", "_scope", "_transport")
+    __slots__ = ("_head", "_refused", "_scope", "_transport")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._transport: Closing = cycle.transport  # type: ignore[assignment]
         self._scope = cycle.scope
         self._head: bytes | None = None
+        self._refused: int | None = None  # the status that was sent in the app's place
+
+    @property
+    def other_status(self) -> int | None:
+        """What the client gets of an app that has ended, if it is not what the app has sent; 0 if it gets nothing."""
+        if self._refused or self._head == b"":
+            return self._refused
+        return 0 if self._transport.is_closing() else 500
 
     def write(self, data: bytes) -> None:
         """The first one is the head: uvicorn writes it whole."""
@@ -48,7 +56,7 @@ class OneWrite:
         if self._head != b"" and not self._transport.is_closing():
             request_id = refusals.request_id(self._scope["headers"])
             self._transport.write(refusals.response(status, detail, request_id, method=self._scope["method"]))
-            self._head = b""
+            self._head, self._refused = b"", status
         self._transport.close()
 
 

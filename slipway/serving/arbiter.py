@@ -5,6 +5,7 @@ worker is not replaced while another drains; one failing startup, whenever it ha
 (https://github.com/benoitc/gunicorn/issues/2443), and so does any error in the arbiter's own loop.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import gunicorn.arbiter
@@ -14,6 +15,8 @@ from gunicorn.errors import HaltServer
 from slipway.serving import child_processes
 from slipway.serving.configuration import Configuration
 from slipway.serving.forking import Forking
+from slipway.serving.lame_duck import serve_on
+from slipway.serving.mailbox import Mailbox
 from slipway.serving.preload import Preloaded, preload
 from slipway.serving.roster import WorkerState
 from slipway.serving.service import Service
@@ -68,6 +71,10 @@ class Arbiter(gunicorn.arbiter.Arbiter):
     def owns_files(self) -> bool:
         """Whether no other process has the same listeners."""
         return bool(self.reexec_pid == self.master_pid == 0) and not self.systemd
+
+    def mailboxes(self) -> Iterator[Mailbox]:
+        """Of all workers."""
+        return (state.handover.mailbox for state in self.service.roster)
 
     # gunicorn's loop
 
@@ -141,6 +148,16 @@ class Arbiter(gunicorn.arbiter.Arbiter):
     def handle_hup(self) -> None:
         """Reload."""
         self.service.steps.run("SIGHUP", super().handle_hup)
+
+    def handle_term(self) -> None:
+        """Stop, after the time in which balancers notice."""
+        seconds, service = self.settings.lame_duck, self.service
+        alone = self.reexec_pid == 0  # after SIGUSR2 another arbiter serves the same clients
+        if seconds and alone and service.has_been_ready and hasattr(self.worker_class, "takes_handover"):
+            hurry = service.steps.run("the lame duck's time", serve_on, self, service.clock, seconds)
+            if hurry:
+                self.stop(graceful=False)
+        super().handle_term()
 
     def handle_usr1(self) -> None:
         """Reopen log files."""

@@ -6,6 +6,7 @@ answered before their body was read, under reloads.
 """
 
 import asyncio
+import select
 from typing import Any
 
 READ_SECONDS = 2.0  # to discard what still arrives, below the drain; a proxy closes as soon as it has the answer
@@ -81,6 +82,13 @@ class Lingering(asyncio.Protocol):
             self._timer = self._loop.call_later(READ_SECONDS, self._give_up)
         else:
             self._transport.abort()
+
+
+def has_unread(transport: Any) -> bool:
+    """Whether something waits to be read: data, or the peer's end."""
+    arrived = select.poll()
+    arrived.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(arrived.poll(0))
 
 
 def _yes() -> bool:

@@ -11,8 +11,9 @@ The two protocols are told apart by their attributes: `cycle` is HTTP's, `handsh
 
 import asyncio
 import logging
-import select
 from typing import Any
+
+from slipway.serving.closing import has_unread
 
 LATE = "The server is stopping, and the rest of the request has not arrived."
 
@@ -31,7 +32,7 @@ def close_if_over(connection: Any, *, idle_stays: bool) -> None:
     if hasattr(connection, "handshake_complete"):
         is_over = connection.handshake_complete or not connection.handshake_initiated
     else:
-        is_over = _is_idle(connection) and not idle_stays and not _has_arrived(connection)
+        is_over = _is_idle(connection) and not idle_stays and not has_unread(connection.transport)
     if is_over:
         connection.shutdown()
 
@@ -59,10 +60,3 @@ def is_no_cancellation(record: logging.LogRecord) -> bool:
 
 def _is_idle(connection: Any) -> bool:
     return connection.cycle is None or connection.cycle.response_complete
-
-
-def _has_arrived(connection: Any) -> bool:
-    """Whether something waits to be read: the first of a request, or the client's end."""
-    arrived = select.poll()
-    arrived.register(connection.transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return bool(arrived.poll(0))

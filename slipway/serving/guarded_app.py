@@ -18,6 +18,13 @@ def load_guarded_app(config: uvicorn.Config, settings: GuardSettings, slot: int 
     config.proxy_headers, proxied = False, config.proxy_headers
     config.load()
     guard = guarded(config.loaded_app, settings, slot)
+    guard.other_status = other_status
     app: Any = guard  # uvicorn's types name each message; ours are as the specification has them
     config.loaded_app = ProxyHeadersMiddleware(app, config.forwarded_allow_ips) if proxied else app
     return guard
+
+
+def other_status(send: Any) -> int | None:
+    """What the client gets of a request whose app has ended, if not what the app has sent; `send` is uvicorn's."""
+    status: int | None = send.__self__.transport.other_status
+    return status

@@ -3,9 +3,9 @@
 import mmap
 import struct
 
-WORDS = struct.Struct("=6i")
+WORDS = struct.Struct("=7i")
 WORD = struct.Struct("=i")
-ASKED, ANSWERED, STATUS, ADMITTED, LISTENS, WANTS_SUCCESSOR = range(6)
+ASKED, ANSWERED, STATUS, ADMITTED, LISTENS, WANTS_SUCCESSOR, LAME_DUCK = range(7)
 
 
 class Mailbox:
@@ -24,6 +24,10 @@ class Mailbox:
     def admit(self) -> None:
         """Let the worker accept connections."""
         self._put(ADMITTED, 1)
+
+    def say_lame_duck(self) -> None:
+        """Have the worker say that it is not ready, and serve on."""
+        self._put(LAME_DUCK, 1)
 
     # Written by the worker
 
@@ -60,6 +64,10 @@ class Mailbox:
     @property
     def wants_successor(self) -> bool:
         return bool(self._get(WANTS_SUCCESSOR))
+
+    @property
+    def is_lame_duck(self) -> bool:
+        return bool(self._get(LAME_DUCK))
 
     def _get(self, word: int) -> int:
         return int(WORD.unpack_from(self._memory, word * WORD.size)[0])

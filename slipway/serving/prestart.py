@@ -1,5 +1,9 @@
-"""PRESTART: a command that has to succeed before the first worker starts, and before a reload."""
+"""PRESTART: a command that has to succeed before the first worker starts, and before a reload.
 
+`python -m slipway.serving.prestart` runs it alone, for many servers that are told PRESTART=none.
+"""
+
+import os
 import shlex
 import shutil
 import subprocess
@@ -8,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from slipway.environment import SettingError
+from slipway.serving.settings import ServerSettings
 
 
 def command(words: Sequence[str]) -> list[str]:
@@ -35,3 +40,16 @@ def run(words: Sequence[str]) -> None:
         sys.exit(f"{said} can't be run ({error}); nothing was started")
     if code:
         sys.exit(f"{said} failed; nothing was started")
+
+
+def main() -> None:
+    """Become the command that the settings name, so that what it prints and its exit code are all there is."""
+    words = ServerSettings.from_environment().prestart
+    if words:
+        check_program(words)
+        found = command(words)
+        os.execvp(found[0], found)
+
+
+if __name__ == "__main__":
+    main()

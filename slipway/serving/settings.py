@@ -35,6 +35,7 @@ class ServerSettings:
     socket_dir: Path | None
     slot_host: str
     slot_port: int
+    lame_duck: float
     drain: float
     graceful_shutdown: float
     graceful_timeout: int
@@ -71,6 +72,7 @@ class ServerSettings:
             socket_dir=socket_dir,
             slot_host=env.text("SLOT_HOST", "127.0.0.1"),
             slot_port=env.integer("SLOT_PORT", 0, 0, 65_535 - workers),
+            lame_duck=env.seconds("LAME_DUCK_SECONDS", 0, 0, 3600),
             drain=env.seconds("DRAIN_SECONDS", 2, 0, 3600),
             graceful_shutdown=graceful_timeout - 2,  # what is left bounds lifespan.shutdown
             graceful_timeout=graceful_timeout,
@@ -123,9 +125,8 @@ class ServerSettings:
         ]
         pairs = [*pairwise(ladder)]
         pairs.append((("nginx's upstream keepalive_timeout", NGINX_UPSTREAM_KEEPALIVE), ("KEEPALIVE", self.keepalive)))
-        pairs.append(
-            (("2 x GRACEFUL_TIMEOUT + 2", 2 * self.graceful_timeout + 2), ("STOP_GRACE_PERIOD", self.stop_grace_period))
-        )
+        stop = ("2 x GRACEFUL_TIMEOUT + 2 + LAME_DUCK_SECONDS", 2 * self.graceful_timeout + 2 + self.lame_duck)
+        pairs.append((stop, ("STOP_GRACE_PERIOD", self.stop_grace_period)))
         for (lower_name, lower), (upper_name, upper) in pairs:
             if lower >= upper:
                 raise SettingError(upper_name, f"{upper:g}", f"more than {lower_name}, which is {lower:g}")

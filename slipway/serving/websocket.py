@@ -2,7 +2,7 @@
 
 Stock behaviour that this answers: a handshake that the parser refuses gets no answer at all, and its `shutdown` raises;
 text that is not UTF-8 leaves a traceback; an app that sends on a connection that the server has closed gets a
-RuntimeError.
+RuntimeError; a client that sends faster than its app reads is taken for one that has vanished.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from slipway.serving import refusals
-from slipway.serving.closing import TAKE_SECONDS
+from slipway.serving.closing import TAKE_SECONDS, has_unread
 from slipway.serving.frames import LastFrame
 
 SWITCHING = 101
@@ -52,6 +52,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     transport: Any
     early = b""
     pongs = b""
+    heard = took = False  # whether the client has sent something, or taken what waited for it, since the last ping
 
     def begin(self, head: bytes, request_id: str, rest: bytes) -> None:
         """Answer the handshake; `rest` is what the client has sent after it."""
@@ -94,6 +95,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse it; what comes before the app has accepted is kept until then."""
+        self.heard = True
         if self.handshake_initiated and not self.handshake_complete:
             self.early += data
             if len(self.early) > EARLY_BYTES:
@@ -139,6 +141,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.took = True
         pongs, self.pongs = self.pongs, b""
         if pongs:
             self.transport.write(pongs)
@@ -148,10 +151,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         sent = self.conn.close_sent
         self._leave(sent.code if sent else ABNORMAL, sent.reason if sent else "")
 
+    def send_keepalive_ping(self) -> None:
+        self.heard = self.took = False
+        super().send_keepalive_ping()
+
     def keepalive_timeout(self) -> None:
-        """The client has not answered a ping."""
+        """The client has not answered a ping; its answer may wait behind messages that the app has not taken yet."""
         self.pong_timer = self.pending_ping_payload = None
-        if not self.close_sent and not self.transport.is_closing():
+        if self.close_sent or self.transport.is_closing():
+            return
+        sends = self.heard or has_unread(self.transport)
+        if sends and (self.took or self.writable.is_set()):
+            self.send_keepalive_ping()
+        else:
             self._leave(SERVER_FAILED, "keepalive ping timeout")
 
     def shutdown(self) -> None:

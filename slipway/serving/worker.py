@@ -12,6 +12,7 @@ from typing import Any
 
 from slipway.logs import stacks, writer
 from slipway.middleware.counts import Counts
+from slipway.middleware.lame_duck import LameDuck
 from slipway.serving import first_error, readiness
 from slipway.serving.base import UvicornWorker
 from slipway.serving.faults import Faults, describe
@@ -78,7 +79,7 @@ class Worker(UvicornWorker):
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         guard = load_guarded_app(self.config, self.settings.guard, self.handover.slot)
-        self.counts, self._app = guard.counts, guard.app
+        self.counts, self._app, self._guard = guard.counts, guard.app, guard
         self.config.lifespan_class = WorkerLifespan
         settings = self.settings
         self.server = Server(
@@ -130,6 +131,9 @@ class Worker(UvicornWorker):
         """Ten times a second: does the arbiter ask, is it time to be replaced, is there room for clients, and where?"""
         with self._faults("Asking the app whether it is ready"):
             self._ask_app(self.handover.mailbox.question)
+        if self.handover.mailbox.is_lame_duck and self._guard.app is self._app:
+            health = self.settings.guard
+            self._guard.app = LameDuck(self._app, health.ready_path, health.health_paths)
         with self._faults("Looking whether to be replaced"):
             self._ask_to_be_replaced()
         with self._faults("Accepting clients"):

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from slipway.ops import wait
 from slipway.ops.settings import ROOT
 from tests.app.contract.stacks import VARIABLES
 from tests.harness.processes import free_ports, short_folder
 
 VERB_SECONDS = 300  # the first build fetches the packages
+ANY_CHARACTERS = "an'other@/:#%$ {}\"\\`!?é"
 
 
 class Containers:
@@ -33,6 +35,7 @@ class Containers:
             "WEB_CONCURRENCY": "2",
             **VARIABLES,
             "POSTGRES_PASSWORD": "only-for-this-test",
+            "REDIS_PASSWORD": ANY_CHARACTERS,
         }
 
     def make(self, verb: str, **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -42,8 +45,8 @@ class Containers:
         done = self.make("up", **settings)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def compose(self, *arguments: str) -> str:
-        done = self._run(["docker", "compose", *arguments], {})
+    def compose(self, *arguments: str, **settings: str) -> str:
+        done = self._run(["docker", "compose", *arguments], settings)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -51,6 +54,11 @@ class Containers:
         done = self._run(["docker", *arguments], {})
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def status(self, path: str) -> int:
+        """What a client is answered; 0 for nothing."""
+        status, _ = wait.get(f"{self.url}{path}")
+        return status
 
     def succeeds(self, *arguments: str) -> bool:
         """Whether a command of compose does; for what is asked again and again."""

@@ -12,6 +12,7 @@ from tests.docker.conftest import Containers
 from tests.harness.stores import LockedFile, Store
 
 ANSWER_SECONDS = 30.0
+PING = "REDISCLI_AUTH=$(cat /run/secrets/redis-password) redis-cli -e ping"
 
 
 class Container:
@@ -50,7 +51,7 @@ class ComposedStack(Stack):
             self.bus = LockedFile("/data/bus.db", "docker", "exec", "-i", containers.container(), "python")
         else:
             ready = ("pg_isready", "-q", "-h", "127.0.0.1", "-U", "slipway")
-            self.bus = self.redis = Container(containers, "redis", ("redis-cli", "ping"))
+            self.bus = self.redis = Container(containers, "redis", ("sh", "-c", PING))
             self.postgres = Container(containers, "db", ready)
 
     async def kill_worker(self) -> None:

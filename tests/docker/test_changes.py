@@ -1,10 +1,12 @@
 """Changes of a stack that serves: in force or refused by name, nothing lost, and taken up again when interrupted."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from websockets.typing import Origin
 from slipway.ops import wait
 from slipway.ops.load import load
 from slipway.ops.settings import ROOT, StackSettings
-from tests.docker.conftest import Containers
+from tests.docker.conftest import ANY_CHARACTERS, Containers
 from tests.docker.test_containers import lost
 
 pytestmark = pytest.mark.timeout(300)
@@ -44,7 +46,7 @@ def apps(containers: Containers) -> list[str]:
 def test_number_of_workers_goes_up_and_down(restored: Containers, settings: StackSettings) -> None:
     """Each deploy serves all its slots, and no container takes its successor's away."""
     with load(settings, "/version") as seen:
-        for workers in ("3", "1", "2"):
+        for workers in ("4", "1", "3"):  # from two
             done = restored.make("deploy", WEB_CONCURRENCY=workers)
             assert done.returncode == 0, done.stdout + done.stderr
             listed = restored.compose("exec", "-T", "app", "cat", "/run/slipway/slots.conf").splitlines()
@@ -130,6 +132,86 @@ def test_interrupted_deploy_can_be_taken_up_again(
     assert len(apps(containers)) == 1
 
 
+TURN = "cd /run/slipway; for n in {}; do ln -sf $(cat /etc/hostname)-$n.sock turned; mv -T turned slot-$n.sock; done"
+INTERRUPTED = """
+import os, signal, sys
+from slipway.ops import verbs
+from slipway.ops.containers import AppContainers
+ctl = AppContainers.ctl
+def half(self, container, verb):
+    if verb != "publish" or half.done:
+        return ctl(self, container, verb)
+    half.done = True
+    self._engine.docker("exec", container, "sh", "-c", {turn!r})
+    os.kill(os.getpid(), signal.{signal})
+half.done = False
+AppContainers.ctl = half
+sys.argv = ["ops", "deploy"]
+verbs.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("numbers", "name"),
+    [("0", "SIGKILL"), ("1", "SIGKILL"), ("0 1", "SIGKILL"), ("1", "SIGINT")],
+    ids=["first-link-killed", "last-link-killed", "no-list-killed", "last-link-interrupted"],
+)
+def test_interrupted_while_it_publishes(
+    containers: Containers, settings: StackSettings, numbers: str, name: str
+) -> None:
+    """Some of nginx's links lead to the new container and others to the old one; the next change makes one of them."""
+    code = INTERRUPTED.format(turn=TURN.format(numbers), signal=name)
+    with load(settings, "/version") as seen:
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=containers.env, capture_output=True, timeout=120)
+        done = containers.make("up")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    assert not seen.failures, lost(seen)
+    assert len(apps(containers)) == 1
+    assert len({*containers.compose("exec", "-T", "app", "sh", "-c", "readlink /run/slipway/slot-*").split()}) == 2
+
+
+def test_read_timeout_reaches_nginx(restored: Containers, settings: StackSettings) -> None:
+    """A new one is in force with nothing lost, in the same container."""
+    nginx = restored.container("nginx")
+    with load(settings, "/version") as seen:
+        done = restored.make("deploy", PROXY_READ_TIMEOUT="21")
+    assert done.returncode == 0, done.stdout + done.stderr
+    started = time.monotonic()
+    status = httpx.get(f"{restored.url}/wait?ms=25000", timeout=40).status_code
+
+    assert not seen.failures, lost(seen)
+    assert (status, round(time.monotonic() - started)) == (504, 21)
+    assert restored.container("nginx") == nginx
+
+
+def test_changed_file_of_nginx_is_taken_up(containers: Containers, settings: StackSettings) -> None:
+    """Without a verb and with nothing lost; one that is wrong is told and changes nothing."""
+    path = ROOT / "nginx" / "types.conf"
+    before = path.read_text()
+
+    try:
+        with load(settings, "/version") as seen:
+            pids = workers_of_nginx(containers)
+            path.write_text(f"{before}# changed\n")
+            assert wait.until(lambda: workers_of_nginx(containers).isdisjoint(pids), 20)
+            pids = workers_of_nginx(containers)
+            path.write_text(f"{before}no_such_directive;\n")
+            told = "unknown directive"
+            assert wait.until(lambda: any(told in line for line in containers.log("nginx")[-200:]), 20)
+            assert workers_of_nginx(containers) == pids
+    finally:
+        path.write_text(before)
+
+    assert not seen.failures, lost(seen)
+
+
+def workers_of_nginx(containers: Containers) -> set[str]:
+    """The ids of the processes that take connections."""
+    listed = containers.docker("top", containers.container("nginx"), "-o", "pid,args").splitlines()
+    return {line.split()[0] for line in listed if "nginx: worker process" in line and "shutting" not in line}
+
+
 def test_reload_of_changed_code_is_refused(containers: Containers, tmp_path: Path) -> None:
     """A container keeps the code of its image, and the verb that takes new code is named."""
     folder = tmp_path / "tree"
@@ -162,24 +244,26 @@ def test_project_of_another_folder_is_refused(containers: Containers) -> None:
         containers.docker("rm", other)
 
 
-def test_other_password_is_refused_by_name(containers: Containers) -> None:
-    """The database has the one that it was started with; the message shows neither."""
+@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "REDIS_PASSWORD"])
+def test_other_password_is_refused_by_name(containers: Containers, name: str) -> None:
+    """Its server has the one that it was started with; the message shows neither."""
     before = apps(containers)
-    done = containers.make("up", POSTGRES_PASSWORD="not-this-one")
+    done = containers.make("up", **{name: "not-this-one"})
 
     assert done.returncode != 0
-    assert "POSTGRES_PASSWORD=" in done.stderr
+    assert f"{name}=" in done.stderr
     assert "not-this-one" not in done.stdout + done.stderr
     assert apps(containers) == before
 
 
 def test_no_password_is_shown(containers: Containers) -> None:
-    """In no log and in nothing that `docker inspect` tells."""
-    password = containers.env["POSTGRES_PASSWORD"]
+    """In no log and in nothing that `docker inspect` tells, health checks included."""
     ids = containers.compose("ps", "--all", "--quiet").split()
+    said = [containers.compose("logs"), containers.docker("inspect", *ids)]
+    found = [name for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD") for text in said if containers.env[name] in text]
 
-    assert password not in containers.docker("inspect", *ids)
-    assert password not in containers.compose("logs")
+    assert not found
+    assert json.dumps(ANY_CHARACTERS)[1:-1] not in said[1]  # as `inspect` would write it
 
 
 def test_stopped_nginx_ends_by_itself(restored: Containers) -> None:

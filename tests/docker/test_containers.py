@@ -15,9 +15,7 @@ import pytest
 from slipway.ops import wait
 from slipway.ops.load import Load, load
 from slipway.ops.settings import ROOT, StackSettings
-from tests.docker.conftest import Containers
-
-ANY_CHARACTERS = "an'other@/:#%$ {}\"\\`!?é"
+from tests.docker.conftest import ANY_CHARACTERS, Containers
 
 pytestmark = pytest.mark.timeout(300)
 

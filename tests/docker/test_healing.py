@@ -26,7 +26,7 @@ def stack(containers: Containers) -> Iterator[Containers]:
 
 
 def serves(containers: Containers) -> bool:
-    return wait.get(f"{containers.url}/readyz")[0] == 200
+    return containers.status("/readyz") == 200
 
 
 def statuses(containers: Containers) -> dict[str, str]:
@@ -102,10 +102,12 @@ def test_paused_app_is_told(containers: Containers) -> None:
     healed(containers)
 
 
-def test_paused_nginx(containers: Containers) -> None:
+@pytest.mark.parametrize("service", ["nginx", "redis", "db"])
+def test_paused(containers: Containers, service: str) -> None:
     """It goes on where it was."""
-    containers.compose("pause", "nginx")
-    containers.compose("unpause", "nginx")
+    containers.compose("pause", service)
+    assert "Paused" in statuses(containers)[service]
+    containers.compose("unpause", service)
 
     healed(containers)
 

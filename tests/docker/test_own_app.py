@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from slipway.ops import wait
+from slipway.ops.load import load
+from slipway.ops.settings import StackSettings
 from tests.docker.conftest import Containers
 from tests.harness.processes import short_folder
 from tests.own.test_own_app import get
-from tests.own.trees import APP, KINDS, PACKAGE, make_tree, serve, write
+from tests.own.trees import APP, KINDS, MIGRATION, PACKAGE, make_tree, serve, write
 
 pytestmark = pytest.mark.timeout(600)
 TABLE: dict[str, str | list[str]] = {"prestart": "python -m mine.migrate", "private_paths": ["/metrics"]}
@@ -32,9 +35,15 @@ def own() -> Iterator[Containers]:
             containers.up()
             yield containers
         finally:
-            containers.compose("down", "--volumes", "--remove-orphans")
+            containers.compose("--profile", "db", "down", "--volumes", "--remove-orphans")  # which .env names
             images = containers.docker("images", "--format", "{{.Repository}}:{{.Tag}}", image).split()
             containers.docker("image", "rm", "--force", *images)
+
+
+@pytest.fixture
+def settings(own: Containers) -> StackSettings:
+    """The settings of a client that puts load on the stack."""
+    return replace(StackSettings.load(), host="127.0.0.1", http_port=own.port)
 
 
 def verb(own: Containers, name: str) -> str:
@@ -110,3 +119,55 @@ def test_new_code(own: Containers) -> None:
     assert wait.until(lambda: get(own.port, "/some/path") == (200, "/some/path!"), 5)
     write(own.root / PACKAGE / "__init__.py", APP)
     verb(own, "deploy")
+
+
+SCHEMA = """\
+import os
+import sys
+import time
+from pathlib import Path
+
+schema = Path(os.environ["DATA_DIR"], "schema")
+with schema.with_name("runs").open("a") as runs:
+    runs.write("{version} ")
+if schema.exists() and int(schema.read_text()) > {version}:
+    sys.exit("the schema is newer than this code")
+time.sleep({seconds})
+schema.write_text("{version}")
+"""
+READ = ("exec", "-T", "app", "cat")
+
+
+def test_migration_before_the_switch(own: Containers, settings: StackSettings) -> None:
+    """Once for a deploy, while the old version serves, which can serve on: it is rolled back to and restarted."""
+    versions = {name: SCHEMA.format(version=name, seconds=name) for name in (1, 2)}
+    own.compose("exec", "-T", "app", "sh", "-c", "rm -f /data/schema /data/runs")
+    with load(settings, "/some/path") as seen:
+        for version in versions.values():
+            write(own.root / PACKAGE / "migrate.py", version)
+            verb(own, "deploy")
+        verb(own, "rollback")
+    own.compose("restart", "app")
+
+    assert wait.until(lambda: get(own.port, "/some/path") == (200, "/some/path"), 30)
+    assert not seen.failures, seen.failures[:3]
+    assert own.compose(*READ, "/data/runs").split() == ["1", "2"]
+    assert own.compose(*READ, "/data/schema") == "2"
+    assert own.compose(*READ, "/srv/mine/migrate.py") == versions[1]
+
+
+def test_migration_that_fails(own: Containers, settings: StackSettings) -> None:
+    """The deploy is refused with the app's own reason, once, and the container in service stays."""
+    before = own.container()
+    write(own.root / PACKAGE / "migrate.py", "raise RuntimeError('the column is there already')\n")
+    try:
+        with load(settings, "/some/path") as seen:
+            done = own.make("deploy")
+    finally:
+        write(own.root / PACKAGE / "migrate.py", MIGRATION)
+
+    assert done.returncode != 0
+    assert done.stderr.count("RuntimeError: the column is there already (mine/migrate.py, line 1)") == 1, done.stderr
+    assert "the old container still serves" in done.stderr
+    assert own.container() == before
+    assert not seen.failures, seen.failures[:3]

@@ -38,7 +38,8 @@ __all__ = [
 
 pytestmark = pytest.mark.timeout(300)
 
-EMBEDDED = {"DATABASE_URL": "sqlite:////tmp/slipway.db", "BUS_URL": "embedded"}
+EMBEDDED = {"DATABASE_URL": "sqlite:////tmp/slipway.db", "BUS_URL": "embedded"}  # on a disk that a test can fill
+MIGRATE = ("exec", "-T", "app", "python", "-m", "app.migrate")  # PRESTART's container has another /tmp
 
 
 @pytest.fixture(scope="module", params=["servers", "embedded"])
@@ -49,6 +50,7 @@ def backend(request: pytest.FixtureRequest, containers: Containers) -> Iterator[
         yield name
     else:
         containers.up(**EMBEDDED)
+        containers.compose(*MIGRATE)
         yield name
         containers.up()
 
@@ -81,6 +83,14 @@ def cramped(backend: str, containers: Containers, stack: ComposedStack) -> Itera
     else:
         with users_in_memory(containers) as disk:
             yield Cramped(stack, disk)
+
+
+def test_only_what_is_asked_for_runs(backend: str, containers: Containers) -> None:
+    """PostgreSQL and Redis where the settings name them, and neither where they do not."""
+    asked_for = {"db", "redis"} if backend == "servers" else set()
+    services = containers.compose("ps", "--all", "--services").split()
+
+    assert {*services} == {"app", "nginx"} | asked_for
 
 
 def test_migrate(containers: Containers) -> None:

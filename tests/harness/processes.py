@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,9 +23,8 @@ START_SECONDS = 40.0  # for a start on a busy machine
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.02
 
-# Below the range from which the system takes the ports of clients. Pids of one run follow each other; what they begin
-# with must not.
-_ports = itertools.count(20_000 + os.getpid() * 97 % 10_000)
+PORTS = range(20_000, 30_000)  # below the range from which the system takes the ports of clients
+BLOCK = 100  # ports that a process of a test run takes for itself
 
 
 class Process:
@@ -144,12 +144,29 @@ def short_folder(parent: Path | None = None) -> Iterator[Path]:
         yield Path(name)
 
 
+def _own_ports() -> Iterator[int]:
+    """The ports of blocks that no other process of any test run has, one block after the other."""
+    for start in itertools.cycle(PORTS[::BLOCK]):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0slipway-test-ports-{start}")  # an abstract name, which is free when the process has ended
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        yield from range(start, start + BLOCK)
+
+
+_claims: list[socket.socket] = []
+_ports = _own_ports()
+
+
 def free_ports(count: int = 1) -> int:
     """The first of so many free ports in a row; none is given twice."""
     while True:
-        first, *rest = itertools.islice(_ports, count)
-        if all(wait.is_free("127.0.0.1", port) for port in (first, *rest)):
-            return first
+        ports = [*itertools.islice(_ports, count)]
+        if ports[-1] == ports[0] + count - 1 and all(wait.is_free("127.0.0.1", port) for port in ports):
+            return ports[0]
 
 
 async def until(true: Callable[[], object], seconds: float, what: str = "") -> None:

@@ -16,7 +16,7 @@ def answered(method: str, path: str, body: bytes) -> dict[str, Any]:
 async def application(scope: Any, receive: Any, send: Any) -> None:
     """Answer with what came, `/seen` with all requests of the worker, `/fields` with the header's names.
 
-    The paths of FAILURES fail; the paths of SOCKETS are websockets.
+    The paths of FAILURES fail before anything was sent, those of LATE_FAILURES later; those of SOCKETS are websockets.
     """
     if scope["type"] == "lifespan":
         for phase in ("startup", "shutdown"):
@@ -26,7 +26,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         await SOCKETS[scope["path"]](receive, send)
     else:
         SEEN.append(f"{scope['method']} {scope['path']}")
-        await FAILURES.get(scope["path"], mirror)(scope, receive, send)
+        await {**FAILURES, **LATE_FAILURES}.get(scope["path"], mirror)(scope, receive, send)
 
 
 async def mirror(scope: Any, receive: Any, send: Any) -> None:
@@ -115,6 +115,29 @@ FAILURES: dict[str, Any] = {
         swallowed, start_then_cancelled, wrong_header, wrong_status, too_long,
     )
 }  # fmt: skip
+
+
+async def part_then_raises(scope: Any, receive: Any, send: Any) -> None:
+    await send(START)
+    await send({"type": "http.response.body", "body": b"a", "more_body": True})
+    raise RuntimeError("on purpose")
+
+
+async def nothing_then_raises(scope: Any, receive: Any, send: Any) -> None:
+    await send(START)
+    await send({"type": "http.response.body", "body": b"", "more_body": True})
+    raise RuntimeError("on purpose")
+
+
+async def whole_then_raises(scope: Any, receive: Any, send: Any) -> None:
+    await send({**START, "status": 202})
+    await send({"type": "http.response.body", "body": b"abc"})
+    raise RuntimeError("on purpose")
+
+
+LATE_FAILURES: dict[str, Any] = {
+    f"/{each.__name__}": each for each in (part_then_raises, nothing_then_raises, whole_then_raises)
+}
 
 
 async def echo(receive: Any, send: Any) -> None:

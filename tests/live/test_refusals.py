@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness.client import Address, Answer, Connection
+from tests.harness.processes import until
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
-from tests.live.mirror import FAILURES
+from tests.live.mirror import FAILURES, LATE_FAILURES
 
 SECONDS = 10.0
 WORKERS = 3  # a proxy that asks again would find them
@@ -17,7 +18,7 @@ WORKERS = 3  # a proxy that asks again would find them
 @pytest.fixture(scope="module")
 def mirror() -> Iterator[Server]:
     """The mirror app in one worker, whose connections are kept from the start: no slot is ever lent."""
-    with serving("tests.live.mirror:application", workers=1, PRESTART="none") as server:
+    with serving("tests.live.mirror:application", workers=1, PRESTART="none", ACCESS_LOG="1") as server:
         yield server
 
 
@@ -102,6 +103,45 @@ async def test_app_that_fails_over_a_head(several: Server, any_address: Address,
 
     assert (status, fields["content-type"]) == (500, "application/problem+json")
     assert await times_asked(several, f"HEAD {path}") == before + 1
+
+
+async def recorded(server: Server, request_id: str) -> tuple[int, int]:
+    """The status and the bytes of the access record with this id."""
+    mark = f'"request_id":"{request_id}"'
+    found: list[dict[str, int]] = []
+
+    def find() -> bool:
+        lines = [line for line in server.log().splitlines() if mark in line and '"logger":"access"' in line]
+        found[:] = map(json.loads, lines)
+        return bool(found)
+
+    await until(find, SECONDS, "the record")
+    (record,) = found
+    return record["status"], record["bytes"]
+
+
+@pytest.mark.parametrize("path", [*FAILURES, *LATE_FAILURES, "/unread"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+async def test_record_says_what_the_client_got(mirror: Server, method: str, path: str) -> None:
+    """Whatever the app has begun to answer: nothing of it was sent before it failed."""
+    request_id = f"{method}{path.replace('/', '-')}"
+    expects = ["Expect: 100-continue", "Content-Length: 1"] if method == "POST" else []
+    async with asyncio.timeout(SECONDS), await Connection.open(mirror.address()) as connection:
+        connection.writer.write(get(path, f"X-Request-ID: {request_id}", *expects, method=method))
+        status, _ = await connection.head()
+        if status == 100:
+            status, _ = await connection.head()
+
+    assert (await recorded(mirror, request_id))[0] == status
+
+
+async def test_record_of_a_body_that_can_not_be_parsed(mirror: Server) -> None:
+    """The server has refused it while its app waited."""
+    head = get("/body", "Transfer-Encoding: chunked", "X-Request-ID: id-6", method="POST")
+    answer = await ask(mirror.address(), head + b"5\r\nhello\r\nx\r\n")
+
+    assert await recorded(mirror, "id-6") == (answer.status, 0)
+    assert answer.status == 400
 
 
 MALFORMED: dict[str, bytes] = {

@@ -72,7 +72,12 @@ async def test_instances_never_share_a_control_socket() -> None:
         ({"DRAIN_SECONDS": "6"}, [], ("GRACEFUL_TIMEOUT - 2)='6'", "DRAIN_SECONDS, which is 6")),
         ({"TIMEOUT": "8"}, [], ("TIMEOUT='8'", "GRACEFUL_TIMEOUT, which is 8")),
         ({"KEEPALIVE": "1"}, [], ("KEEPALIVE='1'", "keepalive_timeout, which is 1")),
-        ({"STOP_GRACE_PERIOD": "18"}, [], ("STOP_GRACE_PERIOD='18'", "2 x GRACEFUL_TIMEOUT + 2, which is 18")),
+        ({"LAME_DUCK_SECONDS": "2"}, [], ("STOP_GRACE_PERIOD='20'", "+ LAME_DUCK_SECONDS, which is 20")),
+        (
+            {"STOP_GRACE_PERIOD": "18"},
+            [],
+            ("STOP_GRACE_PERIOD='18'", "+ 2 + LAME_DUCK_SECONDS, which is 18"),
+        ),
         ({}, ["--timeout", "5"], ("TIMEOUT='5'", "GRACEFUL_TIMEOUT, which is 8")),
         ({}, ["--graceful-timeout", "40"], ("TIMEOUT='30'", "GRACEFUL_TIMEOUT, which is 40")),
         ({}, ["--keep-alive", "1"], ("KEEPALIVE='1'", "keepalive_timeout, which is 1")),

@@ -1,13 +1,15 @@
 """A real server with the app, and locust as a user runs it."""
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from slipway.ops.settings import ROOT
-from tests.harness.processes import BIN
+from tests.harness.processes import BIN, free_ports
 from tests.harness.stack import served_by_uvicorn
 
 
@@ -33,10 +35,24 @@ def app() -> Iterator[str]:
 def locust() -> Locust:
     """Run `locust -f loadtest --headless` to its end."""
 
-    def run(*arguments: str, host: str | None, seconds: float = 2, file: str = "loadtest") -> Outcome:
+    def run(
+        *arguments: str,
+        host: str | None,
+        seconds: float = 2,
+        file: str = "loadtest",
+        cwd: Path = ROOT,
+        **environment: str,
+    ) -> Outcome:
         command = [str(BIN / "locust"), "-f", file, "--headless", "--only-summary", "-r", "100"]
-        command += ["-t", f"{seconds:g}s", *(["--host", host] if host is not None else []), *arguments]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50)
+        command += ["-t", f"{seconds:g}s"] if seconds else []
+        command += ["--host", host] if host is not None else []
+        if "--processes" in arguments:  # two runs on one machine
+            port = str(free_ports())
+            command += ["--master-bind-port", port, "--master-port", port]
+        command += arguments
+        done = subprocess.run(
+            command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=50
+        )
         return Outcome(done.returncode, done.stdout + done.stderr)
 
     return run

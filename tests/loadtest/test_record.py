@@ -83,14 +83,12 @@ def test_an_overloaded_generator_has_an_exit_code_of_its_own() -> None:
     code = """
 import json
 from types import SimpleNamespace as Stub
-from loadtest import _setup
+from loadtest._options import Chosen
+from loadtest._verdict import verdict
 
 def exit_code(strict, master, worker):
-    options = Stub(worker=False, record="", strict=strict, headless=True)
     runner = Stub(cpu_warning_emitted=master, worker_cpu_warning_emitted=worker, stats=Stub(total=Stub(num_requests=1)))
-    environment = Stub(parsed_options=options, runner=runner, process_exit_code=None)
-    _setup.on_quitting(environment)
-    return environment.process_exit_code
+    return verdict(Stub(parsed_options=Stub(headless=True), runner=runner), Chosen(strict=bool(strict)))
 
 print(json.dumps([exit_code(*each) for each in ((1, 1, 0), (1, 0, 1), (1, 0, 0), (0, 1, 1))]))
 """

@@ -27,38 +27,42 @@ def settings(folder: Path, **variables: str) -> StackSettings:
     return StackSettings.of({"RUN_DIR": str(folder), **variables}, {})
 
 
+@pytest.mark.parametrize("name", container_files.PASSWORDS)
 @pytest.mark.parametrize("password", PASSWORDS)
-def test_given_password_is_written_whole(tmp_path: Path, password: str) -> None:
+def test_given_password_is_written_whole(tmp_path: Path, name: str, password: str) -> None:
     """Of any characters; containers, which have other users, can read it."""
-    found = container_files.password(settings(tmp_path, POSTGRES_PASSWORD=password), fixed=False)
-    path = tmp_path / container_files.PASSWORD
+    found = container_files.passwords(settings(tmp_path, **{name: password}), fixed=False)
+    path = tmp_path / container_files.PASSWORDS[name]
 
-    assert found == path.read_text() == password
+    assert found[name] == path.read_text() == password
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
 
 
+@pytest.mark.parametrize("name", container_files.PASSWORDS)
 @pytest.mark.parametrize("before", [None, ""])
-def test_password_is_made_up_once(tmp_path: Path, before: str | None) -> None:
-    """An empty file, as a full disk once left it, counts as none."""
+def test_password_is_made_up_once(tmp_path: Path, name: str, before: str | None) -> None:
+    """An empty file, as a full disk once left it, counts as none; each has its own."""
     if before is not None:
         (tmp_path / "secrets").mkdir()
-        (tmp_path / container_files.PASSWORD).write_text(before)
-    first = container_files.password(settings(tmp_path), fixed=False)
+        (tmp_path / container_files.PASSWORDS[name]).write_text(before)
+    first = container_files.passwords(settings(tmp_path), fixed=False)
 
-    assert len(first) > 20
-    assert container_files.password(settings(tmp_path), fixed=True) == first
+    assert len(first[name]) > 20
+    assert len({*first.values()}) == len(container_files.PASSWORDS)
+    assert container_files.passwords(settings(tmp_path), fixed=True) == first
 
 
-def test_other_password_is_refused_while_the_database_serves(tmp_path: Path) -> None:
-    """The message names the variable and no password."""
-    container_files.password(settings(tmp_path, POSTGRES_PASSWORD="one"), fixed=False)
+@pytest.mark.parametrize("name", container_files.PASSWORDS)
+def test_other_password_is_refused_while_the_stack_serves(tmp_path: Path, name: str) -> None:
+    """The message names the variable and no password, and no file changes."""
+    container_files.passwords(settings(tmp_path, **{name: "one"}), fixed=False)
     with pytest.raises(SettingError) as raised:
-        container_files.password(settings(tmp_path, POSTGRES_PASSWORD="other"), fixed=True)
+        container_files.passwords(settings(tmp_path, **{name: "other"}), fixed=True)
 
-    assert raised.value.name == "POSTGRES_PASSWORD"
+    assert raised.value.name == name
     assert "other" not in str(raised.value)
-    assert (tmp_path / container_files.PASSWORD).read_text() == "one"
+    assert (tmp_path / container_files.PASSWORDS[name]).read_text() == "one"
 
 
 def test_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,11 +80,12 @@ def test_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / container_files.NGINX).read_text() == before
 
 
-def test_password_is_in_no_representation(tmp_path: Path) -> None:
-    """Settings may be printed by a checker or in a traceback."""
-    shown = repr(settings(tmp_path, POSTGRES_PASSWORD="hidden-one"))
+@pytest.mark.parametrize("name", container_files.PASSWORDS)
+def test_password_is_in_no_representation(tmp_path: Path, name: str) -> None:
+    """StackSettings may be printed by a checker or in a traceback."""
+    shown = repr(settings(tmp_path, **{name: "hidden-one"}))
 
-    assert "postgres_password" not in shown
+    assert "hidden-one" not in shown
 
 
 @pytest.mark.parametrize("before", [None, 0o755, 0o777])

@@ -14,7 +14,7 @@ READERS = (
     "slipway/ops/settings.py",
 )
 
-SET_BY_MAKE = {"BASELINE_APP"}  # from [tool.slipway]
+SET_BY_MAKE = {"BASELINE_APP", "MIGRATED"}  # the one from [tool.slipway], the other where PRESTART is run apart
 
 
 def read() -> set[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipway.ops.settings import ROOT
+from tests.harness.copies import with_types
 from tests.ops.conftest import Verbs
 
 PACKAGE = "mine"
@@ -130,6 +131,7 @@ def is_of_the_shipped_app(path: Path) -> bool:
 
 def make_tree(root: Path) -> None:
     """Write the project, which has no table yet; `serve` writes it."""
+    with_types(root)
     for path in tracked():
         if not is_of_the_shipped_app(path):
             (root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -83,7 +83,7 @@ def test_whole_order(directives: Directives, settings: ServerSettings, compose: 
     ]
     assert all(lower < upper for lower, upper in pairwise(ladder)), ladder
     assert upstream_keepalive < settings.keepalive
-    assert 2 * settings.graceful_timeout + 2 < grace
+    assert 2 * settings.graceful_timeout + 2 + settings.lame_duck < grace
     assert settings.timeout > 4 * BEAT_SECONDS
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from slipway.ops.rules import OWN, Rules
 from slipway.ops.settings import ROOT
+from tests.harness.copies import with_types
 
 APP = """
 import os,  sys
@@ -53,6 +54,7 @@ def copy(tmp_path: Path) -> Path:
         if not name.is_relative_to("app") and not name.is_relative_to("tests/app"):
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, tree / name)
+    with_types(tree)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "venv").symlink_to(Path(sys.executable).parent.parent)
     (tree / "shop.py").write_text(APP)
@@ -68,8 +70,7 @@ def change(tree: Path, old: str, new: str) -> None:
 
 
 def make(tree: Path, verb: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    cache = str(tree.parent.parent / "mypy")  # one for all copies, which are the same but for a few lines
-    env = {**os.environ, "RUN_DIR": str(tree.parent / "run"), "MYPY_CACHE_DIR": cache, **variables}
+    env = {**os.environ, "RUN_DIR": str(tree.parent / "run"), **variables}
     command = ["make", f"PYTHON={sys.executable}", verb]
     return subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=55)
 

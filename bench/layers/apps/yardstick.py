@@ -17,7 +17,7 @@ NUMBER = re.compile(r"/api/users/(?P<id>[^/]+)")
 USERS = {2: {"id": 2, "name": "Grace", "created_at": "2026-01-01T00:00:00Z"}}
 
 
-class Call:
+class ProbeCall:
     """What is kept of one request."""
 
     __slots__ = ("identity", "sent", "status", "totals", "way")
@@ -44,7 +44,7 @@ class Call:
 
 
 class Outer:
-    """Keeps a Call for each request."""
+    """Keeps a ProbeCall for each request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -53,7 +53,7 @@ class Outer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             return
-        call = Call(scope, send, self.totals)
+        call = ProbeCall(scope, send, self.totals)
         scope.setdefault("state", {})["call"] = call
         try:
             await self.app(scope, receive, call.send)

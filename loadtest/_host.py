@@ -1,0 +1,22 @@
+"""Where the stack is: where its own settings say, if they are here."""
+
+import os
+
+LOOPBACK = "127.0.0.1"
+PORT = 8080
+
+
+def default_host() -> str:
+    """The address of the stack of this folder; locust's own --host and LOCUST_HOST beat it."""
+    try:
+        from slipway.environment import SettingError
+        from slipway.ops.settings import StackSettings
+    except ImportError:  # the folder was copied alone
+        return f"http://{LOOPBACK}:{os.environ.get('HTTP_PORT', PORT)}"
+    try:
+        return StackSettings.load().url
+    except SettingError as error:
+        raise SystemExit(f"the stack's settings: {error}") from None
+
+
+HOST = default_host()

@@ -1,0 +1,56 @@
+"""Bounds that a run must keep: `p95>200`, `failures>0.1%`, `GET /api/users: p99>300`."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Self
+
+from loadtest._record import Record, percentile
+
+TEXT = re.compile(
+    r"(?:(?P<name>.+):)?\s*(?P<what>p\d{1,2}(?:\.\d+)?|failures|missed)\s*>\s*(?P<most>\d+(?:\.\d+)?)(?P<share>%?)"
+)
+GRAMMAR = (
+    'allowed is "p95>200" (ms), "failures>10", "failures>0.1%" or "missed>0"; '
+    'with "GET /path: " in front of it for one request'
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most that something may be, over all requests or over those of one name."""
+
+    text: str
+    name: str | None
+    what: str
+    most: float
+    share: bool  # in percent of the requests
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError for a text that is none."""
+        match = TEXT.fullmatch(text.strip())
+        if match is None or (match["share"] and match["what"].startswith("p")):
+            raise ValueError(GRAMMAR)
+        name = match["name"]
+        return cls(
+            text.strip(), name.strip() if name else None, match["what"], float(match["most"]), bool(match["share"])
+        )
+
+    def broken(self, record: Record) -> str | None:
+        """What was found instead; None if the run kept to it."""
+        found, unit = self._found(record)
+        return f"{self.text}: it is {found:.4g}{unit}" if found > self.most else None
+
+    def _found(self, record: Record) -> tuple[float, str]:
+        answered = Counter[float]()
+        for name, histogram in record.corrected.items():
+            if self.name in (None, name):
+                answered.update(histogram)
+        failed = sum(n for name, n in record.failures.items() if self.name is None or name.startswith(f"{self.name}: "))
+        if not answered.total() + failed:
+            return float("inf"), ", since there was no such request"
+        if self.what.startswith("p"):
+            return percentile(answered, float(self.what[1:]) / 100) if answered else float("inf"), " ms"
+        count = record.missed if self.what == "missed" else failed
+        return (100 * count / (answered.total() + count), "%") if self.share else (count, "")

@@ -1,0 +1,154 @@
+"""What was said and what was heard: a message that is lost, doubled or out of order is a failure of the run.
+
+Each speaker numbers its messages, so that every listener can tell by itself what came twice or too early. What never
+came is known when speakers and listeners have ended, and those of all processes are put together.
+"""
+
+import re
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from random import getrandbits
+from typing import Any
+
+KEY = re.compile(r"([0-9a-f]{16})-(\d+)")
+ALL = "0"  # the id before the first message: what is kept is sent
+ORDER_KEPT = 50_000  # messages; older ones are in no connection's way any more
+MARGIN_SECONDS = 1.0  # around a listener's life: what is said then may or may not reach it
+
+TWICE, ORDER = "the same message twice", "a message out of order"
+
+
+@dataclass
+class Heard:
+    """The numbers that came from one speaker: all from the first to the last, but those that are missing."""
+
+    first: int
+    last: int
+    missing: list[int] = field(default_factory=list)
+
+    def add(self, number: int) -> str | None:
+        """Take the next number; returns what is wrong with it."""
+        if number > self.last:
+            self.missing.extend(range(self.last + 1, number))
+            self.last = number
+            return None
+        if number in self.missing:
+            self.missing.remove(number)
+            return ORDER
+        return TWICE if number >= self.first else ORDER
+
+    def __contains__(self, number: int) -> bool:
+        return self.first <= number <= self.last and number not in self.missing
+
+
+class Order:
+    """The one order of all messages, as the first listener that hears of each has it."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._next = count()
+
+    def place(self, key: str) -> int:
+        """Where a message stands; the next place for one that is new."""
+        if key not in self._places:
+            self._places[key] = next(self._next)
+            if len(self._places) > ORDER_KEPT:
+                del self._places[next(iter(self._places))]
+        return self._places[key]
+
+
+@dataclass
+class Listener:
+    """A connection that is owed every message which is said while it is there, over any number of reconnects."""
+
+    name: str  # of the request in locust's tables
+    joined: float = 0.0  # seconds since the epoch, which the machines of a distributed run share
+    left: float = 0.0
+    heard: dict[str, Heard] = field(default_factory=dict)  # by speaker
+    place: int = -1  # of the last message, in the order of this process
+
+    def join(self) -> None:
+        """Count from now on; a second call, after a reconnect, changes nothing."""
+        self.joined = self.joined or time.time()
+
+    def hear(self, key: str) -> str | None:
+        """Take a message's key; returns what is wrong with it, and nothing about the messages of others."""
+        match = KEY.fullmatch(key)
+        if match is None:
+            return None
+        speaker, number = match[1], int(match[2])
+        known = self.heard.get(speaker)
+        fault = known.add(number) if known else None
+        if known is None:
+            self.heard[speaker] = Heard(number, number)
+        before, self.place = self.place, order.place(key)
+        return fault or (ORDER if self.place <= before else None)
+
+
+@dataclass
+class Speaker:
+    """One user's messages: when each was sent, and when it came back."""
+
+    name: str = field(default_factory=lambda: f"{getrandbits(64):016x}")
+    confirmed: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._numbers = count()
+
+    def key(self) -> str:
+        """The key of the next message."""
+        return f"{self.name}-{next(self._numbers)}"
+
+    def confirm(self, key: str, sent: float) -> None:
+        """The message of this key, sent at that time, has come back now."""
+        self.confirmed[int(key.rpartition("-")[2])] = sent, time.time()
+
+
+class Talk:
+    """All that was said and heard in one process, and on the master in all of them."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.speakers: dict[str, dict[int, tuple[float, float]]] = {}
+        self.listeners: list[Listener] = []
+
+    def end(self, speaker: Speaker | None = None, listener: Listener | None = None) -> None:
+        """Keep what a user that ends has said and heard."""
+        if speaker is not None:
+            self.speakers[speaker.name] = speaker.confirmed
+        if listener is not None and listener.joined:
+            listener.left = time.time()
+            self.listeners.append(listener)
+
+    def take(self) -> dict[str, Any]:
+        """What is new since the last call, for the master."""
+        news = {"speakers": self.speakers, "listeners": [asdict(listener) for listener in self.listeners]}
+        self.clear()
+        return news
+
+    def merge(self, news: dict[str, Any]) -> None:
+        """Add what a worker has shipped."""
+        for name, confirmed in news["speakers"].items():
+            self.speakers[name] = {int(number): tuple(times) for number, times in confirmed.items()}
+        for listener in news["listeners"]:
+            heard = {speaker: Heard(**numbers) for speaker, numbers in listener["heard"].items()}
+            self.listeners.append(Listener(**{**listener, "heard": heard}))
+
+    def lost(self) -> Counter[str]:
+        """How many deliveries never came, by the listeners' name."""
+        found: Counter[str] = Counter()
+        for listener in self.listeners:
+            begin, end = listener.joined + MARGIN_SECONDS, listener.left - MARGIN_SECONDS
+            for speaker, confirmed in self.speakers.items():
+                heard = listener.heard.get(speaker, Heard(0, -1))
+                owed = (number for number, (sent, back) in confirmed.items() if sent >= begin and back <= end)
+                found[listener.name] += sum(number not in heard for number in owed)
+        return +found
+
+
+order = Order()
+talk = Talk()

@@ -1,0 +1,48 @@
+"""PRESTART in containers: once, in a container of its own, before those of the new version start.
+
+A container that is restarted does not run it again; one of the version before may then meet a newer schema.
+"""
+
+import shlex
+
+from slipway.ops.console import Failure, step
+from slipway.ops.containers import IMAGE_ROOT
+from slipway.ops.engine import LABEL, Engine
+from slipway.ops.instance import first_error
+from slipway.ops.settings import StackSettings
+from slipway.tracebacks import has_traceback, one_line
+
+RUN = ("run", "--rm", "-T", "--no-deps", "migrate")
+
+
+class Migration:
+    """Runs it with the image that the engine is told to use."""
+
+    def __init__(self, engine: Engine, settings: StackSettings) -> None:
+        self._engine = engine
+        self._settings = settings
+
+    def run(self, otherwise: str = "") -> None:
+        """Run it to its end; Failure with the reason that it printed, and with what follows from it."""
+        if not self._settings.prestart:
+            return
+        with step("PRESTART"):
+            self._end_interrupted()
+            done = self._engine.attempt(*RUN)
+        if done.returncode:
+            said = _reason(done.stderr + done.stdout)
+            raise Failure(f"PRESTART={shlex.join(self._settings.prestart)!r} failed: {said}{otherwise}")
+
+    def _end_interrupted(self) -> None:
+        """End one that goes on since the verb that began it was killed: two must not run at once."""
+        labels = (f"label={LABEL}.project={self._engine.project}", f"label={LABEL}.service=migrate")
+        filters = [word for label in labels for word in ("--filter", label)]
+        for container in self._engine.docker("ps", "--all", "--quiet", *filters).split():
+            self._engine.attempt_docker("stop", container)
+            self._engine.attempt_docker("rm", "--force", container)
+
+
+def _reason(text: str) -> str:
+    if has_traceback(text):
+        return one_line(text, IMAGE_ROOT)
+    return first_error(text.splitlines(), IMAGE_ROOT) or "it says nothing"

@@ -1,0 +1,83 @@
+"""A Docker engine of a test's own, which may be restarted: its data, its socket and its network are its own.
+
+Its network is a namespace, since two engines in one would take each other's rules away.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from slipway.ops import wait
+from tests.docker.conftest import Containers
+
+ANSWER_SECONDS = 60.0
+STOP_SECONDS = 60.0
+
+
+class Engine:
+    """A dockerd below a folder; it can be started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._name = folder.name
+        self.host = f"unix://{folder}/d.sock"
+        self.inside = ["nsenter", f"--net=/run/netns/{self._name}"]
+        subprocess.run(["ip", "netns", "add", self._name], check=True)
+        subprocess.run([*self.inside, "ip", "link", "set", "lo", "up"], check=True)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        folders = [f"--{name}={self._folder}/{name}" for name in ("data-root", "exec-root")]
+        options = [*folders, f"--pidfile={self._folder}/d.pid", f"--host={self.host}"]
+        with (self._folder / "engine.log").open("ab") as log:
+            self._process = subprocess.Popen([*self.inside, "dockerd", *options], stdout=log, stderr=log)
+        assert wait.until(self._answers, ANSWER_SECONDS), self.log()
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End it with a signal: by SIGTERM it stops its containers, by SIGKILL they run on until it is back."""
+        self._process.send_signal(number)
+        self._process.wait(STOP_SECONDS)
+
+    def load(self, *images: str) -> None:
+        """Take images from the engine that is there."""
+        with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saved:
+            subprocess.run(["docker", "--host", self.host, "load", "--quiet"], stdin=saved.stdout, check=True)
+        assert saved.returncode == 0
+
+    def close(self) -> None:
+        """End it, and remove its network."""
+        self.stop()
+        subprocess.run(["ip", "netns", "delete", self._name], check=True)
+
+    def log(self) -> str:
+        return (self._folder / "engine.log").read_text()[-2_000:]
+
+    def _answers(self) -> bool:
+        return subprocess.run(["docker", "--host", self.host, "info"], capture_output=True).returncode == 0
+
+
+class EngineContainers(Containers):
+    """The stack on such an engine; verbs and clients are in its network."""
+
+    def __init__(self, folder: Path, engine: Engine, image: str) -> None:
+        super().__init__(folder, image=image)
+        self.env |= {"DOCKER_HOST": engine.host, "SLIPWAY_IMAGE": image}
+        self._inside = engine.inside
+
+    def status(self, path: str) -> int:
+        code = "import sys; from slipway.ops import wait; print(wait.get(sys.argv[1])[0])"
+        return int(self._run([sys.executable, "-c", code, f"{self.url}{path}"], {}).stdout)
+
+    def _run(self, command: list[str], settings: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+        return super()._run([*self._inside, *command], settings)
+
+
+def is_possible() -> bool:
+    """Whether this machine lets a test start an engine."""
+    return os.geteuid() == 0 and all(_has(program) for program in ("dockerd", "nsenter", "ip"))
+
+
+def _has(program: str) -> bool:
+    return subprocess.run(["sh", "-c", f"command -v {program}"], capture_output=True).returncode == 0

@@ -1,0 +1,112 @@
+"""nginx in its container: what it makes of the machine's limits, and its room for bodies that arrive."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from slipway.ops import bodies, wait
+from slipway.ops.settings import ROOT
+from tests.docker.conftest import Containers
+
+pytestmark = pytest.mark.timeout(300)
+
+LIMIT = 1 << 20
+STALLED = 300
+
+
+@pytest.fixture(scope="module")
+def large_bodies(containers: Containers) -> Iterator[Containers]:
+    """The stack with the limit of bodies that ships."""
+    containers.up(MAX_BODY_BYTES=str(LIMIT))
+    yield containers
+    containers.up()
+
+
+def configured(containers: Containers, *options: str) -> str:
+    """What `nginx -T` says in a container with these limits."""
+    environment = json.loads(containers.inspect("{{json .Config.Env}}", "nginx"))
+    settings = [word for value in [*environment, "NGINX_SETTINGS=", "PRIVATE_PATHS="] for word in ("--env", value)]
+    tmpfs = ["/tmp/nginx:uid=101,mode=0700", "/tmp/nginx/client_body:uid=101,mode=0700,size=768m"]
+    mounts = [word for mount in tmpfs for word in ("--tmpfs", mount)]
+    mounts += [
+        "--volume",
+        f"{ROOT}/nginx:/etc/nginx/slipway:ro",
+        "--volume",
+        f"{ROOT}/nginx/main.conf:/etc/nginx/nginx.conf:ro",
+    ]
+    command = [
+        "--user",
+        "101:101",
+        "--entrypoint",
+        "sh",
+        "nginx:1.30",
+        "/etc/nginx/slipway/container.sh",
+        "nginx",
+        "-T",
+    ]
+    return containers.docker("run", "--rm", *options, *settings, *mounts, *command)
+
+
+@pytest.mark.parametrize(("cpus", "workers"), [("0.5", "1"), ("1.5", "1")])
+@pytest.mark.parametrize(("files", "connections"), [(1_024, "682"), (20_000, "13333")])
+def test_workers_and_connections_fit_the_limits(
+    containers: Containers, cpus: str, workers: str, files: int, connections: str
+) -> None:
+    """One worker per CPU of the container's own quota, and as many connections as open files are allowed."""
+    text = configured(containers, f"--cpus={cpus}", f"--ulimit=nofile={files}:{files}")
+
+    assert f"worker_processes {workers};" in text
+    assert f"worker_connections {connections};" in text
+
+
+def test_low_limit_of_files_is_told(containers: Containers) -> None:
+    """The machine's hard limit is taken as it is, and what follows from it stands in the log."""
+    hard = int(containers.compose("exec", "-T", "nginx", "sh", "-c", "ulimit -H -n"))
+    told = [line for line in containers.log("nginx") if "the limit of open files is" in line]
+
+    assert bool(told) == (hard * 2 // 3 <= 16_384)
+    assert all(json.loads(line)["level"] == "WARNING" for line in told)
+
+
+def test_room_is_what_the_container_has(containers: Containers) -> None:
+    """The limits come from the file system that is mounted there."""
+    text = containers.compose("exec", "-T", "nginx", "cat", "/tmp/nginx/nginx.conf")
+    limits = bodies.limits(bodies.container_room(), int(containers.env["MAX_BODY_BYTES"]))
+
+    for name, value in limits.items():
+        assert f"limit_conn {name.lower()} {value};" in text
+
+
+def test_body_that_fits_into_no_room_is_refused_by_name(containers: Containers) -> None:
+    """Before anything is changed."""
+    done = containers.make("deploy", MAX_BODY_BYTES=str(1 << 30))
+
+    assert done.returncode != 0
+    assert "MAX_BODY_BYTES='1073741824' is not allowed: at most 566231040 in containers" in done.stderr
+
+
+async def test_uploads_that_stop_take_no_room_of_others(large_bodies: Containers) -> None:
+    """300 that lack their last byte: POSTs of every size succeed, and nginx stays within its memory."""
+    head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % LIMIT
+    before = large_bodies.inspect("{{.State.Pid}}", "nginx")
+    writers = []
+    try:
+        for _ in range(STALLED):
+            _, writer = await asyncio.open_connection("127.0.0.1", large_bodies.port)
+            writers.append(writer)
+            writer.write(head + b"x" * (LIMIT - 1))
+        await asyncio.gather(*(writer.drain() for writer in writers))
+        async with httpx.AsyncClient(base_url=large_bodies.url, timeout=20) as client:
+            statuses = [(await client.post("/echo", content=b"x" * size)).status_code for size in (100, 50_000, LIMIT)]
+    finally:
+        for writer in writers:
+            writer.transport.abort()
+
+    assert statuses == [200, 200, 200]
+    assert large_bodies.inspect("{{.State.Pid}}", "nginx") == before
+    assert wait.get(f"{large_bodies.url}/readyz")[0] == 200
+    assert not [line for line in large_bodies.log("nginx") if re.search(r'"status":500|No space left', line)]

@@ -1,0 +1,72 @@
+"""A first start in containers that does not come to its end: nothing is left in the way of the next one."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from slipway.ops import wait
+from slipway.ops.settings import ROOT
+from tests.docker.conftest import Containers
+from tests.harness.processes import short_folder
+
+pytestmark = pytest.mark.timeout(300)
+
+STAGES = ("image", "Redis", "PRESTART", "containers")
+BY_TURNS = {"interrupted-first": (signal.SIGINT, signal.SIGKILL), "killed-first": (signal.SIGKILL, signal.SIGINT)}
+
+
+@pytest.fixture
+def project() -> Iterator[Containers]:
+    """A project of which nothing runs, with SQLite, so that it starts quickly."""
+    with short_folder() as folder:
+        project = Containers(folder)
+        project.env["DATABASE_URL"] = "sqlite:////data/slipway.db"
+        try:
+            yield project
+        finally:
+            project.compose("--profile", "redis", "--profile", "migrate", "down", "--volumes", "--remove-orphans")
+
+
+def interrupt(project: Containers, stage: str, number: int, verb: str = "up") -> None:
+    """Begin a verb, and send a signal to all its processes when a stage has begun."""
+    with subprocess.Popen(
+        ["make", f"PYTHON={sys.executable}", verb],
+        cwd=ROOT,
+        env=project.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        said = b""
+        while stage.encode() not in said and (more := os.read(process.stdout.fileno(), 1_000)):
+            said += more
+        os.killpg(process.pid, number)
+    assert stage.encode() in said
+
+
+@pytest.mark.parametrize("numbers", BY_TURNS.values(), ids=BY_TURNS)
+def test_interrupted_at_every_stage(project: Containers, numbers: tuple[int, int]) -> None:
+    """By Ctrl-C or by a sudden end, one after the other; then the verb does its work, also after half a `make down`."""
+    for place, stage in enumerate(STAGES):
+        interrupt(project, stage, numbers[place % 2])
+    project.up()
+    assert wait.get(f"{project.url}/readyz")[0] == 200
+    interrupt(project, "stopping", numbers[0], "down")
+    project.up()
+
+    assert {*project.compose("ps", "--all", "--services").split()} == {"app", "nginx", "redis"}
+    assert wait.get(f"{project.url}/readyz")[0] == 200
+
+
+def test_failing_prestart(project: Containers) -> None:
+    """Its own reason is told, and nothing runs."""
+    done = project.make("up", PRESTART="python -c 'raise RuntimeError(\"no such column\")'")
+
+    assert done.returncode != 0
+    assert done.stderr.count("RuntimeError: no such column") == 1, done.stderr
+    assert project.compose("ps", "--all", "--services").split() == []

@@ -1,0 +1,186 @@
+"""Options: a wrong one ends the run before it begins, and each does what it says."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from slipway.ops import wait
+from slipway.ops.settings import ROOT
+from tests.bench.fake_servers import ANSWER, Behave, serving, wrong_each
+from tests.harness.processes import BIN, Process, children, free_ports, running
+from tests.loadtest.conftest import Locust
+
+
+def noting(asked: list[tuple[float, bytes]]) -> Behave:
+    """Answers, and keeps when what was asked for."""
+
+    def behave(request: bytes, now: float) -> tuple[float, bytes]:
+        asked.append((now, request.split()[1]))
+        return 0.0, ANSWER
+
+    return behave
+
+
+WRONG = {
+    "rate below 0": (["--rate=-5"], "--rate is -5: allowed is a number above 0"),
+    "rate 0": (["--rate=0.0"], "--rate is 0.0: allowed is a number above 0"),
+    "rate nan": (["--rate", "nan"], "--rate is nan: allowed is a number above 0"),
+    "rate infinite": (["--rate", "inf"], "--rate is inf: allowed is a number above 0"),
+    "rate no number": (["--rate", "many"], "--rate is many: allowed is a number above 0"),
+    "warm-up below 0": (["--warmup=-1"], "--warmup is -1: allowed is a number of at least 0"),
+    "warm-up nan": (["--warmup", "nan"], "--warmup is nan: allowed is a number of at least 0"),
+    "warm-up as long as the run": (["--warmup", "2"], "--warmup is 2 s and the test 2 s: nothing would be measured"),
+    "no folder": (["--record", "/nonexistent/a.json"], "there is no folder /nonexistent"),
+    "limit": (["--fail-if", "p95<200"], "--fail-if is p95<200: allowed is"),
+    "limit in percent": (["--fail-if", "p95>20%"], "--fail-if is p95>20%: allowed is"),
+    "stages": (["--stages", "20-30s"], "--stages is 20-30s: allowed is users:duration"),
+    "stages and a run time": (["--stages", "20:30s"], "--run-time 2 s says another length"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_option_ends_the_run_in_one_line_before_any_load(locust: Locust, case: str) -> None:
+    """Exit code 2, as of any command that was typed wrong."""
+    arguments, expected = WRONG[case]
+
+    outcome = locust(*arguments, "PlaintextUser", host=f"http://127.0.0.1:{free_ports()}")
+
+    assert outcome.code == 2, outcome.output
+    assert outcome.output.count("ERROR") == 1
+    assert expected in outcome.output
+
+
+def test_a_wrong_option_is_told_once_by_several_processes(locust: Locust) -> None:
+    """Each of them reads it."""
+    outcome = locust("--processes", "2", "--rate", "nan", "PlaintextUser", host="http://127.0.0.1:1", seconds=3)
+
+    assert outcome.code == 2
+    assert outcome.output.count("--rate is nan") == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "wrong", "code"),
+    [
+        ("failures>50%", 5, 0),
+        ("failures>1%", 5, 5),
+        ("failures>0", 10_000, 0),
+        ("p99>20000", 10_000, 0),
+        ("p50>0.001", 10_000, 5),
+        ("GET /plaintext: p50>0.001", 10_000, 5),
+        ("GET /other: p50>0.001", 10_000, 5),
+    ],
+)
+def test_a_limit_sets_the_exit_code(locust: Locust, limit: str, wrong: int, code: int) -> None:
+    """Failures below their limit are allowed, and a request of which there was none breaks its own."""
+    with serving(wrong_each(wrong)) as port:
+        outcome = locust("-u", "2", "--fail-if", limit, "PlaintextUser", host=f"http://127.0.0.1:{port}")
+
+    assert outcome.code == code, outcome.output
+    assert (f"--fail-if {limit}: it is" in outcome.output) == (code == 5)
+
+
+def test_what_the_environment_says_is_taken(locust: Locust, tmp_path: Path) -> None:
+    """LOCUST_RATE and the like, as for locust's own options."""
+    record = tmp_path / "record.json"
+    with serving(lambda request, now: (0, ANSWER)) as port:
+        host = f"http://127.0.0.1:{port}"
+        more = {
+            "LOCUST_RATE": "20",
+            "LOCUST_WARMUP": "1",
+            "LOCUST_RECORD": str(record),
+            "LOCUST_FAIL_IF": "missed>1000",
+        }
+        outcome = locust("-u", "1", "PlaintextUser", host=host, seconds=3, **more)
+
+    assert outcome.code == 0, outcome.output
+    assert 30 <= sum(json.loads(record.read_text())["corrected"]["GET /plaintext"].values()) <= 41
+
+
+def test_stages_change_the_number_of_users(locust: Locust, tmp_path: Path) -> None:
+    """A spike: one user, then nine more, then one; the test ends with the last stage."""
+    asked: list[tuple[float, bytes]] = []
+    with serving(noting(asked)) as port:
+        host = f"http://127.0.0.1:{port}"
+        outcome = locust("--stages", "1:2s,10:2s,1:2s", "--rate", "10", "PlaintextUser", host=host, seconds=0)
+
+    assert outcome.code == 0, outcome.output
+    first = asked[0][0]
+    by_stage = [sum(begin + 0.5 <= at - first < begin + 1.5 for at, _ in asked) for begin in (0, 2, 4)]
+    assert by_stage[1] > 4 * max(by_stage[0], by_stage[2])
+
+
+def test_a_folder_elsewhere_is_taken_from_there(app: str, locust: Locust, tmp_path: Path) -> None:
+    """`locust -f PATH/loadtest` in another folder."""
+    outcome = locust("-u", "2", "JsonUser", host=app, file=str(ROOT / "loadtest"), cwd=tmp_path)
+
+    assert outcome.code == 0, outcome.output
+    assert "GET /json" in " ".join(outcome.output.split())
+
+
+def test_one_file_alone_runs_its_user(app: str, locust: Locust) -> None:
+    """Also one that is not part of the mix."""
+    outcome = locust("-u", "2", host=app, file="loadtest/http_json.py")
+
+    assert outcome.code == 0, outcome.output
+    assert "GET /json" in " ".join(outcome.output.split())
+
+
+def test_a_host_may_end_with_a_slash(locust: Locust) -> None:
+    """The paths begin with one."""
+    asked: list[tuple[float, bytes]] = []
+    with serving(noting(asked)) as port:
+        outcome = locust("-u", "1", "PlaintextUser", host=f"http://127.0.0.1:{port}/")
+
+    assert outcome.code == 0, outcome.output
+    assert {path for _, path in asked} == {b"/plaintext"}
+
+
+def test_the_host_is_where_the_stack_is(tmp_path: Path) -> None:
+    """HTTP_PORT of the settings is the port of the default host."""
+    environment = {"HTTP_PORT": "18123"}
+    command = [str(BIN / "python"), "-c", "from loadtest._host import HOST; print(HOST)"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30)
+
+    assert done.stdout == "http://127.0.0.1:18123\n"
+
+
+@pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 6)])
+def test_a_lost_process_is_said(tmp_path: Path, strict: tuple[str, ...], code: int) -> None:
+    """A worker that is killed takes its figures with it."""
+    with serving(lambda request, now: (0, ANSWER)) as port:
+        master = str(free_ports())
+        command = [str(BIN / "locust"), "-f", "loadtest", "--headless", "--only-summary", "-u", "4", "-r", "100"]
+        command += ["-t", "6s", "--processes", "2", "--host", f"http://127.0.0.1:{port}", *strict, "PlaintextUser"]
+        command += ["--master-bind-port", master, "--master-port", master]
+        with running(Process(command, tmp_path / "log")) as run:
+            assert wait.until(lambda: run.logged("All users spawned"), 40)
+            victim = children(run.pid)[0]
+            subprocess.run(["kill", f"-{signal.SIGKILL}", str(victim)], check=True)
+            assert wait.until(lambda: run.code is not None, 40)
+
+            assert run.code == code
+            assert run.logged("1 of the generator's processes were lost")
+
+
+def test_the_page_shows_both_latencies_while_the_test_runs(tmp_path: Path) -> None:
+    """A tab of its own: a server that waits 0.2 s in each answer is behind its schedule, and the page shows it."""
+    port = free_ports()
+    command = [str(BIN / "locust"), "-f", "loadtest", "--web-host", "127.0.0.1", "--web-port", str(port)]
+    with (
+        serving(lambda request, now: (0.2, ANSWER)) as server,
+        running(Process([*command, "--rate", "20", "PlaintextUser"], tmp_path / "log")),
+    ):
+        assert wait.until(lambda: not wait.is_free("127.0.0.1", port), 20)
+        url, host = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{server}"
+        httpx.post(f"{url}/swarm", data={"user_count": 1, "spawn_rate": 1, "host": host}).raise_for_status()
+
+        def shown() -> dict[str, float]:
+            tables = httpx.get(f"{url}/stats/requests").json().get("extended_stats", [])
+            return next((row for table in tables for row in table["data"] if row["name"] == "GET /plaintext"), {})
+
+        assert wait.until(lambda: shown().get("corrected_p99", 0) > 2 * shown().get("uncorrected_p99", 1e9), 20)
+        assert shown()["uncorrected_p50"] < 400

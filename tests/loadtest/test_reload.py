@@ -1,0 +1,33 @@
+"""A reload of the stack loses nothing, and load tests see it as that: users come back, resume, and miss nothing."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from slipway.ops import wait
+from tests.harness.processes import BIN, Process, free_ports, running
+from tests.harness.stack import behind_nginx, serving
+
+BACK = ("/ws/echo came back", "/ws/chat came back", "/events came back")
+
+
+@pytest.mark.parametrize(
+    "how", [("EchoUser",), (), ("--processes", "2")], ids=["echo alone", "mix", "mix of two processes"]
+)
+async def test_a_reload_under_load_is_no_failure(tmp_path: Path, how: tuple[str, ...]) -> None:
+    """Exit code 0 and not one failure; each kind of connection says that it has come back."""
+    master = str(free_ports())
+    with serving() as server, behind_nginx(server) as proxy:
+        command = [str(BIN / "locust"), "-f", "loadtest", "--headless", "--only-summary", "-u", "24", "-r", "100"]
+        command += ["--rate", "2", "--host", proxy.url, "--master-bind-port", master, "--master-port", master, *how]
+        with running(Process(command, tmp_path / "log")) as run:
+            assert await asyncio.to_thread(wait.until, lambda: run.logged("All users spawned"), 40)
+            assert (await server.reload())[0] == 0
+            os.kill(run.pid, signal.SIGTERM)
+            assert await asyncio.to_thread(wait.until, lambda: run.code is not None, 50)
+
+            assert run.code == 0, run.log()
+            assert all(run.logged(text) for text in (BACK[:1] if "EchoUser" in how else BACK))
