@@ -40,6 +40,7 @@ export WORKER_PROCESSES="$workers"
 # shellcheck disable=SC3045  # every shell of the images has it
 files=$(ulimit -H -n)
 case "$files" in *[!0-9]*) files=1048576 ;; esac
+# shellcheck disable=SC3045
 ulimit -n "$files" 2>/dev/null || files=$(ulimit -S -n)
 connections=$((files * 2 / 3))
 if [ "$connections" -gt 16384 ]; then
@@ -54,7 +55,7 @@ export WORKER_CONNECTIONS="$connections"
 
 # How many bodies may arrive at the same time, by the size of the file system for them: slipway/ops/bodies.py has the same sums.
 room=$(df -Pk "$WORK_DIR/client_body" 2>/dev/null | awk 'NR == 2 { print $2 }')
-usable=$((${room:-65536} * 1024 / 16 * 15))
+usable=$((${room:-65536} * 960))
 count() {
     found=$(($1 / $2))
     if [ "$found" -gt 65535 ]; then found=65535; fi
@@ -63,7 +64,7 @@ count() {
 }
 MEDIUM_BODIES=$(count $((usable / 4)) 100000)
 MEDIUM_BODIES_OF_CLIENT=$(count $((MEDIUM_BODIES * 2)) 3)
-LARGE_BODIES=$(count $((usable / 4 * 3)) "$MAX_BODY_BYTES")
+LARGE_BODIES=$(count $((usable * 3 / 4)) "$MAX_BODY_BYTES")
 LARGE_BODIES_OF_CLIENT=$(count $((LARGE_BODIES * 2)) 3)
 export MEDIUM_BODIES MEDIUM_BODIES_OF_CLIENT LARGE_BODIES LARGE_BODIES_OF_CLIENT
 

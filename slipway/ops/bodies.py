@@ -22,7 +22,7 @@ def limits(room: int, largest: int) -> dict[str, str]:
 
     One client gets two thirds of each.
     """
-    usable = room // 16 * 15  # files take whole pages
+    usable = room * 15 // 16  # files take whole pages
     medium = _count(usable // 4, MEDIUM_BYTES)
     large = _count(largest_share(room), largest)
     return {
@@ -35,7 +35,7 @@ def limits(room: int, largest: int) -> dict[str, str]:
 
 def largest_share(room: int) -> int:
     """The bytes for large ones, which a single one may have."""
-    return room // 16 * 15 // 4 * 3
+    return room * 15 // 16 * 3 // 4
 
 
 def _count(room: int, size: int) -> int:

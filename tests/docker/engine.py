@@ -47,8 +47,11 @@ class Engine:
         assert saved.returncode == 0
 
     def close(self) -> None:
-        """End it, and remove its network."""
+        """End it, and remove its network and what it has mounted."""
         self.stop()
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in reversed([mount for mount in mounts if mount.startswith(f"{self._folder}/")]):
+            subprocess.run(["umount", "--lazy", mount], check=True)
         subprocess.run(["ip", "netns", "delete", self._name], check=True)
 
     def log(self) -> str:

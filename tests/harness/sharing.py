@@ -1,7 +1,7 @@
 """How pytest-xdist shares tests out among processes: what takes long first, and each server is started once.
 
-Its own `--dist=loadgroup` does this with marks, but has no effect with pytest 9.2, which no longer takes an item's name
-from `_nodeid`: pytest-xdist 3.8's remote.py. So the processes write down the groups, and the scheduler reads them.
+Its own `--dist=loadgroup` does this with marks, but has no effect with pytest 9.2, which no longer takes an item's
+name from `_nodeid` (pytest-xdist 3.8). So the processes write down the groups, and the scheduler reads them.
 """
 
 import json
