@@ -12,6 +12,10 @@ bench: ## the ASGI app against the WSGI baseline under the same nginx (QUICK=1, 
 bench-layers: ## CPU time per request of each layer, beside other frameworks (QUICK=1, FULL=1)
 	@$(PYTHON) -m slipway.ops.checks bench-layers
 
+.PHONY: bench-fanout
+bench-fanout: ## one room of 200 websocket clients, beside python-socketio and Django Channels (QUICK=1)
+	@$(PYTHON) -m slipway.ops.checks bench-fanout
+
 .PHONY: bench-compare
 bench-compare: ## two results side by side: A=folder B=folder
 	@$(PYTHON) -m slipway.ops.checks bench compare $(A) $(B)

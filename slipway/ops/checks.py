@@ -108,6 +108,13 @@ def bench_layers(arguments: list[str]) -> None:
     run("bench.layers", *arguments)
 
 
+def bench_fanout(arguments: list[str]) -> None:
+    """One room of websocket clients, with the servers to compare with."""
+    prepare("requirements/peers.txt")
+    packages.install({"redis-server": "redis-server"})
+    run("bench.fanout", *arguments)
+
+
 def soak(arguments: list[str]) -> None:
     """The promises at full size."""
     prepare("requirements/test.txt")
@@ -195,6 +202,7 @@ def run(module: str, *arguments: str, empty: int = 0) -> bool:
 
 VERBS = {
     "bench": bench,
+    "bench-fanout": bench_fanout,
     "bench-layers": bench_layers,
     "lint": lint,
     "lock": lock,

@@ -90,6 +90,24 @@ async def test_cancelled_in_a_statement(store: Users, writes: bool) -> None:
     assert waited < 0.5
 
 
+async def test_cancelled_between_two_statements(store: Users) -> None:
+    """A statement that begins after its caller has given up ends as soon as one that ran."""
+    held = Held()
+
+    def wait_and_go_on(connection: Connection) -> None:
+        held(connection)
+        connection.execute(ENDLESS)
+
+    task = asyncio.create_task(store.write(wait_and_go_on))
+    await held.begun()
+    task.cancel()
+    await asyncio.wait({task})
+    held.let_go.set()
+
+    async with asyncio.timeout(SECONDS):
+        assert (await store.write(users.create, "ann")).name == "ann"
+
+
 async def test_cancelled_writer_keeps_nothing(store: Users) -> None:
     """What a caller that gave up has written is undone, also after the last statement has run."""
     held = Held()

@@ -1,0 +1,1 @@
+"""One room of websocket clients: deliveries per CPU second, and latency, beside python-socketio and Django Channels."""
