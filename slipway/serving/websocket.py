@@ -97,7 +97,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self.handshake_initiated:  # the scope knows us by it: the circle would be left to the collector
+        if hasattr(self, "scope"):  # not of a refused handshake; it knows us by it, a circle for the collector
             self.scope.get("extensions", {}).pop(SEND_NOW, None)
 
     def data_received(self, data: bytes) -> None:
