@@ -11,7 +11,7 @@ import gevent  # type: ignore[import-untyped]
 from websocket import WebSocket, WebSocketException
 
 from loadtest._socket import Closed, close, connect, receive
-from loadtest._talk import ALL, Listener, Speaker, talk
+from loadtest._talk import ALL, Speaker, TalkListener, talk
 from loadtest._user import ScheduledUser
 from loadtest._waiting import NOT_DELIVERED, Said, Waiting
 
@@ -24,7 +24,7 @@ class Chat:
 
     def __init__(self, user: ScheduledUser) -> None:
         self._user = user
-        self._speaker, self._listener = Speaker(), Listener(NAME)
+        self._speaker, self._listener = Speaker(), TalkListener(NAME)
         self._waiting = Waiting()
         self._socket: WebSocket | None = None
         self._last = ""  # id

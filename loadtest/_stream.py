@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import gevent  # type: ignore[import-untyped]
 from gevent.event import Event as Ready  # type: ignore[import-untyped]
 
-from loadtest._talk import ALL, Listener, talk
+from loadtest._talk import ALL, TalkListener, talk
 from loadtest._user import ScheduledUser
 
 NAME = "/events"
@@ -50,7 +50,7 @@ class EventReader:
 
     def __init__(self, user: ScheduledUser, hear: Callable[[str], None]) -> None:
         self._user, self._hear = user, hear
-        self._listener = Listener(NAME)
+        self._listener = TalkListener(NAME)
         self._last = ""  # id
         self._pause = 0.0
         self.ready = Ready()  # once it has been open

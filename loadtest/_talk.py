@@ -60,7 +60,7 @@ class Order:
 
 
 @dataclass
-class Listener:
+class TalkListener:
     """A connection that is owed every message which is said while it is there, over any number of reconnects."""
 
     name: str  # of the request in locust's tables
@@ -114,9 +114,9 @@ class Talk:
 
     def clear(self) -> None:
         self.speakers: dict[str, dict[int, tuple[float, float]]] = {}
-        self.listeners: list[Listener] = []
+        self.listeners: list[TalkListener] = []
 
-    def end(self, speaker: Speaker | None = None, listener: Listener | None = None) -> None:
+    def end(self, speaker: Speaker | None = None, listener: TalkListener | None = None) -> None:
         """Keep what a user that ends has said and heard."""
         if speaker is not None:
             self.speakers[speaker.name] = speaker.confirmed
@@ -136,7 +136,7 @@ class Talk:
             self.speakers[name] = {int(number): tuple(times) for number, times in confirmed.items()}
         for listener in news["listeners"]:
             heard = {speaker: Heard(**numbers) for speaker, numbers in listener["heard"].items()}
-            self.listeners.append(Listener(**{**listener, "heard": heard}))
+            self.listeners.append(TalkListener(**{**listener, "heard": heard}))
 
     def lost(self) -> Counter[str]:
         """How many deliveries never came, by the listeners' name."""

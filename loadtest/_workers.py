@@ -15,7 +15,7 @@ ENDED = "slipway_ended"  # what each worker says when they have
 GATHER_SECONDS = 20.0
 FINISH_SECONDS = TIMEOUT_SECONDS + 10.0
 
-Figures = Callable[[], dict[str, Any]]
+LastFigures = Callable[[], dict[str, Any]]
 
 _began: set[str] = set()
 _ended: set[str] = set()
@@ -68,7 +68,7 @@ def report(client_id: str) -> None:
     _began.add(client_id)
 
 
-def end(environment: Environment, figures: Figures) -> None:
+def end(environment: Environment, figures: LastFigures) -> None:
     """A test has ended in this process; locust's own last report may come too late for the verdict."""
     if isinstance(environment.runner, WorkerRunner):
         environment.runner.send_message(ENDED, figures())

@@ -11,8 +11,8 @@ from statistics import median, quantiles
 
 from rich.table import Table
 
-from bench.fanout.arms import ARMS, Arm, redis_server
-from bench.fanout.talk import Talk, talk
+from bench.fanout.arms import ARMS, FanoutArm, redis_server
+from bench.fanout.talk import RoomTalk, talk
 from bench.figures.results import HOME, now
 from bench.figures.stats import paired_ratio
 from bench.report import terminal
@@ -28,7 +28,7 @@ def main() -> None:
     """Measure all arms in turn, print and save the figures; a message that was lost or disordered is a failure."""
     rounds, seconds = (2, 4.0) if os.environ.get("QUICK") else (5, 10.0)
     arms = [arm for arm in ARMS if os.environ.get("ONLY", "") in arm.name]
-    found: dict[str, list[Talk]] = {arm.name: [] for arm in arms}
+    found: dict[str, list[RoomTalk]] = {arm.name: [] for arm in arms}
     for number in range(rounds):
         for arm in arms[number % len(arms) :] + arms[: number % len(arms)]:
             found[arm.name].append(_measure(arm, seconds))
@@ -42,7 +42,7 @@ def main() -> None:
     sys.exit(1 if any(each.wrong for talks in found.values() for each in talks) else 0)
 
 
-def _measure(arm: Arm, seconds: float) -> Talk:
+def _measure(arm: FanoutArm, seconds: float) -> RoomTalk:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fanout-")))
         redis = stack.enter_context(redis_server(folder))
@@ -50,7 +50,7 @@ def _measure(arm: Arm, seconds: float) -> Talk:
         return asyncio.run(talk(room, arm.dialect, clients=CLIENTS, rate=RATE, seconds=seconds))
 
 
-def _table(found: dict[str, list[Talk]]) -> Table:
+def _table(found: dict[str, list[RoomTalk]]) -> Table:
     drawn = Table(title="one room, every message to every client", title_justify="left")
     headings = ("row", "deliveries/CPU s", "µs each", f"of {BASE}", "p50 ms", "p99 ms", "lost or disordered")
     for heading in headings:
@@ -67,7 +67,7 @@ def _table(found: dict[str, list[Talk]]) -> Table:
     return drawn
 
 
-def _data(found: dict[str, list[Talk]]) -> dict[str, object]:
+def _data(found: dict[str, list[RoomTalk]]) -> dict[str, object]:
     runs = {
         name: [{"deliveries": each.deliveries, "cpu_seconds": each.cpu_seconds, "wrong": each.wrong} for each in talks]
         for name, talks in found.items()

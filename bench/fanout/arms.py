@@ -17,7 +17,7 @@ LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class RoomDialect:
     """What goes over the wire: a greeting, a message with its number, and how the number is read again."""
 
     path: str
@@ -29,7 +29,7 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class ServedRoom:
     """Servers that run, and their ports: the clients are spread over them."""
 
     servers: Sequence[ManagedProcess]
@@ -40,12 +40,12 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class FanoutArm:
     """One way to serve a room."""
 
     name: str
-    dialect: Dialect
-    start: Callable[[ExitStack, Path, str], Room]
+    dialect: RoomDialect
+    start: Callable[[ExitStack, Path, str], ServedRoom]
 
 
 def _of_json(payload: bytes) -> int | None:
@@ -53,9 +53,9 @@ def _of_json(payload: bytes) -> int | None:
     return int(value["message"]) if "message" in value else None
 
 
-OURS = Dialect("/ws/chat", lambda number: b'{"user":"bench","message":"%d"}' % number, _of_json)
-CHANNELS = Dialect("/ws/chat", lambda number: b'{"user":"bench","message":"%d"}' % number, _of_json)
-SOCKETIO = Dialect(
+OURS = RoomDialect("/ws/chat", lambda number: b'{"user":"bench","message":"%d"}' % number, _of_json)
+CHANNELS = RoomDialect("/ws/chat", lambda number: b'{"user":"bench","message":"%d"}' % number, _of_json)
+SOCKETIO = RoomDialect(
     "/socket.io/?EIO=4&transport=websocket",
     lambda number: b'42["message",{"user":"bench","message":"%d"}]' % number,
     lambda payload: int(json.loads(payload[2:])[1]["message"]) if payload.startswith(b"42") else None,
@@ -65,10 +65,10 @@ SOCKETIO = Dialect(
 )
 
 
-def slipway(bus: Callable[[str], str]) -> Callable[[ExitStack, Path, str], Room]:
+def slipway(bus: Callable[[str], str]) -> Callable[[ExitStack, Path, str], ServedRoom]:
     """Ours: one gunicorn, a port for each worker."""
 
-    def start(stack: ExitStack, folder: Path, redis: str) -> Room:
+    def start(stack: ExitStack, folder: Path, redis: str) -> ServedRoom:
         port = next_to_each_other()
         env = {
             "SLOT_PORT": str(port), "WEB_CONCURRENCY": str(WORKERS), "BUS_URL": bus(redis), "ACCESS_LOG": "0",
@@ -76,7 +76,7 @@ def slipway(bus: Callable[[str], str]) -> Callable[[ExitStack, Path, str], Room]
         }  # fmt: skip
         command = [program("gunicorn"), "-k", "uvicorn.workers.UvicornWorker", "app.main:application"]
         server = _started(stack, "slipway", command, folder, env, [port, port + 1])
-        return Room([server], [port, port + 1])
+        return ServedRoom([server], [port, port + 1])
 
     return start
 
@@ -89,10 +89,10 @@ def next_to_each_other() -> int:
             return port
 
 
-def uvicorns(app: str, extra: Mapping[str, str]) -> Callable[[ExitStack, Path, str], Room]:
+def uvicorns(app: str, extra: Mapping[str, str]) -> Callable[[ExitStack, Path, str], ServedRoom]:
     """One process of uvicorn for each worker, as behind a proxy with several ports."""
 
-    def start(stack: ExitStack, folder: Path, redis: str) -> Room:
+    def start(stack: ExitStack, folder: Path, redis: str) -> ServedRoom:
         ports = [processes.free_port() for _ in range(WORKERS)]
         servers = []
         for port in ports:
@@ -108,7 +108,7 @@ def uvicorns(app: str, extra: Mapping[str, str]) -> Callable[[ExitStack, Path, s
                 app,
             ]
             servers.append(_started(stack, app, command, folder, {**extra, "REDIS_URL": redis}, [port]))
-        return Room(servers, ports)
+        return ServedRoom(servers, ports)
 
     return start
 
@@ -127,20 +127,20 @@ def _started(
 APPS = "bench.fanout.apps"
 PUBSUB, CORE = "channels_redis.pubsub.RedisPubSubChannelLayer", "channels_redis.core.RedisChannelLayer"
 ARMS = (
-    Arm("Slipway, Redis", OURS, slipway(lambda redis: redis)),
-    Arm("Slipway, embedded", OURS, slipway(lambda redis: "embedded")),
-    Arm("python-socketio, Redis", SOCKETIO, uvicorns(f"{APPS}.socketio_room:application", {})),
-    Arm(
+    FanoutArm("Slipway, Redis", OURS, slipway(lambda redis: redis)),
+    FanoutArm("Slipway, embedded", OURS, slipway(lambda redis: "embedded")),
+    FanoutArm("python-socketio, Redis", SOCKETIO, uvicorns(f"{APPS}.socketio_room:application", {})),
+    FanoutArm(
         "Channels, pub/sub layer",
         CHANNELS,
         uvicorns(f"{APPS}.channels_room:application", {"LAYER": PUBSUB}),
     ),
-    Arm(
+    FanoutArm(
         "Channels, core layer",
         CHANNELS,
         uvicorns(f"{APPS}.channels_room:application", {"LAYER": CORE}),
     ),
-    Arm("Slipway, Redis again (noise)", OURS, slipway(lambda redis: redis)),
+    FanoutArm("Slipway, Redis again (noise)", OURS, slipway(lambda redis: redis)),
 )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from bench.fanout.arms import Dialect, Room
+from bench.fanout.arms import RoomDialect, ServedRoom
 from bench.fanout.client import Client
 
 SETTLE_SECONDS = 1.0  # for what the connections themselves cost
@@ -13,7 +13,7 @@ LAST_SECONDS = 5.0  # for the last messages to arrive
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class RoomTalk:
     """What came of it."""
 
     deliveries: int
@@ -26,10 +26,10 @@ class Talk:
         return self.deliveries / max(self.cpu_seconds, 1e-9)
 
 
-class Listener:
+class RoomListener:
     """What one client has heard."""
 
-    def __init__(self, dialect: Dialect, sent: list[float], latencies: list[float]) -> None:
+    def __init__(self, dialect: RoomDialect, sent: list[float], latencies: list[float]) -> None:
         self._dialect = dialect
         self._sent = sent
         self._latencies = latencies
@@ -55,11 +55,11 @@ class Listener:
         return None
 
 
-async def talk(room: Room, dialect: Dialect, *, clients: int, rate: float, seconds: float) -> Talk:
+async def talk(room: ServedRoom, dialect: RoomDialect, *, clients: int, rate: float, seconds: float) -> RoomTalk:
     """Measure once."""
     sent: list[float] = []
     latencies: list[float] = []
-    listeners = [Listener(dialect, sent, latencies) for _ in range(clients)]
+    listeners = [RoomListener(dialect, sent, latencies) for _ in range(clients)]
     for number, listener in enumerate(listeners):
         port = room.ports[number % len(room.ports)]
         listener.client = await Client.open(port, dialect.path, listener.take)
@@ -75,7 +75,7 @@ async def talk(room: Room, dialect: Dialect, *, clients: int, rate: float, secon
         assert listener.client is not None
         listener.client.transport.abort()
     lost = sum(len(sent) - listener.heard for listener in listeners)
-    return Talk(len(latencies), cpu_seconds, latencies, lost + sum(listener.wrong for listener in listeners))
+    return RoomTalk(len(latencies), cpu_seconds, latencies, lost + sum(listener.wrong for listener in listeners))
 
 
 async def _until(reached: Callable[[], bool]) -> None:
@@ -85,7 +85,7 @@ async def _until(reached: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _speak(client: Client | None, dialect: Dialect, sent: list[float], rate: float, messages: int) -> None:
+async def _speak(client: Client | None, dialect: RoomDialect, sent: list[float], rate: float, messages: int) -> None:
     assert client is not None
     start = monotonic()
     for number in range(messages):

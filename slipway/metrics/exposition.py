@@ -13,7 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from slipway.metrics import layout
-from slipway.metrics.figures import Figures
+from slipway.metrics.figures import WorkerFigures
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 DURATION = "http_server_request_duration_seconds"  # OpenTelemetry's http.server.request.duration
@@ -52,7 +52,7 @@ OF_SERVER = (
 class Scrape:
     """All that one scrape tells."""
 
-    slots: Mapping[str, Figures]
+    slots: Mapping[str, WorkerFigures]
     memory: Mapping[str, float]
     silence: Mapping[str, float]
     queues: Mapping[str, float]
@@ -147,7 +147,7 @@ def text(scrape: Scrape) -> bytes:
 
 _ONE = {"0": 0.0}
 _EMPTY = Scrape(
-    {"0": Figures(series={("GET", "2xx", "/"): [0.0] * layout.VALUES})},
+    {"0": WorkerFigures(series={("GET", "2xx", "/"): [0.0] * layout.VALUES})},
     _ONE,
     _ONE,
     _ONE,

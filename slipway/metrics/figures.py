@@ -12,13 +12,13 @@ Series = tuple[str, str, str]  # method, status class, route
 
 
 @dataclass(slots=True)
-class Figures:
+class WorkerFigures:
     """What one or more workers have counted."""
 
     single: list[float] = field(default_factory=lambda: [0.0] * FIGURES)
     series: dict[Series, list[float]] = field(default_factory=dict)
 
-    def add(self, other: "Figures") -> None:
+    def add(self, other: "WorkerFigures") -> None:
         """Add another's counters and gauges."""
         self.single = [ours + theirs for ours, theirs in zip(self.single, other.single, strict=True)]
         for name, values in other.series.items():
@@ -30,11 +30,11 @@ class Figures:
         self.single[COUNTERS_END:] = [0.0] * (FIGURES - COUNTERS_END)
 
 
-def read(file: int) -> Figures:
+def read(file: int) -> WorkerFigures:
     """What a board holds now."""
     data = os.pread(file, layout.SIZE, 0)
     values = array("d", data)
-    found = Figures([*values[:FIGURES]])
+    found = WorkerFigures([*values[:FIGURES]])
     for number in range(min(int(values[layout.USED]), layout.ROWS)):
         start = FIGURES + number * ROW
         name = data[start * DOUBLE : start * DOUBLE + NAME_BYTES].rstrip(b"\0").decode(errors="replace")
@@ -45,9 +45,9 @@ def read(file: int) -> Figures:
     return found
 
 
-def total(all_figures: Iterable[Figures]) -> Figures:
+def total(all_figures: Iterable[WorkerFigures]) -> WorkerFigures:
     """The sum."""
-    result = Figures()
+    result = WorkerFigures()
     for each in all_figures:
         result.add(each)
     return result

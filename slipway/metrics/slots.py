@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipway.metrics import figures, layout
-from slipway.metrics.figures import Figures
+from slipway.metrics.figures import WorkerFigures
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -22,9 +22,9 @@ class Generation:
     file: int | None
     cpu: float = 0.0  # seconds that were told last; a counter must not fall
 
-    def read(self) -> Figures:
+    def read(self) -> WorkerFigures:
         """What it has counted until now, with the CPU time that the system knows."""
-        found = Figures() if self.file is None else figures.read(self.file)
+        found = WorkerFigures() if self.file is None else figures.read(self.file)
         self.cpu = found.single[layout.CPU] = max(self.cpu, found.single[layout.CPU], cpu_seconds(self.pid))
         return found
 
@@ -35,13 +35,13 @@ class SlotFigures:
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     running: dict[int, Generation] = field(default_factory=dict)  # by pid
-    ended: dict[str, Figures] = field(default_factory=dict)  # by label
+    ended: dict[str, WorkerFigures] = field(default_factory=dict)  # by label
 
     def started(self, label: str, pid: int, file: int | None) -> None:
         """A worker has been forked."""
         with self.lock:
             self.running[pid] = Generation(label, pid, file)
-            self.ended.setdefault(label, Figures())
+            self.ended.setdefault(label, WorkerFigures())
 
     def has_ended(self, pid: int) -> None:
         """Its process is gone: its counts become its slot's, in one step."""
@@ -56,7 +56,7 @@ class SlotFigures:
                 with suppress(OSError):
                     os.close(generation.file)
 
-    def by_label(self) -> dict[str, Figures]:
+    def by_label(self) -> dict[str, WorkerFigures]:
         """Each slot's sum."""
         with self.lock:
             parts = {label: [before] for label, before in self.ended.items()}

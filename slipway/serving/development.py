@@ -31,7 +31,7 @@ GRACEFUL_SECONDS = 1.0
 FAILED = 3  # exit code, as gunicorn's
 
 
-class Development:
+class DevelopmentStart:
     """One start of the app."""
 
     def __init__(self, listener: socket.socket, report: int, settings: ServerSettings) -> None:
@@ -100,7 +100,7 @@ def main() -> None:
     listener, report = map(int, sys.argv[1:])
     settings = ServerSettings.from_environment()
     dictConfig({"version": 1, "disable_existing_loggers": False, **hooks.log_config(settings)})
-    Development(socket.socket(fileno=listener), report, settings).run()
+    DevelopmentStart(socket.socket(fileno=listener), report, settings).run()
 
 
 if __name__ == "__main__":

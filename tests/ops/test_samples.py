@@ -4,11 +4,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from slipway.metrics import exposition
-from slipway.metrics.figures import Figures
+from slipway.metrics.figures import WorkerFigures
 from slipway.ops.samples import Samples, quantile
 
 SERIES = {("GET", "2xx", '/a"\\{id}\n'): [5.0, *[0.0] * 8, 5.0, *[0.0] * 5, 5.05]}
-TEXT = exposition.text(exposition.Scrape({"0": Figures(series=SERIES)}, {}, {}, {}, {"slipway_workers": 2.0})).decode()
+TEXT = exposition.text(
+    exposition.Scrape({"0": WorkerFigures(series=SERIES)}, {}, {}, {}, {"slipway_workers": 2.0})
+).decode()
 
 
 def test_same_as_prometheus() -> None:

@@ -21,7 +21,7 @@ from django.core.asgi import get_asgi_application  # noqa: E402
 from django.urls import path  # noqa: E402
 
 
-class Room(AsyncWebsocketConsumer):  # type: ignore[misc]
+class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """The tutorial's chat room, its text passed on as it is."""
 
     async def connect(self) -> None:
@@ -39,5 +39,5 @@ class Room(AsyncWebsocketConsumer):  # type: ignore[misc]
 
 
 application = ProtocolTypeRouter(
-    {"http": get_asgi_application(), "websocket": URLRouter([path("ws/chat", Room.as_asgi())])}
+    {"http": get_asgi_application(), "websocket": URLRouter([path("ws/chat", RoomConsumer.as_asgi())])}
 )
