@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from slipway.ops import changes, nginx, packages, setup, wait
+from slipway.ops import certificate, changes, nginx, packages, setup, wait
+from slipway.ops.certificate import openssl
 from slipway.ops.console import Failure, say
 from slipway.ops.instance import next_step
 from slipway.ops.programs import Programs
@@ -46,6 +47,8 @@ class Development:
             raise Failure(f"{name} {problem}\n  `make down` stops a stack of this folder; HTTP_PORT=8090 make dev")
         self._venv = setup.environment(self._settings.run_dir, REQUIREMENTS)
         packages.install({"nginx": "nginx"})
+        if self._settings.https.on:
+            certificate.ensure(self._settings.https.folder, openssl)
         with ExitStack() as opened:
             self._listener = opened.enter_context(self._listen())
             opened.callback(self._end)
