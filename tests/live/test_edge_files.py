@@ -109,7 +109,9 @@ async def test_ranges(edge: Edge, asked: str, status: int, body: bytes | None) -
     assert body is None or answer.body == body
 
 
-@pytest.mark.parametrize(("coding", "body"), [("gzip", FILES["big.js.gz"]), ("identity", FILES["big.js"])])
+@pytest.mark.parametrize(
+    ("coding", "body"), [("gzip", FILES["big.js.gz"]), ("identity", FILES["big.js"])], ids=["gzip", "identity"]
+)
 async def test_file_that_was_compressed_beforehand(edge: Edge, coding: str, body: bytes) -> None:
     """It is sent as it lies there, with the other's type, to a client that takes it."""
     answer = await get(edge, "/static/big.js", f"Accept-Encoding: {coding}")
