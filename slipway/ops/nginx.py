@@ -28,6 +28,7 @@ WRITTEN = (SERVER, LOCATIONS, edges.FILE, modules.LOADED, modules.FEATURES)  # b
 NO_LIMITS = EdgeSettings()
 MAX_WORKERS = 8  # each has up to 16,384 connections, in 8 MiB
 MAX_CONNECTIONS = 16_384
+TLS = "tls"  # in the folder, a link to that of the certificate
 BODY_ROOM = 768 << 20  # bytes on the disk, at the most; docker-compose.yml says the same of its own
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
@@ -106,7 +107,8 @@ def prepare(
     for name, text in templates().items():
         (folder / name).write_bytes(os.fsencode(render(text, values)))
     (folder / edges.FILE).write_text(edge.configuration())
-    texts = {"tls": quoted(https.folder), "folder": values["NGINX_DIR"], "filled_in": values["CONF_DIR"]}
+    _point(folder / TLS, https.folder)
+    texts = {"tls": TLS, "folder": values["NGINX_DIR"], "filled_in": values["CONF_DIR"]}
     (folder / SERVER).write_bytes(
         os.fsencode(https.configuration(https_listen, dialect(), words=values["PROXY_PROTOCOL"], **texts))
     )
@@ -119,6 +121,12 @@ def prepare(
     # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-g", directives]
+
+
+def _point(link: Path, folder: Path) -> None:
+    """Have a link lead to a folder: nginx takes a `$` in a certificate's path for a variable, and there is no escape."""
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder)
 
 
 def _connections() -> int:
