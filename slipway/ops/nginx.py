@@ -124,7 +124,7 @@ def prepare(
 
 
 def _point(link: Path, folder: Path) -> None:
-    """Have a link lead to a folder: nginx takes a `$` in a certificate's path for a variable, and there is no escape."""
+    """Have a link lead to a folder: nginx takes a `$` in a certificate's path for a variable, which nothing escapes."""
     link.unlink(missing_ok=True)
     link.symlink_to(folder)
 

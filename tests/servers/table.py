@@ -42,7 +42,13 @@ ROWS = {
 SERVERS = {
     "gunicorn with UvicornWorker": Behaviour(),
     "uvicorn": Behaviour(deflate="yes"),
-    "hypercorn": Behaviour(http2="yes", deflate="yes", on_stop_websocket=NO_CLOSE, on_kill="ends the server"),
+    "hypercorn": Behaviour(
+        http2="yes",
+        deflate="yes",
+        on_stop_request="answered or cut",
+        on_stop_websocket=NO_CLOSE,
+        on_kill="ends the server",
+    ),
     "daphne": Behaviour(
         lifespan="no",
         state="no",

@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -180,8 +181,10 @@ async def _after_term(server: Other) -> dict[str, str]:
 
 
 async def test_behaviour(server: Other) -> None:
-    """As the table has it."""
-    assert await measured(server) == SERVERS[server.name]
+    """As the table has it, or as one of what it has."""
+    found, expected = asdict(await measured(server)), asdict(SERVERS[server.name])
+
+    assert {name: value for name, value in found.items() if value not in expected[name].split(" or ")} == {}
 
 
 async def test_shipped_app(server: Other) -> None:
