@@ -242,7 +242,15 @@ async def test_access_record(stack: Stack) -> None:
     (record,) = stack.records(f'"request_id":"{request_id}"')
 
     assert (record["path"], record["status"], record["client"]) == ("/", 200, "127.0.0.1")
-    assert record["bytes"] == len(answer.body)
+    assert record["bytes_out"] == len(answer.body)
+
+
+async def test_metrics(stack: Stack) -> None:
+    """The server counts its requests."""
+    await stack.get("/")
+    answer = await request(str(stack.folder / "app" / "app.stats"), "GET", "/metrics")
+
+    assert b"http_server_request_duration_seconds_count{" in answer.body
 
 
 def test_its_own_tests(stack: Stack) -> None:
