@@ -124,7 +124,7 @@ async def recorded(server: Server, request_id: str) -> tuple[int, int]:
 
     await until(find, SECONDS, "the record")
     (record,) = found
-    return record["status"], record["bytes"]
+    return record["status"], record["bytes_out"]
 
 
 @pytest.mark.parametrize("path", [*FAILURES, *LATE_FAILURES, "/unread"])

@@ -8,7 +8,9 @@ from urllib.parse import urljoin
 
 import pytest
 
+from slipway.environment import Environment
 from slipway.ops.edge import of
+from slipway.project import Project, private_paths
 from tests.harness.client import SECONDS, Address, request
 from tests.harness.edge import exchange
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
@@ -90,11 +92,16 @@ async def test_openapi_names_the_prefix(address: Address) -> None:
     assert again.status == 304
 
 
-async def test_private_and_health_paths_have_it(proxy: Nginx, server: Server) -> None:
-    """Below the prefix nginx hides what is private, and health is answered."""
-    assert (await request(proxy.address, "GET", f"{PREFIX}/metrics")).status == 404
-    assert (await request(server.address(), "GET", f"{PREFIX}/metrics")).status == 200
+async def test_health_paths_have_it(proxy: Nginx) -> None:
+    """Below the prefix health is answered."""
     assert (await request(proxy.address, "GET", f"{PREFIX}/readyz")).status == 200
+
+
+def test_private_paths_have_it() -> None:
+    """Those that nginx does not pass on lie below the prefix, too."""
+    project = Project("own:app", private_paths=("/internal",))
+
+    assert private_paths(Environment({"ROOT_PATH": PREFIX}), project) == (f"{PREFIX}/internal",)
 
 
 async def test_checks_of_the_stack_itself(server: Server) -> None:
