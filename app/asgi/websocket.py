@@ -43,7 +43,7 @@ class WebSocket:
         self.max_message_bytes = max_message_bytes
         self._receive = receive
         self._send = send
-        offered = (scope.get("extensions") or {}).get(SEND_NOW) or {}
+        offered = (scope.get("extensions") or {}).pop(SEND_NOW, None) or {}  # nothing is kept that is not used again
         self._send_now: Callable[[str], bool] | None = offered.get("send")
 
     @property

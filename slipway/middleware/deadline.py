@@ -20,6 +20,11 @@ class Deadline:
         self.running: dict[Exchange, asyncio.Task[object] | None] = {}
         self.late: set[Exchange] = set()  # cancelled, and still ending
 
+    def watch(self, exchange: Exchange) -> None:
+        """Called in its own task. An idle websocket keeps nothing here."""
+        if exchange.kind == REQUEST:
+            self.running[exchange] = asyncio.current_task()
+
     def forget(self, exchange: Exchange) -> None:
         """Its handler has ended."""
         self.running.pop(exchange, None)

@@ -62,7 +62,7 @@ class Guard:
         state = scope["state"] if "state" in scope else scope.setdefault("state", {})
         state["exchange"] = exchange
         state["request_id"] = exchange.request_id
-        self.deadline.running[exchange] = asyncio.current_task()
+        self.deadline.watch(exchange)
         trace.current.set(exchange)  # in the request's own task
         if exchange.counts_received:
             receive = exchange.receiver(receive)

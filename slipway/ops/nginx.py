@@ -21,9 +21,9 @@ from slipway.serving.cpus import worker_count
 from slipway.serving.settings import PROXY_READ_TIMEOUT
 
 NGINX_DIR = ROOT / "nginx"
-NO_HTTPS = HttpsSettings()
-NO_FILES = SiteSettings()
 NOWHERE = Path("/nowhere")
+NO_HTTPS = HttpsSettings(folder=NOWHERE)
+NO_FILES = SiteSettings()
 WRITTEN = (SERVER, LOCATIONS, edges.FILE, modules.LOADED, modules.FEATURES)  # beside what the templates become
 NO_LIMITS = EdgeSettings()
 MAX_WORKERS = 8  # each has up to 16,384 connections, in 8 MiB

@@ -10,7 +10,7 @@ from typing import Any
 
 HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 ABSOLUTE = re.compile(rb"https?://((?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?)(?:[/?].*)?", re.I)
-WRONG_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})|%00")
+WRONG_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})|^[^?]*%00")  # in a query, NUL is a character
 
 
 DETAILS = {

@@ -95,7 +95,7 @@ class ServerSettings:
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
             static=[folder for _, folder in project.static],
-            static_dir=Path(env.text("STATIC_DIR")) if env.text("STATIC_DIR") else None,
+            static_dir=Path(env.text("STATIC_VOLUME")) if env.text("STATIC_VOLUME") else None,
             metrics_host=env.text("METRICS_HOST", "127.0.0.1").strip("[]"),
             metrics_port=env.integer("METRICS_PORT", 0, 0, 65_535),
             log_format=env.choice("LOG_FORMAT", "json", LOG_FORMATS),

@@ -1,4 +1,4 @@
-"""Static files for an nginx that can't see the app's folders: copies of them in STATIC_DIR.
+"""Static files for an nginx that can't see the app's folders: copies of them in STATIC_VOLUME.
 
 An instance makes them when it is put into service. A file that is no longer among its own stays, since pages that
 clients have open ask for it.

@@ -38,7 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def answering(monkeypatch: pytest.MonkeyPatch, clock: Clock, status: Callable[[float], int]) -> None:
     """The stack answers with a status that depends on the seconds since the start."""
     begun = clock.now
-    monkeypatch.setattr(wait, "get", lambda url, host="": (status(clock.now - begun), None))
+    monkeypatch.setattr(wait, "get", lambda url, host="", proxied=False: (status(clock.now - begun), None))
 
 
 def settings(**variables: str) -> StackSettings:
