@@ -38,9 +38,9 @@ PROGRAMS: dict[str, str | None] = {
 }
 
 NO_TESTS = 5  # pytest's exit code
-# Tests wait for servers half of the time, so each processor has two at once; with more, a check of new code outlasts
+# Tests wait for servers half of the time, so two processors have five at once; with more, a check of new code outlasts
 # the short time-outs of tests. tests/harness/sharing.py says which stay together, and which start first.
-PROCESSES = 2 * worker_count().workers
+PROCESSES = 5 * worker_count().workers // 2
 SHARED_OUT = ("--dist=loadgroup", "--no-loadscope-reorder")
 TOGETHER = (f"--numprocesses={PROCESSES}", *SHARED_OUT, "-m")
 STACKS = 2  # of containers at a time

@@ -33,7 +33,10 @@ NAMES = [
 ]
 
 
-@pytest.fixture(params=NAMES)
+FEW = ("my project", "$HOME", "(copy) [1]")  # in `make test`; a start takes some seconds
+
+
+@pytest.fixture(params=[name if name in FEW else pytest.param(name, marks=pytest.mark.suite) for name in NAMES])
 def clone(request: pytest.FixtureRequest) -> Iterator[Verbs]:
     """A copy of the tree in such a folder, and everything that is written below it."""
     with short_folder() as folder:
