@@ -11,7 +11,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ from slipway.project import Project
 from tests.harness.client import Address
 from tests.harness.processes import Process, free_ports
 
-PROJECT = Project.read()
+PROJECT = replace(Project.read(), private_paths=("/metrics",))
 SECONDS = 20.0  # for an answer that must come
 Runner = Literal["python", "sh"]
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -196,7 +196,14 @@ async def exchange(
             size = 0 if no_body else int(answer.fields.get("content-length", 0))
             return RawAnswer(answer.head, await reader.readexactly(size))
         finally:
-            writer.close()
+            await hang_up(writer)
+
+
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    """Close now: a farewell by TLS would wait for its answer, and be found unclosed by another test."""
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 def message(method: str, target: str = "/", body: bytes = b"") -> bytes:

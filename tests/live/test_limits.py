@@ -13,7 +13,7 @@ import pytest
 
 from slipway.ops.edge import CLIENT_CONNECTIONS, EdgeSettings, above, of
 from slipway.ops.settings import ROOT
-from tests.harness.edge import SECONDS, Edge, RawAnswer, answers, exchange, silent, slots
+from tests.harness.edge import SECONDS, Edge, RawAnswer, answers, exchange, hang_up, silent, slots
 from tests.harness.processes import running, short_folder
 
 CLIENT, OTHER = "127.0.0.1", "127.0.0.2"
@@ -52,7 +52,7 @@ async def held(edge: Edge, count: int, data: bytes, refused: int = 0) -> AsyncIt
         answers: list[asyncio.Task[bytes]] = []
         for _ in range(count + refused):
             reader, writer = await asyncio.open_connection(*edge.address, local_addr=(CLIENT, 0))
-            stack.callback(writer.close)
+            stack.push_async_callback(hang_up, writer)
             writer.write(data)
             answers.append(asyncio.create_task(reader.read(1)))
             stack.callback(answers[-1].cancel)
@@ -158,7 +158,7 @@ async def test_too_many_connections_of_one_client(
                 writer.write(one_more)
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(reader.read(1), 0.3)
-                writer.close()
+                await hang_up(writer)
 
 
 async def test_bodies_are_limited_and_the_rest_is_not(folder: Path) -> None:
@@ -244,7 +244,7 @@ async def _drip(edge: Edge, data: bytes) -> None:
             if data:
                 writer.write(b"a")
             await asyncio.wait({ended}, timeout=0.1)
-    writer.close()
+    await hang_up(writer)
     ended.exception()
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from tests.harness.client import Address, request
+from tests.harness.edge import hang_up
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.live.malformed import TABLE
 
@@ -59,7 +60,7 @@ async def talk(address: Address, data: bytes) -> bytes:
             while part := await asyncio.wait_for(reader.read(1 << 16), QUIET_SECONDS if came else SECONDS / 4):
                 came += part
     finally:
-        writer.close()
+        await hang_up(writer)
     return came
 
 

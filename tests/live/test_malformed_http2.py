@@ -17,6 +17,7 @@ from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceive
 from h2.exceptions import ProtocolError
 
 from tests.harness.client import Address, request
+from tests.harness.edge import hang_up
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 
 SECONDS = 10.0
@@ -178,7 +179,7 @@ async def test_headers(mirror: Server, edge: Nginx, kind: str) -> None:
     client.http2.send_headers(1, HEADERS[kind], end_stream=True)
     client.flush()
     await client.read(over)
-    client.writer.close()
+    await hang_up(client.writer)
     asked = (await seen(mirror.address()))[before:]
 
     assert len(client.statuses()) <= 1
@@ -281,7 +282,7 @@ async def test_frames(mirror: Server, edge: Nginx, flood: Callable[[Client], Non
     reading = asyncio.create_task(client.read(lambda event: isinstance(event, ConnectionTerminated), QUIET_SECONDS))
     other = await request(edge.address, "GET", "/other")
     await reading
-    client.writer.close()
+    await hang_up(client.writer)
 
     assert other.status == 200
     assert (await request(edge.address, "GET", "/after")).status == 200

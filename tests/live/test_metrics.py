@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -235,7 +236,10 @@ async def test_counters_never_fall(server: Server, folder: Path) -> None:
 def files(server: Server) -> list[Path]:
     """The files of the app's own metrics, and the descriptors of workers' figures."""
     (folder,) = Path("/dev/shm").glob(f"slipway-*-{server.pid}")
-    figures = [each for each in Path(f"/proc/{server.pid}/fd").iterdir() if "memfd" in str(each.readlink())]
+    figures = []
+    for each in Path(f"/proc/{server.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            figures += [each] if "memfd" in str(each.readlink()) else []
     return [*folder.iterdir(), *figures]
 
 
