@@ -26,6 +26,7 @@ class Exchange:
 
     __slots__ = (
         "_counts",
+        "_own",
         "_send",
         "counts_received",
         "first",
@@ -34,7 +35,6 @@ class Exchange:
         "received",
         "request_id",
         "sent",
-        "span_id",
         "started",
         "status",
         "trace_id",
@@ -50,7 +50,7 @@ class Exchange:
         self.sent = 0  # bytes of body
         self.received = 0
         # Where no length is declared, what arrives is counted, which costs a coroutine for each message.
-        self.counts_received = kind != REQUEST
+        self.counts_received = False
         given = parent = None
         for name, value in headers:
             if name not in LOOKED_AT:
@@ -64,8 +64,7 @@ class Exchange:
             else:
                 self.counts_received = True
         if parent is None and given is not None and is_own(given):
-            self.request_id = self.trace_id = own = given.decode()
-            self.span_id = own[:16]
+            self.request_id = self.trace_id = self._own = given.decode()
             self.parent: Parent | None = None  # the caller's span
         else:
             self._identify(given, parent)
@@ -75,26 +74,29 @@ class Exchange:
     def _identify(self, given: bytes | None, parent: bytes | None) -> None:
         """Any other case than a request through nginx that belongs to no trace yet."""
         self.request_id = given.decode() if given is not None and trace.is_sane(given) else trace.new_id()
-        own = self.request_id if is_own(self.request_id.encode()) else trace.new_id()
-        self.span_id = own[:16]
+        self._own = self.request_id if is_own(self.request_id.encode()) else trace.new_id()
         self.parent = None if parent is None else trace.parent(parent)
-        self.trace_id = own if self.parent is None else self.parent.trace_id
+        self.trace_id = self._own if self.parent is None else self.parent.trace_id
+
+    @property
+    def span_id(self) -> str:
+        """16 hexadecimal digits."""
+        return self._own[:16]
 
     def receiver(self, receive: Receive) -> Receive:
-        """Count what the app receives."""
+        """Count what the app receives of a body."""
 
         async def counted() -> Message:
             message = await receive()
-            kind = message["type"]
-            if kind == "http.request":
-                self.received += len(message.get("body") or b"")
-            elif kind == "websocket.receive":
-                size = _size(message)
-                self.received += size
-                self._counts.board.took(size)
+            self.received += len(message.get("body") or b"")
             return message
 
         return counted
+
+    def take(self, size: int) -> None:
+        """Count a websocket's message of so many bytes that is there for the app."""
+        self.received += size
+        self._counts.board.took(size)
 
     def send(self, message: Message) -> Awaitable[None]:
         """Pass a message on to the server."""

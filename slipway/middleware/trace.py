@@ -21,7 +21,9 @@ class Identified(Protocol):
 
     request_id: str
     trace_id: str
-    span_id: str
+
+    @property
+    def span_id(self) -> str: ...
 
 
 # The request in whose task a record is made, for the fields of the record.

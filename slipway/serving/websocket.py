@@ -134,6 +134,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
                 self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
         except UnicodeDecodeError:
             return self._leave(INVALID_DATA, "text that is not UTF-8")
+        # Counted here: around the app's `receive` it would keep one more coroutine for each idle connection.
+        if (exchange := self.scope["state"].get("exchange")) is not None:
+            exchange.take(len(data))
         if not self.read_paused:
             self.read_paused = True
             self.transport.pause_reading()
