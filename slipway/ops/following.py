@@ -29,6 +29,7 @@ def follow(command: Sequence[str], environment: Mapping[str, str], request_id: s
     assert process.stdout is not None
     try:
         show.all(process.stdout)
+        return process.wait()  # its output has ended, and it is about to
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:  # `make logs | head`
@@ -36,8 +37,7 @@ def follow(command: Sequence[str], environment: Mapping[str, str], request_id: s
         return 0
     finally:
         process.send_signal(signal.SIGTERM)
-        code = process.wait()
-    return code
+        process.wait()
 
 
 class Shown:
