@@ -76,7 +76,7 @@ lint: ## the checkers alone
 	@$(PYTHON) -m slipway.ops.checks lint
 
 .PHONY: test-docker
-test-docker: ## the tests of the containers; needs a Docker engine
+test-docker: ## the tests of the containers; needs a Docker engine (PYTEST="-m suite" for those that take minutes)
 	@$(PYTHON) -m slipway.ops.checks test-docker $(PYTEST)
 
 .PHONY: lock

@@ -89,9 +89,10 @@ def tests(arguments: list[str], *selections: tuple[str, ...]) -> None:
 
 
 def test_docker(arguments: list[str]) -> None:
-    """The tests of the containers."""
+    """The tests of the containers; PYTEST="-m suite" those that take minutes, such as a restart of the engine."""
     prepare("requirements/test.txt")
-    run("pytest", "tests/docker", f"--numprocesses={STACKS}", *SHARED_OUT, *arguments)
+    chosen = () if "-m" in arguments else ("-m", "not suite")
+    run("pytest", "tests/docker", f"--numprocesses={STACKS}", *SHARED_OUT, *chosen, *arguments)
 
 
 def bench(arguments: list[str]) -> None:
