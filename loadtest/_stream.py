@@ -82,7 +82,7 @@ class EventReader:
         sent = time.perf_counter()
         connection = connect(self._user.host or "")
         try:
-            resume = {"Last-ReceivedEvent-ID": self._last} if self._last else {}
+            resume = {"Last-Event-ID": self._last} if self._last else {}
             connection.request("GET", NAME, headers={"Accept": "text/event-stream", **resume})
             events = opened(connection)
             self._user.fired("SSE", f"{NAME} first event", sent, sent, 0, first(events))
