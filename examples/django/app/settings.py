@@ -75,8 +75,11 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # What reaches the websockets of every worker; without Redis those of one worker only.
 BUS_URL = os.environ.get("BUS_URL", "")
+BUS = {"address": BUS_URL}
+if password := secret(os.environ.get("BUS_PASSWORD_FILE")):
+    BUS["password"] = password
 CHANNEL_LAYERS = {
-    "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [BUS_URL]}}
+    "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [BUS]}}
     if BUS_URL.startswith("redis")
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
 }
