@@ -42,7 +42,6 @@ NO_TESTS = 5  # pytest's exit code
 # the short time-outs of tests. tests/harness/sharing.py says which stay together, and which start first.
 PROCESSES = 5 * worker_count().workers // 2
 SHARED_OUT = ("--dist=loadgroup", "--no-loadscope-reorder")
-TOGETHER = (f"--numprocesses={PROCESSES}", *SHARED_OUT, "-m")
 STACKS = 2  # of containers at a time
 
 
@@ -59,14 +58,19 @@ def test(arguments: list[str]) -> None:
     lint([])
     programs()
     # The few come first: their process leaves the tests compiled for all others.
-    tests(arguments, ("-m", "alone and not suite"), (*TOGETHER, "not alone and not suite"))
+    tests(arguments, ("-m", "alone and not suite"), (*together(arguments), "-m", "not alone and not suite"))
 
 
 def suites(arguments: list[str]) -> None:
     """The tests that take minutes: suites of whole protocols, long walks."""
     prepare("requirements/test.txt")
     programs()
-    tests(arguments, ("-m", "suite and alone"), (*TOGETHER, "suite and not alone"))
+    tests(arguments, ("-m", "suite and alone"), (*together(arguments), "-m", "suite and not alone"))
+
+
+def together(arguments: list[str]) -> tuple[str, ...]:
+    """How tests are shared out; for a selection fewer processes, since each of them collects all tests first."""
+    return f"--numprocesses={2 if arguments else PROCESSES}", *SHARED_OUT
 
 
 def programs() -> None:

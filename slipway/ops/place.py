@@ -32,7 +32,7 @@ def place(root: Path, example: str, name: str, answers: str) -> None:
         "about": _section((source / "README.md").read_text()),
         **_project((root / "pyproject.toml").read_text(), (source / "pyproject.toml").read_text()),
     }
-    (root / "pyproject.toml").write_text(_filled(root / "template" / "pyproject.toml", words))
+    (root / "pyproject.toml").write_text(_filled(root / "template" / "project.toml", words))
     _once(root / "README.md", _filled(root / "template" / "README.md", words))
     _once(root / ".github" / "workflows" / "ci.yml", (root / "template" / "workflows" / "ci.yml").read_text())
     _move(source, root)

@@ -38,6 +38,7 @@ class Containers:
             "HTTPS_PORT": str(self.https_port),
             "COMPOSE_PROJECT_NAME": self.project,
             "WEB_CONCURRENCY": "2",
+            "CLIENT_UPLOADS": "400",  # all clients of a test have one address
             **VARIABLES,
             "POSTGRES_PASSWORD": "only-for-this-test",
             "REDIS_PASSWORD": ANY_CHARACTERS,

@@ -38,7 +38,8 @@ __all__ = [
 
 pytestmark = pytest.mark.timeout(300)
 
-EMBEDDED = {"DATABASE_URL": "sqlite:////tmp/slipway.db", "BUS_URL": "embedded"}  # on a disk that a test can fill
+# On a disk that a test can fill; the database has no table before MIGRATE, and is not ready.
+EMBEDDED = {"DATABASE_URL": "sqlite:////tmp/slipway.db", "BUS_URL": "embedded", "READY_PATH": "/livez"}
 MIGRATE = ("exec", "-T", "app", "python", "-m", "app.migrate")  # PRESTART's container has another /tmp
 
 
