@@ -102,7 +102,7 @@ def test_up_of_a_broken_app_leaves_what_serves(containers: Containers, settings:
 @pytest.mark.parametrize(
     ("stage", "running"), [("image", 1), ("new container", 1), ("new container", 2), ("old container drains", 1)]
 )
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.suite)])
 def test_interrupted_deploy_can_be_taken_up_again(
     containers: Containers, settings: StackSettings, stage: str, running: int, number: int
 ) -> None:

@@ -14,7 +14,7 @@ from tests.harness.processes import short_folder
 from tests.harness.websocket import TEXT, WebSocket
 from tests.own.trees import make_example
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.suite]  # two more images are built
 NAMES = ("django", "fastapi")
 
 
