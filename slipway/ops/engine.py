@@ -1,9 +1,11 @@
 """`docker` and `docker compose` for the project of this folder; what they are called with, and why they fail."""
 
 import hashlib
+import json
 import re
 import subprocess
 from collections.abc import Sequence
+from typing import Any
 
 from slipway.ops import backends
 from slipway.ops.console import Failure
@@ -55,8 +57,21 @@ class Engine:
         `config --hash` alone leaves out what env_file brings, which containers are hashed with; so it is given the
         configuration in which all files are read.
         """
-        done = self.attempt("-f", "-", "config", "--hash", service, stdin=self.compose("config"))
+        done = self.attempt("-f", "-", "config", "--hash", service, stdin=json.dumps(self._configuration()))
         return _output(done, "docker compose config").split()[-1]
+
+    def _configuration(self) -> Any:
+        """The services that `up` starts; what one depends on and is not asked for is no part of its hash."""
+        found = json.loads(self.compose(*[f"--profile={name}" for name in self._wanted()], "config", "--format=json"))
+        services = found["services"]
+        for service in services.values():
+            service["depends_on"] = {
+                name: how for name, how in service.get("depends_on", {}).items() if name in services
+            }
+        return found
+
+    def _wanted(self) -> list[str]:
+        return [*self.stores, *(["baseline"] if self.settings.baseline else [])]
 
     def docker(self, *arguments: str) -> str:
         """What a command of docker prints."""
@@ -72,7 +87,7 @@ class Engine:
 
     def command(self, *arguments: str) -> list[str]:
         """The command line, with the profiles that are asked for; `down` and `config` are for all of them."""
-        wanted = [*self.stores, *(["baseline"] if self.settings.baseline else [])]
+        wanted = self._wanted()
         profiles = [f"--profile={name}" for name in PROFILES if name in wanted or arguments[0] in ("down", "config")]
         return ["docker", "compose", *profiles, *arguments]
 
