@@ -176,7 +176,7 @@ class Subscription:
             return None
 
     def _failed(self) -> None:
-        """Try again soon; while the log can't be read by anyone the bus says when it can."""
+        """Try again soon; while the log can't be read at all the bus says when it can."""
         self._failures += 1
         if self._log.readable:
             self.close()

@@ -75,7 +75,7 @@ def proxied(name: str, cpus: machine.Cpus, logs: Path) -> Iterator[dict[str, Tar
         ports = [processes.free_port() for _ in WAYS]
         tcp = direct.origin.rpartition(":")[2]
         (folder / "nginx.conf").write_text(NGINX.format(socket=folder / "app.sock", tcp=tcp, ports=ports))
-        # started by root, its workers would run as `nobody`, without access to the folder
+        # started by root, its workers would run as another user, without access to the folder
         user = ["-g", "user root;"] if os.geteuid() == 0 else []
         command = ["nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), *user]
         proxy = processes.start("nginx", command, log=logs / "nginx.log", cpus=cpus.servers[:1])

@@ -1,7 +1,7 @@
 """Which trace a request belongs to: W3C Trace Context, https://www.w3.org/TR/trace-context/.
 
 A request without a `traceparent` begins a trace, whose id is the request's own, and its span the first half of that: so
-nginx, which makes the id, can name both in its log without telling anybody.
+nginx, which makes the id, can name both in its log by itself.
 """
 
 import re

@@ -20,7 +20,7 @@ FILE = "edge.conf"
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
-    """All of them. Without values nobody is believed, each host is served, and nothing is limited per client."""
+    """All of them. Without values no proxy is trusted, each host is served, and nothing is limited per client."""
 
     trusted_proxies: tuple[str, ...] = ()
     proxy_protocol: bool = False

@@ -118,7 +118,7 @@ def prepare(
     roots = {"folder": values["CONF_DIR"], "static": literal(root), "private": literal(data_dir)}
     roots["challenges"] = literal(https.folder / CHALLENGES)
     (folder / LOCATIONS).write_bytes(os.fsencode(site.configuration(**roots, today=datetime.date.today())))
-    # Started by root, nginx's workers would be `nobody`, who can't reach sockets below a home that only root may enter.
+    # Started by root, nginx's workers would be another user, which can't reach sockets below a home of root's alone.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-g", directives]
 
@@ -131,7 +131,7 @@ def _point(link: Path, folder: Path) -> None:
 
 def _connections() -> int:
     """Each is an open file; a third of those that there may be is for bodies that arrive and for logs."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # which whoever starts nginx allows it (supervisor.py)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # which supervisor allows it
     return MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else max(64, min(MAX_CONNECTIONS, hard * 2 // 3))
 
 

@@ -1,4 +1,4 @@
-"""How a worker ends: it answers what it has, tells everybody, cleans up, and is gone in time."""
+"""How a worker ends: it answers what it has, tells its clients, cleans up, and is gone in time."""
 
 import asyncio
 import os

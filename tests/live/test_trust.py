@@ -97,7 +97,7 @@ FORWARDED: dict[str, tuple[str, tuple[str, ...], str, str]] = {
 
 
 async def test_forwarded_fields(server: Server) -> None:
-    """A trusted proxy's fields give client and scheme, past all trusted hops; nobody else's count."""
+    """A trusted proxy's fields give client and scheme, past all trusted hops; those of all others do not count."""
     with behind_nginx(server, of({"TRUSTED_PROXIES": PROXIES})) as proxy:
         for name, (source, fields, client, scheme) in FORWARDED.items():
             seen = scope(await exchange(proxy.address, head("/", *fields), source=source))
@@ -107,7 +107,7 @@ async def test_forwarded_fields(server: Server) -> None:
             assert field(seen, "x-forwarded-proto") == [scheme], name
 
 
-async def test_nobody_is_trusted_by_default(server: Server) -> None:
+async def test_no_proxy_is_trusted_by_default(server: Server) -> None:
     """Without the setting the peer is the client, whatever it says."""
     with behind_nginx(server, of({})) as proxy:
         fields = ("X-Forwarded-For: 9.9.9.9", "X-Forwarded-Proto: https", "Forwarded: for=9.9.9.9;proto=https")
@@ -147,7 +147,7 @@ PREFACES: dict[str, tuple[str, bytes, str, str]] = {
         "203.0.113.7",
         "http",
     ),
-    "nobody behind it": (TRUSTED, b"PROXY UNKNOWN\r\n", TRUSTED, "http"),
+    "no client behind it": (TRUSTED, b"PROXY UNKNOWN\r\n", TRUSTED, "http"),
     "from an outsider": (OUTSIDER, b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 443\r\n", OUTSIDER, "http"),
 }
 

@@ -11,7 +11,7 @@ ALONE_OR_TWO = pytest.mark.parametrize("how", [(), ("--processes", "2")], ids=["
 
 
 def one_in_five_lost(number: int, client: Client) -> list[int]:
-    """Nobody hears of every fifth message."""
+    """Every fifth message comes to no client."""
     return [] if number % 5 == 0 else [number]
 
 
@@ -21,7 +21,7 @@ def twice(number: int, client: Client) -> list[int]:
 
 
 def to_its_sender_alone(number: int, client: Client) -> list[int]:
-    """The one who can tell by its own answers is content."""
+    """A sender that looks at its own answers alone sees nothing wrong."""
     return [number] if number in client.said else []
 
 
@@ -40,7 +40,7 @@ def swapped(number: int, client: Client) -> list[int]:
 FAULTS: dict[str, tuple[Deliver, str]] = {
     "lost": (one_in_five_lost, "not delivered in 10 s"),
     "twice": (twice, "the same message twice"),
-    "to nobody else": (to_its_sender_alone, "a message that others have heard never came"),
+    "to its sender alone": (to_its_sender_alone, "a message that others have heard never came"),
     "to others not all": (one_in_five_to_its_sender_alone, "a message that others have heard never came"),
     "order": (swapped, "a message out of order"),
 }

@@ -23,6 +23,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await _events(send)
     else:
         if scope["path"] == "/slow":
+            os.close(os.open(os.environ["ARRIVED"], os.O_CREAT))  # the test waits for it
             await asyncio.sleep(1)
         words = [str(os.getpid()), str(seen["lifespan"]), scope.get("state", {}).get("mine", ""), scope["http_version"]]
         await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -45,7 +45,7 @@ SERVERS = {
     "hypercorn": Behaviour(
         http2="yes",
         deflate="yes",
-        on_stop_request="answered or cut",
+        on_stop_request="cut",
         on_stop_websocket=NO_CLOSE,
         on_kill="ends the server",
     ),

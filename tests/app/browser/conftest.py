@@ -14,7 +14,7 @@ from tests.harness.servers import Redis
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 
 SCREENSHOTS = ROOT / ".run" / "screenshots"
-# Root has no sandbox of the kernel; the rest keeps the browser from talking to anyone but us.
+# Root has no sandbox of the kernel; the rest keeps the browser from talking to other hosts.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -71,7 +71,7 @@ def machines(start: Start) -> list[Address]:
 
 @pytest.fixture
 def disk() -> Iterator[SmallDisk]:
-    """A disk that can be filled without harm to anyone else."""
+    """A disk that can be filled without harm to other programs."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small disk takes root")
     with short_folder() as folder:
