@@ -10,14 +10,13 @@ from contextlib import closing, suppress
 from urllib.parse import urlsplit
 
 from slipway.ops import dotenv, misspelt, readiness, wait
-from slipway.ops.console import Failure, say
+from slipway.ops.console import Failure, say, step
 from slipway.ops.runtime import Runtime
 from slipway.ops.settings import DOTENV, ROOT, StackSettings, documented
 
 # The setting, what it should be, what was seen, and whether they agree; None: it could not be seen.
 Finding = tuple[str, str, str, bool | None]
 
-HEADER_SECONDS = 10.0  # client_header_timeout of nginx/limits.conf
 SLACK_SECONDS = 3.0
 SHOWN = {True: "as set", False: "DIFFERS", None: "not seen"}
 
@@ -25,7 +24,7 @@ SHOWN = {True: "as set", False: "DIFFERS", None: "not seen"}
 def run(runtime: Runtime) -> None:
     """Print the table; Failure when something does what its setting does not say."""
     settings = runtime.settings
-    with ThreadPoolExecutor(len(PROBES) + 1) as pool:
+    with step("observing for as long as the longest time-out"), ThreadPoolExecutor(len(PROBES) + 1) as pool:
         inside = pool.submit(lambda: json.loads(runtime.ask("doctor")))
         outside = [pool.submit(probe, settings) for probe in PROBES]
         found: list[Finding] = [each.result() for each in outside] + [tuple(each) for each in inside.result()]
@@ -41,9 +40,20 @@ def run(runtime: Runtime) -> None:
         )
 
 
+def _ask(settings: StackSettings, path: str = "") -> tuple[int, object]:
+    """The status of a path, asked for as the stack's own checks do: by a host that it knows, as a proxy if it wants one."""
+    host = settings.ready_host
+    return wait.get(f"{settings.url}{path}", host=host, proxied=settings.edge.proxy_protocol)
+
+
+def _connection(settings: StackSettings) -> wait.Connection:
+    parts = urlsplit(settings.url)
+    return wait.Connection(parts.hostname or "", parts.port, 5, proxied=settings.edge.proxy_protocol)
+
+
 def _address(settings: StackSettings) -> Finding:
     wanted = f"{settings.host}:{settings.http_port}"
-    code, reason = wait.get(settings.url)
+    code, reason = _ask(settings)
     return "HTTP_PORT", wanted, f"answers {code}" if code else str(reason), bool(code)
 
 
@@ -66,17 +76,18 @@ def _outer_address() -> str:
 
 
 def _ready(settings: StackSettings) -> Finding:
-    code, _ = wait.get(readiness.url(settings, settings.url), host=settings.ready_host)
+    code, _ = readiness.ask(settings, settings.url)
     wanted = f"{settings.ready_path} answers 200" if settings.ready_path else "/ answers below 500"
     return "READY_PATH", wanted, str(code), readiness.counts(settings, code)
 
 
 def _body(settings: StackSettings) -> Finding:
     """A body that is a byte too long is refused before it is sent."""
-    parts = urlsplit(settings.url)
-    with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)) as connection:
+    with closing(_connection(settings)) as connection:
         try:
-            connection.putrequest("POST", "/")
+            connection.putrequest("POST", "/", skip_host=bool(settings.ready_host))
+            if settings.ready_host:
+                connection.putheader("Host", settings.ready_host)
             connection.putheader("Content-Length", str(settings.max_body_bytes + 1))
             connection.endheaders()
             status = connection.getresponse().status
@@ -86,35 +97,35 @@ def _body(settings: StackSettings) -> Finding:
 
 
 def _slow(settings: StackSettings) -> Finding:
-    """nginx closes a client that does not get on with its headers; no setting, and observed all the same."""
-    parts = urlsplit(settings.url)
-    wanted = f"half a head is closed after {HEADER_SECONDS:g} s"
+    """nginx closes a client that does not get on with its headers."""
+    seconds = settings.edge.header_timeout
+    wanted = f"half a head is closed after {seconds:g} s"
     try:
-        with socket.create_connection((parts.hostname or "", parts.port or 80), 5) as connection:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost:")
-            connection.settimeout(HEADER_SECONDS + SLACK_SECONDS)
+        with closing(_connection(settings)) as client:
+            client.connect()
+            client.sock.sendall(b"GET / HTTP/1.1\r\nHost:")
+            client.sock.settimeout(seconds + SLACK_SECONDS)
             began = time.monotonic()
             with suppress(ConnectionError):
-                while connection.recv(4096):
+                while client.sock.recv(4096):
                     pass
     except TimeoutError:
-        return "slow clients", wanted, "still open", False
+        return "HEADER_TIMEOUT", wanted, "still open", False
     except OSError as error:
-        return "slow clients", wanted, str(error), False
+        return "HEADER_TIMEOUT", wanted, str(error), False
     took = time.monotonic() - began
-    return "slow clients", wanted, f"closed after {took:.1f} s", abs(took - HEADER_SECONDS) <= SLACK_SECONDS
+    return "HEADER_TIMEOUT", wanted, f"closed after {took:.1f} s", abs(took - seconds) <= SLACK_SECONDS
 
 
 def _private(settings: StackSettings) -> Finding:
-    paths = settings.project.private_paths
-    codes = {path: wait.get(f"{settings.url}{path}")[0] for path in paths}
+    codes = {path: _ask(settings, path)[0] for path in settings.private_paths}
     seen = ", ".join(f"{path} {code}" for path, code in codes.items()) or "none"
-    return "private paths", "404 in public", seen, all(code == 404 for code in codes.values())
+    return "private_paths", "404 in public", seen, all(code == 404 for code in codes.values()) if codes else None
 
 
 def _bench(settings: StackSettings) -> Finding:
     wanted = settings.environment.get("BENCH_ENDPOINTS", "0") in ("1", "true", "yes", "on")
-    code, _ = wait.get(f"{settings.url}/plaintext")
+    code, _ = _ask(settings, f"{settings.edge.root_path}/plaintext")
     agrees = (code == 200) == wanted if settings.project.baseline else None
     return "BENCH_ENDPOINTS", "200 at /plaintext" if wanted else "no /plaintext", str(code), agrees
 

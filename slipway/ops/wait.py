@@ -23,7 +23,7 @@ def until(true: Callable[[], object], seconds: float) -> bool:
 
 
 class Connection(http.client.HTTPConnection):
-    """A client's connection; with `proxied` it says first, by the PROXY protocol, that no other client stands behind it.
+    """A client's connection; with `proxied` it says first, by the PROXY protocol, that no other stands behind it.
 
     https://www.haproxy.org/download/1.8/doc/proxy-protocol.txt section 2.1
     """
