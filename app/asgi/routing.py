@@ -12,7 +12,8 @@ from typing import Any
 from .errors import HTTPError
 from .request import Request
 from .response import Response, StreamResponse
-from .types import ASGIApp, Header, Receive, Scope, Send
+from .root import below_root, to_root
+from .types import ASGIApp, Receive, Scope, Send
 from .websocket import WebSocket
 
 Handler = Callable[[Request], Awaitable[ASGIApp | Response | StreamResponse]]
@@ -108,23 +109,6 @@ def allow(methods: Iterable[str]) -> bytes:
     return ", ".join(sorted(names)).encode()
 
 
-def below_root(scope: Scope) -> str:
-    """The path without `root_path`, which is a part of it: https://asgi.readthedocs.io/en/latest/specs/www.html
-
-    A server that leaves it out, as ASGI allowed once, is understood, too.
-    """
-    path: str = scope["path"]
-    root: str = scope.get("root_path", "")
-    if root and path.startswith(root) and path[len(root) :][:1] in ("", "/"):
-        return path[len(root) :]
-    return path
-
-
-def _to_root(scope: Scope) -> Header:
-    query: bytes = scope.get("query_string", b"")
-    return b"location", scope["root_path"].encode() + b"/" + (b"?" + query if query else b"")
-
-
 class Router:
     """The ASGI app that finds the handler, gives it a Request or a WebSocket, and sends its answer."""
 
@@ -138,7 +122,7 @@ class Router:
             method = scope["method"]
             path = below_root(scope) if scope.get("root_path") else scope["path"]
             if not path:
-                return await Response(status=308, headers=[_to_root(scope)])(scope, receive, send)
+                return await Response(status=308, headers=[to_root(scope)])(scope, receive, send)
             try:
                 route, params = self.match(method, path)
             except HTTPError as error:

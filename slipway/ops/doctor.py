@@ -41,7 +41,7 @@ def run(runtime: Runtime) -> None:
 
 
 def _ask(settings: StackSettings, path: str = "") -> tuple[int, object]:
-    """The status of a path, asked for as the stack's own checks do: by a host that it knows, as a proxy if it wants one."""
+    """The status of a path, asked for as the stack's own checks do: by a host that it knows, or as a proxy."""
     host = settings.ready_host
     return wait.get(f"{settings.url}{path}", host=host, proxied=settings.edge.proxy_protocol)
 

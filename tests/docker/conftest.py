@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +46,24 @@ class Containers:
 
     def make(self, verb: str, **settings: str) -> "subprocess.CompletedProcess[str]":
         return self._run(["make", f"PYTHON={sys.executable}", verb], settings)
+
+    def interrupt(self, verb: str, stage: str, number: int, begun: Callable[[], bool] = lambda: True) -> None:
+        """Begin a verb, and send a signal to all its processes when it has said that stage and this is so."""
+        with subprocess.Popen(
+            ["make", f"PYTHON={sys.executable}", verb],
+            cwd=self.root,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout
+            said = b""
+            while stage.encode() not in said and (more := os.read(process.stdout.fileno(), 1_000)):
+                said += more
+            assert wait.until(begun, 20)
+            os.killpg(process.pid, number)
+        assert stage.encode() in said
 
     def up(self, **settings: str) -> None:
         done = self.make("up", **settings)

@@ -1,7 +1,6 @@
 """Changes of a stack that serves: in force or refused by name, nothing lost, and taken up again when interrupted."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -108,22 +107,7 @@ def test_interrupted_deploy_can_be_taken_up_again(
 ) -> None:
     """At each stage one container is in service; the next change removes the other one, and nothing is lost."""
     with load(settings, "/version") as seen:
-        command = ["make", f"PYTHON={sys.executable}", "deploy"]
-        with subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=containers.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as verb:
-            assert verb.stdout
-            said = b""
-            while stage.encode() not in said and (more := os.read(verb.stdout.fileno(), 1_000)):
-                said += more
-            assert wait.until(lambda: len(apps(containers)) >= running, 20)
-            os.killpg(verb.pid, number)
-        assert stage.encode() in said
+        containers.interrupt("deploy", stage, number, lambda: len(apps(containers)) >= running)
         done = containers.make("up")
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from slipway.ops.checks import compile_locks
+from slipway.ops.locks import compile_locks
 from tests.docker.conftest import Containers
 from tests.harness.client import Address, request
 from tests.harness.processes import short_folder

@@ -1,15 +1,11 @@
 """A first start in containers that does not come to its end: nothing is left in the way of the next one."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from slipway.ops import wait
-from slipway.ops.settings import ROOT
 from tests.docker.conftest import Containers
 from tests.harness.processes import short_folder
 
@@ -34,32 +30,14 @@ def project() -> Iterator[Containers]:
             project.compose("--profile", "redis", "--profile", "migrate", "down", "--volumes", "--remove-orphans")
 
 
-def interrupt(project: Containers, stage: str, number: int, verb: str = "up") -> None:
-    """Begin a verb, and send a signal to all its processes when a stage has begun."""
-    with subprocess.Popen(
-        ["make", f"PYTHON={sys.executable}", verb],
-        cwd=ROOT,
-        env=project.env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout
-        said = b""
-        while stage.encode() not in said and (more := os.read(process.stdout.fileno(), 1_000)):
-            said += more
-        os.killpg(process.pid, number)
-    assert stage.encode() in said
-
-
 @pytest.mark.parametrize("numbers", BY_TURNS)
 def test_interrupted_at_every_stage(project: Containers, numbers: tuple[int, int]) -> None:
     """By Ctrl-C or by a sudden end, one after the other; then the verb does its work, also after half a `make down`."""
     for place, stage in enumerate(STAGES):
-        interrupt(project, stage, numbers[place % 2])
+        project.interrupt("up", stage, numbers[place % 2])
     project.up()
     assert wait.get(f"{project.url}/readyz")[0] == 200
-    interrupt(project, "stopping", numbers[0], "down")
+    project.interrupt("down", "stopping", numbers[0])
     project.up()
 
     assert {*project.compose("ps", "--all", "--services").split()} == {"app", "nginx", "redis"}

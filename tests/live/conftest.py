@@ -48,3 +48,10 @@ def pipe() -> Iterator[Pipe]:
     made = Pipe()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def mirror() -> Iterator[Server]:
+    """The mirror app in one worker, so that all requests meet on its connections."""
+    with serving("tests.live.mirror:application", workers=1, PRESTART="none") as server:
+        yield server

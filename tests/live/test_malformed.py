@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness.client import Address, request
 from tests.harness.edge import hang_up
-from tests.harness.stack import Nginx, Server, behind_nginx, serving
+from tests.harness.stack import Nginx, Server, behind_nginx
 from tests.live.malformed import TABLE
 
 SECONDS = 20.0
@@ -33,13 +33,6 @@ READ_BY_WORKER = {
 EXTENDED = {"chunk b'1 \\x00\\r\\na\\r\\n0\\r\\n\\r\\n'", "chunk b'1 1\\r\\na\\r\\n0\\r\\n\\r\\n'"}
 WAITS = {"chunk b'ffffffffffffffff\\r\\na\\r\\n0\\r\\n\\r\\n'"}  # for the rest of 16 EiB
 BARE = {"version b''"}  # HTTP/0.9, whose answers have no head
-
-
-@pytest.fixture(scope="module")
-def mirror() -> Iterator[Server]:
-    """The mirror app in one worker."""
-    with serving("tests.live.mirror:application", workers=1, PRESTART="none") as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from h2.exceptions import ProtocolError
 
 from tests.harness.client import Address, request
 from tests.harness.edge import hang_up
-from tests.harness.stack import Nginx, Server, behind_nginx, serving
+from tests.harness.stack import Nginx, Server, behind_nginx
 
 SECONDS = 10.0
 QUIET_SECONDS = 1.0
@@ -150,13 +150,6 @@ class Client:
 
 def over(event: Event) -> bool:
     return isinstance(event, StreamEnded | StreamReset | ConnectionTerminated)
-
-
-@pytest.fixture(scope="module")
-def mirror() -> Iterator[Server]:
-    """The mirror app in one worker."""
-    with serving("tests.live.mirror:application", workers=1, PRESTART="none") as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from itertools import count, product
 import pytest
 
 from tests.harness.client import Address, Answer, Connection
-from tests.harness.stack import Nginx, Server, behind_nginx, serving
+from tests.harness.stack import Nginx, Server, behind_nginx
 from tests.live.mirror import answered
 
 SECONDS = 20.0
@@ -69,13 +69,6 @@ async def exchange(connection: Connection, pieces: list[bytes]) -> Answer:
         connection.writer.write(piece)
         await asyncio.sleep(0.001 if len(pieces) > 1 else 0)
     return await connection.answer()
-
-
-@pytest.fixture(scope="module")
-def mirror() -> Iterator[Server]:
-    """The mirror app in one worker, so that all requests meet on its connections."""
-    with serving("tests.live.mirror:application", workers=1, PRESTART="none") as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ def test_ctrl_c_leaves_the_module_time_to_clean_up(tmp_path: Path) -> None:
     """A terminal sends SIGINT to both at once; the module stops what it has started, and its exit code counts."""
     (tmp_path / "slow_to_end.py").write_text(MODULE.format(folder=tmp_path))
     env = {**os.environ, "PYTHONPATH": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    command = [sys.executable, "-c", "from slipway.ops import checks; checks.run('slow_to_end')"]
+    command = [sys.executable, "-c", "from slipway.ops import tools; tools.run('slow_to_end')"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
     try:
         assert wait.until((tmp_path / "started").exists, 10)
