@@ -1,5 +1,6 @@
 """Engines for SQLite and PostgreSQL, set up the same for the ASGI app and the WSGI baseline."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
 from .errors import Unavailable
+from .journal import use_wal
 
 ANSWER_SECONDS = 7.5  # within eight seconds a request ends with 503, whatever it waits for
 BUSY_TIMEOUT_SECONDS = 5  # how long SQLite waits for another writer
@@ -104,10 +106,7 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.close()
+        use_wal(connection, time.monotonic() + BUSY_TIMEOUT_SECONDS)
 
     # A deferred transaction that reads and then writes fails at once when another has written, time-out or not:
     # 902 of 1,200 inserts failed; with IMMEDIATE none did. Readers are told of a begin too, and must not take the lock.

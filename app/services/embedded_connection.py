@@ -47,7 +47,7 @@ class LogConnection:
             connection = sqlite3.connect(self._path, timeout=left, isolation_level=None)
             connection.text_factory = lambda text: text.decode(errors="replace")  # of whatever wrote into the file
             try:
-                prepare(connection)
+                prepare(connection, deadline)
             except sqlite3.Error:
                 connection.close()
                 raise

@@ -4,6 +4,8 @@ import secrets
 import sqlite3
 from pathlib import Path
 
+from .journal import use_wal
+
 VERSION = 3  # of the tables; a log of another version is forgotten
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 COST = "(length(CAST({row}.data AS BLOB)) + 2 * coalesce(length({row}.key), 0) + 100)"  # bytes, with overhead
@@ -26,14 +28,13 @@ NEWEST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'log'"
 EPOCH = "SELECT name, start, boot FROM epoch"
 
 
-def prepare(database: sqlite3.Connection) -> None:
-    """Make the tables if there are none, and begin a new epoch if the machine has started anew.
+def prepare(database: sqlite3.Connection, deadline: float) -> None:
+    """Make the tables if there are none, and begin a new epoch if the machine has started anew, by that time.
 
     What was written just before a power cut may be lost, as `synchronous = NORMAL` has it; numbers would be used again.
     """
     boot = BOOT.read_text().strip() if BOOT.exists() else ""
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = NORMAL")
+    use_wal(database, deadline)
     if _version(database) == VERSION and database.execute(EPOCH).fetchone()[2] == boot:
         return
     with transaction(database):
