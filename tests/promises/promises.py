@@ -34,7 +34,7 @@ PROMISES: list[Promise[Any]] = [
     Promise("chat-embedded", chat.embedded, Talk(100, 100_000, 3_600), None),
     Promise("chat-redis", chat.redis, Talk(100, 100_000, 3_600, away=30), None),
     Promise("idle", limits.idle, Idle(10_000, 600, weighed=2_000), Idle(500, 2, weighed=1_000, through_nginx=True)),
-    Promise("deaf", limits.deaf, Deaf(10_000), Deaf(1_000, through_nginx=False), alone=True),
+    Promise("deaf", limits.deaf, Deaf(10_000, timed_rounds=3), Deaf(1_000, through_nginx=False)),
     Promise("half-open", limits.half_open, HalfOpen(45), HalfOpen(5, ping_seconds=0.5)),
 ]
 PARTS = {promise.name: promise for promise in PROMISES}
