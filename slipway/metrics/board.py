@@ -14,7 +14,9 @@ from contextlib import suppress
 
 from slipway.logs import writer
 from slipway.metrics import layout
-from slipway.metrics.layout import DOUBLE, FIGURES, NAME, NAME_BYTES, OTHER, ROW, ROWS, SUM
+from slipway.metrics.layout import DOUBLE, DURATIONS, FIGURES, NAME, NAME_BYTES, OTHER, ROW, ROWS, SUM
+
+FASTEST = DURATIONS[0]
 
 Key = tuple[str, str, int]
 
@@ -59,7 +61,7 @@ class Board:
         """Count a request that is over."""
         key = method, route, status // 100
         series = self._series.get(key) or self._find(key)
-        series[bisect_left(layout.DURATIONS, seconds)] += 1
+        series[bisect_left(DURATIONS, seconds) if seconds > FASTEST else 0] += 1  # most are below the first limit
         series[SUM] += seconds
 
     def lag(self, seconds: float) -> None:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
-from time import gmtime, strftime, time
+from time import gmtime, strftime, time_ns
 from typing import Any
 
 from orjson import dumps
@@ -13,8 +13,11 @@ from slipway.middleware.exchange import Exchange
 from slipway.middleware.types import Scope
 
 CLIENT_LEFT = 499  # nginx's number for a client that left before the answer
-MILLISECONDS = [f"{number:03d}" for number in range(1_000)]
 MOST_KNOWN = 1_000  # methods with their routes, and clients, whose parts of a line are kept
+LINE = (
+    b'%b%03d%b%b,"request_id":"%b","trace_id":"%b","span_id":"%b"'
+    b',"duration":%de-6,"ttfb":%de-6,"bytes_in":%d,"bytes_out":%d%b'
+)
 
 
 def route_of(scope: Scope) -> str:
@@ -48,9 +51,9 @@ class AccessRecord:
         self._write = write or to_log
         self._quiet = quiet
         self._query = query
-        self._second = 0
-        self._date = ""
-        self._known: dict[Any, str] = {}
+        self._second = 0  # in milliseconds
+        self._date = b""
+        self._known: dict[Any, bytes] = {}
 
     def __call__(self, scope: Scope, exchange: Exchange, route: str, seconds: float) -> None:
         """Record a request that took so long."""
@@ -61,62 +64,68 @@ class AccessRecord:
             path = f"{path}?{query.decode('latin-1')}"
         try:
             client, _ = scope["client"]
-            known = self._known
-            asked = scope.get("method", "WEBSOCKET"), route
-            begin = known.get(asked) or self._begin(*asked)
-            end = known.get(client) or self._end(client)
-            if not path.isascii() or exchange.status.__class__ is not int:
+            known, first, own = self._known, exchange.first, exchange.own
+            asked = scope.get("method", "WEBSOCKET"), route, exchange.status
+            millisecond = time_ns() // 1_000_000 - self._second
+            if not 0 <= millisecond < 1_000:
+                millisecond = self._tick()
+            if not path.isascii():
                 raise ValueError  # orjson leaves it as UTF-8
-            now = time()
-            if (second := int(now)) != self._second:
-                self._tick(second)
-            first = exchange.first
-            line = (
-                f"{self._date}{MILLISECONDS[int((now - second) * 1_000)]}{begin}{dumps(path).decode()}"
-                f',"request_id":"{exchange.request_id}","trace_id":"{exchange.trace_id}","span_id":"{exchange.span_id}"'
-                f',"status":{exchange.status or CLIENT_LEFT},"duration":{int(seconds * 1e6)}e-6'
-                f',"ttfb":{int((first - exchange.started) * 1e6) if first else 0}e-6'
-                f',"bytes_in":{exchange.received},"bytes_out":{exchange.sent}{end}'
-            ).encode()
+            line = LINE % (
+                self._date,
+                millisecond,
+                known.get(asked) or self._begin(*asked),
+                dumps(path),
+                exchange.header[1],
+                own if exchange.traceparent is None else exchange.trace_id.encode(),
+                own[:16],
+                int(seconds * 1e6),
+                int((first - exchange.started) * 1e6) if first else 0,
+                exchange.received,
+                exchange.sent,
+                known.get(client) or self._end(client),
+            )
         except (TypeError, ValueError, LookupError, AttributeError):
             line = self._of_anything(scope, exchange, path, route, seconds)
         self._write(line)
 
-    def _begin(self, method: str, route: str) -> str:
+    def _begin(self, method: str, route: str, status: int) -> bytes:
         """From the time to the path."""
-        words = {"level": "INFO", "logger": "access", "message": "request", "method": method, "route": route or None}
-        return self._keep((method, route), f'Z",{_inner(words)},"path":')
+        asked = {"method": method, "route": route or None, "status": status or CLIENT_LEFT}
+        words = _inner({"level": "INFO", "logger": "access", "message": "request", **asked})
+        return self._keep((method, route, status), f'Z",{words},"path":'.encode())
 
-    def _end(self, client: str) -> str:
+    def _end(self, client: str) -> bytes:
         """From the client to the line's end."""
-        return self._keep(client, f",{_inner({'client': client, **self._worker})}}}\n")
+        return self._keep(client, f",{_inner({'client': client, **self._worker})}}}\n".encode())
 
-    def _keep(self, key: Any, part: str) -> str:
+    def _keep(self, key: Any, part: bytes) -> bytes:
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
         self._known[key] = part
         return part
 
-    def _tick(self, second: int) -> None:
-        """The time in UTC (RFC 3339), down to the second."""
-        self._second, self._date = second, strftime('{"time":"%Y-%m-%dT%H:%M:%S.', gmtime(second))
+    def _tick(self) -> int:
+        """Begin another second of UTC (RFC 3339); the milliseconds in it."""
+        second, millisecond = divmod(time_ns() // 1_000_000, 1_000)
+        self._second, self._date = second * 1_000, strftime('{"time":"%Y-%m-%dT%H:%M:%S.', gmtime(second)).encode()
+        return millisecond
 
     def _of_anything(self, scope: Scope, exchange: Exchange, path: object, route: str, seconds: float) -> bytes:
         """The same of a scope that is not as ASGI has it: what is no text is written as Python shows it."""
         client = scope.get("client")
-        now = time()
-        self._tick(int(now))
+        millisecond = self._tick()
         words = {
             "level": "INFO",
             "logger": "access",
             "message": "request",
             "method": scope.get("method", "WEBSOCKET"),
             "route": route or None,
+            "status": exchange.status or CLIENT_LEFT,
             "path": path,
             "request_id": exchange.request_id,
             "trace_id": exchange.trace_id,
             "span_id": exchange.span_id,
-            "status": exchange.status or CLIENT_LEFT,
             "duration": round(seconds, 6),
             "ttfb": round(exchange.first - exchange.started, 6) if exchange.first else 0.0,
             "bytes_in": exchange.received,
@@ -124,7 +133,7 @@ class AccessRecord:
             "client": client[0] if isinstance(client, (list, tuple)) and client else client or None,
             **self._worker,
         }
-        return f'{self._date}{int(now % 1 * 1_000):03d}Z",{_inner(words)}}}\n'.encode()
+        return b'%b%03dZ",%b}\n' % (self._date, millisecond, _inner(words).encode())
 
 
 def _inner(words: Mapping[str, object]) -> str:

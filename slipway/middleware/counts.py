@@ -1,5 +1,6 @@
 """How many requests, streams and websockets one worker has open, and how many of each it may have."""
 
+from asyncio import Task, current_task
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -13,13 +14,17 @@ REQUEST, STREAM, WEBSOCKET = KINDS = ("http", "stream", "websocket")
 STREAM_SECONDS = 1.0  # an answer that is still being sent this long after its request came is a stream
 
 
-class Sending(Protocol):
-    """A request whose answer is being sent in parts."""
+class Open(Protocol):
+    """A request, stream or websocket that is open."""
 
+    kind: str
     started: float
 
     def become_stream(self) -> bool:
         """Count it as a stream from now on; False while there is no room for one more."""
+
+
+Running = dict[Open, Task[object] | None]  # with the task of each, in the order in which they came
 
 
 @dataclass(slots=True)
@@ -28,18 +33,36 @@ class Counts:
 
     limits: Mapping[str, int]
     total: int = 0
-    open: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    sending: set[Sending] = field(default_factory=set)  # requests whose answers are sent in parts
+    running: dict[str, Running] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    sending: set[Open] = field(default_factory=set)  # requests whose answers are sent in parts
     board: Board = field(default_factory=Board)  # what is counted for the metrics
+
+    @property
+    def open(self) -> dict[str, int]:
+        """How many are open, by kind."""
+        return {kind: len(running) for kind, running in self.running.items()}
 
     @property
     def active(self) -> int:
         """Open requests, streams and websockets together."""
         return sum(self.open.values())
 
+    def begin(self, exchange: Open) -> Running:
+        """Count one more, in its own task; those of its kind that are open now."""
+        self.total += 1
+        running = self.running[exchange.kind]
+        running[exchange] = current_task()
+        return running
+
+    def end(self, exchange: Open) -> None:
+        """It is over."""
+        del self.running[exchange.kind][exchange]
+        if self.sending:
+            self.sending.discard(exchange)
+
     def note(self) -> None:
         """Write down what is open now, and what this process has used; the worker's heartbeat calls this."""
-        self.board.note(self.open[REQUEST], self.open[STREAM], self.open[WEBSOCKET])
+        self.board.note(*(len(self.running[kind]) for kind in KINDS))
 
     def find_streams(self) -> None:
         """Count as streams what has been sent in parts for STREAM_SECONDS; the worker's heartbeat calls this.

@@ -1,12 +1,11 @@
-"""One request while it runs: its ids, its answer's start, and the number of bytes in and out."""
+"""One request while it runs: its answer's start, and the number of bytes in and out."""
 
 from collections.abc import Awaitable, Iterable
 from time import perf_counter
 
-from slipway.middleware import trace
 from slipway.middleware.counts import REQUEST, STREAM, Counts
 from slipway.middleware.problem import OVERLOADED, respond
-from slipway.middleware.trace import Parent, is_own
+from slipway.middleware.trace import RequestIds
 from slipway.middleware.types import Header, Message, Receive, Send
 
 START = "http.response.start"
@@ -14,30 +13,26 @@ BODY = "http.response.body"
 CLOSE = "websocket.close"
 REQUEST_ID, TRACEPARENT, LENGTH, ENCODING = b"x-request-id", b"traceparent", b"content-length", b"transfer-encoding"
 LOOKED_AT = frozenset({REQUEST_ID, TRACEPARENT, LENGTH, ENCODING})  # of a request's headers
-STARTS = frozenset({START, "websocket.http.response.start", "websocket.accept", CLOSE})
+STARTS = frozenset({START, "websocket.http.response.start", "websocket.accept"})
 
 
 class StreamRefused(OSError):
     """The worker has as many streams as it may have: the client was answered 503, and the app may end."""
 
 
-class Exchange:
+class Exchange(RequestIds):
     """What is known of one request, from what its app sends through it; `scope["state"]["exchange"]` holds it."""
 
     __slots__ = (
         "_counts",
-        "_own",
         "_send",
         "counts_received",
         "first",
         "kind",
-        "parent",
         "received",
-        "request_id",
         "sent",
         "started",
         "status",
-        "trace_id",
     )
 
     def __init__(self, kind: str, headers: Iterable[Header], send: Send, counts: Counts) -> None:
@@ -51,37 +46,18 @@ class Exchange:
         self.received = 0
         # Where no length is declared, what arrives is counted, which costs a coroutine for each message.
         self.counts_received = False
-        given = parent = None
+        self.traceparent = self._own = given = None
         for name, value in headers:
-            if name not in LOOKED_AT:
-                continue
-            if name == REQUEST_ID:
-                given = value
-            elif name == TRACEPARENT:
-                parent = value
-            elif name == LENGTH:
-                self.received = int(value) if value.isdigit() else 0
-            else:
-                self.counts_received = True
-        if parent is None and given is not None and is_own(given):
-            self.request_id = self.trace_id = self._own = given.decode()
-            self.parent: Parent | None = None  # the caller's span
-        else:
-            self._identify(given, parent)
-        counts.total += 1
-        counts.open[kind] += 1
-
-    def _identify(self, given: bytes | None, parent: bytes | None) -> None:
-        """Any other case than a request through nginx that belongs to no trace yet."""
-        self.request_id = given.decode() if given is not None and trace.is_sane(given) else trace.new_id()
-        self._own = self.request_id if is_own(self.request_id.encode()) else trace.new_id()
-        self.parent = None if parent is None else trace.parent(parent)
-        self.trace_id = self._own if self.parent is None else self.parent.trace_id
-
-    @property
-    def span_id(self) -> str:
-        """16 hexadecimal digits."""
-        return self._own[:16]
+            if name in LOOKED_AT:
+                if name == REQUEST_ID:
+                    given = value
+                elif name == TRACEPARENT:
+                    self.traceparent = value
+                elif name == LENGTH:
+                    self.received = int(value) if value.isdigit() else 0
+                else:
+                    self.counts_received = True
+        self.identify(given)
 
     def receiver(self, receive: Receive) -> Receive:
         """Count what the app receives of a body."""
@@ -107,33 +83,30 @@ class Exchange:
                 self.first = perf_counter()  # the server sends the head with it
             if self.kind == REQUEST and message.get("more_body", False):
                 self._counts.sending.add(self)
+        elif kind in STARTS and not self.status:
+            return self._start(kind, message)
         elif kind == "websocket.send":
             size = _size(message)
             self.sent += size
             self._counts.board.gave(size)
-        elif kind in STARTS and not self.status:
-            return self._start(kind, message)
+        elif kind == CLOSE and not self.status:
+            self.status = 403  # what the server answers to the handshake
         return self._send(message)
 
     def become_stream(self) -> bool:
         """Count it as a stream from now on; False while there is no room for one more."""
-        open_now = self._counts.open
-        if open_now[STREAM] >= self._counts.limits[STREAM]:
+        running, streams = self._counts.running[self.kind], self._counts.running[STREAM]
+        if len(streams) >= self._counts.limits[STREAM]:
             return False
-        open_now[self.kind] -= 1
-        open_now[STREAM] += 1
+        streams[self] = running.pop(self)
         self.kind = STREAM
         return True
 
     def end(self) -> None:
-        """Take it off the counts, and forget the server's `send`.
+        """Forget the server's `send`.
 
         That knows the scope, which knows us: the circle would leave each request to the collector.
         """
-        counts = self._counts
-        counts.open[self.kind] -= 1
-        if counts.sending:
-            counts.sending.discard(self)
         self._send = _too_late
 
     @property
@@ -142,15 +115,9 @@ class Exchange:
         return self._send is _refused
 
     def _start(self, kind: str, message: Message) -> Awaitable[None]:
-        if kind == CLOSE:
-            self.status = 403  # what the server answers to the handshake
-            return self._send(message)
         self.status = message.get("status", 101)
         if kind != START:
             self.first = perf_counter()
-        return self._head(kind, message)
-
-    def _head(self, kind: str, message: Message) -> Awaitable[None]:
         headers, named = [*(message.get("headers") or ())], False
         for name, value in headers:
             if len(name) != 12:  # neither of the two that count
@@ -162,8 +129,10 @@ class Exchange:
                 named = True
         if named:  # the id of the answer is that of the records
             headers = [header for header in headers if header[0].lower() != b"x-request-id"]
-        headers.append((b"x-request-id", self.request_id.encode()))
-        return self._send({**message, "headers": headers})  # a copy: an app may send the same message again
+        headers.append(self.header)
+        message = dict(message)  # an app may send the same one again
+        message["headers"] = headers
+        return self._send(message)
 
     async def _refuse(self) -> None:
         send, self._send = self._send, _refused

@@ -1,27 +1,21 @@
 """The middleware itself: one coroutine around the app, and everything that a request needs is done in it."""
 
-import asyncio
-import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from math import inf
 from time import perf_counter
 
 from slipway.metrics.board import Board
-from slipway.middleware import trace
+from slipway.middleware import instead, trace
 from slipway.middleware.access import CLIENT_LEFT, AccessRecord, route_of
 from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
 from slipway.middleware.deadline import Deadline
 from slipway.middleware.exchange import Exchange
-from slipway.middleware.problem import FAILED, LATE, OVERLOADED, TOO_MANY_FIELDS, answer
+from slipway.middleware.problem import OVERLOADED, TOO_MANY_FIELDS
 from slipway.middleware.root import Root
 from slipway.middleware.settings import GuardSettings
 from slipway.middleware.types import ASGIApp, Receive, Scope, Send
 
-log = logging.getLogger("slipway")
-
 KINDS = ("http", "websocket")
-UNREAD = 100  # messages that an app may have left unread; behind them it is told that the client has left
 
 Record = Callable[[Scope, Exchange, str, float], None]  # called with the route and the seconds that it took
 OtherStatus = Callable[[Send], int | None]
@@ -52,22 +46,23 @@ class Guard:
         self.exempt = exempt
         self.record = record
         self.deadline = deadline or Deadline(inf)
+        self.deadline.running = counts.running[REQUEST]
         self.max_headers = max_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (kind := scope["type"]) not in KINDS:
+        kind, counts = scope["type"], self.counts
+        if kind not in KINDS:
             return await self._pass(scope, receive, send)
-        counts = self.counts
         exchange = Exchange(kind, scope["headers"], send, counts)
+        running = counts.begin(exchange)
         state = scope["state"] if "state" in scope else scope.setdefault("state", {})
         state["exchange"] = exchange
         state["request_id"] = exchange.request_id
-        self.deadline.watch(exchange)
         trace.current.set(exchange)  # in the request's own task
         if exchange.counts_received:
             receive = exchange.receiver(receive)
         try:
-            if counts.open[kind] > counts.limits[kind] or len(scope["headers"]) > self.max_headers:
+            if len(running) > counts.limits[kind] or len(scope["headers"]) > self.max_headers:
                 await self._limit(scope, receive, exchange)
             else:
                 await self.app(scope, receive, exchange.send)
@@ -84,10 +79,14 @@ class Guard:
 
     def _end(self, scope: Scope, exchange: Exchange, kind: str) -> None:
         """Count a request that is over, and record it."""
-        exchange.end()
-        self.deadline.forget(exchange)
         seconds = perf_counter() - exchange.started
-        route = route_of(scope)
+        exchange.end()
+        self.counts.end(exchange)
+        if self.deadline.late:
+            self.deadline.late.discard(exchange)
+        route = scope.get("route", "")
+        if route.__class__ is not str:
+            route = route_of(scope)
         if kind == REQUEST:
             try:  # noqa: SIM105 (a context manager takes longer than what is in it)
                 self.counts.board.observe(scope["method"], route, exchange.status or CLIENT_LEFT, seconds)
@@ -99,11 +98,11 @@ class Guard:
     async def _limit(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         """Refuse what is over a limit; a health check is over that of its fields alone."""
         if len(scope["headers"]) > self.max_headers:
-            await _refuse(scope, receive, exchange, 431, TOO_MANY_FIELDS)
+            await instead.refuse(scope, receive, exchange, 431, TOO_MANY_FIELDS)
         elif scope.get("path") in self.exempt:
             await self.app(scope, receive, exchange.send)
         else:
-            await _refuse(scope, receive, exchange, 503, OVERLOADED)
+            await instead.refuse(scope, receive, exchange, 503, OVERLOADED)
 
     def _correct(self, kind: str, send: Send, exchange: Exchange) -> None:
         """Have the record say what the client gets, where that is not what the app has begun to send."""
@@ -112,57 +111,16 @@ class Guard:
             if status is not None:
                 exchange.status, exchange.sent = status, 0
 
+    async def _answer(self, error: BaseException | None, scope: Scope, receive: Receive, exchange: Exchange) -> bool:
+        if exchange in self.deadline.late and not exchange.status:
+            return await instead.late(scope, exchange)
+        return await instead.failed(error, scope, receive, exchange)
+
     def _pass(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Leave the app what is no request, a lifespan with our counts."""
         if scope["type"] == "lifespan":
             scope.setdefault("state", {})["counts"] = self.counts
         return self.app(scope, receive, send)
-
-    async def _answer(self, error: BaseException | None, scope: Scope, receive: Receive, exchange: Exchange) -> bool:
-        """Answer 500 for an app that has not; False if that is not possible any more."""
-        if exchange.refused:
-            return True  # the error is how its app was told
-        if exchange in self.deadline.late and not exchange.status:
-            return await _answer_late(scope, exchange)
-        if error is not None and not isinstance(error, Exception):  # cancelled: the server answers
-            exchange.status = exchange.status or 500
-            return False
-        if exchange.status or (scope["type"] == "http" and await _has_left(receive)):
-            return False
-        try:
-            await answer(scope, exchange.send, 500, FAILED, exchange.request_id)
-        except OSError:  # a websocket's client has left
-            exchange.status = 0
-            return False
-        reason = "request failed" if error else "the app has returned without an answer"
-        log.error(reason, exc_info=error, extra={"request_id": exchange.request_id})
-        return True
-
-
-async def _refuse(scope: Scope, receive: Receive, exchange: Exchange, status: int, detail: str) -> None:
-    if scope["type"] == "websocket":
-        await receive()  # websocket.connect
-    await answer(scope, exchange.send, status, detail, exchange.request_id)
-
-
-async def _answer_late(scope: Scope, exchange: Exchange) -> bool:
-    """Answer 504 in the place of a handler that was cancelled."""
-    if (task := asyncio.current_task()) is not None:
-        task.uncancel()
-    path, request_id = scope.get("path"), exchange.request_id
-    log.error("a request took longer than REQUEST_TIMEOUT", extra={"request_id": request_id, "path": path})
-    await answer(scope, exchange.send, 504, LATE, request_id)
-    return True
-
-
-async def _has_left(receive: Receive) -> bool:
-    """Whether the client has left, as far as the server knows by now."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(0):
-            for _ in range(UNREAD):
-                if (await receive())["type"].endswith(".disconnect"):
-                    return True
-    return False
 
 
 def guarded(app: ASGIApp, settings: GuardSettings, slot: int | None, board: Board | None = None) -> Guard:

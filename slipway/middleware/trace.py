@@ -8,38 +8,11 @@ import re
 from contextvars import ContextVar
 from dataclasses import dataclass
 from random import getrandbits
-from typing import Protocol
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-OWN_ID = re.compile(rb"(?!0{16})[0-9a-f]{32}")  # as nginx makes them
+HEXADECIMAL, FIRST_OWN = b"0123456789abcdef", b"%032x" % (1 << 64)
 _IDS = rb"(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
 PARENT = re.compile(rb"(?:00-%b|(?!00|ff)[0-9a-f]{2}-%b(?:-[!-~]*)?)" % (_IDS, _IDS))
-
-
-class Identified(Protocol):
-    """A request under way."""
-
-    request_id: str
-    trace_id: str
-
-    @property
-    def span_id(self) -> str: ...
-
-
-# The request in whose task a record is made, for the fields of the record.
-current: ContextVar[Identified | None] = ContextVar("request", default=None)
-
-
-def fields() -> dict[str, str]:
-    """The ids of the request that is served where this is called, for a record; none outside of requests."""
-    request = current.get()
-    if request is None:
-        return {}
-    return {"request_id": request.request_id, "trace_id": request.trace_id, "span_id": request.span_id}
-
-
-is_own = OWN_ID.fullmatch
-is_sane = REQUEST_ID.fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +24,68 @@ class Parent:
     sampled: bool
 
 
-def new_id() -> str:
+class RequestIds:
+    """The ids of a request; those that only records and spans have are made when they are asked for."""
+
+    __slots__ = ("_own", "header", "request_id", "traceparent")
+
+    request_id: str
+    header: tuple[bytes, bytes]
+    traceparent: bytes | None
+    _own: bytes | None
+
+    def identify(self, given: bytes | None) -> None:
+        """Take the id that the caller gives, if it may stand in a log."""
+        if given is None or not ((given.isalnum() and len(given) <= 64) or REQUEST_ID.fullmatch(given)):
+            given = new_id()
+        self.request_id = given.decode()
+        self.header = b"x-request-id", given
+
+    @property
+    def parent(self) -> Parent | None:
+        """The caller's span."""
+        return None if self.traceparent is None else parent(self.traceparent)
+
+    @property
+    def own(self) -> bytes:
+        """32 hexadecimal digits: the trace that a request without a parent begins, and its span."""
+        if self._own is None:
+            given = self.header[1]
+            self._own = given if is_own(given) else new_id()
+        return self._own
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits."""
+        caller = self.parent
+        return self.own.decode() if caller is None else caller.trace_id
+
+    @property
+    def span_id(self) -> str:
+        """16 hexadecimal digits."""
+        return self.own[:16].decode()
+
+
+# The request in whose task a record is made, for the fields of the record.
+current: ContextVar[RequestIds | None] = ContextVar("request", default=None)
+
+
+def fields() -> dict[str, str]:
+    """The ids of the request that is served where this is called, for a record; none outside of requests."""
+    request = current.get()
+    if request is None:
+        return {}
+    return {"request_id": request.request_id, "trace_id": request.trace_id, "span_id": request.span_id}
+
+
+def is_own(request_id: bytes) -> bool:
+    """Whether it is as nginx makes them, and the half that names the span is not all zero."""
+    return len(request_id) == 32 and not request_id.strip(HEXADECIMAL) and request_id >= FIRST_OWN
+
+
+def new_id() -> bytes:
     """32 hexadecimal digits, of which the first 16 are not all zero."""
-    return f"{getrandbits(128) | 1 << 127:032x}"
+    return b"%032x" % (getrandbits(128) | 1 << 127)
 
 
 def parent(value: bytes) -> Parent | None:

@@ -9,7 +9,19 @@ from slipway.serving.worker_table import ROW, WorkerRow, WorkerTable, read
 
 def counts(total: int, requests: int = 0, streams: int = 0, websockets: int = 0) -> Counts:
     opened = dict(zip(KINDS, (requests, streams, websockets), strict=True))
-    return Counts(limits={}, total=total, open=opened)
+    return Counts({}, total, {kind: {Opened(kind): None for _ in range(size)} for kind, size in opened.items()})
+
+
+class Opened:
+    """Something that is open."""
+
+    started = 0.0
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def become_stream(self) -> bool:
+        return False
 
 
 def test_rows_are_read_by_slot() -> None:
