@@ -48,6 +48,7 @@ class Forking:
             pid = spawn()
         except Exception:
             handover.report.close()
+            handover.mailbox.close()
             if handover.board is not None:
                 os.close(handover.board)
             raise

@@ -128,6 +128,7 @@ def post_fork(arbiter: Any, worker: Any) -> None:
     service.metrics.in_worker()
     for sibling in service.roster:
         sibling.handover.report.close()
+        sibling.handover.mailbox.close()
         if sibling.handover.stacks is not None:
             sibling.handover.stacks.close()
     # as signals and a reload have left it

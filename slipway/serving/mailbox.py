@@ -1,7 +1,12 @@
-"""A few words of shared memory between the arbiter and one worker; neither ever waits for the other."""
+"""A few words of shared memory between the arbiter and one worker; neither ever waits for the other.
+
+The arbiter rings when it has written, so that an idle worker need not look many times a second.
+"""
 
 import mmap
+import os
 import struct
+from contextlib import suppress
 
 WORDS = struct.Struct("=7i")
 WORD = struct.Struct("=i")
@@ -13,23 +18,47 @@ class Mailbox:
 
     def __init__(self, *, admitted: bool) -> None:
         self._memory = mmap.mmap(-1, WORDS.size)
+        self.bell = _new_bell()
+        """A descriptor that is readable when the arbiter has rung; None where the system has none."""
         self._put(ADMITTED, admitted)
+
+    def close(self) -> None:
+        """Give the descriptor back; nothing rings any more."""
+        bell, self.bell = self.bell, None
+        if bell is not None:
+            os.close(bell)
 
     # Written by the arbiter
 
     def ask(self) -> None:
         """Have the worker ask its app whether it is ready."""
         self._put(ASKED, self._get(ASKED) + 1)
+        self.ring()
 
     def admit(self) -> None:
         """Let the worker accept connections."""
         self._put(ADMITTED, 1)
+        self.ring()
 
     def say_lame_duck(self) -> None:
         """Have the worker say that it is not ready, and serve on."""
-        self._put(LAME_DUCK, 1)
+        if not self.is_lame_duck:
+            self._put(LAME_DUCK, 1)
+            self.ring()
+
+    def ring(self) -> None:
+        """Have the worker look now."""
+        if self.bell is not None:
+            with suppress(OSError):
+                os.eventfd_write(self.bell, 1)
 
     # Written by the worker
+
+    def silence(self) -> None:
+        """The worker has heard it."""
+        if self.bell is not None:
+            with suppress(OSError):
+                os.eventfd_read(self.bell)
 
     def answer(self, question: int, status: int) -> None:
         self._put(STATUS, status)
@@ -74,3 +103,10 @@ class Mailbox:
 
     def _put(self, word: int, value: int) -> None:
         WORD.pack_into(self._memory, word * WORD.size, value)
+
+
+def _new_bell() -> int | None:
+    try:
+        return os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    except (AttributeError, OSError):
+        return None

@@ -51,6 +51,7 @@ class WorkerState:
         """Note how its process has ended, as os.waitpid tells it; None if that is not known."""
         self.end_reason = self.handover.report.read() or self.killed_because or _reason(wait_status)
         self.handover.report.close()
+        self.handover.mailbox.close()
         self.handover.row.clear()
         stacks.report(self.handover.stacks, self.pid)
 

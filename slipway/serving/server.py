@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -14,6 +15,9 @@ from uvicorn.lifespan.on import LifespanOn
 from slipway.serving.drain import DrainingServer
 from slipway.serving.faults import Faults
 from slipway.serving.http import Http, OneRequest
+
+TICK_SECONDS = 0.1
+REST_SECONDS = 1.0  # while nothing goes on; the worker's heartbeat wakes it sooner
 
 
 class WorkerLifespan(LifespanOn):
@@ -51,6 +55,9 @@ class Server(DrainingServer):
         self._tick = tick
         self._on_ready = on_ready
         self._ticks = Faults()
+        self._woken = asyncio.Event()
+        self.can_rest = False
+        """Whether nothing goes on, so that it is enough to look when something wakes the server."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -59,6 +66,7 @@ class Server(DrainingServer):
         The worker would die of its own SIGTERM before gunicorn's worker_exit hook and the exit handlers have run; for
         the same reason the handlers stay when the loop is closed.
         """
+        self._loop = asyncio.get_running_loop()
         signal.signal(signal.SIGTERM, lambda number, frame: self.stop())
         for number in (signal.SIGINT, signal.SIGQUIT):
             # https://github.com/Kludex/uvicorn-worker/issues/2: the stock worker takes no notice of SIGQUIT
@@ -78,16 +86,32 @@ class Server(DrainingServer):
         """Begin to drain, or to leave within about two seconds."""
         self.quick = self.quick or quick
         self.should_exit = True
+        self._loop.call_soon_threadsafe(self._woken.set)  # from a signal's handler, too
+
+    def wake(self) -> None:
+        """Look around now."""
+        self._woken.set()
 
     async def main_loop(self) -> None:
         """Wait until told to stop. An app that cancels all tasks of the loop does not get around the drain."""
+        second = 0
         try:
-            await super().main_loop()
+            while not self.should_exit:
+                self._woken.clear()
+                second, before = int(time.time()), second
+                if await self.on_tick(int(second == before)):  # at 0 uvicorn makes a new date for its answers
+                    return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(REST_SECONDS if self.can_rest else TICK_SECONDS):
+                        await self._woken.wait()
         except asyncio.CancelledError:
             self.unclean.append("the server's task was cancelled")
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second. Without descriptors or memory a tick fails; the worker serves what it has, and drains."""
+        """Ten times a second, or when it is woken.
+
+        Without descriptors or memory a tick fails; the worker serves what it has, and drains.
+        """
         with self._ticks("A look around"):
             await self._tick()
         return await super().on_tick(counter)
@@ -98,6 +122,8 @@ class Server(DrainingServer):
         config = self.config
 
         def protocol() -> asyncio.Protocol:
+            if self.can_rest:
+                self.wake()
             return kind(config, self.server_state, self.lifespan.state)
 
         return await loop.create_server(protocol, sock=duplicate(listener), ssl=config.ssl, backlog=config.backlog)

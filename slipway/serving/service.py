@@ -109,8 +109,10 @@ class Service:
         return self._files is not None and self._files.are_old(served, state.age)
 
     def _lend(self) -> None:
-        if self.loans is not None:
-            lend_orphans(self.loans, len(self._host.LISTENERS), ready_slots(self.roster.serving()))
+        slots = len(self._host.LISTENERS)
+        if self.loans is not None and lend_orphans(self.loans, slots, ready_slots(self.roster.serving())):
+            for state in self.roster:
+                state.handover.mailbox.ring()
 
     def _restore_sockets(self) -> None:
         if not self._host.LISTENERS or not self._host.owns_files():

@@ -20,8 +20,11 @@ class Loans:
         self._slots = slots
         self._memory = mmap.mmap(-1, max(1, slots) * ENTRY.size)
 
-    def lend(self, slot: int, pid: int) -> None:
+    def lend(self, slot: int, pid: int) -> bool:
+        """Note it; whether that is another worker than before."""
+        before = ENTRY.unpack_from(self._memory, slot * ENTRY.size)[0]
         ENTRY.pack_into(self._memory, slot * ENTRY.size, pid)
+        return bool(before != pid)
 
     def of(self, pid: int) -> list[int]:
         """The slots that are lent to a worker."""
@@ -33,12 +36,15 @@ def emptiest(slots: int, used: Sequence[int]) -> int:
     return min(range(slots), key=used.count)
 
 
-def lend_orphans(loans: Loans, slots: int, serving: Iterable[tuple[int, int]]) -> None:
-    """Lend each slot without a worker to one of the workers, given as (slot, pid); take back what has one again."""
+def lend_orphans(loans: Loans, slots: int, serving: Iterable[tuple[int, int]]) -> bool:
+    """Lend each slot without a worker to one of the workers, given as (slot, pid); take back what has one again.
+
+    Whether anything has changed.
+    """
     workers = sorted(serving)
     owned = {slot for slot, _ in workers}
     orphans = [slot for slot in range(slots) if slot not in owned]
-    for slot in owned:
-        loans.lend(slot, 0)
+    wanted = dict.fromkeys(owned, 0)
     for number, slot in enumerate(orphans):
-        loans.lend(slot, workers[number % len(workers)][1] if workers else 0)
+        wanted[slot] = workers[number % len(workers)][1] if workers else 0
+    return sum(loans.lend(slot, pid) for slot, pid in wanted.items()) > 0  # each of them, so no `any`

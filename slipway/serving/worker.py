@@ -115,6 +115,9 @@ class Worker(UvicornWorker):
         self._listening = Listening(self.server, self.handover, self.tmp.fileno(), self._faults)
         self._asking: asyncio.Task[None] | None = None
         self._question = 0
+        self._look_before = (-1, -1)
+        if (bell := self.handover.mailbox.bell) is not None:
+            asyncio.get_running_loop().add_reader(bell, self._rung)
         beating = asyncio.create_task(self._beat())
         try:
             await self.server.serve(sockets=[])  # it listens when it is admitted
@@ -148,6 +151,7 @@ class Worker(UvicornWorker):
                     self._deadline.cancel_late()
                     self._write_row()
                     self.counts.note()
+            self.server.wake()
             due = clock() + BEAT_SECONDS
             await asyncio.sleep(BEAT_SECONDS)
             self.counts.board.lag(max(0.0, clock() - due))
@@ -158,7 +162,8 @@ class Worker(UvicornWorker):
         end.start()
 
     async def _look_around(self) -> None:
-        """Ten times a second: does the arbiter ask, is it time to be replaced, is there room for clients, and where?"""
+        """Ten times a second, twice while nothing goes on: see what the arbiter asks, and whether there is room."""
+        self.server.can_rest = False
         with self._faults("Asking the app whether it is ready"):
             self._ask_app(self.handover.mailbox.question)
         if self.handover.mailbox.is_lame_duck and self._guard.app is self._app:
@@ -168,6 +173,17 @@ class Worker(UvicornWorker):
             self._ask_to_be_replaced()
         with self._faults("Accepting clients"):
             await self._listening.look()
+            self.server.can_rest = self._nothing_goes_on()
+
+    def _rung(self) -> None:
+        self.handover.mailbox.silence()
+        self.server.wake()
+
+    def _nothing_goes_on(self) -> bool:
+        """Whether all is served, no client has come or was answered since the last look, and the arbiter can ring."""
+        mailbox, state = self.handover.mailbox, self.server.server_state
+        before, self._look_before = self._look_before, (len(state.connections), state.total_requests)
+        return mailbox.bell is not None and mailbox.listens and before == self._look_before
 
     def _ask_to_be_replaced(self) -> None:
         if not self.handover.mailbox.wants_successor and self._is_spent():

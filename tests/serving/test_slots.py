@@ -25,3 +25,14 @@ def test_orphans_are_lent_in_turn_and_taken_back() -> None:
 
     lend_orphans(loans, 4, [])
     assert [loans.of(pid) for pid in (100, 101, 103)] == [[], [], []]
+
+
+def test_what_is_lent_anew_is_told() -> None:
+    """Workers are woken when a slot is lent or comes back, and left alone as long as nothing changes."""
+    loans = Loans(2)
+
+    assert [lend_orphans(loans, 2, workers) for workers in ([(0, 100)], [(0, 100)], [(0, 100), (1, 101)])] == [
+        True,
+        False,
+        True,
+    ]

@@ -1,0 +1,71 @@
+"""What a worker does while nothing goes on: it looks when something happens, and seldom else."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness.client import request
+from tests.harness.processes import children, is_alive, until
+from tests.harness.stack import Server, serving
+
+SECONDS = 2.0  # in which a worker's looks are counted
+MOST_PER_SECOND = 6  # the heartbeat's two, and what libuv does beside them; ten looks a second are more than ten
+ENDS = 3.0  # until an idle worker that is told to end has ended
+SETTLES = 20.0
+
+
+@pytest.fixture(scope="module")
+def idle() -> Iterator[Server]:
+    """A server of two workers with slots, and an app that does nothing by itself."""
+    with serving("bench.layers.apps.bare:get_user", DRAIN_SECONDS="1.5", GRACEFUL_TIMEOUT="4") as server:
+        yield server
+
+
+def sleeps(pid: int) -> int:
+    """How often a process has gone to sleep by itself; the load that others make does not change it."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+
+async def looks_per_second(pid: int) -> float:
+    before, began = sleeps(pid), time.monotonic()
+    await asyncio.sleep(SECONDS)
+    return (sleeps(pid) - before) / (time.monotonic() - began)
+
+
+async def until_it_rests(server: Server) -> None:
+    async with asyncio.timeout(SETTLES):
+        while max([await looks_per_second(pid) for pid in children(server.pid)]) > MOST_PER_SECOND:
+            pass
+
+
+async def test_an_idle_worker_rests(idle: Server) -> None:
+    """It wakes up a few times a second, from its start on and again after requests."""
+    await until_it_rests(idle)
+    for _ in range(20):
+        assert (await request(idle.address(0), "GET", "/")).status == 200
+
+    await until_it_rests(idle)
+
+
+async def test_a_resting_worker_ends_when_it_is_told(idle: Server) -> None:
+    """A signal wakes it: the drain does not wait for the next look."""
+    await until_it_rests(idle)
+    worker = children(idle.pid)[0]
+    os.kill(worker, signal.SIGTERM)
+
+    await until(lambda: not is_alive(worker), ENDS, "the worker's end")
+
+
+async def test_resting_workers_are_replaced(idle: Server) -> None:
+    """The arbiter rings, and each successor takes its place."""
+    await until_it_rests(idle)
+    before = children(idle.pid)
+    code, output = await idle.reload()
+
+    assert (code, not set(before) & set(children(idle.pid))) == (0, True), output
