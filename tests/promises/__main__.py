@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import uvloop
 
-from tests.promises.promise import Row, table
+from tests.promises.promise import Row, all_kept, table
 from tests.promises.promises import PARTS
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
     rows = uvloop.run(_run(names))  # the generator must not be what is measured
     print(f"\n{table(rows)}")
-    if not all(row.kept for row in rows):
+    if not all_kept(rows):
         sys.exit(1)
 
 

@@ -15,7 +15,12 @@ class Row:
 
     promise: str
     seen: str
-    kept: bool
+    kept: bool | None
+    """None: it is shown, and nothing is promised of it."""
+
+    @property
+    def word(self) -> str:
+        return {True: "kept", False: "BROKEN", None: "seen"}[self.kept]
 
 
 Size = TypeVar("Size")
@@ -52,6 +57,9 @@ def table(rows: Iterable[Row]) -> str:
     """The rows as text."""
     found = [*rows]
     width = max((len(row.promise) for row in found), default=0)
-    return "\n".join(
-        f"  {'kept  ' if row.kept else 'BROKEN'}  {row.promise:{width}}  {row.seen}".rstrip() for row in found
-    )
+    return "\n".join(f"  {row.word:6}  {row.promise:{width}}  {row.seen}".rstrip() for row in found)
+
+
+def all_kept(rows: Iterable[Row]) -> bool:
+    """Whether nothing that was promised is broken."""
+    return all(row.kept is not False for row in rows)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from slipway.ops.settings import ROOT
-from tests.promises.promise import PROPERTY, Promise, table
+from tests.promises.promise import PROPERTY, Promise, Row, all_kept, table
 from tests.promises.promises import PARTS, PROMISES
 
 SMALL = [
@@ -28,7 +28,16 @@ async def test_promise(promise: Promise[Any], record_property: Callable[[str, ob
         record_property(PROPERTY, astuple(row))
 
     assert rows
-    assert all(row.kept for row in rows), "\n" + table(rows)
+    assert all_kept(rows), "\n" + table(rows)
+
+
+def test_a_row_without_a_promise_breaks_none() -> None:
+    """It is shown beside the others, and the exit code is theirs."""
+    rows = [Row("one", "1", True), Row("two", "2", None)]
+
+    assert table(rows).splitlines() == ["  kept    one  1", "  seen    two  2"]
+    assert all_kept(rows)
+    assert not all_kept([*rows, Row("three", "3", False)])
 
 
 def test_names_are_given_once() -> None:
