@@ -1,5 +1,6 @@
 """Latencies in buckets of three significant digits. Histograms add up exactly; percentiles must never be averaged."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -29,6 +30,18 @@ class Histogram:
             if seen >= rank:
                 return value
         return float("nan")
+
+    def interval(self, percent: float) -> tuple[float, float]:
+        """Between which values the percentile lies in 95 % of cases, by order statistics; NaN without values.
+
+        How many of n values lie below it is binomial, so its rank has a standard deviation of sqrt(n p (1 - p)).
+        """
+        share, count = percent / 100, len(self)
+        width = 1.96 * math.sqrt(count * share * (1 - share))
+        low, high = (
+            self.percentile(100 * min(max(share * count + sign * width, 1), count) / max(1, count)) for sign in (-1, 1)
+        )
+        return low, high
 
     def supports(self, percent: float) -> bool:
         """Whether at least ENOUGH values lie beyond the percentile."""

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.figures.figures import Figures, Run, cpu_per_request, histogram
+from bench.figures.histogram import Histogram
 from bench.figures.results import AGAIN
 from bench.figures.stats import Interval, noise_floor, paired_ratio, spread, verdict
 
 PERCENTS = (99.9, 99, 90, 50)
+WAITING = "waiting"
 SATURATED = 0.9  # of the servers' processors busy; from here on they are the limit
 
 
@@ -24,8 +26,8 @@ class Comparison:
     rate: float
     percent: float  # the highest percentile with enough samples
     n: int
-    base_ms: float
-    other_ms: float
+    base_ms: Interval
+    other_ms: Interval
     latency: Interval  # ratio of the first arm to the other; below 1 the first is faster
     cpu: Interval
     floor: float  # noise floor of the latency
@@ -36,6 +38,13 @@ class Comparison:
     peak_verdict: str
     peak_limits: tuple[str, str]
     predicted: str  # empty without a prediction
+    workers: int
+
+    def peaks_limited_by(self) -> str:
+        """In words; a server whose workers wait is not at the end of its processors."""
+        return " against ".join(
+            f"{self.workers} workers that wait" if limit == WAITING else limit for limit in self.peak_limits
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,20 @@ def summaries(figures: Figures) -> list[ArmSummary]:
     ]  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class QuietArm:
+    """The CPU time of an arm and its nginx that are asked nothing or next to nothing, as shares of one processor."""
+
+    label: str
+    shares: dict[float, float]  # by requests per second
+
+
+def quiet(figures: Figures) -> list[QuietArm]:
+    """Each arm, where it was measured."""
+    found = {label: {run["rate"]: run["share"] for run in figures.of("quiet", label=label)} for label in figures.arms()}
+    return [QuietArm(label, shares) for label, shares in found.items() if shares]
+
+
 def _comparison(figures: Figures, workload: str, base: str, other: str, rate: float) -> Comparison:
     all_base, all_other = (figures.latencies(workload, name, rate) for name in (base, other))
     smaller = min(all_base, all_other, key=len)
@@ -93,18 +116,22 @@ def _comparison(figures: Figures, workload: str, base: str, other: str, rate: fl
     ratio, peak = _ratio(first, second, latency), _ratio(peaks[0], peaks[1], peak_rate)
     floor, peak_floor = noise_floor(*_pairs(first, again, latency)), noise_floor(*_pairs(peaks[0], peaks[2], peak_rate))
     words = verdict(ratio, floor, rounds=len(_pairs(first, second, latency)[0]), higher_is_better=False)
+    if failed := _failed(figures, workload, rate, (base, other)):
+        words = f"no verdict: {failed}"
     peak_words = verdict(peak, peak_floor, rounds=min(map(len, peaks[:2])))
+    limits = _limit(peaks[0]), _limit(peaks[1])
     if other in figures.asgi_arms:
         words, peak_words = (text.replace("WSGI", "other").replace("ASGI", base) for text in (words, peak_words))
     base_search, other_search = (next(iter(figures.of("search", workload, name)), {}) for name in (base, other))
     return Comparison(
         workload=workload, title=figures.names[workload].title, other=other, rate=rate, percent=percent, n=len(smaller),
-        base_ms=all_base.percentile(percent), other_ms=all_other.percentile(percent), latency=ratio,
+        base_ms=_of_all(all_base, percent), other_ms=_of_all(all_other, percent), latency=ratio,
         cpu=_ratio(first, second, cpu_per_request), floor=floor, verdict=words,
         sustainable=(base_search.get("sustainable", math.nan), other_search.get("sustainable", math.nan)),
         limited=(bool(base_search.get("limited")), bool(other_search.get("limited"))),
-        peak=peak, peak_verdict=peak_words, peak_limits=(_limit(peaks[0]), _limit(peaks[1])),
+        peak=peak, peak_verdict=peak_words, peak_limits=limits,
         predicted="" if other in figures.asgi_arms else figures.about["predictions"][workload]["winner"],
+        workers=figures.about["workers"],
     )  # fmt: skip
 
 
@@ -125,11 +152,25 @@ def _summary(figures: Figures, workload: str, label: str, rate: float, runs: Seq
     )  # fmt: skip
 
 
+def _of_all(latencies: Histogram, percent: float) -> Interval:
+    return Interval(latencies.percentile(percent), *latencies.interval(percent))
+
+
+def _failed(figures: Figures, workload: str, rate: float, labels: Sequence[str]) -> str:
+    """Which arm has failed requests: a server that refuses or hangs is no faster one."""
+    found = []
+    for label in labels:
+        runs = [run for run in figures.of("rate", workload, label) if run["rate"] == rate]
+        if failures := sum(sum(run["result"]["failures"].values()) for run in runs):
+            found.append(f"{label} failed {failures} x")
+    return ", ".join(found)
+
+
 def _limit(runs: dict[int, Run]) -> str:
     """The limit of a closed load: the servers' processors, or waiting."""
     if not runs:
         return "-"
-    return "processors" if median(run["busy"] for run in runs.values()) >= SATURATED else "waiting"
+    return "processors" if median(run["busy"] for run in runs.values()) >= SATURATED else WAITING
 
 
 def _pairs(

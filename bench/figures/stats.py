@@ -9,6 +9,7 @@ from statistics import median
 RESAMPLES = 2_000
 DRIFT = 0.8  # rank correlation with the order of runs; 8 random values reach it in 1 of 50 cases
 LEAST_FOR_DRIFT = 8
+LEAST_ROUNDS = 5  # from least to most they hold the median in 94 % of cases, three in 75 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 
 
 def spread(values: Sequence[float], seed: int = 1) -> Interval:
-    """The median over rounds with its bootstrap interval; for three rounds that is minimum and maximum."""
+    """The median over rounds with its bootstrap interval; for up to five rounds that is minimum and maximum."""
     if not values:
         return NOTHING
     chance = random.Random(seed)
@@ -51,8 +52,8 @@ def noise_floor(a: Sequence[float], again: Sequence[float]) -> float:
 
 
 def verdict(interval: Interval, floor: float, *, rounds: int, higher_is_better: bool = True) -> str:
-    """Describe a ratio; no arm is better with fewer than three rounds or within the noise floor."""
-    if rounds < 3:
+    """Describe a ratio; no arm is better with fewer than five rounds or within the noise floor."""
+    if rounds < LEAST_ROUNDS:
         return "too few rounds to tell"
     if not (interval.low > 1 + floor or interval.high < 1 - floor):
         return "no measurable difference"

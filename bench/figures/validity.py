@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from bench.figures.agreement import app_mismatch, imbalance
+from bench.figures.agreement import app_mismatch, breaks_littles_law, imbalance, in_flight
 from bench.figures.figures import Figures, Run
 from bench.figures.histogram import Histogram
 from bench.figures.rows import ArmSummary
@@ -20,6 +20,7 @@ def validity(figures: Figures, single: Iterable[ArmSummary]) -> list[str]:
         f"{len(figures.void)} of {len(figures.runs)} runs void",
         f"most loaded worker against the mean: {_balance(figures)}",
         f"most time stolen by the hypervisor: {max((run['stolen'] for run in figures.runs), default=0):.1%}",
+        _littles_law(figures),
         *_headroom(figures),
         *(_check(figures, run) for run in figures.of("check")),
         f"planned {_minutes(figures, 'planned')}, took {_minutes(figures, 'took')}",
@@ -28,9 +29,18 @@ def validity(figures: Figures, single: Iterable[ArmSummary]) -> list[str]:
         if problem := app_mismatch(counts["nginx"], counts["app"], counts["unanswered"]):
             lines.append(f"{name}: {problem}")
     lines += [f"void: {run['label']}, {run['workload']}, {run['what']}: {run['void']}" for run in figures.void]
+    lines += [
+        f"Little's law does not hold: {run['label']}, {run['workload']}, round {run['round']}: {why}"
+        for run in figures.of("peak") if (why := breaks_littles_law(run))
+    ]  # fmt: skip
     lines += [f"failed: {one.title}, {one.label}: {one.failed()} beside {one.n}" for one in single if one.failures]
     lines += [f"drifts with time: {name}" for name in figures.drifting()]
     return lines + [f"{arm}: {remark}" for arm, remark in figures.about["remarks"].items() if remark]
+
+
+def _littles_law(figures: Figures) -> str:
+    peaks = [run for run in figures.of("peak") if not math.isnan(in_flight(run))]
+    return f"Little's law holds in {sum(not breaks_littles_law(run) for run in peaks)} of {len(peaks)} closed cells"
 
 
 def _headroom(figures: Figures) -> Iterator[str]:

@@ -48,13 +48,24 @@ class OpenLoad:
             await asyncio.sleep(0.01)
         self.result.busy = (time.process_time() - used) / max(self.job.seconds, time.perf_counter() - begun)
         self.result.seconds = self.job.seconds - self.job.warmup
-        if self._under_way:
-            self.result.failures[f"no answer within {DRAIN_SECONDS:g} s"] += self._under_way
+        self._count_unanswered()
         for connection in [*self._idle, *self._kinds]:
             if connection.transport is not None:
                 connection.done = None
                 connection.transport.abort()
         return self.result
+
+    def _count_unanswered(self) -> None:
+        """Count what has no answer yet as a failure, and with the time that it has waited until now."""
+        if self._under_way:
+            self.result.failures[f"no answer within {DRAIN_SECONDS:g} s"] += self._under_way
+        for connection, name in self._kinds.items():
+            if name:
+                self._add(connection, name, time.perf_counter())
+
+    def _add(self, connection: LoadConnection, name: str, ended: float) -> None:
+        for kinds, begun in ((self.result.corrected, connection.intended), (self.result.uncorrected, connection.sent)):
+            kinds.setdefault(name, Histogram()).add((ended - begun) * 1_000)
 
     def _plan(self) -> Iterator[tuple[float, RequestKind]]:
         chance = random.Random(self.job.seed)
@@ -112,8 +123,7 @@ class OpenLoad:
             self.result.failures[failure] += 1
         elif name:
             self.result.completed += 1
-            self.result.corrected.setdefault(name, Histogram()).add((ended - connection.intended) * 1_000)
-            self.result.uncorrected.setdefault(name, Histogram()).add((ended - connection.sent) * 1_000)
+            self._add(connection, name, ended)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bench.figures.figures import Figures, Run, cpu_per_request, histogram
 from bench.figures.results import AGAIN
-from bench.figures.stats import noise_floor, paired_ratio, short
+from bench.figures.stats import LEAST_ROUNDS, noise_floor, paired_ratio, short
 from bench.report.report import figures_of
 
 FIGURES: tuple[tuple[str, str, Callable[[Run], float], bool], ...] = (
@@ -46,7 +46,7 @@ def lines(a: Figures, b: Figures) -> Iterator[tuple[str, ...]]:
 def _line(one: list[float], two: list[float], floor: float, higher_is_better: bool) -> tuple[str, ...]:
     count = min(len(one), len(two))
     interval = paired_ratio(two[:count], one[:count])
-    if count < 3:
+    if count < LEAST_ROUNDS:
         words = "too few rounds to tell"
     elif interval.low <= 1 + floor and interval.high >= 1 - floor:
         words = "no measurable difference"

@@ -1,25 +1,34 @@
 """The report's page: one self-contained HTML file."""
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.run.workloads import BY_NAME
 
+FIRST = "forest"  # the picture that opens the page
 PAGE = Path(__file__).with_name("report.html")
 
-Cells = tuple[Sequence[str], Iterable[Sequence[object]]]  # headings and lines
+Cells = tuple[Sequence[str], Sequence[Sequence[object]]]  # headings and lines
+NO_DATA = {"", "-", "nan"}
 
 
-def page(about: dict[str, Any], verdict: Cells, single: Cells, doubts: Iterable[str], drawn: dict[str, str]) -> str:
+def page(
+    about: dict[str, Any],
+    told: Iterable[str],
+    tables: Mapping[str, Cells],
+    doubts: Iterable[str],
+    drawn: dict[str, str],
+) -> str:
     """Fill in the HTML template."""
     parts = {
-        "TITLE": f"Benchmark of {about['begun']} ({about['mode']})",
-        "VERDICT": html_table(*verdict),
+        "TITLE": f"Benchmark of {_moment(about['begun'])} ({about['mode']})",
+        "SENTENCES": "".join(f"<li>{html.escape(sentence)}</li>" for sentence in told),
+        "PICTURE": _figure(drawn, FIRST),
+        **{name: html_table(*with_data(*cells)) for name, cells in tables.items()},
         "VALIDITY": "".join(f"<li>{html.escape(line)}</li>" for line in doubts),
-        "PLOTS": "".join(f"<figure>{_inline(drawn[name])}</figure>" for name in sorted(drawn, key=_order)),
-        "ARMS": html_table(*single),
+        "PLOTS": "".join(_figure(drawn, name) for name in sorted(drawn) if name != FIRST),
         "PREDICTIONS": html_table(("workload", "expected", "because"), (
             (BY_NAME[name].title, told["winner"], told["reason"]) for name, told in about["predictions"].items()
         )),
@@ -35,16 +44,26 @@ def page(about: dict[str, Any], verdict: Cells, single: Cells, doubts: Iterable[
     return text
 
 
+def with_data(headings: Sequence[str], lines: Sequence[Sequence[object]]) -> Cells:
+    """The same without the columns that say nothing in any line."""
+    kept = [number for number in range(len(headings)) if any(str(line[number]) not in NO_DATA for line in lines)]
+    return [headings[number] for number in kept], [[line[number] for number in kept] for line in lines]
+
+
 def html_table(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """An HTML table of plain-text cells."""
+    """An HTML table of plain-text cells; without columns it is none."""
+    if not headings:
+        return "<p>Not measured in this run.</p>"
     head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in headings)
     body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in line) + "</tr>" for line in lines)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _order(name: str) -> tuple[bool, str]:
-    return name != "forest", name
+def _moment(begun: str) -> str:
+    """A folder's name, 2026-01-31-235900, as a date and a time."""
+    return f"{begun[:10]}, {begun[11:13]}:{begun[13:15]} UTC"
 
 
-def _inline(svg: str) -> str:
-    return svg[svg.index("<svg") :]
+def _figure(drawn: Mapping[str, str], name: str) -> str:
+    svg = drawn[name]
+    return f"<figure>{svg[svg.index('<svg') :]}</figure>"

@@ -4,10 +4,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
 from bench.figures.figures import Figures
 from bench.figures.rows import ArmSummary, Comparison
 from bench.report.drawing import COLOURS, MARKS, columns, height, intervals, logarithmic, new, svg
 from bench.run.workloads import BY_NAME
+
+CANT_BE_TOLD, FLOOR = "#6b6b6b", "#dcdcdc"
 
 
 def curve(figures: Figures, workload: str, title: str, objective: float) -> str:
@@ -23,7 +29,7 @@ def curve(figures: Figures, workload: str, title: str, objective: float) -> str:
     axes.axhline(objective, color="black", linewidth=0.8, linestyle="-.", label=f"objective {objective:g} ms")
     axes.set(xlabel="requests per second offered", ylabel="ms from the scheduled start")
     logarithmic(axes, any(curves.values()))
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=9)
     return svg(figure)
 
 
@@ -45,7 +51,7 @@ def percentiles(figures: Figures, workload: str, title: str, rate: float) -> str
     if measured:
         axes.set_xticks([1, 2, 10, 100, 1_000, 10_000], ["0", "50", "90", "99", "99.9", "99.99"])
         axes.minorticks_off()
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=9)
     return svg(figure)
 
 
@@ -77,7 +83,7 @@ def memory(single: Sequence[ArmSummary]) -> str:
     kinds = [f"{one.label}, {BY_NAME[one.workload].waiting}" for one in single]
     intervals(axes, kinds, [one.kib for one in single], COLOURS[0], "all workers, median and interval of the rounds")
     axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
-    figure.legend(loc="outside lower center", fontsize=7)
+    figure.legend(loc="outside lower center", fontsize=9)
     return svg(figure)
 
 
@@ -89,7 +95,7 @@ def latencies(single: Sequence[ArmSummary]) -> str:
     intervals(axes, names, [one.p99 for one in single], COLOURS[1], "p99")
     if any(one.n for one in single):
         axes.set_xscale("log")
-    figure.legend(loc="outside lower center", ncols=2, fontsize=7)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
     return svg(figure)
 
 
@@ -97,25 +103,37 @@ def forest(rows: Sequence[Comparison]) -> str:
     """The latency ratio of the first arm to the others, with interval and noise floor, for every workload."""
     figure, axes = new("latency at a common rate, ASGI / other (left of 1: ASGI is faster)", height(rows))
     for position, row in enumerate(rows):
-        colour = {
-            "ASGI better": COLOURS[0],
-            "asgi better": COLOURS[0],
-            "other better": COLOURS[1],
-            "WSGI better": COLOURS[1],
-        }.get(row.verdict, "grey")
-        axes.fill_betweenx(
-            [position - 0.35, position + 0.35], 1 / (1 + row.floor), 1 + row.floor, color="grey", alpha=0.15
-        )
+        colour = CANT_BE_TOLD
+        if row.verdict.endswith(" better"):
+            colour = COLOURS[0] if row.latency.middle < 1 else COLOURS[1]
+        axes.fill_betweenx([position - 0.35, position + 0.35], 1 / (1 + row.floor), 1 + row.floor, color=FLOOR)
         if not math.isnan(row.latency.middle):
             axes.plot([row.latency.low, row.latency.high], [position] * 2, color=colour, linewidth=2)
             axes.plot(row.latency.middle, position, marker="o", color=colour)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [f"{row.title}, p{row.percent:g}, {row.other}, {row.rate:.0f}/s" for row in rows])
-    axes.set(xscale="log", xlabel="ratio, 95 % interval; grey: an arm against itself")
+    axes.set(xscale="log", xlabel="ratio of the latencies, with its interval over the rounds")
     ticks = [
         tick for tick in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]
     ]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.invert_yaxis()
+    _legend(figure)
     return svg(figure)
+
+
+def _legend(figure: Figure) -> None:
+    """What the colours of the forest mean; below it, where no line is hidden."""
+    look: dict[str, Any] = {"marker": "o", "linewidth": 2}
+    figure.legend(
+        handles=[
+            Line2D([], [], color=COLOURS[0], label="ASGI is faster", **look),
+            Line2D([], [], color=COLOURS[1], label="the other is faster", **look),
+            Line2D([], [], color=CANT_BE_TOLD, label="can't be told", **look),
+            Patch(color=FLOOR, label="noise floor: ASGI against itself"),
+        ],
+        loc="outside lower center",
+        ncols=2,
+        fontsize=10,
+    )

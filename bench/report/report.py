@@ -3,17 +3,20 @@
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from bench.figures.figures import Figures
 from bench.figures.results import Results
-from bench.figures.rows import ArmSummary, Comparison, comparisons, summaries
+from bench.figures.rows import ArmSummary, Comparison, QuietArm, comparisons, quiet, summaries
 from bench.figures.stats import short
 from bench.figures.validity import validity
 from bench.report import plots
 from bench.report.page import page
+from bench.report.sentences import sentences
 from bench.run.arms import ASGI_ARMS
 from bench.run.workloads import BY_NAME
 
@@ -21,6 +24,9 @@ HEADINGS = ("workload", "against", "rate", "percentile", "ASGI ms", "other ms", 
             "holds the objective up to", "peak ratio (wrk)", "peak", "peaks limited by", "predicted")  # fmt: skip
 HEADINGS_SUMMARY = ("workload", "arm", "rate", "n", "p50 ms", "p99 ms", "p99 from the actual start",
                     "KiB per connection", "failed")  # fmt: skip
+HEADINGS_QUIET = ("arm", "asked nothing", "asked 10 times a second")
+PLAIN: Any = {"box": SIMPLE_HEAD, "padding": (0, 0), "pad_edge": False}  # as narrow as can be
+LONGEST_WORD = 11  # of a workload or a verdict
 CLEAR = 1.3  # each arm is searched once, so only a large difference counts
 
 
@@ -37,9 +43,18 @@ def build(folder: Path, console: Console) -> None:
     for name, svg in drawn.items():
         (folder / f"{name}.svg").write_text(svg)
     doubts = validity(figures, single)
-    tables = (HEADINGS, map(cells, rows)), (HEADINGS_SUMMARY, map(summary_cells, single))
-    (folder / "report.html").write_text(page(figures.about, *tables, doubts, drawn))
+    told = list(sentences(rows, figures.arms()[0]))
+    tables = {
+        "VERDICT": (HEADINGS, [cells(row) for row in rows]),
+        "QUIET": (HEADINGS_QUIET, [quiet_cells(one) for one in quiet(figures)]),
+        "ARMS": (HEADINGS_SUMMARY, [summary_cells(one) for one in single]),
+    }
+    (folder / "report.html").write_text(page(figures.about, told, tables, doubts, drawn))
+    for sentence in told:
+        console.print(sentence, markup=False)
     console.print(comparison_table(rows))
+    if idle := quiet(figures):
+        console.print(quiet_table(idle))
     if sockets := [one for one in single if BY_NAME[one.workload].asgi_only]:
         console.print(summary_table(sockets))
     for line in [*doubts, f"report: {folder / 'report.html'}"]:
@@ -66,20 +81,37 @@ def cells(row: Comparison) -> tuple[str, ...]:
     """One row of the verdict table."""
     return (
         row.title, row.other, f"{row.rate:.0f}/s", f"p{row.percent:g} (n = {row.n})",
-        short(row.base_ms), short(row.other_ms), str(row.latency), row.verdict, str(row.cpu), _held(row),
-        str(row.peak), row.peak_verdict, " and ".join(row.peak_limits),
+        str(row.base_ms), str(row.other_ms), str(row.latency), row.verdict, str(row.cpu), _held(row),
+        str(row.peak), row.peak_verdict, row.peaks_limited_by(),
         f"{row.predicted}: {_hit(row)}" if row.predicted else "-",
     )  # fmt: skip
 
 
 def comparison_table(rows: Iterable[Comparison]) -> Table:
-    """The verdict table with the columns that fit into a terminal; the page has all."""
-    table = Table(title="ASGI against the others: same nginx, same number of workers, same database")
-    for heading in ("workload", "against", "latency, ASGI / other", "ratio", "in words", "CPU ratio", "holds up to"):
-        table.add_column(heading)
+    """The verdict table with the columns that fit into 100 columns; the page has all."""
+    table = Table(title="ASGI against the others: same nginx, same number of workers, same database", **PLAIN)
+    for heading in ("workload", "against", "at", "ms", "ASGI / other", "in words", "CPU"):
+        wraps = heading in ("workload", "in words")
+        table.add_column(heading, no_wrap=not wraps, min_width=LONGEST_WORD if wraps else None)
     for row in rows:
-        both = f"{short(row.base_ms)} / {short(row.other_ms)} ms, p{row.percent:g} at {row.rate:.0f}/s"
-        table.add_row(row.title, row.other, both, str(row.latency), row.verdict, str(row.cpu), _held(row))
+        at = f"{row.rate:.0f}/s, p{row.percent:g}"
+        both = f"{short(row.base_ms.middle)} / {short(row.other_ms.middle)}"
+        table.add_row(row.title, row.other, at, both, str(row.latency), row.verdict, short(row.cpu.middle))
+    return table
+
+
+def quiet_cells(one: QuietArm) -> tuple[str, ...]:
+    """One row of the table of idle arms."""
+    return (one.label, *(f"{share:.2%}" for _, share in sorted(one.shares.items())))
+
+
+def quiet_table(idle: Iterable[QuietArm]) -> Table:
+    """The CPU time of arms that are asked nothing or next to nothing."""
+    table = Table(title="CPU time of app and nginx, of one processor", **PLAIN)
+    for heading in HEADINGS_QUIET:
+        table.add_column(heading)
+    for one in idle:
+        table.add_row(*quiet_cells(one))
     return table
 
 
@@ -93,7 +125,7 @@ def summary_cells(one: ArmSummary) -> tuple[str, ...]:
 
 def summary_table(single: Iterable[ArmSummary]) -> Table:
     """The table of websockets and event streams."""
-    table = Table(title="Websockets and event streams (ASGI only): median of the rounds (interval)")
+    table = Table(title="Websockets and event streams (ASGI only): median of the rounds (interval)", **PLAIN)
     for heading in HEADINGS_SUMMARY:
         table.add_column(heading)
     for one in single:

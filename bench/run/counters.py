@@ -17,6 +17,7 @@ class LoggedRun:
     """The requests of one run in nginx's log."""
 
     requests: int = 0
+    seconds: float = 0.0  # of all requests together
     statuses: Counter[int] = field(default_factory=Counter)
     workers: Counter[str] = field(default_factory=Counter)  # by the upstream's name
 
@@ -45,6 +46,7 @@ def nginx_counts(log: Path) -> tuple[dict[int, LoggedRun], Proxied]:
         if found:
             run = runs.setdefault(int(found[1]), LoggedRun())
             run.requests += 1
+            run.seconds += float(entry.get("duration") or 0)
             run.statuses[status] += 1
             run.workers[Path(upstream.rpartition(":")[2]).stem] += 1
     return runs, passed

@@ -12,6 +12,7 @@ from bench.run.workloads import BY_NAME, Workload
 
 FLOOR_RATES = (100, 1_000, 4_000, 10_000, 16_000)  # requests per second against nginx alone
 LONGEST = 2.5  # times the mode's length, for slow workloads with few requests
+QUIET_RATES = (0.0, 10.0)  # requests per second of an arm that is idle, or nearly
 SLOW = 100.0  # milliseconds of a workload's own time, from which it is slow
 
 # Estimates in seconds
@@ -20,6 +21,7 @@ VERIFY_SECONDS = 2.2  # start, stop and comparison of the responses
 PROCESS_SECONDS = 0.15  # to start the generator
 LOCUST_SECONDS = 2.0  # to start locust, and its warm-up
 IDLE_SECONDS = 0.3  # to open the idle connections
+QUIET_SECONDS = 1.5  # to settle, before an idle arm is measured
 REPORT_SECONDS = 4.0
 
 
@@ -38,12 +40,13 @@ class Mode:
     workloads: Sequence[str]
     locust: float  # length of its runs
     peaks: bool = True  # measured in every round, or in the search only
+    quiet: float = 0.0  # length of a measurement of an idle arm; 0: none
 
 
 EVERY = tuple(BY_NAME)
-QUICK = Mode("quick", 3, 0.15, 0.4, 1, 2, 0.5, (0.5,), ("plaintext", "database", "wait", "idle"), 0, False)
-NORMAL = Mode("normal", 3, 0.3, 1.3, 1, 4, 1.0, (0.6,), EVERY, 3)
-FULL = Mode("full", 10, 2, 10, 3, 8, 5, (0.3, 0.6, 0.9), EVERY, 20)
+QUICK = Mode("quick", 5, 0.1, 0.25, 1, 2, 0.3, (0.5,), ("plaintext", "database", "wait"), 0, False)
+NORMAL = Mode("normal", 5, 0.2, 0.55, 1, 3, 0.7, (0.6,), EVERY, 2, quiet=4)
+FULL = Mode("full", 7, 0.5, 2.5, 2, 6, 2, (0.3, 0.6, 0.9), EVERY, 6, quiet=20)
 MODES = {mode.name: mode for mode in (QUICK, NORMAL, FULL)}
 
 
@@ -52,10 +55,11 @@ class Step:
     """One measurement; its number identifies its requests in nginx's log and its results file."""
 
     number: int
-    what: str  # search, rate, peak, check
+    what: str  # search, rate, peak, check, quiet
     workload: Workload
     fraction: float = 0.0
     seconds: float = 0.0
+    rate: float = 0.0  # of a quiet step
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,10 @@ def plan(mode: Mode, arms: Sequence[Arm], seed: int) -> list[Visit]:
 def _search(mode: Mode, arm: Arm, numbers: Iterator[int]) -> Visit:
     count = partial(next, numbers)
     steps = [
+        Step(count(), "quiet", BY_NAME["plaintext"], seconds=mode.quiet + QUIET_SECONDS, rate=rate)
+        for rate in QUIET_RATES if mode.quiet
+    ]  # fmt: skip
+    steps += [
         Step(count(), "search", one, seconds=_search_seconds(mode, arm, one)) for one in _of(mode, arm) if not one.rate
     ]
     if mode.locust and arm == ASGI:  # our own generator and locust should agree

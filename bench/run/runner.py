@@ -81,7 +81,7 @@ class Runner:
         seen, passed = counters.nginx_counts(log)
         for number, figures in measured.items():
             of_run = seen.get(number, counters.LoggedRun())
-            figures |= {"nginx": of_run.requests, "workers": dict(of_run.workers)}
+            figures |= {"nginx": of_run.requests, "nginx_seconds": of_run.seconds, "workers": dict(of_run.workers)}
             if figures["sent"] is not None:
                 problem = agreement.mismatch(figures["sent"], of_run.requests, open_at_end=figures["open"])
                 figures["void"] = figures["void"] or problem

@@ -1,6 +1,7 @@
 """The measurements on a running arm: one method for each kind of step, named as in the plan."""
 
 import math
+import time
 from typing import Any
 
 from bench.figures.results import Results
@@ -13,6 +14,7 @@ from bench.run.search import Probe, search
 from bench.run.stack import RunningArm
 from bench.run.workloads import BY_NAME, IDLE, LOWEST, Workload
 
+SETTLE_SECONDS = 1.0  # after a start, before the CPU time of an idle arm is measured
 ENOUGH_REQUESTS = 40  # in one measurement; slow workloads are measured for longer, up to LONGEST
 
 
@@ -58,8 +60,22 @@ class StepRunner:
     def peak(self, up: RunningArm, step: Step) -> dict[str, Any]:
         """The throughput of a closed load."""
         found = generators.peak(up, step.workload, seconds=self.mode.peak, number=step.number, cpus=self.cpus.generator)
-        figures = {"rate": found.rate, "void": generators.no_peak(found)}
+        figures = {"rate": found.rate, "void": generators.no_peak(found), "seconds": found.seconds}
         return {"generator": "wrk", "sent": found.requests, "open": step.workload.peak_connections, **figures}
+
+    def quiet(self, up: RunningArm, step: Step) -> dict[str, Any]:
+        """CPU time while nothing or next to nothing is asked, as a share of one processor."""
+        time.sleep(SETTLE_SECONDS)
+        pids = [pid for process in (up.app, up.proxy) for pid in machine.tree(process.pid)]
+        used, begun = machine.cpu_seconds(pids), time.monotonic()
+        sent = None
+        if step.rate:
+            found = self._open(up.port, step, step.rate, self.mode.quiet)
+            sent = found["result"]["sent"]
+        else:
+            time.sleep(self.mode.quiet)
+        share = (machine.cpu_seconds(pids) - used) / (time.monotonic() - begun)
+        return {"generator": "open load", "rate": step.rate, "share": share, "sent": sent, "open": 0, "void": None}
 
     def search(self, up: RunningArm, step: Step) -> dict[str, Any]:
         """Search the sustainable rate from the peak of a closed load down; each probe is a point of the curve."""

@@ -1,5 +1,6 @@
 """Percentiles are those of the values, and histograms add up."""
 
+import math
 import random
 
 import pytest
@@ -61,6 +62,25 @@ def test_a_histogram_survives_json() -> None:
 def test_a_percentile_needs_a_hundred_values_beyond_it() -> None:
     assert histogram_of([1.0] * 10_000).supports(99)
     assert not histogram_of([1.0] * 9_999).supports(99)
+
+
+def test_the_interval_of_a_percentile_holds_it_in_95_percent_of_samples() -> None:
+    """By order statistics, whatever the distribution is."""
+    chance = random.Random(2)
+
+    def holds() -> bool:
+        low, high = histogram_of([chance.expovariate(0.1) for _ in range(2_000)]).interval(90)
+        return low <= three_digits(10 * math.log(10)) <= high
+
+    assert 180 <= sum(holds() for _ in range(200)) <= 199
+
+
+@pytest.mark.parametrize("values", [[], [3.0]])
+def test_the_interval_of_few_values(values: list[float]) -> None:
+    """One value is all that is known; without any nothing is."""
+    low, high = histogram_of(values).interval(99)
+
+    assert (low, high) == (3.0, 3.0) if values else math.isnan(low) and math.isnan(high)
 
 
 def test_there_is_no_percentile_of_nothing() -> None:

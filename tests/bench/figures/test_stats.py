@@ -54,8 +54,14 @@ def test_what_is_inside_the_noise_is_no_difference(interval: Interval, words: st
     assert verdict(interval, 0.1, rounds=5, higher_is_better=False) == words
 
 
-def test_two_rounds_say_nothing() -> None:
-    assert verdict(Interval(0.1, 0.1, 0.1), 0.0, rounds=2) == "too few rounds to tell"
+@pytest.mark.parametrize("rounds", range(5))
+def test_fewer_than_five_rounds_say_nothing(rounds: int) -> None:
+    """From the least to the most of three rounds holds the median in 75 % of cases."""
+    assert verdict(Interval(0.1, 0.1, 0.1), 0.0, rounds=rounds) == "too few rounds to tell"
+
+
+def test_five_rounds_are_from_the_least_to_the_most() -> None:
+    assert spread([5.0, 1.0, 4.0, 2.0, 3.0]) == Interval(3, 1, 5)
 
 
 def test_a_machine_that_grows_slower_is_seen() -> None:

@@ -61,6 +61,17 @@ def test_a_server_that_is_not_there_is_a_failure_of_each_request() -> None:
     assert result.failures.total() == result.offered
 
 
+def test_answers_that_never_come_count_with_the_time_that_they_were_waited_for() -> None:
+    """A server that hangs looks no better for what it leaves unanswered."""
+    with serving(lambda request, now: (0.0 if now < 0.5 else 60.0, ANSWER)) as port:
+        result = run(Job(port, [HELLO], rate=50, seconds=1.0))
+
+    unanswered = result.failures["no answer within 5 s"]
+    assert unanswered == result.offered - result.completed > 5
+    assert len(result.corrected["hello"]) == result.offered
+    assert result.corrected["hello"].percentile(99) >= 5_000
+
+
 def test_a_generator_that_is_too_slow_voids_its_run() -> None:
     with serving(lambda request, now: (0, ANSWER)) as port:
         result = run(Job(port, [HELLO], rate=100_000, seconds=0.3))

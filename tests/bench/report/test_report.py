@@ -1,5 +1,6 @@
 """The report is built from a results folder alone, and names invalid and missing figures."""
 
+import html
 import io
 import re
 from dataclasses import replace
@@ -13,8 +14,10 @@ from bench.figures.figures import Figures
 from bench.figures.histogram import Histogram
 from bench.figures.results import Results
 from bench.figures.rows import comparisons, summaries
+from bench.figures.stats import Interval
 from bench.load.job import LoadResult
 from bench.report import compare, report
+from bench.run.workloads import BY_NAME
 
 ABOUT: dict[str, Any] = {
     "begun": "2026-01-01-000000", "mode": "normal", "seed": 1, "objective": 100.0, "workers": 2,
@@ -70,11 +73,11 @@ def empty(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def folder(empty: Folder) -> Folder:
-    """Four rounds in which ASGI takes half as long, and one void run."""
-    for number in range(1, 5):
+    """Five rounds in which ASGI takes half as long, and one void run."""
+    for number in range(1, 6):
         for label, milliseconds in (("asgi", 1.0), ("asgi again", 1.02), ("wsgi-sync", 2.0)):
             empty.add(label, number, milliseconds * (1 + number / 10))
-    empty.add("asgi", 5, 500.0, void="the generator was 99% busy")
+    empty.add("asgi", 6, 500.0, void="the generator was 99% busy")
     return empty
 
 
@@ -89,15 +92,107 @@ def test_the_verdict_has_ratio_interval_and_words(folder: Folder) -> None:
 def test_void_runs_are_named_and_left_out(folder: Folder) -> None:
     text = folder.text()
 
-    assert "1 of 13 runs void" in text
+    assert "1 of 16 runs void" in text
     assert "99% busy" in text
     assert "500" not in folder.figures.latencies("plaintext", "asgi", 100.0).as_dict()
 
 
 def test_what_failed_is_a_plain_line(folder: Folder) -> None:
-    folder.add("wsgi-sync", 5, 2.0, failures={"status 502": 7})
+    folder.add("wsgi-sync", 6, 2.0, failures={"status 502": 7})
 
-    assert "failed: plain text, wsgi-sync: 7 x status 502 beside 5000" in folder.text()
+    assert "failed: plain text, wsgi-sync: 7 x status 502 beside 6000" in folder.text()
+
+
+@pytest.mark.parametrize("label", ["asgi", "wsgi-sync"])
+def test_an_arm_with_failures_has_no_verdict(folder: Folder, label: str) -> None:
+    """However fast its other answers are: a server that refuses or hangs is no faster one."""
+    folder.add(label, 6, 2.0, failures={"no answer within 5 s": 1})
+
+    assert comparisons(folder.figures)[0].verdict == f"no verdict: {label} failed 1 x"
+    assert f"can't be told (no verdict: {label} failed 1 x)" in folder.text()
+
+
+def test_four_rounds_have_no_verdict(empty: Folder) -> None:
+    """From the least to the most of them is no 95 %."""
+    for number in range(1, 5):
+        for label, milliseconds in (("asgi", 1.0), ("asgi again", 1.0), ("wsgi-sync", 2.0)):
+            empty.add(label, number, milliseconds)
+
+    assert comparisons(empty.figures)[0].verdict == "too few rounds to tell"
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (2.0, "Plain text at 100/s: asgi wins, its p90 is 0.5 (0.5 to 0.5) of wsgi-sync's."),
+        (0.5, "Plain text at 100/s: wsgi-sync wins, its p90 is 0.5 (0.5 to 0.5) of asgi's."),
+        (
+            1.0,
+            "Plain text at 100/s: whether asgi or wsgi-sync answers faster can't be told (no measurable difference).",
+        ),
+    ],
+)
+def test_the_report_begins_with_a_sentence(empty: Folder, factor: float, words: str) -> None:
+    """Who wins, by how much and at which rate, or that it can't be told; then one picture."""
+    for number in range(1, 6):
+        for label, milliseconds in (("asgi", 1.0), ("asgi again", 1.0), ("wsgi-sync", factor)):
+            empty.add(label, number, milliseconds)
+
+    assert words in empty.text()
+    page = html.unescape((empty.results.folder / "report.html").read_text())
+    assert page.index("<h1>") < page.index(words) < page.index("<svg") < page.index("<table>")
+
+
+@pytest.mark.parametrize(
+    "verdict", ["ASGI better", "no measurable difference", "no verdict: gunicorn-asgi failed 12345 x"]
+)
+def test_the_terminal_s_table_fits_100_columns(folder: Folder, verdict: str) -> None:
+    """Nothing of it is cut off, with the longest names of workloads and arms."""
+    row = comparisons(folder.figures)[0]
+    longest = max((one.title for one in BY_NAME.values()), key=len)
+    wide = replace(row, title=longest, other="gunicorn-asgi", rate=12_345.0, percent=99.9, verdict=verdict)
+    wide = replace(wide, latency=Interval(0.123, 0.111, 0.222), base_ms=Interval(1234, 1, 1), other_ms=wide.base_ms)
+    out = io.StringIO()
+    Console(file=out, width=100).print(report.comparison_table([wide]))
+
+    assert max(map(len, out.getvalue().splitlines())) <= 100
+    assert "…" not in out.getvalue()
+    assert "0.123 (0.111 to 0.222)" in out.getvalue()
+
+
+def test_columns_without_data_are_left_out(folder: Folder) -> None:
+    """A run without peaks, searches and idle connections has no empty columns for them."""
+    folder.text()
+    page = (folder.results.folder / "report.html").read_text()
+
+    assert "latency ratio" in page
+    assert not {"peak ratio (wrk)", "KiB per connection", "asked nothing"} & {*re.findall("<th[^>]*>([^<]*)", page)}
+
+
+def test_an_idle_arm_s_cpu_time_is_a_row(folder: Folder) -> None:
+    """Asked nothing, and asked ten times a second."""
+    for rate, share in ((0.0, 0.004), (10.0, 0.012)):
+        folder.add("asgi", 0, 1, what="quiet", rate=rate, share=share, sent=None)
+
+    text = folder.text()
+
+    assert re.search(r"asgi\s+0\.40%\s+1\.20%", text)
+    assert "1.20%" in (folder.results.folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (310.0, "Little's law holds in 1 of 1 closed cells"),
+        (100.0, "32 connections, but 10.0 requests under way by rate and duration"),
+        (400.0, "32 connections, but 40.0 requests under way by rate and duration"),
+    ],
+)
+def test_a_closed_cell_is_held_against_littles_law(folder: Folder, seconds: float, words: str) -> None:
+    """Rate times duration is the number of requests under way, which is that of the connections."""
+    folder.add("asgi", 1, 1, what="peak", rate=900.0, open=32, seconds=10.0, nginx_seconds=seconds)
+
+    assert words in folder.text()
 
 
 def test_a_run_without_one_valid_figure_gives_a_report_all_the_same(empty: Folder) -> None:
@@ -144,6 +239,7 @@ def test_a_peak_says_what_limited_it(folder: Folder) -> None:
 
     assert row.peak.middle == 3
     assert row.peak_limits == ("processors", "waiting")
+    assert "processors against 2 workers that wait" in report.cells(row)
 
 
 @pytest.mark.parametrize(("predicted", "words"), [("asgi", "hit"), ("wsgi", "missed"), ("tie", "missed")])
@@ -211,7 +307,7 @@ def test_a_result_against_itself_shows_no_difference(folder: Folder) -> None:
 def test_a_change_shows_in_the_comparison_unless_the_rates_were_others(folder: Folder, tmp_path: Path) -> None:
     for name, factor, rate in (("slower", 3, 100.0), ("faster load", 3, 200.0)):
         other = Folder(tmp_path / name)
-        for number in range(1, 5):
+        for number in range(1, 6):
             other.add("asgi", number, factor * (1 + number / 10), rate=rate)
             other.add("asgi again", number, factor * (1 + number / 10), rate=rate)
         out = io.StringIO()
@@ -226,4 +322,4 @@ def test_a_step_that_was_cut_off_leaves_no_file(folder: Folder) -> None:
     (folder.results.raw / "00100.new").write_text('{"torn')
 
     assert not folder.results.has(100)
-    assert len(list(folder.results.all())) == 13
+    assert len(list(folder.results.all())) == 16

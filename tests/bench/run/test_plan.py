@@ -5,15 +5,31 @@ from typing import Any
 import pytest
 
 from bench.figures.results import AGAIN
+from bench.figures.stats import LEAST_ROUNDS
 from bench.run.arms import chosen
-from bench.run.plan import FULL, NORMAL, QUICK, plan, total_seconds
+from bench.run.plan import FULL, MODES, NORMAL, QUICK, QUIET_RATES, plan, total_seconds
 
 ARMS = chosen("")
 
 
-@pytest.mark.parametrize(("mode", "minutes"), [(QUICK, 2), (NORMAL, 10)])
+@pytest.mark.parametrize(("mode", "minutes"), [(QUICK, 2), (NORMAL, 10), (FULL, 60)])
 def test_the_estimate_fits_the_promise(mode: Any, minutes: float) -> None:
     assert total_seconds(mode, ARMS, plan(mode, ARMS, seed=1)) <= minutes * 60
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=lambda mode: mode.name)
+def test_a_mode_has_rounds_enough_for_a_verdict(mode: Any) -> None:
+    assert mode.rounds >= LEAST_ROUNDS
+
+
+@pytest.mark.parametrize("mode", [NORMAL, FULL], ids=lambda mode: mode.name)
+def test_each_arm_is_measured_idle_once_and_first(mode: Any) -> None:
+    """Before any load, so that nothing is left of one."""
+    for visit in plan(mode, ARMS, seed=1):
+        rates = [step.rate for step in visit.steps if step.what == "quiet"]
+
+        assert rates == ([] if visit.round else [*QUIET_RATES])
+        assert [step.what for step in visit.steps[: len(rates)]] == ["quiet"] * len(rates)
 
 
 def test_every_round_has_every_arm_once_and_the_control() -> None:
@@ -25,7 +41,9 @@ def test_every_round_has_every_arm_once_and_the_control() -> None:
 
 
 def test_the_order_is_mixed_and_the_same_for_the_same_seed() -> None:
-    orders = {tuple(visit.label for visit in plan(FULL, ARMS, seed=5) if visit.round == n) for n in range(1, 11)}
+    orders = {
+        tuple(visit.label for visit in plan(FULL, ARMS, seed=5) if visit.round == n) for n in range(1, FULL.rounds + 1)
+    }
 
     assert len(orders) > 3
     assert plan(FULL, ARMS, seed=5) == plan(FULL, ARMS, seed=5)

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.figures.agreement import app_mismatch
+from bench.figures.agreement import MOST_IN_FLIGHT, app_mismatch, in_flight
 from bench.figures.results import AGAIN, Results
 from bench.report import report
 from bench.run import about
 from bench.run.arms import ASGI, SYNC
-from bench.run.plan import START_SECONDS, Mode, Visit, plan
+from bench.run.plan import QUIET_RATES, START_SECONDS, Mode, Visit, plan
 from bench.run.runner import Runner
 
 WORKLOADS = ["plaintext", "database", "idle-websockets", "idle", "echo", "events"]
-TINY = Mode("tiny", 1, 0.1, 0.2, 1, 1, 0.2, (0.5,), WORKLOADS, 1)
+TINY = Mode("tiny", 1, 0.1, 0.2, 1, 1, 0.2, (0.5,), WORKLOADS, 1, quiet=0.3)
 LATE = "start never made"  # locust was too slow for its schedule: here the machine may be busy with other tests
 SEED = 3
 
@@ -99,6 +99,23 @@ def test_memory_of_waiting_connections_is_measured_in_every_round_where_there_ar
         *(("idle-websockets", label) for label in labels), *(("idle", label) for label in (*labels, SYNC.name))
     }  # fmt: skip
     assert all(5 < measured["idle-websockets", label]["kib"] < 200 for label in labels)
+
+
+def test_the_cpu_time_of_idle_arms_is_measured(folder: Path) -> None:
+    """Asked nothing, and asked ten times a second: a share of one processor."""
+    shares = {(run["label"], run["rate"]): run["share"] for run in runs(folder, "quiet")}
+
+    assert shares.keys() == {(arm.name, rate) for arm in (ASGI, SYNC) for rate in QUIET_RATES}
+    assert all(0 <= share < 1 for share in shares.values())  # one that sleeps until it is asked uses none
+    assert any(shares.values())
+
+
+def test_a_closed_load_s_requests_under_way_are_known(folder: Path) -> None:
+    """From nginx's durations, for Little's law."""
+    peaks = runs(folder, "peak")
+
+    assert peaks
+    assert all(0 < in_flight(run) <= MOST_IN_FLIGHT * run["open"] for run in peaks)
 
 
 def test_the_report_is_built_and_shows_each_workload(folder: Path) -> None:

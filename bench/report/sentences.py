@@ -1,0 +1,27 @@
+"""The result in plain sentences: who wins, by how much and at which rate, or that it can't be told."""
+
+from collections.abc import Iterator, Sequence
+
+from bench.figures.rows import Comparison
+from bench.figures.stats import Interval
+
+BETTER = " better"  # how a verdict ends that has a winner
+
+
+def sentences(rows: Sequence[Comparison], base: str) -> Iterator[str]:
+    """One for each workload, at the highest rate that all arms were asked at; `base` is the first arm."""
+    for workload in dict.fromkeys(row.workload for row in rows):
+        found = [row for row in rows if row.workload == workload]
+        rate = max(row.rate for row in found)
+        told = [_told(row, base) for row in found if row.rate == rate]
+        title = found[0].title
+        yield f"{title[:1].upper()}{title[1:]} at {rate:.0f}/s: {'; '.join(told)}."
+
+
+def _told(row: Comparison, base: str) -> str:
+    if not row.verdict.endswith(BETTER):
+        return f"whether {base} or {row.other} answers faster can't be told ({row.verdict})"
+    ratio, winner, loser = row.latency, base, row.other
+    if ratio.middle > 1:
+        ratio, winner, loser = Interval(1 / ratio.middle, 1 / ratio.high, 1 / ratio.low), loser, winner
+    return f"{winner} wins, its p{row.percent:g} is {ratio} of {loser}'s"
