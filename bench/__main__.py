@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from bench.figures.results import HOME, Results, latest, now
 from bench.report import compare, report, terminal
 from bench.run import about, arms
-from bench.run.plan import FULL, MODES, NORMAL, QUICK, plan, prepare_seconds, total_seconds
+from bench.run.plan import FULL, MODES, NORMAL, QUICK, of_one, plan, prepare_seconds, total_seconds
 from bench.run.runner import Runner
 from slipway.environment import Environment
 from slipway.ops.settings import ROOT
@@ -48,14 +48,14 @@ def measure(results: Results) -> int:
     try:
         failed = _measure(results)
     except KeyboardInterrupt:
-        console.print(f"\nInterrupted. {go_on}", markup=False)
+        console.print(f"\nInterrupted. {go_on}", markup=False, soft_wrap=True)
         return INTERRUPTED
     except RuntimeError as error:
-        console.print(f"{error}\n{go_on}", markup=False)
+        console.print(f"{error}\n{go_on}", markup=False, soft_wrap=True)
         return 1
     report.build(results.folder, console)
     for failure in failed:
-        console.print(f"no result: {failure}", markup=False)
+        console.print(f"no result: {failure}", markup=False, soft_wrap=True)
     return 1 if failed else 0
 
 
@@ -63,6 +63,8 @@ def _measure(results: Results) -> list[str]:
     """Execute the remaining plan; return the steps without a result."""
     facts = results.about
     mode, chosen = MODES[facts["mode"]], [arms.BY_NAME[name] for name in facts["arms"]]
+    if len(chosen) == 1:
+        mode = of_one(mode)
     session = Runner(results, mode, chosen, objective=facts["objective"], workers=facts["workers"], seed=facts["seed"])
     visits = session.remaining(plan(mode, chosen, facts["seed"]))
     estimate = total_seconds(mode, chosen, visits)

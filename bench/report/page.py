@@ -25,7 +25,7 @@ def page(
     parts = {
         "TITLE": f"Benchmark of {_moment(about['begun'])} ({about['mode']})",
         "SENTENCES": "".join(f"<li>{html.escape(sentence)}</li>" for sentence in told),
-        "PICTURE": _figure(drawn, FIRST),
+        "PICTURE": _figure(drawn, FIRST) if FIRST in drawn else "",
         **{name: html_table(*with_data(*cells)) for name, cells in tables.items()},
         "VALIDITY": "".join(f"<li>{html.escape(line)}</li>" for line in doubts),
         "PLOTS": "".join(_figure(drawn, name) for name in sorted(drawn) if name != FIRST),

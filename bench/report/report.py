@@ -26,6 +26,7 @@ HEADINGS_SUMMARY = ("workload", "arm", "rate", "n", "p50 ms", "p99 ms", "p99 fro
                     "KiB per connection", "failed")  # fmt: skip
 HEADINGS_QUIET = ("arm", "asked nothing", "asked 10 times a second")
 PLAIN: Any = {"box": SIMPLE_HEAD, "padding": (0, 0), "pad_edge": False}  # as narrow as can be
+ALONE = "The app is measured by itself; make bench-compare A=… B=… shows what a change has done."
 LONGEST_WORD = 11  # of a workload or a verdict
 CLEAR = 1.3  # each arm is searched once, so only a large difference counts
 
@@ -43,7 +44,7 @@ def build(folder: Path, console: Console) -> None:
     for name, svg in drawn.items():
         (folder / f"{name}.svg").write_text(svg)
     doubts = validity(figures, single)
-    told = list(sentences(rows, figures.arms()[0]))
+    told = list(sentences(rows, figures.arms()[0])) or [ALONE]
     tables = {
         "VERDICT": (HEADINGS, [cells(row) for row in rows]),
         "QUIET": (HEADINGS_QUIET, [quiet_cells(one) for one in quiet(figures)]),
@@ -51,19 +52,19 @@ def build(folder: Path, console: Console) -> None:
     }
     (folder / "report.html").write_text(page(figures.about, told, tables, doubts, drawn))
     for sentence in told:
-        console.print(sentence, markup=False)
-    console.print(comparison_table(rows))
+        console.print(sentence, markup=False, soft_wrap=True)
+    console.print(comparison_table(rows) if rows else summary_table("By itself", single))
     if idle := quiet(figures):
         console.print(quiet_table(idle))
     if sockets := [one for one in single if BY_NAME[one.workload].asgi_only]:
-        console.print(summary_table(sockets))
+        console.print(summary_table("Websockets and event streams (ASGI only)", sockets))
     for line in [*doubts, f"report: {folder / 'report.html'}"]:
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def plot_all(figures: Figures, rows: Sequence[Comparison], single: Sequence[ArmSummary]) -> dict[str, str]:
     """All plots, by file name."""
-    drawn = {"forest": plots.forest(rows), "workers": plots.workers(figures)}
+    drawn = {"workers": plots.workers(figures), **({"forest": plots.forest(rows)} if rows else {})}
     for name in figures.searched():
         work = BY_NAME[name]
         drawn[f"curve-{name}"] = plots.curve(figures, name, work.title, figures.about["objective"] + work.own)
@@ -123,9 +124,9 @@ def summary_cells(one: ArmSummary) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def summary_table(single: Iterable[ArmSummary]) -> Table:
-    """The table of websockets and event streams."""
-    table = Table(title="Websockets and event streams (ASGI only): median of the rounds (interval)", **PLAIN)
+def summary_table(what: str, single: Iterable[ArmSummary]) -> Table:
+    """The table of arms by themselves: websockets and event streams, or an app without a WSGI twin."""
+    table = Table(title=f"{what}: median of the rounds (interval)", **PLAIN)
     for heading in HEADINGS_SUMMARY:
         table.add_column(heading)
     for one in single:

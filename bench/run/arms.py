@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.project import Project
+from slipway.project import served
 
-PROJECT = Project.read()
+PROJECT = served()
 ASGI_APP = PROJECT.app
 WSGI_APP = PROJECT.baseline
 # The same app; it writes its count of requests by itself, for servers without a hook at a worker's end.
@@ -84,10 +84,13 @@ BY_NAME = {arm.name: arm for arm in (*ALWAYS, *MORE)}
 def chosen(servers: str) -> list[Arm]:
     """The three arms of every run and those named by SERVERS=; an unknown name raises ValueError.
 
-    Without a WSGI app to compare with SettingError is raised.
+    An app without a WSGI twin is measured by itself, to be compared with itself after a change.
     """
     names = [name.strip() for name in servers.split(",") if name.strip()]
-    PROJECT.twin()
+    if not PROJECT.baseline:
+        if names:
+            raise ValueError(f"SERVERS={servers!r}: other servers are compared on an app with a WSGI twin (`baseline`)")
+        return [ASGI]
     unknown = [name for name in names if name not in BY_NAME]
     if unknown:
         raise ValueError(f"SERVERS={servers!r}: {unknown[0]!r} is unknown; there are {', '.join(BY_NAME)}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from slipway.ops.settings import ROOT
-from slipway.project import Project
+from slipway.project import served
 from slipway.serving.prestart import command
 
 NAME = "Ada Lovelace"
@@ -19,9 +19,11 @@ def prepare(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     """
     url = os.environ.get("DATABASE_URL", "")
     env = {"DATA_DIR": str(folder), **({"DATABASE_URL": url} if url else {})}
-    project = Project.read()
+    project = served()
     if project.prestart:
         subprocess.run(command(project.prestart), env={**os.environ, **env}, cwd=ROOT, check=True)
+    if not project.baseline:  # an app of one's own, which does not know the benchmark's work
+        return {**env, "PRESTARTED": "1", "PRESTART": "none"}, {}
     try:
         answer = _first_row({**os.environ, **env})
     except ImportError as error:

@@ -2,13 +2,13 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from bench.figures.results import AGAIN
 from bench.run.arms import ASGI, Arm
 from bench.run.arms import BY_NAME as BY_ARM
-from bench.run.workloads import BY_NAME, Workload
+from bench.run.workloads import ALL, BY_NAME, OWN, Workload
 
 FLOOR_RATES = (100, 1_000, 4_000, 10_000, 16_000)  # requests per second against nginx alone
 LONGEST = 2.5  # times the mode's length, for slow workloads with few requests
@@ -43,7 +43,7 @@ class Mode:
     quiet: float = 0.0  # length of a measurement of an idle arm; 0: none
 
 
-EVERY = tuple(BY_NAME)
+EVERY = tuple(workload.name for workload in ALL)
 QUICK = Mode("quick", 5, 0.1, 0.25, 1, 2, 0.3, (0.5,), ("plaintext", "database", "wait"), 0, False)
 NORMAL = Mode("normal", 5, 0.2, 0.55, 1, 3, 0.7, (0.6,), EVERY, 2, quiet=4)
 FULL = Mode("full", 7, 0.5, 2.5, 2, 6, 2, (0.3, 0.6, 0.9), EVERY, 6, quiet=20)
@@ -77,6 +77,11 @@ class Visit:
         return START_SECONDS + sum(step.seconds for step in self.steps)
 
 
+def of_one(mode: Mode) -> Mode:
+    """The same for an app that is measured by itself."""
+    return replace(mode, workloads=(OWN.name,))
+
+
 def plan(mode: Mode, arms: Sequence[Arm], seed: int) -> list[Visit]:
     """One search visit for each arm, then rounds that visit every arm in random order."""
     chance, numbers = random.Random(seed), iter(range(1, 1_000_000))
@@ -96,13 +101,13 @@ def plan(mode: Mode, arms: Sequence[Arm], seed: int) -> list[Visit]:
 def _search(mode: Mode, arm: Arm, numbers: Iterator[int]) -> Visit:
     count = partial(next, numbers)
     steps = [
-        Step(count(), "quiet", BY_NAME["plaintext"], seconds=mode.quiet + QUIET_SECONDS, rate=rate)
+        Step(count(), "quiet", BY_NAME[mode.workloads[0]], seconds=mode.quiet + QUIET_SECONDS, rate=rate)
         for rate in QUIET_RATES if mode.quiet
     ]  # fmt: skip
     steps += [
         Step(count(), "search", one, seconds=_search_seconds(mode, arm, one)) for one in _of(mode, arm) if not one.rate
     ]
-    if mode.locust and arm == ASGI:  # our own generator and locust should agree
+    if mode.locust and arm == ASGI and "plaintext" in mode.workloads:  # our own generator and locust should agree
         seconds = mode.locust + LOCUST_SECONDS + mode.probe + PROCESS_SECONDS
         steps.append(Step(count(), "check", BY_NAME["plaintext"], seconds=seconds))
     return Visit(f"search-{arm.name}", arm.name, arm.name, 0, steps)

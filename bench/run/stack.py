@@ -13,9 +13,9 @@ from bench.run.counters import COUNTS
 from bench.run.processes import ManagedProcess, NotStarted
 from slipway.ops import nginx, wait
 from slipway.ops.settings import ROOT
-from slipway.project import Project
+from slipway.project import served
 
-PROJECT = Project.read()
+PROJECT = served()
 READY_SECONDS = 20.0
 MOST_BODY = 1 << 20  # bytes
 

@@ -104,7 +104,9 @@ SOCKETS = (
     ),
 )  # fmt: skip
 ALL = (*HTTP, *IDLING, *SOCKETS)
-BY_NAME = {workload.name: workload for workload in ALL}
+# What an app without a WSGI twin is asked, since it does not know the others.
+OWN = Workload("own", "GET / of the app", _one("own", "/", ""), "own", "", "tie", "it is compared with itself")
+BY_NAME = {workload.name: workload for workload in (*ALL, OWN)}
 
 
 LOWEST = 5.0  # requests per second of an open load

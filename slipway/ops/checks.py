@@ -10,7 +10,7 @@ from slipway.ops.tools import prepare, run
 def main() -> None:
     """Run a verb; what comes after it goes to the program that it starts."""
     verb, *arguments = sys.argv[1:]
-    if [verb, *arguments] == ["bench", "run"] or verb == "soak":  # they are shown on an app that does the bench's work
+    if verb == "soak":  # it is shown on an app that does the bench's work
         StackSettings.load().project.twin()
     VERBS[verb](arguments)
 

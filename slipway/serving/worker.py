@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,12 @@ class Worker(UvicornWorker):
         self._write_row()
         self.is_ready = True
         self.notify()
+        self._wake_arbiter()
+
+    def _wake_arbiter(self) -> None:
+        """Have it look now; it would anyhow, some time later, so one that is gone is no matter."""
+        with suppress(OSError):
+            os.kill(self.ppid, signal.SIGCHLD)
 
     def _write_row(self) -> None:
         self.handover.row.write(self.pid, self.handover.slot, self.counts)
@@ -172,7 +179,10 @@ class Worker(UvicornWorker):
         with self._faults("Looking whether to be replaced"):
             self._ask_to_be_replaced()
         with self._faults("Accepting clients"):
+            listens = self.handover.mailbox.listens
             await self._listening.look()
+            if self.handover.mailbox.listens and not listens:
+                self._wake_arbiter()
             self.server.can_rest = self._nothing_goes_on()
 
     def _rung(self) -> None:
@@ -188,7 +198,7 @@ class Worker(UvicornWorker):
     def _ask_to_be_replaced(self) -> None:
         if not self.handover.mailbox.wants_successor and self._is_spent():
             self.handover.mailbox.want_successor()  # and serve on, until another has taken the place
-            os.kill(self.ppid, signal.SIGCHLD)  # wakes the arbiter
+            self._wake_arbiter()
 
     def _ask_app(self, question: int) -> None:
         """Ask the app whether it is ready; a question that is not answered yet is given up."""
@@ -204,6 +214,7 @@ class Worker(UvicornWorker):
         root_path = self.settings.guard.root_path or self.config.root_path
         status = await readiness.ask(self._app, path, state, root_path)
         self.handover.mailbox.answer(question, status)
+        self._wake_arbiter()
 
     def _is_spent(self) -> bool:
         most = self.settings.max_worker_memory

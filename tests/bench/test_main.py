@@ -4,6 +4,7 @@ Rules: loopback only, and only what was started here is ended.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,10 +70,31 @@ def test_an_interrupted_run_keeps_what_it_has_stops_its_servers_and_goes_on(tmp_
     code, output = interrupted(results, step=3)
 
     assert code == 130, output
-    assert "quick: 15 starts, about 2 min" in output
+    assert "quick: 23 starts, about 2 min" in output
     assert sorted(path.name for path in results.raw.iterdir()) == ["00001.json", "00002.json"]
     assert (results.raw / "00001.json").read_bytes() == first
     assert servers_of(results.folder) == []
+
+
+@pytest.mark.suite
+def test_an_app_of_ones_own_is_measured_against_itself() -> None:
+    """It has no twin and none of the benchmark's work: what is asked is its first page, and two runs are compared."""
+    env = {**os.environ, "APP": "bench.layers.apps.bare:get_user", "QUICK": "1"}
+    folders = []
+    for _ in range(2):
+        output = subprocess.run(
+            [sys.executable, "-m", "bench", "run"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+        ).stdout
+        folders.append(Path(output.rpartition("report: ")[2].strip()).parent)
+        assert "measured by itself" in output
+    compared = subprocess.run(
+        [sys.executable, "-m", "bench", "compare", *map(str, folders)], cwd=ROOT, capture_output=True, text=True
+    ).stdout
+    for folder in folders:
+        shutil.rmtree(folder)
+
+    assert "CPU in µs" in compared
+    assert "own" in compared
 
 
 @pytest.mark.parametrize(

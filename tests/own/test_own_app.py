@@ -203,11 +203,10 @@ def test_make_test(own: Own) -> None:
     assert int(re.findall(r"(\d+) passed", output)[0]) > 100
 
 
-@pytest.mark.parametrize("name", ["bench", "soak"])
-def test_what_compares_with_a_twin_says_so(own: Own, name: str) -> None:
-    """Without a baseline the benchmark and the soak end with one line that names the key and the way out."""
+def test_what_compares_with_a_twin_says_so(own: Own) -> None:
+    """Without a baseline the soak ends with one line that names the key and the way out."""
     serve(own.root, PLAIN)
-    done = own(name)
+    done = own("soak")
     lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
 
     assert done.returncode != 0

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from tests.promises import balance, chat, endurance, limits
+from tests.promises import balance, chat, endurance, limits, replacing
 from tests.promises.balance import Burst, Mixed, Steady
 from tests.promises.chat import Talk
 from tests.promises.endurance import Kills, Recycling, Reloads, Stop
 from tests.promises.limits import Deaf, HalfOpen, Idle
 from tests.promises.promise import Promise
+from tests.promises.replacing import Replaced
 
 MIB = 1 << 20
 
@@ -26,6 +27,7 @@ PROMISES: list[Promise[Any]] = [
         alone=True,
     ),
     Promise("kills", endurance.kills, Kills(100), Kills(10, workers=4), alone=True),
+    Promise("replacing", replacing.replacing, Replaced(20, 5), None),  # a time, which a busy machine changes
     Promise("database", endurance.kills_without_database, Kills(100), Kills(10, rate=100), alone=True),
     Promise(
         "recycling", endurance.recycling, Recycling(20_000, 10, 500, 160 * MIB), Recycling(2_000, 4, 100, 110 * MIB)

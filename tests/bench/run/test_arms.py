@@ -12,10 +12,11 @@ import pytest
 
 from bench.figures import agreement, verify
 from bench.load import idle
-from bench.run import counters, dataset, machine, stack
+from bench.run import arms, counters, dataset, machine, stack
 from bench.run.arms import ASGI, BY_NAME, GTHREAD, SYNC, Arm, chosen
 from bench.run.stack import RunningArm
 from slipway.ops import wait
+from slipway.project import Project
 from tests.harness import servers
 from tests.harness.servers import Postgres
 
@@ -89,6 +90,15 @@ def test_the_arms_of_every_run_may_open_the_same_database_connections(
 
 def test_every_run_has_the_three_arms_and_those_that_are_asked_for_once() -> None:
     assert [arm.name for arm in chosen("granian, asgi,granian")] == ["asgi", "wsgi-sync", "wsgi-gthread", "granian"]
+
+
+def test_an_app_without_a_twin_is_measured_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other servers would need the benchmark's work, which it does not know."""
+    monkeypatch.setattr(arms, "PROJECT", Project("mine:application"))
+
+    assert chosen("") == [ASGI]
+    with pytest.raises(ValueError, match="an app with a WSGI twin"):
+        chosen("granian")
 
 
 def test_an_unknown_server_is_refused_by_name() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from bench.figures.results import AGAIN
 from bench.figures.stats import LEAST_ROUNDS
-from bench.run.arms import chosen
-from bench.run.plan import FULL, MODES, NORMAL, QUICK, QUIET_RATES, plan, total_seconds
+from bench.run.arms import ASGI, chosen
+from bench.run.plan import FULL, MODES, NORMAL, QUICK, QUIET_RATES, of_one, plan, total_seconds
 
 ARMS = chosen("")
 
@@ -30,6 +30,16 @@ def test_each_arm_is_measured_idle_once_and_first(mode: Any) -> None:
 
         assert rates == ([] if visit.round else [*QUIET_RATES])
         assert [step.what for step in visit.steps[: len(rates)]] == ["quiet"] * len(rates)
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=lambda mode: mode.name)
+def test_an_app_by_itself_is_asked_its_first_page_alone(mode: Any) -> None:
+    """By the app and its control in each round, and without what only the shipped app has."""
+    visits = plan(of_one(mode), [ASGI], seed=1)
+
+    assert {step.workload.name for visit in visits for step in visit.steps} == {"own"}
+    assert {visit.label for visit in visits} == {"asgi", "asgi" + AGAIN}
+    assert {step.what for visit in visits for step in visit.steps} <= {"quiet", "search", "rate", "peak"}
 
 
 def test_every_round_has_every_arm_once_and_the_control() -> None:

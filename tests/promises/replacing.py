@@ -1,0 +1,52 @@
+"""How long it takes to replace workers: one that was killed, and all of them by a reload."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from statistics import median
+
+from tests.harness.stack import Server, behind_nginx, serving
+from tests.promises import scenarios
+from tests.promises.promise import Row
+
+WORKERS = 4
+PLACE_SECONDS = 0.3
+SERVED_SECONDS = 1.5  # a worker that was killed sooner after its start is held back on purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """How often each is done."""
+
+    kills: int
+    reloads: int
+
+
+async def replacing(size: Replaced) -> AsyncIterator[Row]:
+    """SIGKILL of workers that have served for a while, then reloads; the middle one of each counts."""
+    with serving(workers=WORKERS) as server, behind_nginx(server):
+        killed = [await _kill(server) for _ in range(size.kills)]
+        reloaded = [await _reload(server) for _ in range(size.reloads)]
+    yield Row(
+        f"a killed worker's place is taken within {PLACE_SECONDS:g} s",
+        _shown(killed),
+        median(killed) <= PLACE_SECONDS,
+    )
+    yield Row(f"a reload of {WORKERS} workers, from the command to its end", _shown(reloaded), None)
+
+
+async def _kill(server: Server) -> float:
+    await asyncio.sleep(SERVED_SECONDS)
+    return await scenarios.kill_one(server)
+
+
+async def _reload(server: Server) -> float:
+    began = time.monotonic()
+    code, output = await server.reload()
+    assert code == 0, output
+    return time.monotonic() - began
+
+
+def _shown(seconds: list[float]) -> str:
+    return f"{median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
