@@ -24,6 +24,7 @@ from slipway.serving.guarded_app import load_guarded_app
 from slipway.serving.handover import Handover
 from slipway.serving.http import Http
 from slipway.serving.listening import Listening
+from slipway.serving.quiet import Quiet
 from slipway.serving.server import Server, WorkerLifespan
 from slipway.serving.settings import ServerSettings
 from slipway.serving.websocket import WebSocketProtocol
@@ -114,11 +115,8 @@ class Worker(UvicornWorker):
         )
         self._faults = Faults()
         self._listening = Listening(self.server, self.handover, self.tmp.fileno(), self._faults)
-        self._asking: asyncio.Task[None] | None = None
-        self._question = 0
-        self._look_before = (-1, -1)
-        if (bell := self.handover.mailbox.bell) is not None:
-            asyncio.get_running_loop().add_reader(bell, self._rung)
+        self._answers = readiness.Answers(self.handover.mailbox, self._ask_app, self._wake_arbiter)
+        self._quiet = Quiet(self.handover.mailbox, self.server.server_state, self.server.wake)
         beating = asyncio.create_task(self._beat())
         try:
             await self.server.serve(sockets=[])  # it listens when it is admitted
@@ -172,7 +170,7 @@ class Worker(UvicornWorker):
         """Ten times a second, twice while nothing goes on: see what the arbiter asks, and whether there is room."""
         self.server.can_rest = False
         with self._faults("Asking the app whether it is ready"):
-            self._ask_app(self.handover.mailbox.question)
+            self._answers.look()
         if self.handover.mailbox.is_lame_duck and self._guard.app is self._app:
             health = self.settings.guard
             self._guard.app = LameDuck(self._app, health.ready_path, health.health_paths)
@@ -183,38 +181,18 @@ class Worker(UvicornWorker):
             await self._listening.look()
             if self.handover.mailbox.listens and not listens:
                 self._wake_arbiter()
-            self.server.can_rest = self._nothing_goes_on()
-
-    def _rung(self) -> None:
-        self.handover.mailbox.silence()
-        self.server.wake()
-
-    def _nothing_goes_on(self) -> bool:
-        """Whether all is served, no client has come or was answered since the last look, and the arbiter can ring."""
-        mailbox, state = self.handover.mailbox, self.server.server_state
-        before, self._look_before = self._look_before, (len(state.connections), state.total_requests)
-        return mailbox.bell is not None and mailbox.listens and before == self._look_before
+            self.server.can_rest = self._quiet.look()
 
     def _ask_to_be_replaced(self) -> None:
         if not self.handover.mailbox.wants_successor and self._is_spent():
             self.handover.mailbox.want_successor()  # and serve on, until another has taken the place
             self._wake_arbiter()
 
-    def _ask_app(self, question: int) -> None:
-        """Ask the app whether it is ready; a question that is not answered yet is given up."""
-        if question == self._question:
-            return
-        self._question = question
-        if self._asking is not None:
-            self._asking.cancel()
-        self._asking = asyncio.create_task(self._answer(question))
-
-    async def _answer(self, question: int) -> None:
-        path, state = self.settings.guard.takeover_path, self.server.lifespan.state
-        root_path = self.settings.guard.root_path or self.config.root_path
-        status = await readiness.ask(self._app, path, state, root_path)
-        self.handover.mailbox.answer(question, status)
-        self._wake_arbiter()
+    async def _ask_app(self) -> int:
+        """The status of the app's answer on its ready path."""
+        guard = self.settings.guard
+        root_path = guard.root_path or self.config.root_path
+        return await readiness.ask(self._app, guard.takeover_path, self.server.lifespan.state, root_path)
 
     def _is_spent(self) -> bool:
         most = self.settings.max_worker_memory
