@@ -19,6 +19,20 @@ ENV PATH=/venv/bin:$PATH \
 USER 10001:10001
 ENTRYPOINT ["locust", "-f", "loadtest"]
 
+# certbot, for ACME_DOMAINS alone.
+FROM build AS acme
+COPY requirements/acme.txt requirements/
+RUN pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check \
+      --require-hashes --only-binary :all: -r requirements/acme.txt
+COPY --chmod=0644 slipway/renewal.py /srv/
+WORKDIR /tmp
+ENV PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp
+USER 10001:10001
+ENTRYPOINT ["python", "-IS", "/srv/renewal.py"]
+
 FROM python:3.13-slim AS app
 # A fixed id, which the volume of sockets and nginx's group name too (docker-compose.yml).
 RUN groupadd --gid 10001 slipway && useradd --uid 10001 --gid slipway --no-create-home --shell /usr/sbin/nologin slipway \

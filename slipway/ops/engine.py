@@ -7,11 +7,11 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from slipway.ops import backends
+from slipway.ops import acme, backends
 from slipway.ops.console import Failure
 from slipway.ops.settings import ROOT, StackSettings
 
-PROFILES = ("baseline", "locust", "migrate", *backends.SERVICES)
+PROFILES = ("baseline", "locust", "migrate", acme.NAME, *backends.SERVICES)
 LABEL = "com.docker.compose"  # what compose writes on each container
 REASON = re.compile(r"error|failed|denied|refused|no such|unhealthy|not found|invalid|conflict", re.IGNORECASE)
 SHOWN_LINES = 5
@@ -103,6 +103,7 @@ class Engine:
             "READY_PATH": self.settings.ready_path or "none",
             "MIGRATED": "1",  # PRESTART is run by the verbs that need it, never by `docker compose up`
             **backends.environment(self.settings.environment),
+            **acme.container_environment(self.settings.acme),
         }
         return {**self.settings.environment, **found}
 

@@ -15,6 +15,7 @@ PROGRAMS: dict[str, str | None] = {
     "redis-server": "redis-server",
     "chromium": "chromium",
     "faketime": "faketime",
+    "pebble": "pebble",
     "prometheus": "promtool",
     "valgrind": "valgrind",
     "wrk": "wrk",
