@@ -50,7 +50,7 @@ class Local:
         if app_runs and self._has_changed():
             self.deploy()
         venv = setup.environment(self.run, REQUIREMENTS)
-        packages.install({"nginx": "nginx", "openssl": "openssl"})
+        packages.install({**packages.nginx(), "openssl": "openssl"})
         self.renewal.check()
         if not app_runs:
             self.processes.remove_servers()
