@@ -6,6 +6,21 @@ RUN python -m venv --without-pip /venv \
  && pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check \
       --require-hashes --only-binary :all: -r requirements/app.txt
 
+# certbot, for ACME_DOMAINS alone.
+FROM build AS acme
+COPY requirements/acme.txt requirements/
+RUN pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check \
+      --require-hashes --only-binary :all: -r requirements/acme.txt
+COPY slipway/renewal.py /srv/
+RUN chmod 0644 /srv/renewal.py
+WORKDIR /tmp
+ENV PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp
+USER 10001:10001
+ENTRYPOINT ["python", "-IS", "/srv/renewal.py"]
+
 # The load generator, for `make locust` alone.
 FROM build AS loadtest
 COPY requirements/loadtest.txt requirements/
@@ -18,20 +33,6 @@ ENV PATH=/venv/bin:$PATH \
     HOME=/tmp
 USER 10001:10001
 ENTRYPOINT ["locust", "-f", "loadtest"]
-
-# certbot, for ACME_DOMAINS alone.
-FROM build AS acme
-COPY requirements/acme.txt requirements/
-RUN pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check \
-      --require-hashes --only-binary :all: -r requirements/acme.txt
-COPY --chmod=0644 slipway/renewal.py /srv/
-WORKDIR /tmp
-ENV PATH=/venv/bin:$PATH \
-    PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1 \
-    HOME=/tmp
-USER 10001:10001
-ENTRYPOINT ["python", "-IS", "/srv/renewal.py"]
 
 FROM python:3.13-slim AS app
 # A fixed id, which the volume of sockets and nginx's group name too (docker-compose.yml).
