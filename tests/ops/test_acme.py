@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 from slipway.environment import Environment, SettingError
 from slipway.ops import acme, certificate
 from slipway.ops.acme import AcmeSettings
-from slipway.ops.settings import ROOT
+from slipway.ops.engine import Engine
+from slipway.ops.settings import ROOT, StackSettings
 from tests.harness.authority import ISSUER, authority
 from tests.harness.processes import short_folder, until
 from tests.harness.stack import secure
@@ -73,6 +74,13 @@ def test_https_must_be_on() -> None:
         read(value="example.com", https=False)
 
     assert read(https=False).domains == ()
+
+
+def test_logs_are_shown_with_the_others() -> None:
+    """`make logs` is where certbot's reason is looked for."""
+    engine = Engine(StackSettings.of({"ACME_DOMAINS": "example.com"}, {}))
+
+    assert f"--profile={acme.NAME}" in engine.command("logs", "--follow")
 
 
 def test_compose_has_the_same_defaults() -> None:
