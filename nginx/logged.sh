@@ -71,6 +71,8 @@ watch() {
     done
 }
 
+# nginx binds no unix socket that a killed one has left.
+if [ "${STATUS_SOCKET:-}" ]; then rm -f -- "$STATUS_SOCKET"; fi
 seen=$(content)
 "$@" >&3 2>&3 3>&- &
 nginx=$!

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from slipway.metrics import layout
+from slipway.metrics import layout, proxy
 from slipway.metrics.figures import WorkerFigures
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -57,6 +57,7 @@ class Scrape:
     silence: Mapping[str, float]
     queues: Mapping[str, float]
     server: Mapping[str, float | Mapping[str, float]]
+    proxy: Mapping[str, float] = field(default_factory=dict)
     app: Callable[[], Iterable[Metric]] = field(default=tuple)
 
 
@@ -72,7 +73,12 @@ class _Families(Collector):
     def collect(self) -> Iterator[Metric]:
         """Ours, then the app's; a name of ours is ours alone."""
         ours: set[str] = set()
-        for family in (*self._of_requests(), *self._of_slots(), *self._of_server()):
+        for family in (
+            *self._of_requests(),
+            *self._of_slots(),
+            *self._of_server(),
+            *proxy.families(self._scrape.proxy),
+        ):
             ours.add(family.name)
             yield family
         try:
@@ -152,4 +158,5 @@ _EMPTY = Scrape(
     _ONE,
     _ONE,
     {name: ({"": 0.0} if label else 0.0) for name, _, _, label in OF_SERVER},
+    proxy.EXAMPLE,
 )

@@ -5,6 +5,8 @@ access log pass as they are, plain ones become JSON objects, and what finds no r
 counted and dropped, which a record tells as soon as there is room. Should this process itself stand still, nginx drops.
 Signals go to nginx, its exit code is ours, and everything that it has written until its end goes out before ours.
 
+nginx binds no unix socket that a killed one has left; those that `--socket=PATH` names are removed before it starts.
+
 nginx reads its files once. When the content of those that `--watch=PATTERN` names has changed, it is told to read
 them anew; what is wrong in them it logs, and goes on with what it has.
 
@@ -190,11 +192,18 @@ def watch(process: "subprocess.Popen[bytes]", patterns: list[str], seen: int) ->
             process.send_signal(signal.SIGHUP)
 
 
+def option(name: str) -> list[str]:
+    """The values of an option that may be given several times."""
+    return [word.partition("=")[2] for word in sys.argv if word.startswith(f"--{name}=")]
+
+
 def main() -> int:
     """Run the command; its exit code, or as a shell has it 128 and the signal's number."""
-    patterns = [word.partition("=")[2] for word in sys.argv if word.startswith("--watch=")]
+    patterns, sockets = option("watch"), option("socket")
     seen = content(patterns)
-    process, source = start(sys.argv[1 + len(patterns) :])
+    for path in sockets:
+        Path(path).unlink(missing_ok=True)
+    process, source = start(sys.argv[1 + len(patterns) + len(sockets) :])
 
     def forward(number: int, frame: FrameType | None) -> None:
         process.send_signal(number)

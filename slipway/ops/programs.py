@@ -9,6 +9,7 @@ from pathlib import Path
 from slipway.ops import nginx
 from slipway.ops.settings import StackSettings
 from slipway.ops.supervised import Program
+from slipway.serving.settings import STATUS_SOCKET
 
 APPS = ("app", "app-b")  # one is in service; during a deploy both run
 NGINX_STOP_SECONDS = 35  # more than worker_shutdown_timeout of nginx.conf.template; docker-compose.yml has the same
@@ -48,7 +49,8 @@ class Programs:
             f"{glob.escape(str(settings.https.folder))}/*.pem",
         ]
         # The interpreter itself, since an environment goes with the second deploy of new packages, and nginx stays.
-        command = nginx.logged(self.nginx(name, settings), str((venv / "python").resolve()), watched)
+        python, sockets = str((venv / "python").resolve()), [self.sockets(server) / STATUS_SOCKET]
+        command = nginx.logged(self.nginx(name, settings), python, watched, sockets)
         return Program(name, command, "QUIT", NGINX_STOP_SECONDS)
 
     def nginx(self, name: str, settings: StackSettings) -> list[str]:

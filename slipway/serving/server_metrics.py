@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from slipway.logs import writer
-from slipway.metrics import exposition, queues
+from slipway.metrics import exposition, proxy, queues
 from slipway.metrics.app_files import AppFiles
 from slipway.metrics.listener import Address, Listener
 from slipway.metrics.slots import SlotFigures, resident_bytes
@@ -28,6 +28,7 @@ class ServerMetrics:
         self._since = time.time()
         self._now: Callable[[], float] = time.monotonic
         self._known: Known = dict
+        self._proxy_socket = settings.proxy_socket
         addresses: list[Address] = [settings.metrics_socket]
         if settings.metrics_port:
             addresses.append((settings.metrics_host, settings.metrics_port))
@@ -70,6 +71,7 @@ class ServerMetrics:
             silence=self._silence(),
             queues=self._queues(),
             server=self._server(),
+            proxy=proxy.read(self._proxy_socket) if self._proxy_socket else {},
             app=self._of_app,
         )
         return exposition.text(scrape)

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from slipway.metrics import exposition
 from tests.harness.client import request
 from tests.harness.processes import free_ports, until
-from tests.harness.stack import Server, serving
+from tests.harness.stack import Server, behind_nginx, serving
 from tests.harness.websocket import WebSocket
 from tests.live.sites import SHORT
 
@@ -145,8 +145,9 @@ async def test_websockets(server: Server) -> None:
 
 async def test_everything_is_there(server: Server) -> None:
     """Each series of the list is told, and those of a process have sane values."""
-    await request(server.address(), "GET", "/")
-    samples = await scraped(server)
+    with behind_nginx(server) as nginx:
+        await request(nginx.address, "GET", "/")
+        samples = await scraped(server)
 
     assert exposition.families() <= {name for name, _ in samples}
     assert value(samples, "slipway_worker_resident_memory_bytes", slot="0") > 10e6
