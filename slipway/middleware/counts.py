@@ -1,10 +1,11 @@
 """How many requests, streams and websockets one worker has open, and how many of each it may have."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
+from slipway.metrics import layout
 from slipway.metrics.board import Board
 
 # Names of scope types, and the one that a request becomes while its answer is a stream.
@@ -36,6 +37,15 @@ class Counts:
     def active(self) -> int:
         """Open requests, streams and websockets together."""
         return sum(self.open.values())
+
+    @property
+    def reloads(self) -> int:
+        """How many reloads of the server were done."""
+        return int(self.board.figures[layout.RELOADS])
+
+    def durations(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Limits in seconds, and how many requests took at most as long each, or longer; without streams."""
+        return layout.DURATIONS, self.board.durations()
 
     def note(self) -> None:
         """Write down what is open now, and what this process has used; the worker's heartbeat calls this."""

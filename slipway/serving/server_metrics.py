@@ -26,6 +26,7 @@ class ServerMetrics:
         self._app = AppFiles(settings.metrics_socket)
         self._ends: Counter[str] = Counter()
         self._since = time.time()
+        self._reloads = 0
         self._now: Callable[[], float] = time.monotonic
         self._known: Known = dict
         self._proxy_socket = settings.proxy_socket
@@ -54,6 +55,13 @@ class ServerMetrics:
     def started(self, state: WorkerState) -> None:
         """A worker has been forked."""
         self._slots.started(_label(state), state.pid, state.handover.board)
+        self._slots.tell_reloads(self._reloads)
+
+    def reloaded(self, reloads: int) -> None:
+        """Have the workers know how many reloads were done, if they do not yet."""
+        if reloads != self._reloads:
+            self._reloads = reloads
+            self._slots.tell_reloads(reloads)
 
     def ended(self, state: WorkerState) -> None:
         """A worker's process has ended: what it has counted stays its slot's."""

@@ -85,3 +85,27 @@ def test_two_generations_of_a_slot(file: int) -> None:
     assert one.single[layout.CPU] >= both.single[layout.CPU] > 0
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(file)
+
+
+def test_durations_without_streams(file: int) -> None:
+    """The app gets the durations of requests alone: how long a stream takes is for its client to say."""
+    ours = Board(file)
+    for seconds in (0.001, 0.003, 0.3):
+        ours.observe("GET", "/", 200, seconds)
+    ours.observe("GET", "/events", 200, 100.0)
+    ours.streamed(100.0)
+    counts = dict(zip((*layout.DURATIONS, float("inf")), ours.durations(), strict=True))
+
+    assert {limit: count for limit, count in counts.items() if count} == {0.005: 2, 0.5: 1}
+
+
+def test_reloads_are_told(file: int) -> None:
+    """The arbiter tells a worker how many reloads there were, without touching what it counts."""
+    ours = Board(file)
+    ours.observe("GET", "/", 200, 0.001)
+    ours.note(3, 2, 1)
+    board.tell_reloads(file, 7)
+
+    assert ours.figures[layout.RELOADS] == 7
+    assert counted(file) == {("GET", "2xx", "/"): 1}
+    assert figures.read(file).single[layout.REQUESTS] == 3
