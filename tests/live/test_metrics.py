@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from slipway.metrics import exposition
+from slipway.metrics import exposition, listener
 from tests.harness.client import request
 from tests.harness.processes import free_ports, until
 from tests.harness.stack import Server, behind_nginx, serving
@@ -50,6 +52,7 @@ async def application(scope, receive, send):
     await send({"type": "http.response.body", "body": b"ok"})
 """
 NAME = "shop:application"
+SCRAPES = 400
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -187,6 +190,40 @@ async def test_while_every_loop_is_blocked(server: Server) -> None:
     assert requests(silent, http_route="/items/{id}") >= 1
 
 
+async def test_no_worker_does_anything_for_a_scrape(server: Server) -> None:
+    """It is answered in full while no worker's process can take a step, so that no request can wait for it."""
+    await request(server.address(), "GET", "/items/1")
+    (pid,) = server.pids()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        samples = await scraped(server)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    assert requests(samples, http_route="/items/{id}") >= 1
+    assert value(samples, "slipway_worker_resident_memory_bytes", slot="0") > 10e6
+
+
+async def test_no_worker_is_woken_for_scrapes(server: Server) -> None:
+    """A worker wakes for its heartbeat alone, twice a second, however often metrics are read."""
+    (pid,) = server.pids()
+    before, begun = switches(pid), time.monotonic()
+    for _ in range(SCRAPES):
+        await scraped(server)
+    woken, seconds = switches(pid) - before, time.monotonic() - begun
+
+    assert woken < SCRAPES / 10 + 20 * seconds
+
+
+async def test_scrapes_give_way_to_requests(server: Server) -> None:
+    """The thread that answers scrapes has a low priority: a worker that has a request takes the CPU from it at once."""
+    await scraped(server)
+    nice = nice_of_threads(server.pid)
+
+    assert max(nice) == listener.NICE >= 15
+    assert nice.count(listener.NICE) == 1
+
+
 @pytest.mark.timeout(120)
 async def test_counters_never_fall(server: Server, folder: Path) -> None:
     """Through reloads and a SIGKILL, with scrapes all the while; series and files stay as many as after one reload."""
@@ -232,6 +269,18 @@ async def test_counters_never_fall(server: Server, folder: Path) -> None:
     )
     assert value(after, "slipway_worker_restarts_total", cause="replaced") >= 3
     assert value(after, "slipway_worker_restarts_total", cause="killed") == 1
+
+
+def nice_of_threads(pid: int) -> list[int]:
+    """The nice value of each thread of a process."""
+    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return [int(stat.rpartition(")")[2].split()[16]) for stat in stats]
+
+
+def switches(pid: int) -> int:
+    """How often a process has been given the CPU."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return sum(int(count) for count in re.findall(r"ctxt_switches:\s+(\d+)", status))
 
 
 def files(server: Server) -> list[Path]:
