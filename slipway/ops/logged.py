@@ -42,7 +42,7 @@ LAST_SECONDS = 2.0  # for an output that is not read at the end
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 # "2026/11/25 20:56:38 [error] 7#7: *1 message"; at its start also "nginx: [emerg] message"
-ERROR = re.compile(r"(?:(\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)|nginx:) \[(\w+)\] (?:\d+#\d+: )?(.*)")
+ERROR = re.compile(r"(?:(\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)|nginx:) \[(\w+)\] (?:(\d+)#\d+: )?(.*)")
 REQUEST, UPSTREAM = b', request: "', re.compile(rb', upstream: "[^?"]*')
 LEVELS = {"debug": "DEBUG", "warn": "WARNING", "error": "ERROR"} | dict.fromkeys(("crit", "alert", "emerg"), "CRITICAL")
 
@@ -61,13 +61,15 @@ def record(line: bytes) -> bytes:
     """A plain line as a JSON object, one line."""
     text = re.sub(rb"[^ -~]", b"?", without_query(line)[:MAX_MESSAGE]).decode()
     found = ERROR.fullmatch(text)
-    year, month, day, clock, level, message = found.groups() if found else (None, None, None, None, "", text)
+    no_clock = None, None, None, None
+    year, month, day, clock, level, pid, message = found.groups() if found else (*no_clock, "", None, text)
     zone = time.strftime("%z")
     moment = f"{year}-{month}-{day}T{clock}" if year else time.strftime("%Y-%m-%dT%H:%M:%S")
     values = {
         "time": f"{moment}{zone[:3]}:{zone[3:]}",
         "level": LEVELS.get(level, "INFO"),
         "logger": "nginx",
+        "pid": int(pid) if pid else None,
         "message": message,
     }
     return json.dumps(values).encode() + b"\n"
