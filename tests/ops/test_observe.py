@@ -1,4 +1,4 @@
-"""`make observe` and `make top` on a stack that runs: what they show is what the stack does."""
+"""`make observe`, `make top` and `make logs` on a stack that runs: what they show is what the stack does."""
 
 import json
 import os
@@ -16,6 +16,7 @@ import pytest
 
 from slipway.ops import wait
 from slipway.ops.observe import FOLDER
+from tests.harness.following import followed
 from tests.harness.processes import free_ports, short_folder
 from tests.ops.conftest import Verbs
 
@@ -121,3 +122,23 @@ def test_top(stack: Verbs) -> None:
     rows = [line.split() for line in done.stdout.splitlines() if re.match(r"[01] ", line)]
     assert [row[0] for row in rows] == ["0", "1"]
     assert all(len(row) == 11 and float(row[8]) > 10 for row in rows)
+
+
+def test_logs_of_one_request(stack: Verbs) -> None:
+    """Both records of one request, readable, and nothing of any other."""
+    asked = [urllib.request.urlopen(f"{stack.url}/version", timeout=5) for _ in range(3)]
+    request_id = asked[1].headers["x-request-id"]
+    lines = followed("logs", stack.root, stack.environment(REQUEST=request_id), request_id, 2)
+
+    assert sorted(line.split()[2] for line in lines if "GET /version 200" in line) == ["access", "nginx"]
+    assert all(request_id in line for line in lines if not line.startswith("make"))
+
+
+def test_logs_of_all(stack: Verbs) -> None:
+    """Without an id what was said last, of nginx and of the server, one readable line a record."""
+    with urllib.request.urlopen(f"{stack.url}/version", timeout=5) as answer:
+        request_id = answer.headers["x-request-id"]
+    lines = followed("logs", stack.root, stack.environment(), request_id, 2)
+
+    assert sorted(line.split()[2] for line in lines if request_id in line) == ["access", "nginx"]
+    assert any("Booting worker" in line or "startup complete" in line for line in lines)
