@@ -30,6 +30,8 @@ MAX_WORKERS = 8  # each has up to 16,384 connections, in 8 MiB
 MAX_CONNECTIONS = 16_384
 TLS = "tls"  # in the folder, a link to that of the certificate
 BODY_ROOM = 768 << 20  # bytes on the disk, at the most; docker-compose.yml says the same of its own
+# By path: in any folder, and without an environment.
+LOGGED = "import sys; sys.path.insert(0, sys.argv.pop(1)); from slipway.ops.logged import main; sys.exit(main())"
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
 
@@ -145,7 +147,7 @@ def logged(
     sockets that a killed one has left.
     """
     options = [*(f"--watch={pattern}" for pattern in watched), *(f"--socket={path}" for path in sockets)]
-    return [python, "-IS", str(ROOT / "slipway" / "ops" / "logged.py"), *options, *command]
+    return [python, "-ISc", LOGGED, str(ROOT), *options, *command]
 
 
 def version() -> tuple[int, ...]:
