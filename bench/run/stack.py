@@ -14,6 +14,7 @@ from bench.run.processes import ManagedProcess, NotStarted
 from slipway.ops import nginx, wait
 from slipway.ops.settings import ROOT
 from slipway.project import Project
+from slipway.serving import slot_lists
 
 PROJECT = Project.read()
 READY_SECONDS = 20.0
@@ -114,18 +115,18 @@ def _is_ready(port: int) -> bool:
 def _start_app(
     arm: Arm, folder: Path, workers: int, cpus: machine.Cpus, log: Path, env: dict[str, str]
 ) -> ManagedProcess:
-    socket, slots = folder / "app" / "shared.sock", folder / "app" / "slots.conf"
+    socket, slots = folder / "app" / "shared.sock", folder / "app" / slot_lists.SLOTS[0]
     first, *rest = [part.format(socket=socket, workers=workers) for part in arm.command]
     app = processes.start(arm.name, [program(first), *rest], log=log, cpus=cpus.servers, env=env, cwd=ROOT)
     if arm.slots:
         # gunicorn.conf.py writes nginx's list of slots when all workers are ready
-        wait.until(lambda: any(slots.parent.glob("*.conf")) or app.popen.poll() is not None, READY_SECONDS)
-        if not any(slots.parent.glob("*.conf")):
+        wait.until(lambda: slots.exists() or app.popen.poll() is not None, READY_SECONDS)
+        if not slots.exists():
             app.stop()
             raise NotStarted(f"{arm.name} did not become ready:\n{app.tail()}")
     else:
         app.wait_for(socket)
-        slots.write_text(f"server unix:{socket} max_fails=0;\n")
+        slot_lists.write(socket.parent, [f"unix:{socket}"])
     return app
 
 

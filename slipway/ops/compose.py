@@ -15,6 +15,7 @@ from slipway.ops.programs import METRICS_PORT
 from slipway.ops.services import ComposeServices
 from slipway.ops.settings import StackSettings
 from slipway.ops.starting import Start
+from slipway.ops.trials import ComposeTrials
 
 __all__ = ["Compose", "engine_answers"]
 
@@ -32,6 +33,7 @@ class Compose:
         self.app = AppContainers(self.engine, math.ceil(settings.stop_grace_period))
         self.services = ComposeServices(self.engine, settings)
         self.deployment = Deployment(self.engine, self.app, self.services, settings)
+        self.trials = ComposeTrials(self.engine, self.app, settings.stop_grace_period)
         self.start = Start(self.engine, self.app, self.services, settings)
 
     def up(self) -> None:
@@ -139,34 +141,6 @@ class Compose:
     def workers(self) -> int:
         """The number of workers that the server was started with."""
         return int(self.app.status()["workers"])
-
-    # For `make prove`
-
-    def serving(self) -> list[int]:
-        """The process ids of the workers that are ready and do not drain."""
-        return [int(pid) for pid in self.app.status()["serving"]]
-
-    def kill_worker(self) -> int:
-        """Kill a worker with SIGKILL and return its process id."""
-        return int(self.app.ctl(self.app.in_service(), "kill"))
-
-    def stop_app(self) -> int:
-        """Stop the app server and return its exit code."""
-        container = self.app.in_service()
-        self.engine.compose("stop", "app")
-        return int(self.engine.docker("inspect", "--format", "{{.State.ExitCode}}", container))
-
-    def start_app(self) -> None:
-        """Start it again."""
-        self.engine.compose("start", "app")
-
-    def restart_proxy(self) -> None:
-        """Stop nginx and start it again."""
-        self.engine.compose("restart", "nginx")
-
-    def stop_seconds(self) -> float:
-        """The seconds that a stop may take."""
-        return math.ceil(self.settings.stop_grace_period)
 
     def _check_certificate(self) -> None:
         """Nginx takes the pair by itself; what it can't take is refused here first."""

@@ -20,6 +20,7 @@ from slipway.ops.console import Failure, say
 from slipway.ops.instance import next_step
 from slipway.ops.programs import Programs
 from slipway.ops.settings import ROOT, StackSettings
+from slipway.serving import slot_lists
 from slipway.tracebacks import one_line
 
 REQUIREMENTS = "requirements/local.txt"
@@ -65,7 +66,7 @@ class Development:
         listener.bind(str(path))
         path.chmod(0o660)
         listener.listen(BACKLOG)
-        (folder / "slots.conf").write_text(f'server "unix:{nginx.quoted(path)}" max_fails=0;\n')
+        slot_lists.write(folder, [f"unix:{path}"])
         return listener
 
     def _start_proxy(self, opened: ExitStack) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from slipway.ops.console import Failure, step
 from slipway.ops.engine import Engine
 from slipway.ops.settings import ROOT, StackSettings
-from slipway.serving.links import write_whole
+from slipway.serving.slot_lists import write_whole
 
 KEPT = 5
 RELEASES = "releases.json"  # below RUN_DIR: what was in service, the newest last

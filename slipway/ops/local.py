@@ -13,6 +13,7 @@ from slipway.ops.programs import APPS, METRICS_PORT, NGINX_STOP_SECONDS
 from slipway.ops.remembered import Remembered
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervisor import Supervisor
+from slipway.ops.trials import LocalTrials
 
 REQUIREMENTS = "requirements/local.txt"
 
@@ -29,9 +30,10 @@ class Local:
                 _running_settings(settings) if lenient else StackSettings.load(Remembered(settings.run_dir).overrides())
             )
         self.run = self.settings.run_dir
-        self.processes = LocalProcesses(self.settings, self.stop_seconds())
+        self.processes = LocalProcesses(self.settings, math.ceil(self.settings.stop_grace_period))
         self.supervisor = self.processes.supervisor
         self.remembered = self.processes.remembered
+        self.trials = LocalTrials(self.processes)
 
     def runs(self) -> bool:
         """Whether any of it runs."""
@@ -70,7 +72,7 @@ class Local:
             with step("stopping"):
                 if self.settings.lame_duck:  # nginx passes the ready path's answer on until the app has ended
                     self.processes.stop_servers()
-                if not self.supervisor.shutdown(NGINX_STOP_SECONDS + self.stop_seconds() + 15):
+                if not self.supervisor.shutdown(NGINX_STOP_SECONDS + self.processes.stop_seconds + 15):
                     raise Failure(f"supervisor does not end; its log is {self.run}/log/supervisord.log")
         self.processes.end_leftovers()
         for name in ("app", "baseline", "nginx", "baseline-nginx", "programs"):
@@ -142,35 +144,6 @@ class Local:
     def workers(self) -> int:
         """The number of workers that the server was started with."""
         return int(self.processes.in_service().status()["workers"])
-
-    # For `make prove`
-
-    def serving(self) -> list[int]:
-        """The process ids of the workers that are ready and do not drain."""
-        return [int(pid) for pid in self.processes.in_service().status()["serving"]]
-
-    def kill_worker(self) -> int:
-        """Kill a worker with SIGKILL and return its process id."""
-        return int(self.processes.in_service().ctl("kill", quiet=True))
-
-    def stop_app(self) -> int:
-        """Stop the app server and return its exit code."""
-        return self.supervisor.stop(self.processes.in_service().name).exit_code
-
-    def start_app(self) -> None:
-        """Start it again."""
-        stopped = self.processes.instance(next(name for name in APPS if name in self.supervisor.states()))
-        stopped.start()
-        stopped.await_ready(self.settings.timeout)
-
-    def restart_proxy(self) -> None:
-        """Stop nginx and start it again."""
-        self.supervisor.stop("nginx")
-        self.supervisor.start("nginx")
-
-    def stop_seconds(self) -> int:
-        """The seconds that a stop may take."""
-        return math.ceil(self.settings.stop_grace_period)
 
     def _check_certificate(self) -> None:
         if self.settings.https.on:

@@ -29,7 +29,7 @@ def prove(settings: StackSettings, runtime: Runtime) -> None:
             f"{readiness.url(settings, settings.url)} does not answer as it should; `make up` starts the stack"
         )
     say(f"  load: GET {settings.prove_path} over {CONNECTIONS} clients, half of them with a new connection each time")
-    workers = len(runtime.serving())
+    workers = len(runtime.trials.serving())
     rows = [
         *_reloads(settings, runtime, workers),
         *_killed_worker(settings, runtime, workers),
@@ -65,8 +65,8 @@ def _steady(settings: StackSettings) -> Load:
 def _killed_worker(settings: StackSettings, runtime: Runtime, workers: int) -> Iterator[PromiseResult]:
     say("  SIGKILL of a worker")
     with load(settings, settings.prove_path) as seen:
-        pid = runtime.kill_worker()
-        seconds = _until(lambda: pid not in (pids := runtime.serving()) and len(pids) == workers)
+        pid = runtime.trials.kill_worker()
+        seconds = _until(lambda: pid not in (pids := runtime.trials.serving()) and len(pids) == workers)
         time.sleep(AFTER_SECONDS)
     yield lost("a killed worker loses no GET", seen)
     yield within(f"its place is taken within {BACK_SECONDS:g} s", seconds, BACK_SECONDS, seen)
@@ -79,7 +79,7 @@ def _operator(settings: StackSettings, runtime: Runtime) -> Iterator[PromiseResu
         time.sleep(AFTER_SECONDS)
     yield lost("`make up` again loses nothing", seen)
     say("  restart of nginx")
-    runtime.restart_proxy()
+    runtime.trials.restart_proxy()
     seconds = _until(lambda: readiness.is_ready(settings, settings.url))
     yield within(f"after a restart of nginx it answers within {HEALED_SECONDS:g} s", seconds, HEALED_SECONDS, seen)
 
@@ -87,11 +87,11 @@ def _operator(settings: StackSettings, runtime: Runtime) -> Iterator[PromiseResu
 def _stop_and_start(settings: StackSettings, runtime: Runtime) -> Iterator[PromiseResult]:
     say("  stop")
     start = time.monotonic()
-    code = runtime.stop_app()
-    seconds, most = time.monotonic() - start, runtime.stop_seconds()
+    code = runtime.trials.stop_app()
+    seconds, most = time.monotonic() - start, runtime.trials.stop_seconds
     yield within(f"it stops within {most:g} s", seconds, most)
     yield PromiseResult("its exit code is 0", str(code), Verdict.KEPT if code == 0 else Verdict.BROKEN)
-    runtime.start_app()
+    runtime.trials.start_app()
     back = wait.until(lambda: readiness.is_ready(settings, settings.url), WAIT_SECONDS)
     yield PromiseResult("started again, it is ready", "yes" if back else "no", Verdict.KEPT if back else Verdict.BROKEN)
 

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from slipway.ops.settings import StackSettings
+from slipway.ops.trials import Trials
 
 
 class Runtime(Protocol):
@@ -10,6 +11,10 @@ class Runtime(Protocol):
 
     name: str
     settings: StackSettings
+
+    @property
+    def trials(self) -> Trials:
+        """What `make prove` does to it."""
 
     def up(self) -> None:
         """Start what does not run and wait until it is ready."""
@@ -46,23 +51,3 @@ class Runtime(Protocol):
 
     def workers(self) -> int:
         """The number of workers that the server was started with."""
-
-    # For `make prove`
-
-    def serving(self) -> list[int]:
-        """The process ids of the workers that are ready and do not drain."""
-
-    def kill_worker(self) -> int:
-        """Kill a worker with SIGKILL and return its process id."""
-
-    def stop_app(self) -> int:
-        """Stop the app server and return its exit code."""
-
-    def start_app(self) -> None:
-        """Start it again."""
-
-    def restart_proxy(self) -> None:
-        """Stop nginx and start it again."""
-
-    def stop_seconds(self) -> float:
-        """The seconds that a stop may take."""

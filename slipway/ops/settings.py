@@ -1,6 +1,5 @@
 """The settings of the stack, from the environment and from `.env`; `.env.example` is the manual."""
 
-import ipaddress
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -8,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slipway.environment import Environment, SettingError
-from slipway.ops import dotenv
+from slipway.ops import address, dotenv
 from slipway.ops.edge import EdgeSettings
 from slipway.ops.https import HttpsSettings
 from slipway.ops.site import SiteSettings, below, contacts
@@ -141,12 +140,12 @@ class StackSettings:
 
     def listen(self, port: int) -> str:
         """The public address with a port, as nginx takes it; `::` stands for the addresses of IPv4 too."""
-        both = " ipv6only=off" if ":" in self.host and _is_any(self.host) else ""
-        return f"{_bracketed(self.host)}:{port}{both}"
+        both = " ipv6only=off" if ":" in self.host and address.is_any(self.host) else ""
+        return f"{address.with_port(self.host, port)}{both}"
 
     @property
     def url(self) -> str:
-        return f"http://{_bracketed(_reachable(self.host))}:{self.http_port}"
+        return address.url("http", self.host, self.http_port)
 
     @property
     def public_ports(self) -> dict[str, int]:
@@ -163,30 +162,11 @@ class StackSettings:
 
     @property
     def https_url(self) -> str:
-        return f"https://{_bracketed(_reachable(self.host))}:{self.https_port}"
+        return address.url("https", self.host, self.https_port)
 
     @property
     def baseline_url(self) -> str:
-        return f"http://{_bracketed(_reachable(self.host))}:{self.baseline_port}"
-
-
-def _reachable(host: str) -> str:
-    """An address of this machine for one that stands for all of them."""
-    if not _is_any(host):
-        return host
-    return "::1" if ":" in host else "127.0.0.1"
-
-
-def _is_any(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:  # a name
-        return False
-
-
-def _bracketed(host: str) -> str:
-    """RFC 3986 section 3.2.2: an IPv6 address stands in brackets before a port."""
-    return f"[{host}]" if ":" in host else host
+        return address.url("http", self.host, self.baseline_port)
 
 
 def _target(name: str, value: str) -> str:

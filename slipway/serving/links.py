@@ -6,10 +6,10 @@ lead to another one that runs: then the operator says when, since it may be read
 """
 
 import fcntl
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from slipway.serving import slot_lists
 from slipway.serving.settings import ServerSettings
 from slipway.serving.static import hand_out
 
@@ -48,7 +48,7 @@ def publish(settings: ServerSettings) -> None:
         new.unlink(missing_ok=True)
         new.symlink_to(target)
         new.replace(link)
-    write_whole(_servers(settings), _lines(settings))
+    slot_lists.write(settings.run_dir, _addresses(settings))
 
 
 def withdraw(settings: ServerSettings) -> None:
@@ -62,7 +62,7 @@ def withdraw(settings: ServerSettings) -> None:
         if link.readlink().name in names:
             link.unlink(missing_ok=True)
     if serves:
-        _servers(settings).unlink(missing_ok=True)
+        slot_lists.remove(settings.run_dir)
 
 
 def are_ours(settings: ServerSettings) -> bool:
@@ -71,37 +71,14 @@ def are_ours(settings: ServerSettings) -> bool:
         return True
     if not all(_leads_to(link, target) for link, target in _turned(settings).items()):
         return False
-    return _servers(settings).exists() and _servers(settings).read_text() == _lines(settings)
+    return slot_lists.are_written(settings.run_dir, _addresses(settings))
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file in one step, or leave it as it was."""
-    new = path.with_name(path.name + ".new")
-    try:
-        new.write_text(text)
-        new.replace(path)
-    except OSError:
-        with suppress(OSError):
-            new.unlink()
-        raise
-
-
-def _lines(settings: ServerSettings) -> str:
-    addresses = settings.addresses()
-    if settings.socket_dir is not None:
-        addresses = [_quoted(f"unix:{_link(settings, number)}") for number in range(settings.workers)]
-    # max_fails=0: a slot whose worker is being replaced only queues; marked as failed, 84 % of requests got 502.
-    return "".join(f"server {address} max_fails=0;\n" for address in addresses)
-
-
-def _quoted(address: str) -> str:
-    """As nginx reads a string: a path may have spaces, quotes and what else ends a word there."""
-    escaped = address.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def _servers(settings: ServerSettings) -> Path:
-    return settings.run_dir / "slots.conf"
+def _addresses(settings: ServerSettings) -> list[str]:
+    """What nginx is told: the links, or the ports."""
+    if settings.socket_dir is None:
+        return settings.addresses()
+    return [f"unix:{_link(settings, number)}" for number in range(settings.workers)]
 
 
 def _link(settings: ServerSettings, number: int) -> Path:

@@ -5,12 +5,35 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from slipway.serving.mailbox import Mailbox
 from slipway.serving.takeover import NO_RESPONSE
 
 log = logging.getLogger("gunicorn.error")
 
 Message = MutableMapping[str, Any]
 App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+
+
+class Answers:
+    """What a worker answers to the arbiter's questions whether its app is ready, one at a time."""
+
+    def __init__(self, mailbox: Mailbox, ask: Callable[[], Awaitable[int]]) -> None:
+        self._mailbox = mailbox
+        self._ask = ask
+        self._question = 0
+        self._asking: asyncio.Task[None] | None = None
+
+    def look(self) -> None:
+        """Ask the app if there is a new question; an older one that is not answered yet is given up."""
+        if (question := self._mailbox.question) == self._question:
+            return
+        self._question = question
+        if self._asking is not None:
+            self._asking.cancel()
+        self._asking = asyncio.create_task(self._answer(question))
+
+    async def _answer(self, question: int) -> None:
+        self._mailbox.answer(question, await self._ask())
 
 
 async def ask(app: App, path: str, state: dict[str, Any], root_path: str = "") -> int:

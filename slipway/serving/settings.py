@@ -4,13 +4,13 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from slipway.environment import Environment, SettingError
 from slipway.middleware.settings import GuardSettings
 from slipway.project import command, served
+from slipway.serving import ladder
 from slipway.serving.cpus import worker_count
 
 LOG_FORMATS = ("json", "console")
@@ -19,8 +19,6 @@ MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
 
 STARTED_AS = os.getpid()  # --daemon gives the server another pid after its settings were read
 
-# nginx/nginx.conf.template says the same; a test compares them.
-NGINX_UPSTREAM_KEEPALIVE = 1.0  # seconds that nginx keeps an idle connection to a worker
 PROXY_READ_TIMEOUT = 60  # seconds that nginx waits for an answer, or for more of it
 STATUS_SOCKET = "nginx.sock"  # nginx's own figures, beside the workers' sockets; docker-compose.yml has the same
 QUIET_SECONDS = 20  # of an idle websocket between two pings; event streams send something every 15
@@ -127,21 +125,15 @@ class ServerSettings:
         return settings
 
     def check(self) -> None:
-        """The ladder of time-outs, each with its reason in the README; a wrong order names both values."""
-        ladder = [
-            ("nginx's upstream keepalive_timeout", NGINX_UPSTREAM_KEEPALIVE),
-            ("DRAIN_SECONDS", self.drain),
-            ("uvicorn's graceful shutdown (GRACEFUL_TIMEOUT - 2)", self.graceful_shutdown),
-            ("GRACEFUL_TIMEOUT", self.graceful_timeout),
-            ("TIMEOUT", self.timeout),
-        ]
-        pairs = [*pairwise(ladder)]
-        pairs.append((("nginx's upstream keepalive_timeout", NGINX_UPSTREAM_KEEPALIVE), ("KEEPALIVE", self.keepalive)))
-        stop = ("2 x GRACEFUL_TIMEOUT + 2 + LAME_DUCK_SECONDS", 2 * self.graceful_timeout + 2 + self.lame_duck)
-        pairs.append((stop, ("STOP_GRACE_PERIOD", self.stop_grace_period)))
-        for (lower_name, lower), (upper_name, upper) in pairs:
-            if lower >= upper:
-                raise SettingError(upper_name, f"{upper:g}", f"more than {lower_name}, which is {lower:g}")
+        """Raise SettingError for a wrong order of time-outs, or for a path of a socket that is too long."""
+        ladder.check(
+            drain=self.drain,
+            graceful_timeout=self.graceful_timeout,
+            timeout=self.timeout,
+            keepalive=self.keepalive,
+            lame_duck=self.lame_duck,
+            stop_grace_period=self.stop_grace_period,
+        )
         for path in [self.run_dir / f"{self.instance}.ctl", *map(Path, self.socket_paths())]:
             if len(os.fsencode(path)) > MAX_SOCKET_PATH:
                 raise SettingError(

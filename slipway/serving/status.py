@@ -13,6 +13,7 @@ from typing import Any
 
 from slipway.serving import links
 from slipway.serving.settings import ServerSettings
+from slipway.serving.slot_lists import write_whole
 
 
 class Status:
@@ -74,7 +75,7 @@ class Status:
         text = json.dumps(self._values)
         if text != self._written or not self._path("json").exists():
             self._keep_lock()
-            links.write_whole(self._path("json"), text)
+            write_whole(self._path("json"), text)
             self._written = text
         if not links.are_ours(self._settings) and not links.another_serves(self._settings):
             links.publish(self._settings)

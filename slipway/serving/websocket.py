@@ -9,15 +9,12 @@ from typing import Any
 
 from uvicorn.protocols.websockets import websockets_sansio_impl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.datastructures import Headers
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Response
 from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
 
 from slipway.serving import refusals
 from slipway.serving.closing import TAKE_SECONDS, has_unread
 from slipway.serving.frames import LastFrame
+from slipway.serving.websocket_parser import Parser
 
 SWITCHING = 101
 EARLY_BYTES = 64 * 1024  # of messages that a client sends before its handshake is answered
@@ -25,29 +22,8 @@ SEND_NOW = "websocket.send_now"  # our extension of ASGI; docs/architecture.md h
 ABNORMAL, INVALID_DATA, SERVER_FAILED, RESTART = 1006, 1007, 1011, 1012  # RFC 6455 section 7.4.1 and IANA's registry
 
 
-class Parser(ServerProtocol):
-    """The parser, whose refusals are problem details."""
-
-    request_id = ""
-
-    def recv_frame(self, frame: Frame) -> None:
-        """Take a close between two fragments, where any control frame may come: RFC 6455 section 5.4."""
-        if frame.opcode is Opcode.CLOSE:
-            self.current_size = None
-        super().recv_frame(frame)
-
-    def reject(self, status: Any, text: str) -> Response:
-        """Called for each handshake that is refused before the app has answered it with a response of its own."""
-        plain = super().reject(status, "")
-        detail = text.strip() or "The handshake was refused."
-        fields, body = refusals.problem(plain.status_code, detail, self.request_id)
-        headers = Headers([("date", plain.headers["Date"]), *fields])
-        return Response(plain.status_code, plain.reason_phrase, headers, body)
-
-
 # The stock protocol makes it by this name of its module.
 websockets_sansio_impl.ServerProtocol = Parser  # type: ignore[attr-defined]
-
 
 _last_frame = LastFrame()  # all connections of a worker run in one loop
 

@@ -113,8 +113,7 @@ class Worker(UvicornWorker):
         )
         self._faults = Faults()
         self._listening = Listening(self.server, self.handover, self.tmp.fileno(), self._faults)
-        self._asking: asyncio.Task[None] | None = None
-        self._question = 0
+        self._answers = readiness.Answers(self.handover.mailbox, self._ask_app)
         beating = asyncio.create_task(self._beat())
         try:
             await self.server.serve(sockets=[])  # it listens when it is admitted
@@ -160,7 +159,7 @@ class Worker(UvicornWorker):
     async def _look_around(self) -> None:
         """Ten times a second: does the arbiter ask, is it time to be replaced, is there room for clients, and where?"""
         with self._faults("Asking the app whether it is ready"):
-            self._ask_app(self.handover.mailbox.question)
+            self._answers.look()
         if self.handover.mailbox.is_lame_duck and self._guard.app is self._app:
             health = self.settings.guard
             self._guard.app = LameDuck(self._app, health.ready_path, health.health_paths)
@@ -174,20 +173,11 @@ class Worker(UvicornWorker):
             self.handover.mailbox.want_successor()  # and serve on, until another has taken the place
             os.kill(self.ppid, signal.SIGCHLD)  # wakes the arbiter
 
-    def _ask_app(self, question: int) -> None:
-        """Ask the app whether it is ready; a question that is not answered yet is given up."""
-        if question == self._question:
-            return
-        self._question = question
-        if self._asking is not None:
-            self._asking.cancel()
-        self._asking = asyncio.create_task(self._answer(question))
-
-    async def _answer(self, question: int) -> None:
-        path, state = self.settings.guard.takeover_path, self.server.lifespan.state
-        root_path = self.settings.guard.root_path or self.config.root_path
-        status = await readiness.ask(self._app, path, state, root_path)
-        self.handover.mailbox.answer(question, status)
+    async def _ask_app(self) -> int:
+        """The status of the app's answer on its ready path."""
+        guard = self.settings.guard
+        root_path = guard.root_path or self.config.root_path
+        return await readiness.ask(self._app, guard.takeover_path, self.server.lifespan.state, root_path)
 
     def _is_spent(self) -> bool:
         most = self.settings.max_worker_memory

@@ -16,8 +16,19 @@ ANSWER_SECONDS = 60.0
 STOP_SECONDS = 60.0
 
 
+# containerd is a service of its own on real machines: it lives on when the engine dies, and with it the containers.
+CONTAINERD = """
+version = 2
+root = "{0}/containerd"
+state = "{0}/containerd-state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "{0}/c.sock"
+"""
+
+
 class Engine:
-    """A dockerd below a folder; it can be started again."""
+    """A dockerd with its containerd below a folder; it can be started again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -26,13 +37,16 @@ class Engine:
         self.inside = ["nsenter", f"--net=/run/netns/{self._name}"]
         subprocess.run(["ip", "netns", "add", self._name], check=True)
         subprocess.run([*self.inside, "ip", "link", "set", "lo", "up"], check=True)
+        config = folder / "containerd.toml"
+        config.write_text(CONTAINERD.format(folder))
+        self._containerd = self._run("containerd", "--config", str(config))
+        assert wait.until((folder / "c.sock").exists, ANSWER_SECONDS), self.log()
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         folders = [f"--{name}={self._folder}/{name}" for name in ("data-root", "exec-root")]
-        options = [*folders, f"--pidfile={self._folder}/d.pid", f"--host={self.host}"]
-        with (self._folder / "engine.log").open("ab") as log:
-            self._process = subprocess.Popen([*self.inside, "dockerd", *options], stdout=log, stderr=log)
+        options = [*folders, f"--pidfile={self._folder}/d.pid", f"--containerd={self._folder}/c.sock"]
+        self._process = self._run("dockerd", *options, f"--host={self.host}")
         assert wait.until(self._answers, ANSWER_SECONDS), self.log()
 
     def stop(self, number: int = signal.SIGTERM) -> None:
@@ -49,6 +63,8 @@ class Engine:
     def close(self) -> None:
         """End it, and remove its network and what it has mounted."""
         self.stop()
+        self._containerd.terminate()
+        self._containerd.wait(STOP_SECONDS)
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in reversed([mount for mount in mounts if mount.startswith(f"{self._folder}/")]):
             subprocess.run(["umount", "--lazy", mount], check=True)
@@ -56,6 +72,10 @@ class Engine:
 
     def log(self) -> str:
         return (self._folder / "engine.log").read_text()[-2_000:]
+
+    def _run(self, *command: str) -> "subprocess.Popen[bytes]":
+        with (self._folder / "engine.log").open("ab") as log:
+            return subprocess.Popen([*self.inside, *command], stdout=log, stderr=log)
 
     def _answers(self) -> bool:
         return subprocess.run(["docker", "--host", self.host, "info"], capture_output=True).returncode == 0

@@ -21,6 +21,7 @@ from slipway.ops.https import HttpsSettings
 from slipway.ops.settings import ROOT
 from slipway.ops.site import SiteSettings
 from slipway.project import Project
+from slipway.serving import slot_lists
 from slipway.serving.settings import STATUS_SOCKET
 from tests.harness.client import Address
 from tests.harness.processes import Process, free_ports
@@ -144,8 +145,7 @@ def says(data: bytes) -> Behaviour:
 async def slots(folder: Path, behaviours: Sequence[Behaviour], gone: Sequence[Path] = ()) -> AsyncIterator[list[Slot]]:
     """Listeners that behave so, and before them in nginx's list the paths of slots that have none."""
     served = [Slot(folder / f"live-{number}.sock", behaviour) for number, behaviour in enumerate(behaviours)]
-    lines = [f"server unix:{path} max_fails=0;\n" for path in [*gone, *(slot.path for slot in served)]]
-    (folder / "slots.conf").write_text("".join(lines))
+    slot_lists.write(folder, [f"unix:{path}" for path in [*gone, *(slot.path for slot in served)]])
     servers = [await asyncio.start_unix_server(slot.connected, slot.path) for slot in served]
     try:
         yield served

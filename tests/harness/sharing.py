@@ -7,6 +7,7 @@ name from `_nodeid` (pytest-xdist 3.8). So the processes write down the groups, 
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
@@ -73,9 +74,9 @@ def pytest_configure_node(node: WorkerController) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> LoadScopeScheduling | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
     """Ours stands in for `--dist=loadgroup`."""
-    return Groups(config) if config.getoption("dist") == "loadgroup" else None
+    return Groups(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -21,6 +21,7 @@ from slipway.ops.site import SiteSettings, below
 from slipway.project import Project, health_paths, private_paths
 from slipway.serving.settings import STATUS_SOCKET
 from tests.harness.client import Address
+from tests.harness.prepared import prepare
 from tests.harness.processes import (
     BIN,
     STOP_SECONDS,
@@ -35,6 +36,7 @@ from tests.harness.processes import (
 
 LITERAL = ("gunicorn", "-k", "uvicorn.workers.UvicornWorker")
 APP = Project.read().app
+PREPARED = {"PRESTART", "DATA_DIR", "DATABASE_URL"}
 Slots = Literal["unix", "tcp", "shared"]
 
 
@@ -51,7 +53,7 @@ def app_environment(folder: Path) -> dict[str, str]:
 
 
 class Server(Process):
-    """One gunicorn."""
+    """One gunicorn. Its database is migrated beforehand, unless a test gives one of the variables of PREPARED."""
 
     def __init__(
         self,
@@ -76,6 +78,9 @@ class Server(Process):
             "shared": {"GUNICORN_CMD_ARGS": f"--bind=127.0.0.1:{self.port}"},
         }
         ours = {**app_environment(folder), "INSTANCE": "app", "WEB_CONCURRENCY": str(workers), **binding[slots]}
+        if self.project.prestart and not PREPARED & environment.keys():
+            prepare(folder / "data", self.project.prestart)
+            ours["PRESTART"] = "none"
         super().__init__([*literal, app, *arguments], folder / "gunicorn.log", {**ours, **environment})
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:

@@ -49,6 +49,7 @@ class Site:
             "PYTHONPATH": str(folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PRESTART": "none",
+            "PRELOAD": "off",  # it imports nothing, and to find that out takes as long as to start
             **SHORT,
         }
         self.write(source())

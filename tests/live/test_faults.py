@@ -121,6 +121,7 @@ def free(name: str) -> Callable[[Path], None]:
         (remove("app-1.sock"), nothing),
         (remove("slot-*.sock"), nothing),
         (remove("slots.conf"), nothing),
+        (remove("listening.conf"), nothing),
         (remove("app.json"), nothing),
         (folder_in_place_of("app.json"), free("app.json")),
         (folder_in_place_of("app.json.new"), free("app.json.new")),
@@ -128,8 +129,8 @@ def free(name: str) -> Callable[[Path], None]:
         (folder_in_place_of("slots.conf"), free("slots.conf")),
     ],
     ids=[
-        "folder-removed", "folder-moved", "all-files", "sockets", "one-socket", "links", "list-of-slots", "status",
-        "status-is-a-folder", "new-status-is-a-folder", "link-is-a-folder", "list-is-a-folder",
+        "folder-removed", "folder-moved", "all-files", "sockets", "one-socket", "links", "list-of-slots", "other-list",
+        "status", "status-is-a-folder", "new-status-is-a-folder", "link-is-a-folder", "list-is-a-folder",
     ],
 )  # fmt: skip
 async def test_lost_files(site: Site, lose: Callable[[Path], None], give_back: Callable[[Path], None]) -> None:
@@ -315,7 +316,7 @@ async def test_unclean_ends_are_named(site: Site, statement: str, reason: str) -
         assert (code, output) == (0, f"2 workers replaced, 2 did not end cleanly: {reason}\n")
         assert server.status()["unclean_ends"] == 2
         assert server.status()["last_unclean_end"] == reason
-        assert server.logged(f"did not end cleanly: {reason}") >= 2
+        await until(lambda: server.logged(f"did not end cleanly: {reason}") >= 2, 5)  # it is written a moment later
         assert (await server.reload())[1] == "2 workers replaced\n"
 
 

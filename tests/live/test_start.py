@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.harness.client import request
-from tests.harness.processes import until
+from tests.harness.processes import running, until
 from tests.harness.stack import Server, Slots, serving
 from tests.live import sites
 from tests.live.sites import Site, source
@@ -105,6 +105,14 @@ def test_prestart_runs_once_before_the_workers(site: Site, tmp_path: Path) -> No
     options = site.options | {"PRESTART": f"sh -c 'echo prestart >> {log}'"}
     with serving(site.name, workers=3, **options):
         assert log.read_text().split() == ["prestart", "worker", "worker", "worker"]
+
+
+async def test_start_with_no_setting_brings_the_schema(folder: Path) -> None:
+    """The project's own prestart runs where no setting names another: the first request finds its tables."""
+    with running(Server(folder, workers=1, DATA_DIR=str(folder / "empty"))) as server:
+        answer = await request(server.address(), "GET", "/api/users")
+
+    assert answer.status == 200
 
 
 async def test_prestart_that_fails_stops_the_start(folder: Path, site: Site) -> None:

@@ -18,7 +18,8 @@ from slipway.environment import SettingError
 from slipway.ops import nginx
 from slipway.ops.local import Local
 from slipway.ops.settings import ROOT, StackSettings
-from slipway.serving.settings import NGINX_UPSTREAM_KEEPALIVE, PROXY_READ_TIMEOUT, QUIET_SECONDS, ServerSettings
+from slipway.serving.ladder import NGINX_UPSTREAM_KEEPALIVE
+from slipway.serving.settings import PROXY_READ_TIMEOUT, QUIET_SECONDS, ServerSettings
 from slipway.serving.worker import BEAT_SECONDS, Worker
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
@@ -189,4 +190,4 @@ def test_supervisor_waits_long_enough(tmp_path: Path) -> None:
     local = Local(StackSettings.of({"STOP_GRACE_PERIOD": "30.5", "RUN_DIR": str(tmp_path)}, {}))
     program = local.processes.programs.server("app", tmp_path, local.settings, tmp_path)
 
-    assert local.stop_seconds() == program.stop_seconds == 31
+    assert local.trials.stop_seconds == program.stop_seconds == 31

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.load import wrk
 from slipway.ops.percentile import percentile
+from slipway.serving import slot_lists
 from tests.harness.load import GET, Load, Request, cpu
 from tests.harness.processes import running, until
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
@@ -138,7 +139,7 @@ def _two_arms() -> Iterator[dict[str, Nginx]]:
     ):
         path = shared.folder / "shared.sock"
         _bind_to(shared, str(path))
-        (shared.folder / "slots.conf").write_text(f"server unix:{path} max_fails=0;\n")
+        slot_lists.write(shared.folder, [f"unix:{path}"])
         shared_front = Nginx(shared)
         _keep_for_a_minute(shared.folder / "nginx" / "nginx.conf")
         with running(shared_front):

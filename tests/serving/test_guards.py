@@ -42,7 +42,8 @@ from slipway.serving.arbiter import BOOT_FAILURES, Arbiter
 from slipway.serving.hooks import Refusals
 from slipway.serving.http import Http, OneRequest
 from slipway.serving.server import Server, WorkerLifespan
-from slipway.serving.websocket import Parser, WebSocketProtocol
+from slipway.serving.websocket import WebSocketProtocol
+from slipway.serving.websocket_parser import Parser
 from slipway.serving.worker import Worker
 
 RequestResponseCycle: Any = Cycle.__base__  # the stock one: its name in its module is ours now

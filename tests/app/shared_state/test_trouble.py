@@ -101,6 +101,7 @@ async def test_client_that_leaves_while_it_waits(ends: Ends, monkeypatch: pytest
     """A connection that has ended between two tries is not woken again."""
     bus = await ends()
     ids = await publish(bus, "a", "b")
+    await until(lambda: bus.last == bus.parse(ids[-1])[1])
     woken = []
     monkeypatch.setattr(bus, "read", lambda after, limit: unavailable(bus.read, after, limit))
     subscription = bus.attach(ids[0], lambda: woken.append(1))

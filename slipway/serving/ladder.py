@@ -1,0 +1,29 @@
+"""The ladder of time-outs: each has to be longer than what it waits for."""
+
+from itertools import pairwise
+
+from slipway.environment import SettingError
+
+# nginx/nginx.conf.template says the same; a test compares them.
+NGINX_UPSTREAM_KEEPALIVE = 1.0  # seconds that nginx keeps an idle connection to a worker
+
+Rung = tuple[str, float]
+
+
+def check(
+    *, drain: float, graceful_timeout: int, timeout: int, keepalive: int, lame_duck: float, stop_grace_period: float
+) -> None:
+    """Raise SettingError for a wrong order of times in seconds, naming both."""
+    nginx: Rung = ("nginx's upstream keepalive_timeout", NGINX_UPSTREAM_KEEPALIVE)
+    ladder: list[Rung] = [
+        nginx,
+        ("DRAIN_SECONDS", drain),
+        ("uvicorn's graceful shutdown (GRACEFUL_TIMEOUT - 2)", graceful_timeout - 2),
+        ("GRACEFUL_TIMEOUT", graceful_timeout),
+        ("TIMEOUT", timeout),
+    ]
+    stop: Rung = ("2 x GRACEFUL_TIMEOUT + 2 + LAME_DUCK_SECONDS", 2 * graceful_timeout + 2 + lame_duck)
+    pairs = [*pairwise(ladder), (nginx, ("KEEPALIVE", keepalive)), (stop, ("STOP_GRACE_PERIOD", stop_grace_period))]
+    for (lower_name, lower), (upper_name, upper) in pairs:
+        if lower >= upper:
+            raise SettingError(upper_name, f"{upper:g}", f"more than {lower_name}, which is {lower:g}")
