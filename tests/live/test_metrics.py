@@ -5,18 +5,18 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from slipway.metrics import exposition, listener
 from tests.harness.client import request
 from tests.harness.processes import free_ports, until
 from tests.harness.stack import Server, behind_nginx, serving
 from tests.harness.websocket import WebSocket
+from tests.live.scraping import Samples, scraped, until_scraped, value
 from tests.live.sites import SHORT
 
 APP = """
@@ -53,7 +53,6 @@ async def application(scope, receive, send):
 """
 NAME = "shop:application"
 SCRAPES = 400
-Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def options(folder: Path) -> dict[str, str]:
@@ -70,30 +69,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(folder: Path) -> Iterator[Server]:
     with serving(NAME, workers=1, **options(folder)) as server:
         yield server
-
-
-async def scraped(server: Server) -> Samples:
-    """Every sample of a scrape of the private unix socket."""
-    answer = await request(str(server.folder / "app.stats"), "GET", "/metrics")
-
-    assert (answer.status, answer.headers["content-type"].split(";")[0]) == (200, "text/plain")
-    families = text_string_to_metric_families(answer.body.decode())
-    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
-
-
-def value(samples: Samples, name: str, **labels: str) -> float:
-    """The sum of the series that have these labels."""
-    return sum(
-        each for (known, those), each in samples.items() if known == name and labels.items() <= dict(those).items()
-    )
-
-
-async def until_scraped(server: Server, seen: Callable[[Samples], bool]) -> Samples:
-    """The first scrape that shows what is expected; a scrape itself takes some milliseconds."""
-    async with asyncio.timeout(15):
-        while not seen(samples := await scraped(server)):
-            pass
-    return samples
 
 
 def requests(samples: Samples, **labels: str) -> float:
