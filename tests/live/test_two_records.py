@@ -29,7 +29,8 @@ async def application(scope, receive, send):
     if scope["path"] == "/items/fail":
         logging.getLogger("shop").warning("about to fail")
         raise LookupError("on purpose")
-    await send({"type": "http.response.start", "status": 201, "headers": [(b"content-length", b"12")]})
+    status = 200 if scope["path"] == "/ready" else 201
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"12")]})
     await send({"type": "http.response.body", "body": b"twelve bytes"})
 """
 # What both say, with the types that it has; the route is the worker's to know.
@@ -45,7 +46,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("shop")
     (folder / "shop.py").write_text(APP)
-    options = {"PYTHONPATH": str(folder), "PRESTART": "none", "ACCESS_LOG": "1", **SHORT}
+    options = {"PYTHONPATH": str(folder), "PRESTART": "none", "ACCESS_LOG": "1", "READY_PATH": "/ready", **SHORT}
     with serving("shop:application", workers=2, **options) as server:
         yield server
 
@@ -115,6 +116,15 @@ async def test_what_nginx_answers_itself(server: Server, nginx: Nginx) -> None:
     assert (record["status"], record["slot"], record["ttfb"], record["tries"]) == (414, None, None, 0)
     assert json.loads(answer.body)["request_id"] == request_id
     assert said(server, request_id) == []
+
+
+async def test_health_checks_are_silent(server: Server, nginx: Nginx) -> None:
+    """Neither nginx nor the worker records what is asked every few seconds."""
+    checked = await request(nginx.address, "GET", "/ready")
+    await records(server, nginx, await request(nginx.address, "GET", "/items/3"))
+
+    assert checked.status == 200
+    assert said(nginx, '"path":"/ready"') == said(server, '"path":"/ready"') == []
 
 
 async def test_unhandled_error(server: Server, nginx: Nginx) -> None:

@@ -91,9 +91,16 @@ def test_prometheus(stack: Verbs) -> None:
         of_nginx = prometheus.query("nginx_http_requests_total")
         of_workers = prometheus.query('sum(http_server_request_duration_seconds_count{http_route="/version"})')
         evaluated = wait.until(lambda: all(rule["health"] == "ok" for rule in prometheus.rules()), SECONDS)
+
+        def shows_that_nothing_failed() -> bool:
+            """A rate takes two scrapes, and requests between them."""
+            assert wait.get(f"{stack.url}/version")[0] == 200
+            return "<td>5xx</td><td>0%</td>" in prometheus.text("/consoles/slipway.html")
+
+        of_none = wait.until(shows_that_nothing_failed, SECONDS)
         dashboard = prometheus.text("/consoles/slipway.html")
 
-    assert evaluated
+    assert evaluated and of_none
     assert of_nginx[0][1] >= 5
     assert of_workers[0][1] == 5
     panels = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
