@@ -74,7 +74,7 @@ def test_the_app_runs_hardened(containers: Containers) -> None:
     )
 
     assert containers.inspect(template) == (
-        "10001:10001 true [ALL] [no-new-privileges:true] unless-stopped SIGTERM true 256"
+        "10001:10001 true [ALL] [no-new-privileges:true] always SIGTERM true 256"
     )
     assert containers.inspect("{{.HostConfig.ReadonlyRootfs}}", "nginx") == "true"
 
