@@ -73,9 +73,7 @@ def test_the_app_runs_hardened(containers: Containers) -> None:
         "{{.HostConfig.PidsLimit}}"
     )
 
-    assert containers.inspect(template) == (
-        "10001:10001 true [ALL] [no-new-privileges:true] always SIGTERM true 256"
-    )
+    assert containers.inspect(template) == ("10001:10001 true [ALL] [no-new-privileges:true] always SIGTERM true 256")
     assert containers.inspect("{{.HostConfig.ReadonlyRootfs}}", "nginx") == "true"
 
 
