@@ -6,6 +6,21 @@ RUN python -m venv --without-pip /venv \
  && pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check \
       --require-hashes --only-binary :all: -r requirements/app.txt
 
+# certbot, for ACME_DOMAINS alone.
+FROM build AS acme
+COPY requirements/acme.txt requirements/
+RUN pip --python /venv/bin/python install --no-cache-dir --disable-pip-version-check \
+      --require-hashes --only-binary :all: -r requirements/acme.txt
+COPY slipway/renewal.py /srv/
+RUN chmod 0644 /srv/renewal.py
+WORKDIR /tmp
+ENV PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/tmp
+USER 10001:10001
+ENTRYPOINT ["python", "-IS", "/srv/renewal.py"]
+
 # The load generator, for `make locust` alone.
 FROM build AS loadtest
 COPY requirements/loadtest.txt requirements/

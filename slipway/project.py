@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILE = "pyproject.toml"
 TABLE = "[tool.slipway]"
 PREFIX = re.compile(r"(/[\w.~-]+)+/", re.ASCII)
+IN_DATA_DIR = "DATA_DIR/"
 FOLDER = re.compile(r"(?!\.)[\w.~-]+(/(?!\.)[\w.~-]+)*", re.ASCII)
 PATH = re.compile(r"/[!-\"$->@-~]*")  # printable ASCII without ? and #
 ROOT_PATH = re.compile(
@@ -40,7 +41,10 @@ class Project:
     private_paths: tuple[str, ...] = ()
     """Paths that nginx does not pass on."""
     static: tuple[tuple[str, str], ...] = ()
-    """Folders that nginx serves by itself, each by the prefix of its URLs: `/static/` and `app/pages`."""
+    """Folders that nginx serves by itself, each by the prefix of its URLs: `/static/` and `app/pages`.
+
+    One that begins with `DATA_DIR/` lies there: what a prestart collects.
+    """
     private_files: tuple[tuple[str, str], ...] = ()
     """The same for folders below DATA_DIR, of which a client gets what the app's `X-Accel-Redirect` points to."""
     baseline: str = ""

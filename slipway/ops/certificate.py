@@ -54,10 +54,13 @@ def check(folder: Path) -> None:
         raise SettingError("TLS_DIR", str(folder), f"{ALLOWED} ({error})") from None
 
 
-def remark(folder: Path) -> str:
+def remark(folder: Path, asked_for: Sequence[str] = ()) -> str:
     """What to know of the certificate beside the address."""
     own = ORGANISATION.encode() not in ssl.PEM_cert_to_DER_cert(_first((folder / CERTIFICATE).read_text()))
-    return "" if own else f"  its certificate is self-signed; put your own into {folder}"
+    if own:
+        return ""
+    until = f"until certbot has got that of {', '.join(asked_for)}" if asked_for else f"put your own into {folder}"
+    return f"  its certificate is self-signed{' ' if asked_for else '; '}{until}"
 
 
 def hand_over(folder: Path, run_dir: Path) -> None:

@@ -12,6 +12,7 @@ from slipway.ops.engine import Engine, engine_answers, engine_reason
 from slipway.ops.following import follow
 from slipway.ops.images import Images
 from slipway.ops.programs import METRICS_PORT
+from slipway.ops.renewals import ComposeRenewal
 from slipway.ops.services import ComposeServices
 from slipway.ops.settings import StackSettings
 from slipway.ops.starting import Start
@@ -33,6 +34,7 @@ class Compose:
         self.app = AppContainers(self.engine, math.ceil(settings.stop_grace_period))
         self.services = ComposeServices(self.engine, settings)
         self.deployment = Deployment(self.engine, self.app, self.services, settings)
+        self.renewal = ComposeRenewal(self.engine, settings)
         self.trials = ComposeTrials(self.engine, self.app, settings.stop_grace_period)
         self.start = Start(self.engine, self.app, self.services, settings)
 
@@ -54,6 +56,7 @@ class Compose:
         self.deployment.tell_nginx()
         self.start.run()
         self.images.in_service(self.engine.image)
+        self.renewal.follow()
 
     def down(self) -> None:
         """Remove the containers and their networks; the named volumes, which hold the data, stay."""
@@ -149,6 +152,7 @@ class Compose:
         if https.on:
             certificate.ensure(https.folder, self._openssl)
             certificate.hand_over(https.folder, self.settings.run_dir)
+            self.renewal.prepare()
 
     def _openssl(self, arguments: Sequence[str]) -> str:
         """Run this machine's, or the one that nginx's image has."""
@@ -176,3 +180,4 @@ class Compose:
             raise Failure(f"the app serves, but not everything runs: {engine_reason(done.stderr)}")
         self.start.await_ready()
         self.services.remove_stores()
+        self.renewal.follow()

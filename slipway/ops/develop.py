@@ -48,7 +48,7 @@ class Development:
             name = f"HTTP_PORT={self._settings.http_port} on {self._settings.host}"
             raise Failure(f"{name} {problem}\n  `make down` stops a stack of this folder; HTTP_PORT=8090 make dev")
         self._venv = setup.environment(self._settings.run_dir, REQUIREMENTS)
-        packages.install({"nginx": "nginx"})
+        packages.install(packages.nginx())
         if self._settings.https.on:
             certificate.ensure(self._settings.https.folder, openssl)
         with ExitStack() as opened:

@@ -7,11 +7,12 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from slipway.ops import backends
+from slipway.ops import acme, backends
 from slipway.ops.console import Failure
 from slipway.ops.settings import ROOT, StackSettings
 
-PROFILES = ("baseline", "locust", "migrate", *backends.SERVICES)
+PROFILES = ("baseline", "locust", "migrate", acme.NAME, *backends.SERVICES)
+FOR_ALL = ("down", "config", "logs")
 LABEL = "com.docker.compose"  # what compose writes on each container
 REASON = re.compile(r"error|failed|denied|refused|no such|unhealthy|not found|invalid|conflict", re.IGNORECASE)
 SHOWN_LINES = 5
@@ -86,9 +87,9 @@ class Engine:
         return subprocess.run(self.command(*arguments), env=self.environment(), cwd=ROOT).returncode
 
     def command(self, *arguments: str) -> list[str]:
-        """The command line, with the profiles that are asked for; `down` and `config` are for all of them."""
+        """The command line, with the profiles that are asked for; some commands are for all of them."""
         wanted = self._wanted()
-        profiles = [f"--profile={name}" for name in PROFILES if name in wanted or arguments[0] in ("down", "config")]
+        profiles = [f"--profile={name}" for name in PROFILES if name in wanted or arguments[0] in FOR_ALL]
         return ["docker", "compose", *profiles, *arguments]
 
     def environment(self) -> dict[str, str]:
@@ -103,6 +104,7 @@ class Engine:
             "READY_PATH": self.settings.ready_path or "none",
             "MIGRATED": "1",  # PRESTART is run by the verbs that need it, never by `docker compose up`
             **backends.environment(self.settings.environment),
+            **acme.container_environment(self.settings.acme),
         }
         return {**self.settings.environment, **found}
 

@@ -11,6 +11,7 @@ from slipway.ops.folder import check_folder
 from slipway.ops.local_processes import LocalProcesses
 from slipway.ops.programs import APPS, METRICS_PORT, NGINX_STOP_SECONDS
 from slipway.ops.remembered import Remembered
+from slipway.ops.renewals import Renewal
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervisor import Supervisor
 from slipway.ops.trials import LocalTrials
@@ -33,6 +34,7 @@ class Local:
         self.processes = LocalProcesses(self.settings, math.ceil(self.settings.stop_grace_period))
         self.supervisor = self.processes.supervisor
         self.remembered = self.processes.remembered
+        self.renewal = Renewal(self.supervisor, self.processes.programs, self.settings)
         self.trials = LocalTrials(self.processes)
 
     def runs(self) -> bool:
@@ -50,7 +52,8 @@ class Local:
         if app_runs and self._has_changed():
             self.deploy()
         venv = setup.environment(self.run, REQUIREMENTS)
-        packages.install({"nginx": "nginx", "openssl": "openssl"})
+        packages.install({**packages.nginx(), "openssl": "openssl"})
+        self.renewal.check()
         if not app_runs:
             self.processes.remove_servers()
         alive = self.processes.alive()
@@ -65,6 +68,7 @@ class Local:
             self.processes.undo(missing)
             raise
         self.remembered.remember(self.settings)
+        self.renewal.follow()
 
     def down(self) -> None:
         """Stop everything, also what a killed supervisor has left, and see that nothing stays behind."""
@@ -98,6 +102,7 @@ class Local:
         app.ctl("reload")
         self.remembered.remember(self.settings)
         self.processes.refresh_nginx()
+        self.renewal.follow()
 
     def deploy(self) -> None:
         """Start a second server with the packages, code and settings of now; when it is ready the first one drains."""
@@ -117,6 +122,7 @@ class Local:
         setup.put_into_service(self.run, venv, leftovers.commands(self.run))
         self.remembered.remember(self.settings)
         self.processes.refresh_nginx()
+        self.renewal.follow()
         with step("old server drains"):
             self.processes.remove_servers(but=name)
 

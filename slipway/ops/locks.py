@@ -9,7 +9,7 @@ from slipway.ops.console import Failure, step
 from slipway.ops.settings import ROOT, StackSettings
 
 # Of pyproject.toml, each with a lock file.
-EXTRAS = ("local", "otel", "loadtest", "test", "bench", "peers", "lock", "new")
+EXTRAS = ("local", "acme", "otel", "loadtest", "test", "bench", "peers", "lock", "new")
 
 
 def lock(arguments: list[str]) -> None:

@@ -18,6 +18,15 @@ MANAGERS = {
 }
 
 
+HEADERS_MORE = "libnginx-mod-http-headers-more-filter"  # Debian's; without it answers say `Server: nginx`
+
+
+def nginx() -> dict[str, str | None]:
+    """Ask for nginx; where Debian's has to be installed, with the module that leaves `Server` out of answers."""
+    missing = not find("nginx") and shutil.which("apt-get")
+    return {"nginx": "nginx", **({HEADERS_MORE: None} if missing else {})}
+
+
 def install(packages: dict[str, str | None]) -> None:
     """Install packages whose program is not there, as root; else say which line to type."""
     missing = [name for name, program in packages.items() if program is None or not find(program)]

@@ -2,16 +2,18 @@
 
 import glob
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.ops import nginx
-from slipway.ops.settings import StackSettings
+from slipway.ops import acme, nginx
+from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervised import Program
 from slipway.serving.settings import STATUS_SOCKET
 
 APPS = ("app", "app-b")  # one is in service; during a deploy both run
+RENEWAL_STOP_SECONDS = 20
 NGINX_STOP_SECONDS = 35  # more than worker_shutdown_timeout of nginx.conf.template; docker-compose.yml has the same
 METRICS_PORT = "9464"  # what Prometheus' exporters of OpenTelemetry have; docker-compose.yml has the same
 WORKER = ("-k", "uvicorn.workers.UvicornWorker")
@@ -52,6 +54,17 @@ class Programs:
         python, sockets = str((venv / "python").resolve()), [self.sockets(server) / STATUS_SOCKET]
         command = nginx.logged(self.nginx(name, settings), python, watched, sockets)
         return Program(name, command, "QUIT", NGINX_STOP_SECONDS)
+
+    def renewal(self, settings: StackSettings) -> Program:
+        """What gets the certificate of ACME_DOMAINS and renews it; certbot is this machine's."""
+        environment = {
+            **settings.acme.environment(),
+            "TLS_DIR": str(settings.https.folder),
+            "REQUESTS_CA_BUNDLE": settings.acme.ca_file,
+            "PATH": settings.environment.get("PATH", os.defpath),
+        }
+        command = [os.path.realpath(sys.executable), "-IS", str(ROOT / "slipway" / "renewal.py")]
+        return Program(acme.NAME, command, "TERM", RENEWAL_STOP_SECONDS, environment)
 
     def nginx(self, name: str, settings: StackSettings) -> list[str]:
         """The command of nginx itself; its configuration is written now."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from slipway.environment import Environment, SettingError
 from slipway.ops import address, dotenv
+from slipway.ops.acme import AcmeSettings
 from slipway.ops.edge import EdgeSettings
 from slipway.ops.https import HttpsSettings
 from slipway.ops.site import SiteSettings, below, contacts
@@ -44,6 +45,7 @@ class StackSettings:
     max_body_bytes: int
     proxy_read_timeout: int
     https: HttpsSettings
+    acme: AcmeSettings
     site: SiteSettings
     log_query: bool
     lame_duck: float
@@ -90,6 +92,7 @@ class StackSettings:
         project = project or served(variables)
         edge = EdgeSettings.from_environment(env)
         run_dir = Path(env.text("RUN_DIR", str(ROOT / ".run"))).absolute()
+        https = HttpsSettings.from_environment(env, run_dir)
         return cls(
             runtime=env.choice("RUNTIME", "auto", ("auto", "docker", "local")),
             host=env.text("HOST", "127.0.0.1").strip("[]"),
@@ -110,7 +113,8 @@ class StackSettings:
             run_dir=run_dir,
             max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
             proxy_read_timeout=read_timeout(env),
-            https=HttpsSettings.from_environment(env, run_dir),
+            https=https,
+            acme=AcmeSettings.from_environment(env, https=https.on),
             site=SiteSettings(below(edge.root_path, project.static), project.private_files, contacts(env)),
             log_query=env.flag("LOG_QUERY", False),
             lame_duck=env.seconds("LAME_DUCK_SECONDS", 0, 0, 3600),

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from slipway.environment import Environment, SettingError
+from slipway.project import IN_DATA_DIR
 
 LOCATIONS = "site.conf"
 STATIC = "static"  # folders below the first root
@@ -29,17 +30,18 @@ class SiteSettings:
     def configuration(self, *, folder: str, static: str, private: str, challenges: str, today: datetime.date) -> str:
         """The locations. `folder` has the filled-in files, the others are roots: strings of nginx in double quotes."""
         lines = [
-            *self._static(folder, static),
+            *self._static(folder, static, private),
             *self._private(folder, private),
             *self._challenges(challenges),
             *self._contact(today),
         ]
         return "\n".join(["# Written by `make`, from pyproject.toml and the settings.", *lines, ""])
 
-    def _static(self, folder: str, root: str) -> Iterator[str]:
+    def _static(self, folder: str, root: str, data: str) -> Iterator[str]:
         for prefix, path in self.static:
+            below_data = path.removeprefix(IN_DATA_DIR)
             yield f"location ^~ {prefix} {{"
-            yield f'    alias "{root}/{path}/";'
+            yield f'    alias "{root if below_data == path else data}/{below_data}/";'
             yield f'    include "{folder}/static.conf";'
             yield "    try_files $uri @app;"
             yield "}"

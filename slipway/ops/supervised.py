@@ -77,12 +77,15 @@ class Files:
 
     def put(self, program: Program) -> None:
         """Write a program's script and its section."""
-        variables = [f"export {name}={shlex.quote(value)}\n" for name, value in program.environment.items()]
-        start = [f"cd {shlex.quote(str(self._root))} || exit\n", f"exec {shlex.join(program.command)}\n"]
-        self._script(program.name).write_bytes(os.fsencode("".join(["#!/bin/sh\n", *variables, *start])))
+        self._script(program.name).write_bytes(self._start(program))
         section = SECTION.format(name=program.name, stop_signal=program.stop_signal, stop_seconds=program.stop_seconds)
         self._section(program.name).write_text(section)
         self._write_configuration()
+
+    def has(self, program: Program) -> bool:
+        """Whether its script is this one."""
+        script = self._script(program.name)
+        return script.exists() and script.read_bytes() == self._start(program)
 
     def remove(self, name: str) -> None:
         """Forget a program."""
@@ -94,6 +97,11 @@ class Files:
         """The seconds after which supervisor kills it."""
         lines = self._section(name).read_text().splitlines()
         return next((int(line.partition("=")[2]) for line in lines if line.startswith("stopwaitsecs=")), 10)
+
+    def _start(self, program: Program) -> bytes:
+        variables = [f"export {name}={shlex.quote(value)}\n" for name, value in program.environment.items()]
+        start = [f"cd {shlex.quote(str(self._root))} || exit\n", f"exec {shlex.join(program.command)}\n"]
+        return os.fsencode("".join(["#!/bin/sh\n", *variables, *start]))
 
     def _script(self, name: str) -> Path:
         return self._programs / f"{name}.sh"

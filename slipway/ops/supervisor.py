@@ -94,6 +94,10 @@ class Supervisor:
         self._call("reloadConfig")
         self._call("addProcessGroup", program.name)
 
+    def has(self, program: Program) -> bool:
+        """Whether it is there with this command and environment."""
+        return self._files.has(program)
+
     def start(self, name: str) -> None:
         """Begin to start it; watch `states` for what becomes of it."""
         self._call("startProcess", name, False)

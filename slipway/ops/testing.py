@@ -10,11 +10,13 @@ from slipway.serving.cpus import worker_count
 # What the tests start for real. Debian's names; on another system the last one to be missing is named.
 PROGRAMS: dict[str, str | None] = {
     "nginx": "nginx",
+    packages.HEADERS_MORE: "/usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so",
     "postgresql": "/usr/lib/postgresql",
     "pgbouncer": "pgbouncer",
     "redis-server": "redis-server",
     "chromium": "chromium",
     "faketime": "faketime",
+    "pebble": "pebble",
     "prometheus": "promtool",
     "valgrind": "valgrind",
     "wrk": "wrk",

@@ -73,7 +73,7 @@ def _do(verb: str, runtime: Runtime) -> None:
     if verb == "up":
         say(f"\nSlipway is up: {runtime.name}, {runtime.workers()} workers\n\n  {settings.url}")
         if settings.https.on:
-            say(f"  {settings.https_url}{certificate.remark(settings.https.folder)}")
+            say(f"  {settings.https_url}{certificate.remark(settings.https.folder, settings.acme.domains)}")
         if settings.baseline:
             say(f"  {settings.baseline_url}  the WSGI baseline")
 

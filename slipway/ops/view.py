@@ -3,7 +3,7 @@
 import json
 import os
 
-from slipway.ops import leftovers, readiness
+from slipway.ops import acme, leftovers, readiness
 from slipway.ops.console import NOTHING_RUNS, Failure, say
 from slipway.ops.following import follow
 from slipway.ops.local_processes import LocalProcesses
@@ -57,5 +57,7 @@ def why_nothing_runs(processes: LocalProcesses) -> str:
 def _stopped(processes: LocalProcesses) -> list[str]:
     """What belongs to the stack and has no process."""
     alive = processes.alive()
-    parts = ["nginx", *(["baseline", "baseline-nginx"] if processes.settings.baseline else [])]
+    wanted = processes.settings
+    parts = ["nginx", *([acme.NAME] if wanted.acme.domains else [])]
+    parts += ["baseline", "baseline-nginx"] if wanted.baseline else []
     return [*([] if alive & {*APPS} else ["the app"]), *(name for name in parts if name not in alive)]

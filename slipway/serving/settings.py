@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.environment import Environment, SettingError
 from slipway.middleware.settings import GuardSettings
-from slipway.project import command, served
+from slipway.project import IN_DATA_DIR, command, served
 from slipway.serving import ladder
 from slipway.serving.cpus import worker_count
 
@@ -93,7 +93,7 @@ class ServerSettings:
             forwarded_allow_ips=env.text("FORWARDED_ALLOW_IPS", "*" if socket_dir else "127.0.0.1,::1"),
             log_level=env.choice("LOG_LEVEL", "info", LOG_LEVELS),
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
-            static=[folder for _, folder in project.static],
+            static=[folder for _, folder in project.static if not folder.startswith(IN_DATA_DIR)],
             static_dir=Path(env.text("STATIC_VOLUME")) if env.text("STATIC_VOLUME") else None,
             metrics_host=env.text("METRICS_HOST", "127.0.0.1").strip("[]"),
             metrics_port=env.integer("METRICS_PORT", 0, 0, 65_535),

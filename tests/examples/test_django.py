@@ -4,16 +4,14 @@ import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
-from http.cookies import SimpleCookie
-from urllib.parse import urlencode
 
+import httpx
 import pytest
 
 from tests.examples.cases import EXAMPLES
 from tests.examples.test_examples import SECONDS, Stack
-from tests.harness.client import Answer, request
 from tests.harness.processes import short_folder
 from tests.harness.servers import redis
 from tests.harness.websocket import TEXT, WebSocket
@@ -39,23 +37,42 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
-async def _post_login(stack: Stack, origin: str) -> Answer:
-    page = await stack.get("/admin/login/")
-    token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.body.decode())[0]
-    cookie = SimpleCookie(page.headers["set-cookie"])["csrftoken"].value
+@pytest.fixture(params=["http", "https"])
+async def client(request: pytest.FixtureRequest, stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser without an eye, which keeps cookies; the certificate is the stack's own."""
+    port = stack.port if request.param == "http" else stack.https_port
+    async with httpx.AsyncClient(base_url=f"{request.param}://127.0.0.1:{port}", verify=False) as client:
+        yield client
+
+
+async def _post_login(client: httpx.AsyncClient, origin: str) -> httpx.Response:
+    page = await client.get("/admin/login/")
+    token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[0]
     form = {"username": "ada", "password": "analytical", "csrfmiddlewaretoken": token, "next": "/admin/"}
-    headers = (f"Cookie: csrftoken={cookie}", f"Origin: {origin}", "Content-Type: application/x-www-form-urlencoded")
-    return await request(stack.address, "POST", "/admin/login/", urlencode(form).encode(), *headers)
+    return await client.post("/admin/login/", data=form, headers={"Origin": origin, "Referer": f"{origin}/"})
 
 
-async def test_admin_login(stack: Stack) -> None:
+async def test_admin_login(client: httpx.AsyncClient) -> None:
     """Form and cookie from one address lead to a session; the same form from a foreign page is refused."""
-    answer = await _post_login(stack, "http://localhost")
-    foreign = await _post_login(stack, "http://elsewhere.example")
+    foreign = await _post_login(client, "https://elsewhere.example")
+    answer = await _post_login(client, str(client.base_url).rstrip("/"))
+    inside = await client.get("/admin/")
 
-    assert (answer.status, answer.headers["location"]) == (302, "/admin/")
-    assert "sessionid=" in answer.headers["set-cookie"]
-    assert foreign.status == 403
+    assert foreign.status_code == 403
+    assert (answer.status_code, answer.headers["location"]) == (302, "/admin/")
+    assert (inside.status_code, "Site administration" in inside.text) == (200, True)
+
+
+async def test_static_files(stack: Stack, client: httpx.AsyncClient) -> None:
+    """What its pages link to comes from nginx, by names that clients may keep."""
+    page = await client.get("/admin/login/")
+    links = re.findall(r'href="(/static/[^"]+\.css)"', page.text)
+    answers = [await client.get(link) for link in links]
+
+    assert len(links) > 1
+    assert [answer.status_code for answer in answers] == [200] * len(links)
+    assert {answer.headers["cache-control"] for answer in answers} == {"public, max-age=31536000, immutable"}
+    assert not stack.records('"path":"/static/')
 
 
 async def test_message_reaches_every_worker(stack: Stack) -> None:

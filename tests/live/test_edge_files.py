@@ -29,7 +29,7 @@ FILES = {
     "big.js.gz": gzip.compress(b"made beforehand"),
 }
 SITE = SiteSettings(
-    (("/static/", "pub"), ("/more/deep/", "pub/sub")),
+    (("/static/", "pub"), ("/more/deep/", "pub/sub"), ("/collected/", "DATA_DIR/pub")),
     (("/_private/", "files"),),
     ("mailto:security@example.com", "https://example.com/security?a=b&c"),
 )
@@ -73,6 +73,14 @@ async def test_file(edge: Edge, name: str, kind: str) -> None:
     assert answer.fields["x-content-type-options"] == "nosniff"
     assert len(answer.fields["x-request-id"]) == 32
     assert {**head.fields, "x-request-id": "", "date": ""} == {**answer.fields, "x-request-id": "", "date": ""}
+
+
+async def test_folder_in_data_dir(edge: Edge) -> None:
+    """What a prestart has collected below DATA_DIR is served the same."""
+    answer = await get(edge, "/collected/app.3f2a9c1b.js")
+
+    assert (answer.status, answer.body) == (200, FILES["app.3f2a9c1b.js"])
+    assert answer.fields["cache-control"] == IMMUTABLE
 
 
 @pytest.mark.parametrize(

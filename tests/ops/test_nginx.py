@@ -30,7 +30,7 @@ def test_every_location_that_proxies_includes_all_headers() -> None:
     template = "".join(nginx.templates().values())
 
     assert "proxy_set_header" not in template
-    assert template.count("proxy_pass ") == template.count('/proxy.conf";') == 3
+    assert template.count("proxy_pass ") == template.count('/proxy.conf";') == 4
 
 
 def test_no_location_has_an_error_page_of_its_own() -> None:

@@ -12,14 +12,16 @@ READERS = (
     "slipway/serving/variables.py",
     "slipway/project.py",
     "slipway/ops/settings.py",
+    "slipway/ops/acme.py",
     "slipway/ops/edge.py",
     "slipway/ops/https.py",
     "slipway/ops/site.py",
 )
-NGINX = READERS[-4:]  # what nginx alone needs is handed to it in files
+NGINX = READERS[-5:]  # what nginx and certbot alone need
 
 READ_BY_LIBRARIES = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"}
-SET_BY_MAKE = {"BASELINE_APP", "MIGRATED"}  # the one from [tool.slipway], the other where PRESTART is run apart
+# from [tool.slipway], where PRESTART is run apart, and the owner of TLS_DIR
+SET_BY_MAKE = {"BASELINE_APP", "MIGRATED", "ACME_USER"}
 
 
 def read() -> set[str]:

@@ -201,4 +201,4 @@ def test_make_new_in_one_go(example: str) -> None:
 
         assert test.returncode == 0, test.stdout + test.stderr
         assert "passed" in test.stdout
-        assert {f"{name}.txt" for name in ("app", "local", "lock", "new", "otel", "test")} == locked
+        assert {f"{name}.txt" for name in ("acme", "app", "local", "lock", "new", "otel", "test")} == locked

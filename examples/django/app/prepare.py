@@ -26,6 +26,7 @@ def main() -> None:
     make_secret()
     django.setup()
     call_command("migrate", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 if __name__ == "__main__":

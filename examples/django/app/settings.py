@@ -86,6 +86,12 @@ CHANNEL_LAYERS = {
 
 USE_TZ = True
 STATIC_URL = "static/"  # below ROOT_PATH, where there is one
+STATIC_ROOT = DATA_DIR / "static"  # `app.prepare` collects them there, and nginx serves them
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Names with a hash, so that clients may keep the files; those of the release before stay for its pages.
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
+}
 
 # The scheme needs no setting: the worker knows it from nginx, with TLS and without, and so do cookies and CSRF checks.
 DATA_UPLOAD_MAX_MEMORY_SIZE = None  # the limit is nginx's, MAX_BODY_BYTES
