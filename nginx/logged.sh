@@ -18,6 +18,7 @@ awk -W interactive -v zone="$(date +%:z)" '
     {
         line = substr($0, 1, 1900)    # escaped it must stay below PIPE_BUF
         level = "INFO"
+        pid = "null"
         time = strftime("%Y-%m-%dT%H:%M:%S")
         if (match(line, /^[0-9]+\/[0-9]+\/[0-9]+ [0-9:]+ \[[a-z]+\] [0-9]+#[0-9]+: /) || match(line, /^nginx: \[[a-z]+\] /)) {
             head = substr(line, 1, RLENGTH)
@@ -25,6 +26,9 @@ awk -W interactive -v zone="$(date +%:z)" '
             if (head ~ /^[0-9]/) {
                 time = substr(head, 1, 10) "T" substr(head, 12, 8)
                 gsub("/", "-", time)
+                pid = head
+                sub(/^.*\] /, "", pid)
+                sub(/#.*$/, "", pid)
             }
             if (head ~ /\[debug\]/) level = "DEBUG"
             if (head ~ /\[warn\]/) level = "WARNING"
@@ -41,7 +45,7 @@ awk -W interactive -v zone="$(date +%:z)" '
         }
         gsub(/[^ -~]/, "?", line)
         gsub(/["\\]/, "\\\\&", line)
-        printf "{\"time\": \"%s%s\", \"level\": \"%s\", \"logger\": \"nginx\", \"message\": \"%s\"}\n", time, zone, level, line
+        printf "{\"time\": \"%s%s\", \"level\": \"%s\", \"logger\": \"nginx\", \"pid\": %s, \"message\": \"%s\"}\n", time, zone, level, pid, line
     }' <"$pipe" &
 relay=$!
 exec 3>"$pipe"
@@ -71,6 +75,8 @@ watch() {
     done
 }
 
+# nginx binds no unix socket that a killed one has left.
+if [ "${STATUS_SOCKET:-}" ]; then rm -f -- "$STATUS_SOCKET"; fi
 seen=$(content)
 "$@" >&3 2>&3 3>&- &
 nginx=$!

@@ -40,6 +40,11 @@ class Standalone:
         self.app = app
         self.total = 0
         self.active = 0
+        self.reloads = None  # nothing here knows of any
+
+    def durations(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Nothing is measured."""
+        return (), ()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if "exchange" in scope.get("state", ()) or scope["type"] not in KINDS:

@@ -4,7 +4,8 @@
  *
  * @typedef {{slot: number | null, pid: number}} Worker
  * @typedef {{id: string, user: string, message: string, at: string, key?: string}} Entry
- * @typedef {Worker & {requests: number, rate: number, connections: number, memory: number, lag: number, since: string}} Heartbeat
+ * @typedef {Worker & {requests: number, rate: number, connections: number, memory: number, lag: number, since: string,
+ *   p50: number | null, p99: number | null, reloads: number | null}} Heartbeat
  * @typedef {{phase: "connecting", again: boolean}
  *   | {phase: "connected", worker: Worker, away: boolean}
  *   | {phase: "waiting", delayMs: number, code: number}} State

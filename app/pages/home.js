@@ -51,10 +51,18 @@ function fill(element, heartbeat) {
   setField(element, "pid", String(heartbeat.pid));
   setField(element, "requests", whole.format(heartbeat.requests));
   setField(element, "rate", tenths.format(heartbeat.rate));
+  setField(element, "p50", known(heartbeat.p50, (seconds) => tenths.format(seconds * 1_000)));
+  setField(element, "p99", known(heartbeat.p99, (seconds) => tenths.format(seconds * 1_000)));
   setField(element, "connections", whole.format(heartbeat.connections));
   setField(element, "memory", tenths.format(heartbeat.memory / MIB));
   setField(element, "lag", tenths.format(heartbeat.lag * 1_000));
+  setField(element, "reloads", known(heartbeat.reloads, whole.format));
   setTime(element, heartbeat.since);
+}
+
+/** @param {number | null} value @param {(value: number) => string} shown */
+function known(value, shown) {
+  return value === null ? "–" : shown(value);
 }
 
 /** @param {Row} row */

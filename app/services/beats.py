@@ -8,6 +8,7 @@ HIGHEST = 2**53  # more is no count, and browsers could not hold it
 SINCE_LENGTH = 40
 COUNTS = ("pid", "requests", "connections", "memory")
 NUMBERS = ("rate", "lag")
+OPTIONAL = ("p50", "p99", "reloads")  # null where they are not known; workers of older versions lack them
 
 
 def parse_beat(text: str) -> dict[str, Any] | None:
@@ -18,7 +19,8 @@ def parse_beat(text: str) -> dict[str, Any] | None:
         return None
     if not isinstance(beat, dict) or not _is_beat(beat):
         return None
-    return {name: beat[name] for name in ("slot", "pid", "requests", "rate", "connections", "memory", "lag", "since")}
+    known = {name: beat[name] for name in ("slot", *COUNTS, *NUMBERS, "since")}
+    return known | {name: beat.get(name) for name in OPTIONAL}
 
 
 def _is_beat(beat: dict[str, Any]) -> bool:
@@ -27,6 +29,7 @@ def _is_beat(beat: dict[str, Any]) -> bool:
         (slot is None or _is_count(slot))
         and all(_is_count(beat.get(name)) for name in COUNTS)
         and all(_is_number(beat.get(name)) for name in NUMBERS)
+        and all(beat.get(name) is None or _is_number(beat[name]) for name in OPTIONAL)
         and isinstance(since, str)
         and len(since) <= SINCE_LENGTH
         and since.isascii()

@@ -5,7 +5,7 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from app.asgi.codec import json_text
 from .beats import parse_beat
 from .bus import Beat, Bus, SlowReader
 from .errors import Unavailable
+from .latency import Latencies, quantile
 
 log = logging.getLogger("app.monitor")
 
@@ -36,6 +37,13 @@ class Counter(Protocol):
     def active(self) -> int:
         """How many requests, streams and websockets are open."""
 
+    @property
+    def reloads(self) -> int | None:
+        """How many reloads of the server were done; None where nothing counts them."""
+
+    def durations(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Limits in seconds, and how many requests took at most as long each, or longer; empty if nothing measures."""
+
 
 class Monitor:
     """Beats on the bus every two seconds, more often while it is away."""
@@ -45,6 +53,7 @@ class Monitor:
         self._counter = counter
         self._since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         self._seen = (0, time.monotonic())  # requests, and when they were that many
+        self._latencies = Latencies()
         self._logged: set[str] = set()
         self._heard: dict[tuple[str, int], tuple[float, dict[str, Any]]] = {}
         self.identity = {"slot": slot, "pid": os.getpid()}
@@ -109,13 +118,18 @@ class Monitor:
         (before, since), now = self._seen, time.monotonic()
         requests = self._counter.total
         self._seen = (requests, now)
+        limits, counts = self._counter.durations()
+        recent = self._latencies.take(counts)
         return {
             **self.identity,
             "requests": requests,
             "rate": round((requests - before) / max(now - since, AWAY_SECONDS), 1),  # per second
+            "p50": quantile(0.5, limits, recent),  # seconds
+            "p99": quantile(0.99, limits, recent),
             "connections": self._counter.active,  # requests, streams and websockets under way
             "memory": resident_bytes(),
             "lag": round(lag, 6),  # seconds
+            "reloads": self._counter.reloads,
             "since": self._since,
         }
 

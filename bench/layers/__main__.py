@@ -88,7 +88,7 @@ def _measure_cases(layers: Layers, request: str, those: list[Case], logs: Path) 
         for case in those:
             check(apps[case.app], REQUESTS[request][0], apps[those[0].app])
         measured = layers.measure(REQUESTS[request][0], {case.name: apps[case.app] for case in those})
-    for log in logs.glob("*recorded.log"):
+    for log in logs.glob("*watched.log"):
         log.unlink()  # the access record: millions of lines
     return case_results(measured, BASE, GOALS[request])
 

@@ -26,7 +26,7 @@ class Case:
 TOOLKIT = (
     Case("our router and JSON", f"{APPS}.toolkit:routed"),
     Case("+ all middleware", f"{APPS}.toolkit:application"),
-    Case("+ access record and request id written", f"{APPS}.toolkit:recorded"),
+    Case("watched: + access record, metrics and request id", f"{APPS}.toolkit:watched"),
 )
 PEERS = tuple(
     Case(f"{name}, the same middleware", f"{APPS}.{module}:application")

@@ -44,6 +44,9 @@ class AppFiles:
 
     def end(self) -> None:
         """The server stops."""
+        for sums in self._sums.values():
+            with suppress(Exception):
+                sums.close()
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -37,6 +37,12 @@ def opened() -> int | None:
     return file
 
 
+def tell_reloads(file: int, reloads: int) -> None:
+    """Have a worker know how many reloads were done; called by the arbiter."""
+    with suppress(OSError):
+        os.pwrite(file, array("d", [reloads]).tobytes(), layout.RELOADS * DOUBLE)
+
+
 def _file() -> int:
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
@@ -55,6 +61,7 @@ class Board:
         self._all = self._bytes.cast("d")
         self.figures = self._all[:FIGURES]
         self._series: dict[Key, memoryview[float]] = {}
+        self._streams = [0.0] * SUM
         self._rest: memoryview[float] | None = None  # for what comes when all rows are taken
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -77,6 +84,16 @@ class Board:
         figures[layout.DROPPED] = writer.dropped()
         for number, generation in enumerate(gc.get_stats()[: layout.GENERATIONS]):
             figures[layout.COLLECTIONS + number] = generation["collections"]
+
+    def streamed(self, seconds: float) -> None:
+        """Remember that a request that was observed was a stream, which takes as long as its client wants it to."""
+        self._streams[bisect_left(layout.DURATIONS, seconds)] += 1
+
+    def durations(self) -> list[float]:
+        """How many requests took how long, by the limits of layout.DURATIONS and above them, without streams."""
+        rows = range(FIGURES, FIGURES + int(self.figures[layout.USED]) * ROW, ROW)
+        counts = (self._all[start + NAME : start + NAME + SUM] for start in rows)
+        return [sum(bucket) - streams for streams, *bucket in zip(self._streams, *counts, strict=True)]
 
     def took(self, size: int) -> None:
         """Count a websocket's message that the app has received."""

@@ -1,6 +1,6 @@
-"""The text of a scrape: names, types and labels of all that is told. Series are keyed by slot, never by process.
+"""The text of a scrape: all that is told, by the names of names.py. Series are keyed by slot, never by process.
 
-`FAMILIES` is the list that dashboards, rules and pages may use; a test holds them to it.
+`families` has the names that dashboards, rules and pages may use; a test holds them to it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,40 +12,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from slipway.metrics import layout
+from slipway.metrics import layout, proxy
 from slipway.metrics.figures import WorkerFigures
+from slipway.metrics.names import COLLECTIONS, DIRECTED, DURATION, LAG, MEMORY, OF_SERVER, PER_SLOT, QUEUE, SILENCE
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-DURATION = "http_server_request_duration_seconds"  # OpenTelemetry's http.server.request.duration
-LAG = "slipway_event_loop_lag_seconds"
-
-# Name, type, help and labels of what stands in a worker's figures or is known of one.
-PER_SLOT = (
-    ("http_server_active_requests", "gauge", "Requests under way, without streams.", layout.REQUESTS),
-    ("slipway_active_streams", "gauge", "Answers that are streams and go on.", layout.STREAMS),
-    ("slipway_active_websockets", "gauge", "Open websockets.", layout.WEBSOCKETS),
-    ("slipway_worker_cpu_seconds", "counter", "CPU time of the slot's workers.", layout.CPU),
-    ("slipway_log_lines_dropped", "counter", "Lines that stdout did not take.", layout.DROPPED),
-)
-DIRECTED = (
-    ("slipway_websocket_messages", "Messages of websockets.", layout.MESSAGES_IN, layout.MESSAGES_OUT),
-    ("slipway_websocket_message_bytes", "Bytes of websockets' messages.", layout.BYTES_IN, layout.BYTES_OUT),
-)
-COLLECTIONS = "slipway_worker_garbage_collections"
-MEMORY = "slipway_worker_resident_memory_bytes"
-SILENCE = "slipway_worker_heartbeat_age_seconds"
-QUEUE = "slipway_listener_queue_length"
-# Of the server as a whole: name, type, help, label.
-OF_SERVER = (
-    ("slipway_workers", "gauge", "Workers that should run.", ""),
-    ("slipway_workers_ready", "gauge", "Workers that are ready and do not drain.", ""),
-    ("slipway_start_time_seconds", "gauge", "When the server was started, as a Unix time.", ""),
-    ("slipway_worker_restarts", "counter", "Workers that have ended, by cause.", "cause"),
-    ("slipway_reloads", "counter", "Reloads, by result.", "result"),
-    ("slipway_unclean_drains", "counter", "Workers that did not end cleanly.", ""),
-    ("slipway_arbiter_faults", "counter", "Errors in the arbiter's own steps.", ""),
-    ("slipway_arbiter_log_lines_dropped", "counter", "Lines of the arbiter that stdout did not take.", ""),
-)
 
 
 @dataclass
@@ -57,6 +28,7 @@ class Scrape:
     silence: Mapping[str, float]
     queues: Mapping[str, float]
     server: Mapping[str, float | Mapping[str, float]]
+    proxy: Mapping[str, float] = field(default_factory=dict)
     app: Callable[[], Iterable[Metric]] = field(default=tuple)
 
 
@@ -72,7 +44,12 @@ class _Families(Collector):
     def collect(self) -> Iterator[Metric]:
         """Ours, then the app's; a name of ours is ours alone."""
         ours: set[str] = set()
-        for family in (*self._of_requests(), *self._of_slots(), *self._of_server()):
+        for family in (
+            *self._of_requests(),
+            *self._of_slots(),
+            *self._of_server(),
+            *proxy.families(self._scrape.proxy),
+        ):
             ours.add(family.name)
             yield family
         try:
@@ -152,4 +129,5 @@ _EMPTY = Scrape(
     _ONE,
     _ONE,
     {name: ({"": 0.0} if label else 0.0) for name, _, _, label in OF_SERVER},
+    proxy.EXAMPLE,
 )

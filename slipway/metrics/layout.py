@@ -18,7 +18,8 @@ COLLECTIONS: Final = 7
 LAG: Final = COLLECTIONS + GENERATIONS  # one more than LAGS, and the sum
 COUNTERS_END: Final = LAG + len(LAGS) + 2
 REQUESTS, STREAMS, WEBSOCKETS = range(COUNTERS_END, COUNTERS_END + 3)
-FIGURES: Final = COUNTERS_END + 3
+RELOADS: Final = COUNTERS_END + 3  # of the server: the arbiter tells its workers
+FIGURES: Final = COUNTERS_END + 4
 
 # A series: its name in bytes, then one more than DURATIONS, and the sum.
 NAME_BYTES: Final = 160

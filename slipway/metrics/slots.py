@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slipway.metrics import figures, layout
+from slipway.metrics import board, figures, layout
 from slipway.metrics.figures import WorkerFigures
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -42,6 +42,13 @@ class SlotFigures:
         with self.lock:
             self.running[pid] = Generation(label, pid, file)
             self.ended.setdefault(label, WorkerFigures())
+
+    def tell_reloads(self, reloads: int) -> None:
+        """Have each worker that runs know how many reloads were done."""
+        with self.lock:
+            for generation in self.running.values():
+                if generation.file is not None:
+                    board.tell_reloads(generation.file, reloads)
 
     def has_ended(self, pid: int) -> None:
         """Its process is gone: its counts become its slot's, in one step."""

@@ -1,11 +1,12 @@
 """How many requests, streams and websockets one worker has open, and how many of each it may have."""
 
 from asyncio import Task, current_task
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
+from slipway.metrics import layout
 from slipway.metrics.board import Board
 
 # Names of scope types, and the one that a request becomes while its answer is a stream.
@@ -59,6 +60,15 @@ class Counts:
         del self.running[exchange.kind][exchange]
         if self.sending:
             self.sending.discard(exchange)
+
+    @property
+    def reloads(self) -> int:
+        """How many reloads of the server were done."""
+        return int(self.board.figures[layout.RELOADS])
+
+    def durations(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Limits in seconds, and how many requests took at most as long each, or longer; without streams."""
+        return layout.DURATIONS, self.board.durations()
 
     def note(self) -> None:
         """Write down what is open now, and what this process has used; the worker's heartbeat calls this."""

@@ -88,8 +88,10 @@ class Guard:
         if route.__class__ is not str:
             route = route_of(scope)
         if kind == REQUEST:
-            try:  # noqa: SIM105 (a context manager takes longer than what is in it)
+            try:
                 self.counts.board.observe(scope["method"], route, exchange.status or CLIENT_LEFT, seconds)
+                if exchange.kind == STREAM:
+                    self.counts.board.streamed(seconds)
             except (TypeError, LookupError):  # the app's status is no number, or the scope not as ASGI has it
                 pass
         if self.record is not None:

@@ -21,6 +21,7 @@ from slipway.ops.instance import next_step
 from slipway.ops.programs import Programs
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.serving import slot_lists
+from slipway.serving.settings import STATUS_SOCKET
 from slipway.tracebacks import one_line
 
 REQUIREMENTS = "requirements/local.txt"
@@ -71,10 +72,11 @@ class Development:
 
     def _start_proxy(self, opened: ExitStack) -> None:
         """nginx, whose log goes into a file: the app's own record of each request is on the terminal."""
-        command = self._programs.nginx("nginx", self._settings)
+        sockets = [self._programs.sockets("app") / STATUS_SOCKET]
+        command = nginx.logged(self._programs.nginx("nginx", self._settings), sockets=sockets)
         path = self._run / "nginx.log"
         log = opened.enter_context(path.open("wb"))
-        proxy = subprocess.Popen(nginx.logged(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        proxy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         opened.callback(_stop, proxy, signal.SIGTERM)
         host, port = self._settings.host, self._settings.http_port
         if not wait.until(lambda: proxy.poll() is not None or not wait.is_free(host, port), NGINX_SECONDS):

@@ -12,7 +12,8 @@ from pathlib import Path
 from slipway.logs import console
 from slipway.ops.settings import ROOT
 
-PREFIX = re.compile(rb"([\w.-]+)\s+\| (.*)", re.DOTALL)  # compose's: the container, then its line
+# compose's: the container, then its line; behind an order to clear the terminal's while it follows, colours or not.
+PREFIX = re.compile(rb"(?:\x1b\[2K)?([\w.-]+)\s+\| (.*)", re.DOTALL)
 HEADER = re.compile(rb"==> .* <==\s*|\s*")  # tail's, between two files
 # A line below a record that is shown for people belongs to it.
 CONTINUES = (b" ", b"\t")

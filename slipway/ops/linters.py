@@ -34,6 +34,7 @@ def failing() -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         rendered = Path(folder) / "nginx.conf"
         sockets = Path(folder, "sockets")
+        sockets.mkdir()  # nginx binds one there
         site = SiteSettings((("/static/", "app"),), (("/private/", "files"),), ("https://example.com",))
         command = nginx.prepare(Path(folder), listen="8080", socket_dir=sockets, max_body_bytes=1 << 20, site=site)
         checks = [

@@ -18,7 +18,7 @@ from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
 from slipway.ops.site import LOCATIONS, SiteSettings
 from slipway.serving.cpus import worker_count
-from slipway.serving.settings import PROXY_READ_TIMEOUT
+from slipway.serving.settings import PROXY_READ_TIMEOUT, STATUS_SOCKET
 
 NGINX_DIR = ROOT / "nginx"
 NOWHERE = Path("/nowhere")
@@ -30,6 +30,8 @@ MAX_WORKERS = 8  # each has up to 16,384 connections, in 8 MiB
 MAX_CONNECTIONS = 16_384
 TLS = "tls"  # in the folder, a link to that of the certificate
 BODY_ROOM = 768 << 20  # bytes on the disk, at the most; docker-compose.yml says the same of its own
+# By path: in any folder, and without an environment.
+LOGGED = "import sys; sys.path.insert(0, sys.argv.pop(1)); from slipway.ops.logged import main; sys.exit(main())"
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
 
@@ -90,6 +92,7 @@ def prepare(
         "NGINX_DIR": quoted(NGINX_DIR),
         "CONF_DIR": quoted(folder),
         "SOCKET_DIR": quoted(socket_dir, pattern=True),
+        "STATUS_SOCKET": re.sub(r'(["\\])', r"\\\1", str(socket_dir / STATUS_SOCKET)),
         "HTTP_LISTEN": listen,
         "MAX_BODY_BYTES": str(max_body_bytes),
         "PROXY_READ_TIMEOUT": str(read_timeout),
@@ -135,13 +138,16 @@ def _connections() -> int:
     return MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else max(64, min(MAX_CONNECTIONS, hard * 2 // 3))
 
 
-def logged(command: Sequence[str], python: str = sys.executable, watched: Sequence[str] = ()) -> list[str]:
+def logged(
+    command: Sequence[str], python: str = sys.executable, watched: Sequence[str] = (), sockets: Sequence[Path] = ()
+) -> list[str]:
     """The command that runs nginx with its log as JSON, which nothing that is not read can block.
 
-    It has nginx reload when the content of files that the `watched` patterns name has changed.
+    It has nginx reload when the content of files that the `watched` patterns name has changed, and removes the unix
+    sockets that a killed one has left.
     """
-    patterns = [f"--watch={pattern}" for pattern in watched]
-    return [python, "-IS", str(ROOT / "slipway" / "ops" / "logged.py"), *patterns, *command]
+    options = [*(f"--watch={pattern}" for pattern in watched), *(f"--socket={path}" for path in sockets)]
+    return [python, "-ISc", LOGGED, str(ROOT), *options, *command]
 
 
 def version() -> tuple[int, ...]:

@@ -1,39 +1,36 @@
-"""`make observe`: Prometheus with our rules for the stack that runs, until interrupted."""
+"""`make observe`: Prometheus with our rules and our dashboard for the stack that runs, until interrupted."""
 
 import json
 import subprocess
 import threading
 from pathlib import Path
 
-from slipway.ops import packages, wait
+from slipway.ops import dashboard, packages, wait
 from slipway.ops.console import Failure, say
 from slipway.ops.runtime import Runtime
-from slipway.ops.settings import ROOT
+from slipway.ops.settings import ROOT, StackSettings
 
 FOLDER = ROOT / "deploy" / "prometheus"
-ADDRESS = ("127.0.0.1", 9090)
+HOST = "127.0.0.1"
+DASHBOARD = "slipway.html"
 TARGET_SECONDS = 5.0  # a deploy brings a container with another address
 
 
 def run(runtime: Runtime) -> None:
     """Write where the metrics are, and run Prometheus beside it."""
     packages.install({"prometheus": "prometheus"})
-    if not wait.is_free(*ADDRESS):
-        raise Failure(f"port {ADDRESS[1]} is in use by another program")
+    port = StackSettings.load_leniently(say).prometheus_port  # of now: the stack may have been started with another
+    if problem := wait.obstacle(HOST, port):
+        raise Failure(f"PROMETHEUS_PORT={port} on {HOST} {problem}")
     folder = runtime.settings.run_dir / "prometheus"
     configuration = prepare(folder, runtime.metrics_targets())
     ended = threading.Event()
     threading.Thread(target=follow, args=(runtime, folder, ended), daemon=True).start()
-    say(f"  http://{ADDRESS[0]}:{ADDRESS[1]}  Prometheus, its alerts at /alerts")
-    say(f"  {FOLDER / 'dashboard.json'}  a dashboard, to import into Grafana")
-    command = ["prometheus", f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"]
-    command += [
-        f"--web.listen-address={ADDRESS[0]}:{ADDRESS[1]}",
-        "--storage.tsdb.retention.time=7d",
-        "--log.level=warn",
-    ]
+    say(f"  http://{HOST}:{port}/consoles/{DASHBOARD}  the dashboard")
+    say(f"  http://{HOST}:{port}/alerts  alerts; Prometheus")
+    say(f"  {FOLDER / 'dashboard.json'}  the dashboard, to import into Grafana")
     try:
-        code = subprocess.run(command).returncode
+        code = subprocess.run(command(folder, configuration, port)).returncode
     except KeyboardInterrupt:
         return
     finally:
@@ -42,9 +39,24 @@ def run(runtime: Runtime) -> None:
         raise Failure(f"prometheus has ended with {code}")
 
 
+def command(folder: Path, configuration: Path, port: int) -> list[str]:
+    """Prometheus on loopback, with what it keeps below a folder."""
+    options = {
+        "config.file": configuration,
+        "storage.tsdb.path": folder / "data",
+        "storage.tsdb.retention.time": "7d",
+        "web.listen-address": f"{HOST}:{port}",
+        "web.console.templates": folder / "consoles",
+        "web.console.libraries": folder / "consoles",
+        "log.level": "warn",
+    }
+    return [packages.find("prometheus") or "prometheus", *(f"--{name}={value}" for name, value in options.items())]
+
+
 def prepare(folder: Path, targets: list[str]) -> Path:
-    """Write the configuration and the targets below a folder; return the configuration's path."""
+    """Write the configuration, the targets and the dashboard below a folder; return the configuration's path."""
     folder.mkdir(parents=True, exist_ok=True)
+    dashboard.write(FOLDER / "dashboard.json", folder / "consoles", DASHBOARD)
     write_targets(folder, targets)
     text = (FOLDER / "prometheus.yml").read_text()
     paths = {"RULES": FOLDER / "rules.yml", "TARGETS": folder / "targets.json"}

@@ -10,6 +10,7 @@ from pathlib import Path
 from slipway.ops import acme, nginx
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervised import Program
+from slipway.serving.settings import STATUS_SOCKET
 
 APPS = ("app", "app-b")  # one is in service; during a deploy both run
 RENEWAL_STOP_SECONDS = 20
@@ -50,7 +51,8 @@ class Programs:
             f"{glob.escape(str(settings.https.folder))}/*.pem",
         ]
         # The interpreter itself, since an environment goes with the second deploy of new packages, and nginx stays.
-        command = nginx.logged(self.nginx(name, settings), str((venv / "python").resolve()), watched)
+        python, sockets = str((venv / "python").resolve()), [self.sockets(server) / STATUS_SOCKET]
+        command = nginx.logged(self.nginx(name, settings), python, watched, sockets)
         return Program(name, command, "QUIT", NGINX_STOP_SECONDS)
 
     def renewal(self, settings: StackSettings) -> Program:

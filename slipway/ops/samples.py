@@ -28,6 +28,10 @@ class Samples:
         """The sum of the series that have these labels."""
         return sum(each.value for each in self.all if each.name == name and labels.items() <= each.labels.items())
 
+    def has(self, name: str) -> bool:
+        """Whether there is a series of this name."""
+        return any(each.name == name for each in self.all)
+
     def values(self, name: str, label: str) -> list[str]:
         """The different values of a label, sorted."""
         found = {each.labels[label] for each in self.all if each.name == name and label in each.labels}

@@ -17,6 +17,7 @@ from slipway.ops.verbs import choose
 
 SECONDS = 1.0  # between two looks
 DURATION = "http_server_request_duration_seconds"
+PROXIED = "nginx_http_requests_total"
 COLUMNS = (
     "slot",
     "req/s",
@@ -60,8 +61,21 @@ def drawn(before: Samples, after: Samples, seconds: float) -> Group:
     return Group(
         Text(f"{ready:.0f} of {wanted:.0f} workers ready · reloads: {done:.0f} done, {refused:.0f} refused"),
         Text(f"workers that have ended: {told}"),
+        *_proxy(before, after, seconds),
         table,
     )
+
+
+def _proxy(before: Samples, after: Samples, seconds: float) -> list[Text]:
+    """A line about nginx, where it is the server's own; asking is a request each time, and is left out."""
+    if not after.has("nginx_up"):
+        return []
+    if not after.sum("nginx_up"):
+        return [Text("nginx: does not answer")]
+    rate = max(0.0, after.sum(PROXIED) - before.sum(PROXIED) - 1) / seconds
+    active, waiting = (after.sum(f"nginx_connections_{name}") for name in ("active", "waiting"))
+    lost = after.sum("nginx_connections_accepted_total") - after.sum("nginx_connections_handled_total")
+    return [Text(f"nginx: {active:.0f} connections ({waiting:.0f} waiting), {rate:.0f} req/s, no room for {lost:.0f}")]
 
 
 def row(before: Samples, after: Samples, seconds: float, slot: str) -> list[str]:

@@ -31,6 +31,7 @@ class StackSettings:
     baseline: bool
     baseline_port: int
     locust_workers: int
+    prometheus_port: int
     project: Project
     prestart: tuple[str, ...]
     ready_path: str
@@ -99,6 +100,7 @@ class StackSettings:
             baseline=env.flag("BASELINE", False),
             baseline_port=env.integer("BASELINE_PORT", 8081, 1, 65_535),
             locust_workers=env.integer("LOCUST_WORKERS", 2, 1, 100),
+            prometheus_port=env.integer("PROMETHEUS_PORT", 9090, 1, 65_535),
             project=project,
             prestart=command("PRESTART", env.text("PRESTART")) if env.text("PRESTART") else project.prestart,
             ready_path=ready_path(env, project),

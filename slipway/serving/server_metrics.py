@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from slipway.logs import writer
-from slipway.metrics import exposition, queues
+from slipway.metrics import exposition, proxy, queues
 from slipway.metrics.app_files import AppFiles
 from slipway.metrics.listener import Address, Listener
 from slipway.metrics.slots import SlotFigures, resident_bytes
@@ -26,8 +26,10 @@ class ServerMetrics:
         self._app = AppFiles(settings.metrics_socket)
         self._ends: Counter[str] = Counter()
         self._since = time.time()
+        self._reloads = 0
         self._now: Callable[[], float] = time.monotonic
         self._known: Known = dict
+        self._proxy_socket = settings.proxy_socket
         addresses: list[Address] = [settings.metrics_socket]
         if settings.metrics_port:
             addresses.append((settings.metrics_host, settings.metrics_port))
@@ -53,6 +55,13 @@ class ServerMetrics:
     def started(self, state: WorkerState) -> None:
         """A worker has been forked."""
         self._slots.started(_label(state), state.pid, state.handover.board)
+        self._slots.tell_reloads(self._reloads)
+
+    def reloaded(self, reloads: int) -> None:
+        """Have the workers know how many reloads were done, if they do not yet."""
+        if reloads != self._reloads:
+            self._reloads = reloads
+            self._slots.tell_reloads(reloads)
 
     def ended(self, state: WorkerState) -> None:
         """A worker's process has ended: what it has counted stays its slot's."""
@@ -70,6 +79,7 @@ class ServerMetrics:
             silence=self._silence(),
             queues=self._queues(),
             server=self._server(),
+            proxy=proxy.read(self._proxy_socket) if self._proxy_socket else {},
             app=self._of_app,
         )
         return exposition.text(scrape)

@@ -52,6 +52,7 @@ class Service:
             ("starting workers", lambda: self.crew.fill(host.num_workers)),
             ("retiring workers", lambda: self.crew.retire_surplus(host.num_workers)),
             ("lending slots", self._lend),
+            ("counting reloads", lambda: self.metrics.reloaded(self.reloads.results["done"])),
             ("restoring sockets", self._restore_sockets),
             ("telling the status", self._tell),
         ):

@@ -20,6 +20,7 @@ MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
 STARTED_AS = os.getpid()  # --daemon gives the server another pid after its settings were read
 
 PROXY_READ_TIMEOUT = 60  # seconds that nginx waits for an answer, or for more of it
+STATUS_SOCKET = "nginx.sock"  # nginx's own figures, beside the workers' sockets; docker-compose.yml has the same
 QUIET_SECONDS = 20  # of an idle websocket between two pings; event streams send something every 15
 
 
@@ -154,6 +155,11 @@ class ServerSettings:
         if self.socket_dir is None:
             return []
         return [str(self.socket_dir / f"{self.instance}-{slot}.sock") for slot in range(self.workers)]
+
+    @property
+    def proxy_socket(self) -> str:
+        """The unix socket on which nginx tells its own figures; empty where nginx is elsewhere."""
+        return str(self.socket_dir / STATUS_SOCKET) if self.socket_dir is not None else ""
 
     @property
     def metrics_socket(self) -> str:

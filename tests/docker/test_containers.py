@@ -16,6 +16,7 @@ from slipway.ops import wait
 from slipway.ops.load import Load, load
 from slipway.ops.settings import ROOT, StackSettings
 from tests.docker.conftest import ANY_CHARACTERS, Containers
+from tests.harness.following import followed
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -99,6 +100,16 @@ def test_logs_are_json_and_carry_the_request_id(containers: Containers) -> None:
 
     assert wait.until(lambda: len(lines()) == 2, 10), lines()
     assert sorted(json.loads(line)["logger"] for line in lines()) == ["access", "nginx"]
+
+
+def test_logs_of_one_request(containers: Containers) -> None:
+    """`make logs REQUEST=id` shows both records of one request, readable, and nothing of any other."""
+    asked = [httpx.get(f"{containers.url}/version") for _ in range(3)]
+    request_id = asked[1].headers["x-request-id"]
+    lines = followed("logs", containers.root, {**containers.env, "REQUEST": request_id}, request_id, 2)
+
+    assert sorted(line.split()[2] for line in lines if "GET /version 200" in line) == ["access", "nginx"]
+    assert all(request_id in line for line in lines if not line.startswith(("make", "canceled")))
 
 
 def test_stop_with_an_open_stream_is_graceful(containers: Containers) -> None:

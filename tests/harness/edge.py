@@ -22,6 +22,7 @@ from slipway.ops.settings import ROOT
 from slipway.ops.site import SiteSettings
 from slipway.project import Project
 from slipway.serving import slot_lists
+from slipway.serving.settings import STATUS_SOCKET
 from tests.harness.client import Address
 from tests.harness.processes import Process, free_ports
 
@@ -75,11 +76,12 @@ class Edge(Process):
             modules_dir=modules_dir,
             log_query=log_query,
         )
+        status = folder / STATUS_SOCKET
         if runner == "python":
-            command = nginx.logged(command, watched=watched)
+            command = nginx.logged(command, watched=watched, sockets=[status])
         else:
             command = ["sh", str(ROOT / "nginx" / "logged.sh"), *command]
-        environment = {**os.environ, "LOG_DIR": str(folder), "WATCHED": " ".join(watched)}
+        environment = {**os.environ, "LOG_DIR": str(folder), "WATCHED": " ".join(watched), "STATUS_SOCKET": str(status)}
         super().__init__(command, folder / "nginx.log", environment)
 
     @property

@@ -19,6 +19,7 @@ from slipway.ops.https import HSTS_DEFAULT, HttpsSettings
 from slipway.ops.settings import ROOT
 from slipway.ops.site import SiteSettings, below
 from slipway.project import Project, health_paths, private_paths
+from slipway.serving.settings import STATUS_SOCKET
 from tests.harness.client import Address
 from tests.harness.prepared import prepare
 from tests.harness.processes import (
@@ -163,7 +164,8 @@ class Nginx(Process):
             https_listen=f"127.0.0.1:{https.port}",
             log_query=server.environment.get("LOG_QUERY") == "1",
         )
-        super().__init__(nginx.logged(command), server.folder / "nginx.log")
+        sockets = [server.folder / STATUS_SOCKET]
+        super().__init__(nginx.logged(command, sockets=sockets), server.folder / "nginx.log")
 
     @property
     def ready(self) -> bool:

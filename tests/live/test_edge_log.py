@@ -88,14 +88,15 @@ async def test_whatever_clients_send(folder: Path, runner: Runner) -> None:
 
 @pytest.mark.parametrize("runner", RUNNERS)
 async def test_error_log_is_wrapped(folder: Path, runner: Runner) -> None:
-    """A line of the error log is an object with time, level, logger and message, the client's bytes made printable."""
+    """A line of the error log is an object with the fields of any record, the client's bytes made printable."""
     async with slots(folder, [breaks]):
         with running(Edge(folder, runner=runner)) as edge:
             await send(edge, get(b'/\xff"\\x', method=b"POST"))
         (record,) = [record for record in edge.records() if "path" not in record]
         (access,) = [record for record in edge.records() if "path" in record]
 
-    assert record.keys() == {"time", "level", "logger", "message"}
+    assert record.keys() == {"time", "level", "logger", "pid", "message"}
+    assert record["pid"] == access["pid"]
     assert (record["level"], record["logger"]) == ("ERROR", "nginx")
     assert record["message"].startswith("*")
     assert 'request: "POST /?"\\x HTTP/1.1"' in record["message"]

@@ -2,19 +2,21 @@
 
 import asyncio
 import os
+import re
 import signal
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from slipway.metrics import exposition
+from slipway.metrics import exposition, listener
 from tests.harness.client import request
 from tests.harness.processes import free_ports, until
-from tests.harness.stack import Server, serving
+from tests.harness.stack import Server, behind_nginx, serving
 from tests.harness.websocket import WebSocket
+from tests.live.scraping import Samples, scraped, until_scraped, value
 from tests.live.sites import SHORT
 
 APP = """
@@ -50,7 +52,7 @@ async def application(scope, receive, send):
     await send({"type": "http.response.body", "body": b"ok"})
 """
 NAME = "shop:application"
-Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+SCRAPES = 400
 
 
 def options(folder: Path) -> dict[str, str]:
@@ -67,30 +69,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(folder: Path) -> Iterator[Server]:
     with serving(NAME, workers=1, **options(folder)) as server:
         yield server
-
-
-async def scraped(server: Server) -> Samples:
-    """Every sample of a scrape of the private unix socket."""
-    answer = await request(str(server.folder / "app.stats"), "GET", "/metrics")
-
-    assert (answer.status, answer.headers["content-type"].split(";")[0]) == (200, "text/plain")
-    families = text_string_to_metric_families(answer.body.decode())
-    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
-
-
-def value(samples: Samples, name: str, **labels: str) -> float:
-    """The sum of the series that have these labels."""
-    return sum(
-        each for (known, those), each in samples.items() if known == name and labels.items() <= dict(those).items()
-    )
-
-
-async def until_scraped(server: Server, seen: Callable[[Samples], bool]) -> Samples:
-    """The first scrape that shows what is expected; a scrape itself takes some milliseconds."""
-    async with asyncio.timeout(15):
-        while not seen(samples := await scraped(server)):
-            pass
-    return samples
 
 
 def requests(samples: Samples, **labels: str) -> float:
@@ -145,8 +123,9 @@ async def test_websockets(server: Server) -> None:
 
 async def test_everything_is_there(server: Server) -> None:
     """Each series of the list is told, and those of a process have sane values."""
-    await request(server.address(), "GET", "/")
-    samples = await scraped(server)
+    with behind_nginx(server) as nginx:
+        await request(nginx.address, "GET", "/")
+        samples = await scraped(server)
 
     assert exposition.families() <= {name for name, _ in samples}
     assert value(samples, "slipway_worker_resident_memory_bytes", slot="0") > 10e6
@@ -184,6 +163,40 @@ async def test_while_every_loop_is_blocked(server: Server) -> None:
     await until_scraped(server, lambda now: value(now, f"{lag}_count") > value(now, f"{lag}_bucket", le="1.0"))
 
     assert requests(silent, http_route="/items/{id}") >= 1
+
+
+async def test_no_worker_does_anything_for_a_scrape(server: Server) -> None:
+    """It is answered in full while no worker's process can take a step, so that no request can wait for it."""
+    await request(server.address(), "GET", "/items/1")
+    (pid,) = server.pids()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        samples = await scraped(server)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    assert requests(samples, http_route="/items/{id}") >= 1
+    assert value(samples, "slipway_worker_resident_memory_bytes", slot="0") > 10e6
+
+
+async def test_no_worker_is_woken_for_scrapes(server: Server) -> None:
+    """A worker wakes for its heartbeat alone, twice a second, however often metrics are read."""
+    (pid,) = server.pids()
+    before, begun = switches(pid), time.monotonic()
+    for _ in range(SCRAPES):
+        await scraped(server)
+    woken, seconds = switches(pid) - before, time.monotonic() - begun
+
+    assert woken < SCRAPES / 10 + 20 * seconds
+
+
+async def test_scrapes_give_way_to_requests(server: Server) -> None:
+    """The thread that answers scrapes has a low priority: a worker that has a request takes the CPU from it at once."""
+    await scraped(server)
+    nice = nice_of_threads(server.pid)
+
+    assert max(nice) == listener.NICE >= 15
+    assert nice.count(listener.NICE) == 1
 
 
 @pytest.mark.timeout(120)
@@ -231,6 +244,18 @@ async def test_counters_never_fall(server: Server, folder: Path) -> None:
     )
     assert value(after, "slipway_worker_restarts_total", cause="replaced") >= 3
     assert value(after, "slipway_worker_restarts_total", cause="killed") == 1
+
+
+def nice_of_threads(pid: int) -> list[int]:
+    """The nice value of each thread of a process."""
+    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return [int(stat.rpartition(")")[2].split()[16]) for stat in stats]
+
+
+def switches(pid: int) -> int:
+    """How often a process has been given the CPU."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return sum(int(count) for count in re.findall(r"ctxt_switches:\s+(\d+)", status))
 
 
 def files(server: Server) -> list[Path]:

@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.harness.client import request
 from tests.harness.stack import behind_nginx, serving
-from tests.live.sites import SHORT
+from tests.live.sites import SHORT, Site, source
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 APP = """
@@ -142,3 +142,21 @@ async def test_collector_that_does_not_answer(tmp_path: Path) -> None:
         silent.close()
 
     assert (answer.status, code) == (200, 0)
+
+
+async def test_off_costs_nothing(tmp_path: Path) -> None:
+    """Without a collector's address no worker has a module of OpenTelemetry's, or a thread for it."""
+    site = Site(tmp_path)
+    site.write(source(body="import sys; assert not [name for name in sys.modules if name.startswith('opentelemetry')]"))
+    with serving(site.name, workers=1, **site.options) as server:
+        answer = await request(server.address(), "GET", "/")
+        (pid,) = server.pids()
+        threads = threads_of(pid)
+
+    assert answer.body == b"old"
+    assert not [name for name in threads if "otel" in name.lower() or "span" in name.lower()], threads
+
+
+def threads_of(pid: int) -> list[str]:
+    """The names of a process' threads."""
+    return [path.read_text().strip() for path in Path(f"/proc/{pid}/task").glob("*/comm")]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from slipway.logs import writer as module
+from slipway.logs import batches as module
+from slipway.logs.batches import MAX_PENDING, Writer
 from slipway.logs.output import PIPE_BUF, Output, packs
-from slipway.logs.writer import MAX_PENDING, Writer
 from tests.harness.talking import Pipe, strict
 
 LINE = b'{"n":%d}\n'

@@ -1,10 +1,14 @@
 """What a worker counts in memory is what its arbiter reads, also when there is more than fits."""
 
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
-from slipway.metrics import board, figures, layout
+from slipway.metrics import app_files, board, figures, layout
+from slipway.metrics.app_files import AppFiles
 from slipway.metrics.board import Board
 from slipway.metrics.slots import SlotFigures
 
@@ -85,3 +89,71 @@ def test_two_generations_of_a_slot(file: int) -> None:
     assert one.single[layout.CPU] >= both.single[layout.CPU] > 0
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(file)
+
+
+def test_durations_without_streams(file: int) -> None:
+    """The app gets the durations of requests alone: how long a stream takes is for its client to say."""
+    ours = Board(file)
+    for seconds in (0.001, 0.003, 0.3):
+        ours.observe("GET", "/", 200, seconds)
+    ours.observe("GET", "/events", 200, 100.0)
+    ours.streamed(100.0)
+    counts = dict(zip((*layout.DURATIONS, float("inf")), ours.durations(), strict=True))
+
+    assert {limit: count for limit, count in counts.items() if count} == {0.005: 2, 0.5: 1}
+
+
+def test_reloads_are_told(file: int) -> None:
+    """The arbiter tells a worker how many reloads there were, without touching what it counts."""
+    ours = Board(file)
+    ours.observe("GET", "/", 200, 0.001)
+    ours.note(3, 2, 1)
+    board.tell_reloads(file, 7)
+
+    assert ours.figures[layout.RELOADS] == 7
+    assert counted(file) == {("GET", "2xx", "/"): 1}
+    assert figures.read(file).single[layout.REQUESTS] == 3
+
+
+def test_a_hundred_generations() -> None:
+    """After a hundred replacements a slot has as many series as after one, with whole counters, and no open files."""
+    slots, before, sizes = SlotFigures(), descriptors(), []
+    for number in range(100):
+        file = board.opened()
+        slots.started("0", 3_000_000 + number, file)
+        Board(file).observe("GET", "/", 200, 0.001)
+        slots.has_ended(3_000_000 + number)
+        sizes.append(len(slots.by_label()["0"].series))
+    (found,) = slots.by_label().values()
+
+    assert {*sizes} == {1}
+    assert sum(found.series["GET", "2xx", "/"][:-1]) == 100
+    assert descriptors() <= before + 1
+
+
+def descriptors() -> int:
+    """How many this process has open."""
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
+def test_a_hundred_generations_of_an_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files of an app's own metrics stay as many, too, and what their processes counted is added up."""
+    monkeypatch.delenv(app_files.VARIABLE, raising=False)
+    theirs = AppFiles(f"test {os.getpid()}")
+    theirs.begin()
+    assert theirs.folder is not None
+    key = mmap_key("orders", "orders_total", [], [], "Orders.")
+    counts = set()
+    try:
+        for pid in range(3_000_000, 3_000_100):
+            values: Any = MmapedDict(str(theirs.folder / f"counter_{pid}.db"))  # type: ignore[no-untyped-call]
+            values.write_value(key, 2.0, 0.0)
+            values.close()
+            theirs.fold(pid)
+            counts.add(len([*theirs.folder.iterdir()]))
+        told = [sample.value for family in theirs.collect() for sample in family.samples]
+    finally:
+        theirs.end()
+
+    assert counts == {1}
+    assert told == [200.0]

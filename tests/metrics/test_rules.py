@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from slipway.metrics.exposition import families
 from slipway.ops.observe import FOLDER, prepare
 
-WORDS = {"sum", "rate", "by", "le", "histogram_quantile", "increase"}
+WORDS = {"sum", "rate", "by", "le", "histogram_quantile", "increase", "or", "vector"}
 PROMETHEUS_OWN = {"up"}
 
 

@@ -223,3 +223,22 @@ def test_shell(dev: Developing) -> None:
     assert f"{dev.folder}/venv/bin/gunicorn" in done.stdout, done.stderr
     assert f"{dev.folder}/venv/bin/locust" in done.stdout
     assert "\n5\n" in done.stdout
+
+
+@pytest.mark.timeout(120)
+def test_after_everything_was_killed() -> None:
+    """What has no time to tidy up is no obstacle to the next start."""
+    with short_folder() as folder:
+        developing = Developing(folder)
+        developing.start()
+        developing.until("Ctrl-C ends it")
+        os.killpg(developing.process.pid, signal.SIGKILL)
+        developing.process.wait(SECONDS)
+        os.close(developing.terminal)
+        assert wait.until(lambda: developing.pids() == [], SECONDS)
+        developing.said = ""
+        developing.start()
+        developing.until("Ctrl-C ends it")
+
+        assert wait.get(developing.url)[0] == 200
+        assert developing.stop() == 130

@@ -1,19 +1,22 @@
 """`make doctor`: what is set and what is seen."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
-from slipway.ops import doctor
-from slipway.ops.settings import StackSettings
+from slipway.ops import doctor, seen_edge, seen_stack
+from slipway.ops.seen_stack import Probe
+from slipway.ops.settings import StackSettings, documented
 from tests.harness.processes import free_ports, short_folder
 from tests.ops.conftest import Verbs
 
 SEEN = (
     "BENCH_ENDPOINTS", "HEADER_TIMEOUT", "HTTP_PORT", "KEEPALIVE", "MAX_BODY_BYTES", "METRICS_PORT", "READY_PATH",
-    "WEB_CONCURRENCY",
+    "WEB_CONCURRENCY", "ALLOWED_HOSTS", "HSTS", "HTTPS", "HTTPS_REDIRECT", "MAX_HEADERS", "MAX_HEADER_BYTES",
+    "MAX_LINE_BYTES", "MAX_URI_BYTES", "PROXY_PROTOCOL",
 )  # fmt: skip
+ROW = re.compile(r"^  (\w+) +(?:as set|DIFFERS|not seen)", re.MULTILINE)
 SHORT = {"KEEPALIVE": "4", "HEADER_TIMEOUT": "4"}
 
 
@@ -46,6 +49,12 @@ def stack() -> Iterator[Verbs]:
         verbs("down")
 
 
+def differing(stack: Verbs, probes: Iterable[Probe], variable: str, value: str) -> list[str]:
+    """What is said to differ when a stack is looked at as if it had been started with another value."""
+    settings = StackSettings.of({**stack.settings, variable: value}, {})
+    return [name for name, _, _, agrees in (probe(settings) for probe in probes) if agrees is False]
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("variable", "value"),
@@ -53,10 +62,39 @@ def stack() -> Iterator[Verbs]:
 )
 def test_what_differs_is_told(stack: Verbs, variable: str, value: str) -> None:
     """A stack that was started with another value is found out."""
-    settings = StackSettings.of({**stack.settings, variable: value}, {})
-    findings = [probe(settings) for probe in doctor.PROBES]
+    assert differing(stack, seen_stack.PROBES, variable, value) == [variable]
 
-    assert [name for name, _, _, agrees in findings if agrees is False] == [variable]
+
+@pytest.mark.parametrize(
+    ("variable", "value", "rows"),
+    [
+        ("MAX_URI_BYTES", "100", ["MAX_URI_BYTES"]),
+        ("MAX_LINE_BYTES", "2048", ["MAX_URI_BYTES", "MAX_LINE_BYTES", "MAX_HEADER_BYTES"]),  # the defaults follow it
+        ("MAX_HEADER_BYTES", "8192", ["MAX_HEADER_BYTES"]),
+        ("MAX_HEADERS", "50", ["MAX_HEADERS"]),
+        ("ALLOWED_HOSTS", "shop.example", ["ALLOWED_HOSTS"]),
+        ("HTTPS_REDIRECT", "1", ["HTTPS_REDIRECT"]),
+        ("HTTPS_PORT", "1", ["HTTPS", "HSTS"]),
+        ("HSTS", "off", ["HSTS"]),
+        ("SECURITY_CONTACT", "mailto:a@shop.example", ["SECURITY_CONTACT"]),
+    ],
+)
+def test_what_differs_at_nginx_is_told(stack: Verbs, variable: str, value: str, rows: list[str]) -> None:
+    """The same of nginx's settings; one that shows in other rows is found by them."""
+    assert differing(stack, seen_edge.PROBES, variable, value) == rows
+
+
+@pytest.mark.timeout(120)
+def test_every_setting_has_a_row_or_a_reason(stack: Verbs) -> None:
+    """What is offered is observed, or the table says why it is not; nothing is said of what is not offered."""
+    done = stack("doctor")
+    rows = {name for name in ROW.findall(done.stdout) if name.isupper()}
+    unseen = [name for names in doctor.UNSEEN.values() for name in names.split()]
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted([*rows, *unseen, *doctor.WITH_ANOTHER]) == sorted(documented())
+    assert {*doctor.WITH_ANOTHER.values()} <= rows
+    assert all(name in done.stdout for name in unseen)
 
 
 @pytest.mark.timeout(120)

@@ -24,6 +24,7 @@ def line(**record: object) -> bytes:
     [
         (line(**ACCESS), b"GET /a 200 - id-1"),
         (b"app-1    | " + line(**ACCESS), b"GET /a 200 - id-1"),
+        (b"\x1b[2Kapp-1    | " + line(**ACCESS), b"GET /a 200 - id-1"),
         (b"db-1     | 2026-11-26 LOG:  ready\n", b"db-1           2026-11-26 LOG:  ready"),
         (b"plain text | with a bar\n", b"plain text | with a bar"),
         (b"==> .run/log/app.log <==\n", b""),

@@ -50,6 +50,34 @@ def machine(root: Path, cgroup: str | None, files: dict[str, str]) -> Path:
             {"cpu/docker/abc/cpu.cfs_quota_us": "250000\n", "cpu/docker/abc/cpu.cfs_period_us": "100000\n"},
             WorkerCount(2, "CPU quota of 2.5"),
         ),
+        (
+            V1,  # a limit of the group above, and none of its own
+            {
+                "cpu/docker/cpu.cfs_quota_us": "300000",
+                "cpu/docker/cpu.cfs_period_us": "100000",
+                "cpu/docker/abc/cpu.cfs_quota_us": "-1",
+                "cpu/docker/abc/cpu.cfs_period_us": "100000",
+            },
+            WorkerCount(3, "CPU quota of 3"),
+        ),
+        (
+            V1,
+            {
+                "memory/docker/memory.limit_in_bytes": str(384 * MIB),
+                "memory/docker/abc/memory.limit_in_bytes": "9223372036854771712",
+            },
+            WorkerCount(3, "memory limit of 384 MiB"),
+        ),
+        (
+            V2,  # the smaller of both
+            {"slice/app/cpu.max": "600000 100000\n", "slice/memory.max": f"{512 * MIB}\n"},
+            WorkerCount(4, "memory limit of 512 MiB"),
+        ),
+        (
+            V2,
+            {"slice/app/cpu.max": "150000 100000\n", "slice/app/memory.max": f"{512 * MIB}\n"},
+            WorkerCount(1, "CPU quota of 1.5"),
+        ),
         (V1, {"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, WorkerCount(2, "CPU quota of 2")),
         (V1, {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, WorkerCount(CPUS, "CPUs")),
         (V1, {"memory/memory.limit_in_bytes": "9223372036854771712"}, WorkerCount(CPUS, "CPUs")),
@@ -65,6 +93,13 @@ def test_smallest_limit_decides(
 ) -> None:
     """The smallest of affinity, quota and memory decides, wherever on the way up it stands, v1 or v2, at least 1."""
     assert worker_count(machine(tmp_path, cgroup, files)) == expected
+
+
+def test_affinity_below_the_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that may use two CPUs of eight has no more workers than that, whatever its quota."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 5}, raising=False)
+
+    assert worker_count(machine(tmp_path, V2, {"cpu.max": "400000 100000\n"})) == WorkerCount(2, "CPUs")
 
 
 def test_without_affinity_the_cpus_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from app.asgi.routing import Route, Router
 from app.asgi.standalone import Standalone
 from app.asgi.types import ASGIApp
 from app.handlers.users import no_such_user, user_id, user_name
+from slipway.metrics.board import Board, opened
 from slipway.middleware.access import AccessRecord
 from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
 from slipway.middleware.guard import Guard, Record
@@ -38,9 +39,9 @@ ROUTES = [
 ]
 
 
-def duties(app: ASGIApp, record: Record | None = None) -> Guard:
+def duties(app: ASGIApp, record: Record | None = None, board: Board | None = None) -> Guard:
     """All of the app's and the server's middleware around any ASGI app."""
-    counts = Counts({REQUEST: 2_000, STREAM: 10_000, WEBSOCKET: 10_000})
+    counts = Counts({REQUEST: 2_000, STREAM: 10_000, WEBSOCKET: 10_000}, board=board or Board())
     return Guard(Standalone(Origins(Errors(app), frozenset())), counts, exempt=HEALTH, record=record)
 
 
@@ -50,4 +51,5 @@ def router() -> ASGIApp:
 
 routed = router()  # no middleware
 application = duties(router())
-recorded = duties(router(), AccessRecord(0, quiet=HEALTH))
+# Watched as in service: the record to the log's writer, and the metrics in memory that an arbiter can read.
+watched = duties(router(), AccessRecord(0, quiet=HEALTH), Board(opened()))

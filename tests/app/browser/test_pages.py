@@ -14,7 +14,13 @@ from tests.harness.stack import Server
 
 CONNECTED = re.compile(r"^connected to worker (\d) \(pid (\d+)\)$")
 PHONE = {"viewport": {"width": 360, "height": 640}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}
-COLUMNS = ["Worker", "Process id", "Requests", "Requests/s", "Connections", "Memory, MiB", "Loop lag, ms", "Up since"]
+COLUMNS = [
+    "Worker", "Process id", "Requests", "Requests/s", "p50, ms", "p99, ms", "Connections", "Memory, MiB",
+    "Loop lag, ms", "Reloads", "Up since",
+]  # fmt: skip
+# How many pixels the table stands out of the column of text.
+OUTSIDE = """() => { const right = (name) => document.querySelector(name).getBoundingClientRect().right;
+  return Math.max(0, Math.round(right("table") - right("#state"))); }"""
 PATHS = {"home": "/", "chat": "/chat", "live": "/live"}
 
 
@@ -65,9 +71,26 @@ def test_home_shows_the_workers(open_page: Open, server: Server) -> None:
     expect(rows.first.locator("time")).to_have_text(re.compile(r"\d\d:\d\d:\d\d$"))
     expect(page.get_by_role("columnheader")).to_have_text(COLUMNS)
     keep_screenshot(page, "home")
+    for width in (1_280, 1_000, 990, 380):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(OUTSIDE) == 0, width
     os.kill(pid, signal.SIGKILL)
     expect(page.get_by_test_id("news")).to_contain_text(f"pid {pid} has become")
     assert worker(page)[1] != pid
+
+
+def test_home_shows_latencies_and_reloads(open_page: Open, server: Server) -> None:
+    """What requests took of late, without the page's own stream, and how often the server was reloaded."""
+    page = open_page("/")
+    for field in ("p50", "p99"):
+        expect(page.locator(f'[data-field="{field}"]').filter(has_text=re.compile(r"^\d+\.\d$"))).not_to_have_count(0)
+    page.reload()  # ends the first stream
+    expect(page.locator('[data-field="reloads"]')).to_have_text(["0", "0"])
+    server.signal(signal.SIGHUP)
+    expect(page.locator('[data-field="reloads"]')).to_have_text(["1", "1"])
+
+    shown = page.locator('[data-field="p99"]').all_inner_texts()
+    assert all(float(cell) < 1_000 for cell in shown if cell[0].isdigit())
 
 
 def test_chat_while_a_worker_is_killed(open_page: Open, server: Server) -> None:

@@ -21,6 +21,10 @@ SECONDS = 8.0  # gunicorn kills a worker that takes longer
 class Counted:
     total = 0
     active = 0
+    reloads = None
+
+    def durations(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return (), ()
 
 
 async def raises(*_: Any) -> None:

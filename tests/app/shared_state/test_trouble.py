@@ -115,7 +115,8 @@ async def test_client_that_leaves_while_it_waits(ends: Ends, monkeypatch: pytest
 
 # Things of another shape
 
-BEAT = {"slot": 7, "pid": 1, "requests": 1, "rate": 1.0, "connections": 1, "memory": 1, "lag": 0.1, "since": "now"}
+OLD_BEAT = {"slot": 7, "pid": 1, "requests": 1, "rate": 1.0, "connections": 1, "memory": 1, "lag": 0.1, "since": "now"}
+BEAT = {**OLD_BEAT, "p50": 0.001, "p99": 0.5, "reloads": 2}
 
 
 def changed(**fields: object) -> bytes:
@@ -143,6 +144,10 @@ ODD_BEATS = {
     "memory is huge": changed(memory=10**400),
     "since is long": changed(since="x" * 1_000),
     "since is an object": changed(since={"a": 1}),
+    "p50 is a text": changed(p50="fast"),
+    "p99 is no number": changed(p99=float("nan")),
+    "reloads are negative": changed(reloads=-1),
+    "reloads are a list": changed(reloads=[]),
     "deep": b"[" * 4_000,
     "huge": b'{"slot": "' + b"x" * 60_000 + b'"}',
     "twice": b'{"slot":1,"slot":{},"pid":1}',
@@ -190,6 +195,10 @@ def write_message(bus: Bus, folder: Path, redis: Redis | None, data: bytes) -> N
 class Counted:
     total = 1
     active = 0
+    reloads = None
+
+    def durations(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        return (), ()
 
 
 @pytest.fixture
@@ -221,17 +230,25 @@ async def test_beat_of_another_shape(
         await asyncio.wait({running})
 
 
-async def test_beat_with_more_fields(ends: Ends) -> None:
-    """A later version's beat with fields besides the known ones is a worker's."""
+@pytest.mark.parametrize(
+    ("data", "heard"),
+    [
+        (changed(more="x"), BEAT),
+        (json.dumps(OLD_BEAT).encode(), {**OLD_BEAT, "p50": None, "p99": None, "reloads": None}),
+    ],
+    ids=["later", "earlier"],
+)
+async def test_beat_of_another_version(ends: Ends, data: bytes, heard: object) -> None:
+    """A beat with fields besides the known ones, or without the newest, is a worker's: both run during a deploy."""
     bus = await ends()
     monitor = Monitor(bus, Counted(), 0)
     running = asyncio.create_task(monitor.run())
     try:
         await until(lambda: bus._feed.subscriptions)
-        await bus.beat(changed(more="x").decode())
+        await bus.beat(data.decode())
         await until(lambda: monitor.workers())
 
-        assert monitor.workers()[-1] == BEAT
+        assert monitor.workers()[-1] == heard
     finally:
         running.cancel()
         await asyncio.wait({running})

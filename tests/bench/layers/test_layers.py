@@ -1,12 +1,16 @@
 """The layers' app is the shipped one: the same middleware in the same order, with another handler."""
 
+import json
+import mmap
 from pathlib import Path
 
 import pytest
 
 from app.config import AppSettings
 from app.main import create_app
+from bench.layers import counted
 from bench.layers.apps import toolkit
+from bench.layers.cases import GOALS, TOOLKIT
 from bench.layers.measure import Measurement
 from bench.layers.results_table import case_results
 from bench.load.wrk import Peak
@@ -49,3 +53,18 @@ def test_a_window_without_an_answer_is_left_out_with_its_pair(stood_still: str) 
     found = case_results(rounds, "base", {})[1]
 
     assert (found.ratio.middle, found.microseconds, found.rate_ratio) == (0.5, 20, 1)
+
+
+async def test_the_watched_row_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request of that row leaves a record with its id, and a count in memory that another process can read."""
+    lines: list[bytes] = []
+    monkeypatch.setattr(toolkit.watched.record, "_write", lines.append)
+    method, path, headers, _ = counted.REQUESTS["GET"]
+    await toolkit.watched(counted.scope(method, path, headers), counted.receive, counted.send)
+    (record,) = map(json.loads, lines)
+    board = toolkit.watched.counts.board
+
+    assert (record["status"], record["request_id"]) == (200, dict(headers)[b"x-request-id"].decode())
+    assert isinstance(board.figures.obj, mmap.mmap)
+    assert sum(board.durations()) == 1
+    assert GOALS["GET /api/users/2"][TOOLKIT[-1].name] == 0.70

@@ -1,0 +1,160 @@
+"""Writes lines by many at once: they are kept for a moment, and a thread writes them.
+
+`write` never blocks and never raises. When stdout takes nothing (a pipe that is not read, a full disk), lines are kept
+up to a bound; what comes above it is dropped, and one record tells how many as soon as a write succeeds again.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from slipway.logs.lines import record
+from slipway.logs.output import Output
+from slipway.logs.threads import start_thread
+
+MAX_PENDING = 1024 * 1024  # bytes of lines that wait; as much again may be in the write that does not return
+BATCH_SECONDS = 0.05  # the first line goes out at once, those that follow are collected for so long
+HURRY = 128 * 1024  # bytes that are written sooner
+AGAIN_SECONDS = 5.0  # after a failure, to tell what was dropped if no line comes
+EXIT_SECONDS = 0.5  # at an exit, for a stdout that takes nothing
+SLOW_SECONDS = 3.0  # at an exit, for one that takes some
+LATE_SECONDS = 0.1  # the same for each line that comes after the exit handlers
+
+NEVER = MAX_PENDING + 1
+Answer = queue.SimpleQueue[None]
+
+
+class Writer:
+    """A bounded list of lines and the thread that writes them. Both begin anew in a forked process."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._render: Callable[[bytes], bytes] | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what the parent process has yet to write, and its thread, which has not come with the fork."""
+        # Reentrant, both: a handler of a signal may log while it interrupts us.
+        self._lock = threading.RLock()
+        self._wakes: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+        self.dropped = 0  # lines that were lost, in all
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._dropped = 0
+        self._wake_at = 0  # bytes of pending lines for which the thread is woken
+        self._ending = False
+        self._thread: threading.Thread | None = None
+
+    def write(self, line: bytes) -> None:
+        """Take one line, with its newline, on its way to stdout. Returns at once, whatever stdout is."""
+        with self._lock:
+            size = self._size + len(line)
+            if size > MAX_PENDING:
+                self._dropped += 1
+                self.dropped += 1
+                return
+            self._pending.append(line)
+            self._size = size
+            if size < self._wake_at:
+                return
+            self._wake_at = NEVER
+        self._wake()
+
+    def flush(self, seconds: float = EXIT_SECONDS) -> bool:
+        """Wait until all lines are written or lost, but no longer than this; whether they are."""
+        answer: Answer = queue.SimpleQueue()
+        if self._runs():
+            self._wakes.put(answer)
+            with suppress(queue.Empty):
+                answer.get(timeout=seconds)
+                return True
+        return False
+
+    def redirect(self, descriptor: int) -> None:
+        """Write to this descriptor from now on."""
+        self._output.descriptor = descriptor
+
+    def render(self, how: Callable[[bytes], bytes] | None) -> None:
+        """Write each line as this makes it, also in processes that are forked from now on; None: as it is."""
+        self._render = how
+
+    def end(self) -> None:
+        """Write what there is, and from now on each line at once: the process exits."""
+        with self._lock:
+            self._ending, self._wake_at = True, 0
+            idle = not self._pending and self._thread is None
+        deadline = time.monotonic() + SLOW_SECONDS
+        written = -1
+        while not idle and written != self._output.written and time.monotonic() < deadline:
+            written = self._output.written
+            idle = self.flush()
+
+    def _wake(self) -> None:
+        if not self._runs():
+            with self._lock:
+                self._wake_at = 0  # the next line tries again
+        elif self._ending:
+            self.flush(LATE_SECONDS)
+        else:
+            self._wakes.put(None)
+
+    def _runs(self) -> bool:
+        """Whether the thread runs; start it if it does not."""
+        with self._lock:
+            if self._thread is None:
+                try:
+                    self._thread = start_thread(self._run, "log")
+                except (RuntimeError, MemoryError):  # no thread or memory is to be had
+                    return False
+            return True
+
+    def _run(self) -> None:
+        answer = self._wakes.get()
+        while True:
+            written = self._put()
+            if answer is not None:
+                answer.put(None)
+            try:
+                answer = self._wakes.get(timeout=BATCH_SECONDS)
+            except queue.Empty:
+                answer = self._sleep(None if written else AGAIN_SECONDS)
+
+    def _sleep(self, seconds: float | None) -> Answer | None:
+        """Wait for a line, if there is none."""
+        with self._lock:
+            if self._pending:
+                return None
+            self._wake_at = 0
+        try:
+            return self._wakes.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    def _put(self) -> bool:
+        """Write all lines, and how many were dropped; whether that succeeded."""
+        while True:
+            with self._lock:
+                lines, self._pending, self._size = self._pending, [], 0
+                dropped, self._dropped = self._dropped, 0
+                self._wake_at = 0 if self._ending else HURRY
+            if dropped:
+                lines.append(_told(dropped))
+            lost = self._output.put(self._rendered(lines)) if lines else 0
+            if lost > 0:
+                with self._lock:
+                    # The record about the dropped ones is the last, so it is lost too.
+                    self._dropped += dropped + lost - bool(dropped)
+                    self.dropped += lost - bool(dropped)
+                return False
+            if not self._dropped:
+                return True
+
+    def _rendered(self, lines: list[bytes]) -> list[bytes]:
+        return lines if self._render is None else [self._render(line) for line in lines]
+
+
+def _told(dropped: int) -> bytes:
+    message = f"{dropped} lines were dropped: stdout took nothing"
+    return record("WARNING", "slipway.logs", message, dropped=dropped)

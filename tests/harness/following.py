@@ -1,0 +1,36 @@
+"""A verb that goes on until it is interrupted, such as `make logs`: what it prints, and its end by Ctrl-C."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+SECONDS = 30.0
+
+
+def followed(verb: str, root: Path, environment: Mapping[str, str], mark: str, count: int) -> list[str]:
+    """The lines that `make VERB` prints until a mark came so many times; its whole group gets Ctrl-C then."""
+    process = subprocess.Popen(
+        ["make", f"PYTHON={sys.executable}", verb],
+        cwd=root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+    )
+    assert process.stdout is not None
+    said, deadline = b"", time.monotonic() + SECONDS
+    while said.count(mark.encode()) < count and (left := deadline - time.monotonic()) > 0:
+        if select.select([process.stdout], [], [], left)[0]:
+            more = os.read(process.stdout.fileno(), 65_536)
+            if not more:
+                break
+            said += more
+    os.killpg(process.pid, signal.SIGINT)
+    rest, _ = process.communicate(timeout=SECONDS)
+    return (said + rest).decode().splitlines()
