@@ -133,6 +133,7 @@ class Worker(UvicornWorker):
         """The first heartbeat, by which the arbiter knows."""
         self._starting.cancel()
         self._write_row()
+        self.counts.note()
         self.is_ready = True
         self.notify()
         self._wake_arbiter()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,8 @@ RESTART = 1012  # RFC 6455, IANA's registry of close codes
 class Client:
     """A connection, and the numbers of the messages that it is still to be sent; None ends it."""
 
-    number: int
+    way: str
+    number: int  # among those that have come the same way
     said: set[int] = field(default_factory=set)
     queue: asyncio.Queue[int | None] = field(default_factory=asyncio.Queue)
 
@@ -37,13 +39,15 @@ class Chat:
     """The app: one log in memory, numbered from 1."""
 
     deliver: Deliver = honest
-    restart_each: int = 0  # messages, of which the last ends all connections before it is delivered
+    restart_each: int = 0  # messages at least; the next one with clients of both ways ends all before it is delivered
     skew: int = 0  # messages that a client which resumes is sent too few, or with a minus too many
 
     def __post_init__(self) -> None:
         self.log: list[str] = [""]
         self.keys: dict[str, int] = {}
         self.clients: list[Client] = []
+        self.came: Counter[str] = Counter()
+        self.since_restart = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
@@ -55,7 +59,7 @@ class Chat:
         await receive()
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": '{"type":"hello"}'})
-        with self.joined(scope["query_string"].decode().partition("after=")[2]) as client:
+        with self.joined("websocket", scope["query_string"].decode().partition("after=")[2]) as client:
             writer = asyncio.create_task(self.write(client, send))
             while (message := await receive())["type"] == "websocket.receive":
                 self.take(client, json.loads(message["text"]))
@@ -71,16 +75,17 @@ class Chat:
         headers = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"event: hello\ndata: {}\n\n", "more_body": True})
-        with self.joined(after) as client:
+        with self.joined("events", after) as client:
             while (number := await client.queue.get()) is not None:
                 event = f"id: e-{number}\ndata: {self.log[number]}\n\n".encode()
                 await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
     @contextlib.contextmanager
-    def joined(self, after: str) -> Iterator[Client]:
+    def joined(self, way: str, after: str) -> Iterator[Client]:
         """A client that is there, after what it has missed."""
-        client = Client(len(self.clients))
+        client = Client(way, self.came[way])
+        self.came[way] += 1
         missed = int(after.rpartition("-")[2]) + 1 + self.skew if after else len(self.log)
         for number in range(max(1, missed), len(self.log)):
             client.queue.put_nowait(number)
@@ -97,7 +102,11 @@ class Chat:
         number = self.keys[message["key"]] = len(self.log)
         self.log.append(json.dumps({**message, "id": f"e-{number}"}))
         client.said.add(number)
-        restart = self.restart_each and number % self.restart_each == 0
+        self.since_restart += 1
+        ways = {each.way for each in self.clients}
+        restart = 0 < self.restart_each <= self.since_restart and len(ways) == 2
+        if restart:
+            self.since_restart = 0
         for each in self.clients:
             for due in [None] if restart else self.deliver(number, each):
                 each.queue.put_nowait(due)

@@ -14,6 +14,7 @@ from slipway.ops import wait
 from slipway.ops.console import NOTHING_RUNS
 from slipway.ops.settings import ROOT
 from slipway.ops.supervisor import Supervisor
+from slipway.serving.settings import STATUS_SOCKET
 from tests.harness.processes import is_alive
 from tests.ops.conftest import Verbs
 
@@ -118,5 +119,7 @@ def test_files_are_private(make: Verbs) -> None:
 
 
 def _open_to_others(folder: Path) -> list[Path]:
+    """What others may read; nginx opens its sockets to all, and the folder of such a one must be closed."""
     files = [path for path in folder.rglob("*") if not path.is_symlink() and not path.is_relative_to(folder / "venv")]
-    return [path for path in files if path.stat().st_mode & 0o007]
+    paths = [path.parent if path.name == STATUS_SOCKET else path for path in files]
+    return [path for path in paths if path.stat().st_mode & 0o007]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from slipway.serving.settings import STATUS_SOCKET
 from tests.harness.client import request
 from tests.harness.load import Load, Report
 from tests.harness.processes import is_alive
@@ -40,6 +41,7 @@ async def stop(size: Stop) -> AsyncIterator[Row]:
         shutdowns, killed = server.logged("Application shutdown complete."), server.logged("killed")
         alive = sum(is_alive(pid) for pid in pids)
         files = [path.name for path in server.folder.iterdir() if path.suffix in LEFT_BEHIND]
+        files.remove(STATUS_SOCKET)  # nginx's, which runs on
     slow = f"a {size.slow_milliseconds / 1_000:g} s request"
     what = f"SIGTERM with {size.websockets:,} websockets, {size.streams} event streams and {slow}"
     yield Row(
