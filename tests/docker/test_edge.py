@@ -29,7 +29,11 @@ def configured(containers: Containers, *options: str) -> str:
     """What `nginx -T` says in a container with these limits."""
     environment = json.loads(containers.inspect("{{json .Config.Env}}", "nginx"))
     settings = [word for value in [*environment, "NGINX_SETTINGS=", "PRIVATE_PATHS="] for word in ("--env", value)]
-    tmpfs = ["/tmp/nginx:uid=101,mode=0700", "/tmp/nginx/client_body:uid=101,mode=0700,size=768m"]
+    tmpfs = [
+        "/run/slipway:uid=101",
+        "/tmp/nginx:uid=101,mode=0700",
+        "/tmp/nginx/client_body:uid=101,mode=0700,size=768m",
+    ]
     mounts = [word for mount in tmpfs for word in ("--tmpfs", mount)]
     mounts += [
         "--volume",

@@ -55,7 +55,9 @@ def failures(outcome: Outcome) -> str:
     return outcome.output.partition("Error report")[2]
 
 
-@ALONE_OR_TWO
+@pytest.mark.parametrize(
+    "how", [pytest.param((), id="alone"), pytest.param(("--processes", "2"), id="processes", marks=pytest.mark.suite)]
+)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_chat_that_delivers_badly_fails_the_run(locust: Locust, fault: str, how: tuple[str, ...]) -> None:
     """Whatever is wrong is named in the table of failures, for both ways to listen, and the exit code tells."""

@@ -22,9 +22,13 @@ SHORT = {"KEEPALIVE": "4", "HEADER_TIMEOUT": "4"}
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
-    "variables", [{}, {"ALLOWED_HOSTS": "shop.example"}, {"PROXY_PROTOCOL": "1", "TRUSTED_PROXIES": "127.0.0.1"}],
-    ids=["plain", "hosts", "proxy"],
-)  # fmt: skip
+    "variables",
+    [
+        pytest.param({}, id="plain"),
+        pytest.param({"ALLOWED_HOSTS": "shop.example"}, id="hosts", marks=pytest.mark.suite),
+        pytest.param({"PROXY_PROTOCOL": "1", "TRUSTED_PROXIES": "127.0.0.1"}, id="proxy"),
+    ],
+)
 def test_what_is_set_is_seen(make: Verbs, variables: dict[str, str]) -> None:
     """Each row of the table says so, whatever hosts are known, and where a proxy must name the client."""
     make.settings |= {**SHORT, **variables, "METRICS_PORT": str(free_ports())}

@@ -125,6 +125,7 @@ def test_wrong_words(made: tuple[Path, Path], tmp_path: Path, example: str, fold
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["file"]
 
 
+@pytest.mark.suite
 def test_upgrade(made: tuple[Path, Path]) -> None:
     """A later version comes in beside local changes, the author's stays, and two changes of one line are told."""
     template, project = made

@@ -188,6 +188,7 @@ def test_its_database_stays_as_it_is(own: Own, tmp_path: Path) -> None:
         assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("things",)]
 
 
+@pytest.mark.suite  # tests/project/test_rules.py has it for a smaller tree
 def test_make_test_of_one(own: Own) -> None:
     """The linters find nothing, and the project's one test runs by itself."""
     output = verb(own, "test", PYTEST="tests/test_mine.py")

@@ -100,7 +100,7 @@ def test_ours_beside_an_own_app(copy: Path) -> None:
     assert re.search(r"1 failed, \d+ passed", done.stdout), done.stdout
 
 
-@pytest.mark.parametrize("words", ["tests/one.py -k two", "-k no_such_name"])
+@pytest.mark.parametrize("words", ["tests/one.py -k two", pytest.param("-k no_such_name", marks=pytest.mark.suite)])
 def test_a_selection_without_tests_fails(copy: Path, words: str) -> None:
     """A name that was typed wrong is told."""
     done = make(copy, "test", PYTEST=words)

@@ -18,7 +18,7 @@ from tests.harness.stack import APP, app_environment
 from tests.harness.websocket import CUT, TEXT, Frames, WebSocket
 from tests.servers.table import NO_CLOSE, SERVERS, Behaviour, rendered, shown
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.suite]  # five other servers, several times
 PROBE = "tests.servers.probe:application"
 SECONDS = 30.0
 WORKERS = 2  # daphne has one

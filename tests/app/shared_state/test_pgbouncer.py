@@ -33,6 +33,15 @@ POOLS = {
     "session": {"pool_mode": "session", "default_pool_size": "45"},  # one for each of ours, and for a migration
 }
 
+# `make test` has the one that most use, `make suites` all.
+EACH_POOL = pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(pool, id=name, marks=() if name == "transaction" else pytest.mark.suite)
+        for name, pool in POOLS.items()
+    ],
+)
+
 
 def limits(connection: Connection) -> tuple[str, str]:
     """What the server holds the session's statements to."""
@@ -57,7 +66,7 @@ async def of_all_slots(server: Server, count: int, method: str, target: str) -> 
     return Counter(answer.status for answer in await asyncio.gather(*(ask(number) for number in range(count))))
 
 
-@pytest.mark.parametrize("settings", POOLS.values(), ids=POOLS)
+@EACH_POOL
 async def test_nothing_fails(postgres: Postgres, settings: dict[str, str]) -> None:
     """200 that read and 200 that write at once, again and again: schema, users and readiness are as without it."""
     with behind(postgres, settings) as (url, _), serving(workers=2, DATABASE_URL=url) as server:
@@ -68,7 +77,7 @@ async def test_nothing_fails(postgres: Postgres, settings: dict[str, str]) -> No
         assert await of_all_slots(server, 20, "GET", "/readyz") == {200: 20}
 
 
-@pytest.mark.parametrize("settings", POOLS.values(), ids=POOLS)
+@EACH_POOL
 async def test_reload(postgres: Postgres, settings: dict[str, str]) -> None:
     """Workers are replaced, and the schema looked at again, while others use the pool."""
     with behind(postgres, settings) as (url, _), serving(workers=2, DATABASE_URL=url) as server:
@@ -78,7 +87,7 @@ async def test_reload(postgres: Postgres, settings: dict[str, str]) -> None:
         assert await of_all_slots(server, 50, "POST", "") == {201: 50}
 
 
-@pytest.mark.parametrize("settings", POOLS.values(), ids=POOLS)
+@EACH_POOL
 async def test_waiting_ends(postgres: Postgres, settings: dict[str, str]) -> None:
     """The server gives up what waits for a lock, and what takes too long, for readers and writers."""
     with behind(postgres, settings) as (url, _):
@@ -107,7 +116,7 @@ async def test_limits_stay_ours(postgres: Postgres) -> None:
         assert row == ("0", "0")
 
 
-@pytest.mark.parametrize("settings", POOLS.values(), ids=POOLS)
+@EACH_POOL
 def test_migrations_that_start_together(postgres: Postgres, settings: dict[str, str], tmp_path: Path) -> None:
     """One migrates after the other, and none fails."""
     with behind(postgres, settings) as (url, _):
