@@ -39,7 +39,7 @@ class Chat:
     """The app: one log in memory, numbered from 1."""
 
     deliver: Deliver = honest
-    restart_each: int = 0  # messages at least; the next one with clients of both ways ends all before it is delivered
+    restart_each: int = 0  # messages at least; the next one of another speaker ends all before it is delivered
     skew: int = 0  # messages that a client which resumes is sent too few, or with a minus too many
 
     def __post_init__(self) -> None:
@@ -48,6 +48,7 @@ class Chat:
         self.clients: list[Client] = []
         self.came: Counter[str] = Counter()
         self.since_restart = 0
+        self.restarted: set[str] = set()  # the speakers whose messages have ended all
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
@@ -103,10 +104,12 @@ class Chat:
         self.log.append(json.dumps({**message, "id": f"e-{number}"}))
         client.said.add(number)
         self.since_restart += 1
+        speaker = message["key"].rpartition("-")[0]
         ways = {each.way for each in self.clients}
-        restart = 0 < self.restart_each <= self.since_restart and len(ways) == 2
+        restart = 0 < self.restart_each <= self.since_restart and len(ways) == 2 and speaker not in self.restarted
         if restart:
             self.since_restart = 0
+            self.restarted.add(speaker)
         for each in self.clients:
             for due in [None] if restart else self.deliver(number, each):
                 each.queue.put_nowait(due)

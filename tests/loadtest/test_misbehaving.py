@@ -85,7 +85,7 @@ def test_a_restart_is_no_failure_and_is_said(locust: Locust, how: tuple[str, ...
 @pytest.mark.parametrize(("skew", "expected"), [(1, "not delivered in 10 s"), (-1, "the same message twice")])
 def test_a_resume_that_skips_or_repeats_fails_the_run(locust: Locust, skew: int, expected: str) -> None:
     """What comes after a reconnect must begin where it ended."""
-    with serving(Chat(restart_each=20, skew=skew)) as host:
+    with serving(Chat(restart_each=10, skew=skew)) as host:
         outcome = locust(*RUN, host=host, seconds=4)
 
     assert outcome.code == 1, outcome.output
