@@ -35,7 +35,8 @@ def own() -> Iterator[Containers]:
             containers.up()
             yield containers
         finally:
-            containers.compose("--profile", "db", "down", "--volumes", "--remove-orphans")  # which .env names
+            # Which `.env` names, and which a test has asked for.
+            containers.compose("--profile=db", "--profile=redis", "down", "--volumes", "--remove-orphans")
             images = containers.docker("images", "--format", "{{.Repository}}:{{.Tag}}", image).split()
             containers.docker("image", "rm", "--force", *images)
 
