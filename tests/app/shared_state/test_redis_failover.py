@@ -58,6 +58,7 @@ def masterless(pair: RedisPair) -> None:
 LEAVES: dict[str, Leave] = {leave.__name__: leave for leave in (demoted, frozen, killed, without_replicas, masterless)}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("leave", walk(LEAVES, "demoted", "frozen"))
 async def test_old_one_that_takes_nothing(leave: Leave) -> None:
     """The old one is away or refuses: the bus is said to be away, and all goes on at the new one."""
@@ -83,6 +84,7 @@ def unable_to_save(pair: RedisPair) -> None:
     pair.first.command("BGSAVE")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("leave", [full, unable_to_save])
 async def test_old_one_that_is_full(leave: Leave) -> None:
     """The old one refuses for lack of room: a warning, and all goes on at the new one."""
