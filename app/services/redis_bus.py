@@ -73,12 +73,16 @@ class RedisBus(Bus):
         except Unavailable:
             self._sent = sent | self._sent  # to be looked for where the next answer comes from
             raise
-        self._heard = answer.last
+        if answer.extract.forked and answer.extract.epoch == self.epoch:
+            self._sent = sent | self._sent  # found again until the log is renewed: this server may take nothing
+        else:
+            self._heard = answer.last
         self._last_beat = answer.last_beat or self._last_beat
         return answer.extract, answer.beats
 
     async def renew(self, epoch: str) -> None:
         await self._link.run(str, RENEW, _name(), epoch)
+        self._heard, self._sent = (0, ""), {}
 
     async def close(self) -> None:
         await self._link.close()

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis as RedisClient
 
-from app.services.bus import Reset, Retention
+from app.services.bus import Message, Reset, Retention
 from app.services.errors import Unavailable
 from app.services.redis_bus import RedisBus
 from tests.app.shared_state.stacks import Backend, LocalStack
@@ -268,5 +269,45 @@ async def test_message_that_only_the_old_one_has() -> None:
                 async with asyncio.timeout(HEAL_SECONDS):
                     while not isinstance(await anext(items), Reset):
                         pass
+        finally:
+            await bus.stop()
+
+
+KEEP = Retention(100, 3_600)
+# The last message is another one, as on a server whose end of the log was lost.
+FORK = """
+redis.call('DEL', KEYS[1])
+redis.call('XADD', KEYS[1], ARGV[1] .. '-0', 'at', ARGV[2], 'data', '{}', 'token', 'abcdef01')
+redis.call('HSET', KEYS[2], 'token', ARGV[1] .. ':abcdef01')
+"""
+
+
+async def said_by_another(url: str) -> str:
+    """The id of a message of another worker, which then ends."""
+    another = RedisBus(url, KEEP)
+    await another.start()
+    try:
+        return await another.publish('{"text":"a"}')
+    finally:
+        await another.stop()
+
+
+async def test_lost_end_is_found_where_nothing_can_be_written() -> None:
+    """A demoted server has the new one's end of the log: clients are told as soon as it can be renewed."""
+    with servers.redis(persistent=False) as redis:
+        bus = RedisBus(redis.url, KEEP)
+        await bus.start()
+        try:
+            async with asyncio.timeout(20), bus.subscribe(beats=False) as items:
+                number = bus.parse(await said_by_another(redis.url))[1]
+                assert isinstance(await anext(items), Message)
+                with RedisClient.from_url(redis.url) as client, client.pipeline(transaction=True) as at_once:
+                    at_once.eval(FORK, 2, "{slipway}:log", "{slipway}:state", number, int(time.time() * 1_000))
+                    at_once.config_set("min-replicas-to-write", 1)
+                    at_once.execute()
+                await until(lambda: not bus.available, 10)
+                assert redis.command("CONFIG SET min-replicas-to-write 0") == "+OK"
+                while not isinstance(await anext(items), Reset):
+                    pass
         finally:
             await bus.stop()
