@@ -87,6 +87,8 @@ class Load:
         self._tickets = iter(range(total)) if total is not None else itertools.count()
         self._due = _due_times(rate) if rate else None
         self._stopped = asyncio.Event()
+        self._under_way: set[int] = set()
+        self._numbers = itertools.count()
 
     async def __aenter__(self) -> "Load":
         self._started = time.perf_counter()
@@ -117,13 +119,24 @@ class Load:
                 raise TimeoutError(f"{self.report.total} of {total} answers within {seconds:g} s")
             await asyncio.sleep(0.01)
 
+    async def until_answered(self, seconds: float = 60.0) -> None:
+        """Wait until each request that is under way now has been answered or lost."""
+        deadline, waited_for = time.monotonic() + seconds, self._under_way.copy()
+        while left := waited_for & self._under_way:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{len(left)} of {len(waited_for)} have no answer within {seconds:g} s")
+            await asyncio.sleep(0.01)
+
     async def _client(self, keep: bool) -> None:
         connection: Connection | None = None
         for _ in self._tickets:
             due = await self._turn()
             if self._stopped.is_set():
                 break
+            number = next(self._numbers)
+            self._under_way.add(number)
             connection = await self._once(next(self._requests), connection, due)
+            self._under_way.discard(number)
             if connection is not None and not (keep and connection.reusable):
                 await connection.close()
                 connection = None

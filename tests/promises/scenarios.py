@@ -83,6 +83,7 @@ async def kills(
     async with Load(address, requests, kept=clients // 2, fresh=clients // 2, rate=rate) as load:
         for _ in range(count):
             seconds.append(await kill_one(server))
+            await load.until_answered()
             await load.until(load.report.total + clients)
     return load.report, seconds
 
