@@ -4,7 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import httpx
@@ -35,14 +35,6 @@ def stack() -> Iterator[Stack]:
         env = stack.environment(**ADMIN, DJANGO_SUPERUSER_EMAIL="ada@example.com", DATA_DIR=str(stack.folder / "data"))
         subprocess.run(command, cwd=stack.root, env=env, check=True, timeout=60)
         yield stack
-
-
-@pytest.fixture(params=["http", "https"])
-async def client(request: pytest.FixtureRequest, stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser without an eye, which keeps cookies; the certificate is the stack's own."""
-    port = stack.port if request.param == "http" else stack.https_port
-    async with httpx.AsyncClient(base_url=f"{request.param}://127.0.0.1:{port}", verify=False) as client:
-        yield client
 
 
 async def _post_login(client: httpx.AsyncClient, origin: str) -> httpx.Response:

@@ -1,7 +1,7 @@
 """Each example below a prefix and by TLS: the addresses that it makes lead back to it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import httpx
@@ -29,14 +29,6 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
         done = stack("up")
         assert done.returncode == 0, done.stdout + done.stderr
         yield stack
-
-
-@pytest.fixture(params=["http", "https"])
-async def client(request: pytest.FixtureRequest, stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
-    """The certificate is the stack's own."""
-    port = stack.port if request.param == "http" else stack.https_port
-    async with httpx.AsyncClient(base_url=f"{request.param}://127.0.0.1:{port}", verify=False) as client:
-        yield client
 
 
 async def test_greeting(stack: Stack, client: httpx.AsyncClient) -> None:

@@ -1,0 +1,16 @@
+"""What the tests of the examples share; each module has a `stack` of its own."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.ops.conftest import Verbs
+
+
+@pytest.fixture(params=["http", "https"])
+async def client(request: pytest.FixtureRequest, stack: Verbs) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the stack that keeps cookies; the certificate is the stack's own."""
+    port = stack.port if request.param == "http" else stack.https_port
+    async with httpx.AsyncClient(base_url=f"{request.param}://127.0.0.1:{port}", verify=False) as client:
+        yield client
