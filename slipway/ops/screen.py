@@ -5,12 +5,13 @@ import sys
 import time
 from contextlib import suppress
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from slipway.ops.console import Failure, say
+from slipway.ops.runtime import Runtime
 from slipway.ops.samples import Samples, quantile
 from slipway.ops.settings import StackSettings
 from slipway.ops.verbs import choose
@@ -38,15 +39,20 @@ def main() -> None:
     """Draw until interrupted, or once with ONCE=1."""
     runtime = choose(StackSettings.load_leniently(say), lenient=True)
     before, since = Samples(runtime.ask("metrics")), time.monotonic()
-    once = bool(os.environ.get("ONCE"))
-    with suppress(KeyboardInterrupt), Live(auto_refresh=False, screen=sys.stdout.isatty() and not once) as live:
+    if os.environ.get("ONCE"):
+        Console().print(_looked(runtime, before, since)[0])
+        return
+    with suppress(KeyboardInterrupt), Live(auto_refresh=False, screen=sys.stdout.isatty()) as live:
         while True:
-            time.sleep(SECONDS)
-            after, now = Samples(runtime.ask("metrics")), time.monotonic()
-            live.update(drawn(before, after, now - since), refresh=True)
-            before, since = after, now
-            if once:
-                return
+            picture, before, since = _looked(runtime, before, since)
+            live.update(picture, refresh=True)
+
+
+def _looked(runtime: Runtime, before: Samples, since: float) -> tuple[Group, Samples, float]:
+    """The picture a moment later, and the scrape it ends with and its time, with which the next one begins."""
+    time.sleep(SECONDS)
+    after, now = Samples(runtime.ask("metrics")), time.monotonic()
+    return drawn(before, after, now - since), after, now
 
 
 def drawn(before: Samples, after: Samples, seconds: float) -> Group:

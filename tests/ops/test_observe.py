@@ -117,16 +117,16 @@ def test_port_in_use(stack: Verbs) -> None:
     assert f"PROMETHEUS_PORT={stack.port} on 127.0.0.1 is in use" in done.stderr
 
 
-@pytest.mark.alone
 def test_top(stack: Verbs) -> None:
-    """A row for each slot with what it does, and nginx above them, in 80 columns."""
+    """A row for each slot with what it does, and nginx above them, in 80 columns, as whole lines."""
     assert wait.get(f"{stack.url}/version")[0] == 200
-    done = stack("top", ONCE="1", COLUMNS="80")
+    done = stack("top", ONCE="1", COLUMNS="80", MAKELEVEL="1")
 
     assert done.returncode == 0, done.stderr
     assert re.search(r"^2 of 2 workers ready · reloads: \d+ done, 0 refused", done.stdout, re.MULTILINE)
     assert re.search(r"^nginx: \d+ connections \(\d+ waiting\), \d+ req/s", done.stdout, re.MULTILINE)
     assert "slot req/s 5xx/s p50 ms p99 ms open sockets queue MiB CPU % lag ms" in re.sub(" +", " ", done.stdout)
+    assert done.stdout.endswith("\n")
     rows = [line.split() for line in done.stdout.splitlines() if re.match(r"[01] ", line)]
     assert [row[0] for row in rows] == ["0", "1"]
     assert all(len(row) == 11 and float(row[8]) > 10 for row in rows), done.stdout
