@@ -9,7 +9,7 @@ from typing import Any
 from slipway.ops import wait
 from slipway.ops.console import NOTHING_RUNS, Failure
 from slipway.ops.engine import LABEL, Engine
-from slipway.ops.instance import first_error
+from slipway.ops.failed_start import first_error
 from slipway.ops.settings import ROOT
 
 START_SECONDS = 25.0  # for the container, gunicorn and PRESTART, beside the time-out that a worker has to get ready

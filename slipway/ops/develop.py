@@ -17,7 +17,7 @@ from pathlib import Path
 from slipway.ops import certificate, changes, nginx, packages, setup, wait
 from slipway.ops.certificate import openssl
 from slipway.ops.console import Failure, say
-from slipway.ops.instance import next_step
+from slipway.ops.failed_start import next_step
 from slipway.ops.programs import Programs
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.serving import slot_lists

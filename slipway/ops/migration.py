@@ -8,7 +8,7 @@ import shlex
 from slipway.ops.console import Failure, step
 from slipway.ops.containers import IMAGE_ROOT
 from slipway.ops.engine import LABEL, Engine
-from slipway.ops.instance import first_error
+from slipway.ops.failed_start import first_error
 from slipway.ops.settings import StackSettings
 from slipway.tracebacks import has_traceback, one_line
 

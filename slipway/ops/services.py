@@ -4,7 +4,7 @@ from slipway.ops import container_files
 from slipway.ops.backends import SERVICES
 from slipway.ops.console import Failure, step
 from slipway.ops.engine import Engine, engine_reason
-from slipway.ops.instance import first_error
+from slipway.ops.failed_start import first_error
 from slipway.ops.settings import StackSettings
 
 STORES_SECONDS = 60
