@@ -5,7 +5,7 @@
 set -eu
 
 # Settings of nginx's own that `make up` or `make deploy` has written; these win. Numbers, and the paths of [tool.slipway] as
-# alternatives of a regular expression, in which every other character is escaped (slipway/ops/nginx.py).
+# alternatives of a regular expression, in which every other character is escaped (slipway/ops/nginx_text.py).
 settings=${NGINX_SETTINGS:-}
 if [ ! -r "$settings" ]; then settings=/dev/null; fi
 while IFS='=' read -r name value; do

@@ -11,7 +11,7 @@ from bench.run import counters, machine, processes
 from bench.run.arms import Arm, program
 from bench.run.counters import COUNTS
 from bench.run.processes import ManagedProcess, NotStarted
-from slipway.ops import nginx, wait
+from slipway.ops import nginx, nginx_text, wait
 from slipway.ops.settings import ROOT
 from slipway.project import served
 from slipway.serving import slot_lists
@@ -155,5 +155,5 @@ def configuration() -> str:
             health_paths=PROJECT.health_paths,
             private_paths=PROJECT.private_paths,
         )
-        text = "\n".join((folder / name).read_text() for name in nginx.templates())
-    return text.replace(name, "nginx").replace(str(nginx.NGINX_DIR), "nginx")
+        text = "\n".join((folder / name).read_text() for name in nginx_text.templates())
+    return text.replace(name, "nginx").replace(str(nginx_text.NGINX_DIR), "nginx")

@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 
 from slipway.environment import SettingError
-from slipway.ops import edge, nginx
+from slipway.ops import edge, nginx_text
 from slipway.ops.https import CHALLENGES, IMAGE, SERVER
 from slipway.ops.settings import StackSettings
 from slipway.ops.site import LOCATIONS
@@ -30,8 +30,8 @@ def nginx_settings(settings: StackSettings) -> bool:
         "MAX_BODY_BYTES": settings.max_body_bytes,
         "PROXY_READ_TIMEOUT": settings.proxy_read_timeout,
         "LOG_QUERY": int(settings.log_query),
-        "HEALTH_PATHS": nginx.alternatives(settings.health_paths),
-        "PRIVATE_PATHS": nginx.alternatives(settings.private_paths),
+        "HEALTH_PATHS": nginx_text.alternatives(settings.health_paths),
+        "PRIVATE_PATHS": nginx_text.alternatives(settings.private_paths),
         "MAX_CONNECTIONS": settings.edge.max_connections or "",
         "PROXY_PROTOCOL": "proxy_protocol" if settings.edge.proxy_protocol else "",
         "ROOT_PATH": settings.edge.root_path,

@@ -6,7 +6,7 @@ It can be interrupted anywhere: the container that nginx's links lead to stays, 
 import json
 
 from slipway.environment import SettingError
-from slipway.ops import bodies, container_files, nginx, wait
+from slipway.ops import bodies, container_files, nginx_text, wait
 from slipway.ops.console import Failure, say, step
 from slipway.ops.containers import START_SECONDS, AppContainers
 from slipway.ops.engine import NO_PORT, Engine, published
@@ -79,8 +79,8 @@ class Deployment:
         wanted = [
             f"client_max_body_size {self._settings.max_body_bytes};",
             f"proxy_read_timeout {self._settings.proxy_read_timeout}s;",
-            f"(?:{nginx.alternatives(self._settings.health_paths)})\\z",
-            f"(?:{nginx.alternatives(self._settings.private_paths)})\\z",
+            f"(?:{nginx_text.alternatives(self._settings.health_paths)})\\z",
+            f"(?:{nginx_text.alternatives(self._settings.private_paths)})\\z",
             self._settings.edge.configuration(),
             container_files.https_server(self._settings),
             container_files.locations(self._settings),

@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from slipway.ops import nginx
+from slipway.ops import nginx, nginx_text
 from slipway.ops.console import say
 from slipway.ops.rules import Rules
 from slipway.ops.settings import ROOT
@@ -20,7 +20,7 @@ GIXY_SKIPS = ("try_files_is_evil_too", "host_spoofing", "worker_rlimit_nofile_vs
 
 FILES = [  # the last word is the path
     ["shellcheck", ".ci/run"],
-    *(["shellcheck", f"nginx/{path.name}"] for path in sorted(nginx.NGINX_DIR.glob("*.sh"))),
+    *(["shellcheck", f"nginx/{path.name}"] for path in sorted(nginx_text.NGINX_DIR.glob("*.sh"))),
     ["hadolint", "Dockerfile"],
     ["zizmor", "--offline", "--quiet", ".github/workflows"],
     ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml"],

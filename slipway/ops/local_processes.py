@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from slipway.ops import leftovers, nginx, readiness, wait
+from slipway.ops import leftovers, nginx, nginx_text, readiness, wait
 from slipway.ops.console import NOTHING_RUNS, Failure, step
 from slipway.ops.instance import Instance
 from slipway.ops.programs import APPS, Programs
@@ -136,7 +136,7 @@ class LocalProcesses:
 
     def refresh_nginx(self) -> None:
         """Have nginx take what is new for it: settings of its own, or another number of slots."""
-        paths = [self.run / "nginx" / name for name in (*nginx.templates(), *nginx.WRITTEN)]
+        paths = [self.run / "nginx" / name for name in (*nginx_text.templates(), *nginx.WRITTEN)]
         before = [path.read_text() if path.exists() else "" for path in paths]
         command = self.programs.nginx("nginx", self.settings)
         if [path.read_text() for path in paths] == before:

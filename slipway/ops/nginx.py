@@ -4,23 +4,21 @@ import datetime
 import os
 import re
 import resource
-import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from slipway.ops import bodies, modules
+from slipway.ops import bodies, modules, nginx_build
 from slipway.ops import edge as edges
 from slipway.ops.edge import EdgeSettings
-from slipway.ops.https import CHALLENGES, SERVER, Dialect, HttpsSettings
+from slipway.ops.https import CHALLENGES, SERVER, HttpsSettings
+from slipway.ops.nginx_text import NGINX_DIR, alternatives, literal, quoted, render, templates
 from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
 from slipway.ops.site import LOCATIONS, SiteSettings
 from slipway.serving.cpus import worker_count
 from slipway.serving.settings import PROXY_READ_TIMEOUT, STATUS_SOCKET
 
-NGINX_DIR = ROOT / "nginx"
 NOWHERE = Path("/nowhere")
 NO_HTTPS = HttpsSettings(folder=NOWHERE)
 NO_FILES = SiteSettings()
@@ -33,37 +31,6 @@ BODY_ROOM = 768 << 20  # bytes on the disk, at the most; docker-compose.yml says
 # By path: in any folder, and without an environment.
 LOGGED = "import sys; sys.path.insert(0, sys.argv.pop(1)); from slipway.ops.logged import main; sys.exit(main())"
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
-
-
-def templates() -> dict[str, str]:
-    """The text of each file that is filled in, by its name."""
-    return {path.stem: path.read_text() for path in sorted(NGINX_DIR.glob("*.template"))}
-
-
-def render(text: str, values: Mapping[str, str]) -> str:
-    """Fill in a template's `${NAME}`s; nginx's own variables are `$name`. A name without a value raises KeyError."""
-    return re.sub(r"\$\{([A-Z_]+)\}", lambda match: values[match[1]], text)
-
-
-def alternatives(paths: Iterable[str]) -> str:
-    """A part of a regular expression that matches one of the paths; characters with a meaning of their own are escaped.
-
-    As hexadecimal numbers, so that neither nginx's parser nor envsubst nor compose finds anything to read in it.
-    """
-    return "|".join(re.sub(r"[^\w/-]", lambda match: f"\\x{ord(match[0]):02x}", path, flags=re.ASCII) for path in paths)
-
-
-def quoted(path: Path, *, pattern: bool = False) -> str:
-    """A path for a string in double quotes of an include, which is a glob pattern if it has any sign of one."""
-    text = str(path)
-    if pattern or re.search(r"[*?[]", text):
-        text = re.sub(r"([*?[\]\\])", r"\\\1", text)
-    return re.sub(r'(["\\])', r"\\\1", text)
-
-
-def literal(path: Path) -> str:
-    """A path for a string in double quotes of a directive that takes variables: `$` is one, of the same value."""
-    return re.sub(r'(["\\])', r"\\\1", str(path)).replace("$", "${dollar}")
 
 
 def prepare(
@@ -105,7 +72,7 @@ def prepare(
         "PROXY_PROTOCOL": "proxy_protocol" if edge.proxy_protocol else "",
         "WORKER_CONNECTIONS": str(_connections()),
         **bodies.limits(max(body_room, 4 * max_body_bytes), max_body_bytes),
-        "KEEPALIVE_MIN_TIMEOUT": KEEPALIVE_MIN_TIMEOUT if version() >= (1, 27, 4) else "",
+        "KEEPALIVE_MIN_TIMEOUT": KEEPALIVE_MIN_TIMEOUT if nginx_build.version() >= (1, 27, 4) else "",
     }
     for name, text in templates().items():
         (folder / name).write_bytes(os.fsencode(render(text, values)))
@@ -113,10 +80,11 @@ def prepare(
     _point(folder / TLS, https.folder)
     texts = {"tls": TLS, "folder": values["NGINX_DIR"], "filled_in": values["CONF_DIR"]}
     (folder / SERVER).write_bytes(
-        os.fsencode(https.configuration(https_listen, dialect(), words=values["PROXY_PROTOCOL"], **texts))
+        os.fsencode(https.configuration(https_listen, nginx_build.dialect(), words=values["PROXY_PROTOCOL"], **texts))
     )
-    names = modules.found(modules_dir or compiled_modules_dir())
-    (folder / modules.LOADED).write_text(modules.loaded(modules_dir or compiled_modules_dir(), names))
+    compiled = modules_dir or nginx_build.modules_dir()
+    names = modules.found(compiled)
+    (folder / modules.LOADED).write_text(modules.loaded(compiled, names))
     (folder / modules.FEATURES).write_text(modules.features(names))
     roots = {"folder": values["CONF_DIR"], "static": literal(root), "private": literal(data_dir)}
     roots["challenges"] = literal(https.folder / CHALLENGES)
@@ -148,29 +116,3 @@ def logged(
     """
     options = [*(f"--watch={pattern}" for pattern in watched), *(f"--socket={path}" for path in sockets)]
     return [python, "-ISc", LOGGED, str(ROOT), *options, *command]
-
-
-def version() -> tuple[int, ...]:
-    """Of the nginx that is installed; empty when there is none."""
-    found = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", _build())
-    return tuple(int(number) for number in found.groups()) if found else ()
-
-
-def dialect() -> Dialect:
-    """What the nginx that is installed understands."""
-    return Dialect(http2_directive=version() >= (1, 25, 1), http3="--with-http_v3_module" in _build())
-
-
-def compiled_modules_dir() -> Path:
-    """Where the nginx that is installed has its modules."""
-    found = re.search(r"--modules-path=(\S+)", _build())
-    return Path(found[1]) if found else NOWHERE
-
-
-@cache
-def _build() -> str:
-    """What the nginx that is installed says of itself."""
-    try:
-        return subprocess.run([find("nginx") or "nginx", "-V"], capture_output=True, text=True, timeout=10).stderr
-    except (OSError, subprocess.TimeoutExpired):
-        return ""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.ops import acme, nginx
+from slipway.ops import acme, nginx, nginx_text
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervised import Program
 from slipway.serving.settings import STATUS_SOCKET
@@ -47,7 +47,7 @@ class Programs:
         server = "app" if name == "nginx" else "baseline"
         watched = [
             f"{glob.escape(str(self.sockets(server)))}/slots*.conf",
-            f"{glob.escape(str(nginx.NGINX_DIR))}/*.conf",
+            f"{glob.escape(str(nginx_text.NGINX_DIR))}/*.conf",
             f"{glob.escape(str(settings.https.folder))}/*.pem",
         ]
         # The interpreter itself, since an environment goes with the second deploy of new packages, and nginx stays.

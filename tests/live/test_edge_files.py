@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slipway.environment import Environment, SettingError
-from slipway.ops import container_files, modules, nginx
+from slipway.ops import container_files, modules, nginx_text
 from slipway.ops.https import CHALLENGES
 from slipway.ops.site import SiteSettings, contacts
 from slipway.serving.static import hand_out
@@ -249,7 +249,7 @@ def test_files_of_the_image() -> None:
     """What the image has without a file of `make`'s is nothing but the answers to a certificate authority."""
     text = SiteSettings().configuration(**container_files.ROOTS, today=date.today())
 
-    assert (nginx.NGINX_DIR / "site.conf").read_text() == text
+    assert (nginx_text.NGINX_DIR / "site.conf").read_text() == text
 
 
 def test_modules(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_modules(tmp_path: Path) -> None:
     (tmp_path / "ngx_http_brotli_static_module.so").touch()
     (tmp_path / "ngx_http_other_module.so").touch()
     names = modules.found(tmp_path)
-    script = (nginx.NGINX_DIR / "container.sh").read_text()
+    script = (nginx_text.NGINX_DIR / "container.sh").read_text()
 
     assert modules.loaded(tmp_path, names) == f'load_module "{tmp_path}/ngx_http_brotli_static_module.so";\n'
     assert modules.features(names) == "brotli_static on;\n"

@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 import pytest
 
-from slipway.ops import nginx
+from slipway.ops import nginx, nginx_build
 from slipway.ops.edge import EdgeSettings
 from slipway.ops.https import CERTIFICATE, HttpsSettings
 from slipway.ops.settings import ROOT
@@ -90,7 +90,7 @@ async def test_an_apps_own(name: str) -> None:
 
 async def test_no_version(edge: Edge) -> None:
     """No answer names a version."""
-    version = ".".join(map(str, nginx.version()))
+    version = ".".join(map(str, nginx_build.version()))
     answer = await exchange(edge.address, message("GET"))
 
     assert version.encode() not in answer.head + answer.body

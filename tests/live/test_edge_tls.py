@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from slipway.environment import SettingError
-from slipway.ops import certificate, nginx
+from slipway.ops import certificate, nginx_text
 from slipway.ops.https import CERTIFICATE, HSTS_DEFAULT, IMAGE, KEY, HttpsSettings
 from tests.harness.edge import SECONDS, Edge, Runner, answers, exchange, message, slots
 from tests.harness.processes import free_ports, running, short_folder, until
@@ -279,7 +279,7 @@ def test_files_of_the_image(tmp_path: Path) -> None:
     """What the image has without a file of `make`'s is HTTPS turned off."""
     text = HttpsSettings().configuration("", IMAGE, tls="", folder="", filled_in="")
 
-    assert (nginx.NGINX_DIR / "https.conf").read_text() == text
+    assert (nginx_text.NGINX_DIR / "https.conf").read_text() == text
 
 
 def watched(folder: Path, runner: Runner) -> tuple[Edge, HttpsSettings]:

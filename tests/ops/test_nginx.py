@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from slipway.ops import nginx
+from slipway.ops import nginx, nginx_text
 
 
 def test_a_missing_value_is_an_error() -> None:
     """A placeholder that nothing fills would end up in the configuration."""
     with pytest.raises(KeyError):
-        nginx.render(nginx.templates()["nginx.conf"], {})
+        nginx_text.render(nginx_text.templates()["nginx.conf"], {})
 
 
 def test_no_placeholder_is_left_and_nginx_variables_stay(tmp_path: Path) -> None:
     """Only `${NAME}` is filled in."""
     nginx.prepare(tmp_path, listen="127.0.0.1:1", socket_dir=tmp_path / "s", max_body_bytes=7)
-    text = "".join((tmp_path / name).read_text() for name in nginx.templates())
+    text = "".join((tmp_path / name).read_text() for name in nginx_text.templates())
 
     assert not re.search(r"^[^#]*\$\{", text, re.MULTILINE)
     assert "$http_upgrade" in text
@@ -27,7 +27,7 @@ def test_no_placeholder_is_left_and_nginx_variables_stay(tmp_path: Path) -> None
 
 def test_every_location_that_proxies_includes_all_headers() -> None:
     """A location with a proxy_set_header of its own would inherit none, and believe the client's."""
-    template = "".join(nginx.templates().values())
+    template = "".join(nginx_text.templates().values())
 
     assert "proxy_set_header" not in template
     assert template.count("proxy_pass ") == template.count('/proxy.conf";') == 4
@@ -35,6 +35,6 @@ def test_every_location_that_proxies_includes_all_headers() -> None:
 
 def test_no_location_has_an_error_page_of_its_own() -> None:
     """It would inherit none of the others, and nginx would answer with its own pages there."""
-    texts = [text for name, text in nginx.templates().items() if name != "errors.conf"]
+    texts = [text for name, text in nginx_text.templates().items() if name != "errors.conf"]
 
     assert "error_page" not in "".join(texts)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slipway.environment import SettingError
-from slipway.ops import nginx, wait
+from slipway.ops import nginx, nginx_text, wait
 from slipway.ops.folder import check_folder
 from slipway.ops.settings import ROOT
 from tests.harness.processes import short_folder
@@ -83,7 +83,7 @@ def test_nginx_finds_its_files(name: str) -> None:
         folder = parent / name
         shutil.copytree(ROOT / "nginx", folder / "nginx")
         (folder / "app").mkdir()
-        slots = f'server "unix:{nginx.quoted(folder / "app")}/slot-0.sock";\n'
+        slots = f'server "unix:{nginx_text.quoted(folder / "app")}/slot-0.sock";\n'
         (folder / "app" / "slots.conf").write_text(slots if not any(sign in name for sign in "*?[") else "")
         command = nginx.prepare(folder / "run", listen="8080", socket_dir=folder / "app", max_body_bytes=1)
         done = subprocess.run([*command, "-T"], capture_output=True, text=True)

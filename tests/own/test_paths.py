@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from slipway.ops import wait
-from slipway.ops.nginx import alternatives
+from slipway.ops.nginx_text import alternatives
 from slipway.project import PATH, Project
 from tests.harness.edge import Edge, answers, exchange, message, slots
 from tests.harness.processes import running, short_folder
