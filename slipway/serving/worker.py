@@ -2,38 +2,29 @@
 
 import asyncio
 import gc
-import logging
 import os
-import resource
 import signal
-import threading
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-from slipway.logs import stacks, writer
+from slipway.logs import stacks
 from slipway.metrics.board import Board
 from slipway.middleware.counts import Counts
 from slipway.middleware.lame_duck import LameDuck
 from slipway.middleware.spans import Traced, started_spans
-from slipway.project import ROOT
-from slipway.serving import first_error, readiness, standing
+from slipway.serving import heartbeat, readiness
 from slipway.serving.base import UvicornWorker
-from slipway.serving.faults import Faults, describe
+from slipway.serving.faults import Faults
 from slipway.serving.guarded_app import load_guarded_app
 from slipway.serving.handover import Handover
 from slipway.serving.http import Http
 from slipway.serving.listening import Listening
 from slipway.serving.quiet import Quiet
+from slipway.serving.reasons import Reasons
 from slipway.serving.server import Server, WorkerLifespan
 from slipway.serving.settings import ServerSettings
+from slipway.serving.spent import is_spent
 from slipway.serving.websocket import WebSocketProtocol
-
-BEAT_SECONDS = 0.5
-HANG_SECONDS = 1.0  # before the arbiter ends a start that hangs, it says where it stands
-LOG_SECONDS = 0.2  # to write the log if the worker has to leave by force
-ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone is killed by nothing else, so it has this long
-STATM = Path("/proc/self/statm")
 
 
 class Worker(UvicornWorker):
@@ -54,46 +45,17 @@ class Worker(UvicornWorker):
 
     takes_handover = True  # for the arbiter, which knows the class by its path only
     handover: Handover  # set by the arbiter before the fork
-    is_ready = False
     counts: Counts  # of what it has open, from its start on
 
     def init_signals(self) -> None:
         super().init_signals()
         # A worker whose loop is blocked is ended with SIGABRT; this writes where it stands first.
         stacks.enable(self.handover.stacks)
-        self._starting = standing.watch(self.settings.timeout - HANG_SECONDS, self._tell_hang, ROOT)
+        self._reasons = Reasons(self.handover.report, self.settings.timeout)
 
     def run(self) -> None:
-        failure = first_error.FirstError()
-        loggers = [logging.getLogger(name) for name in ("uvicorn.error", "gunicorn.error")]
-        for logger in loggers:
-            logger.addHandler(failure)
-        try:
+        with self._reasons.of():
             super().run()
-        except Exception as error:
-            if self.is_ready:
-                self._leave_reason(describe(error))
-            raise
-        finally:
-            if not self.is_ready:
-                self.handover.report.write(failure.text)
-
-    def _tell_hang(self, place: str) -> None:
-        """Say where a start stands, shortly before the arbiter ends it."""
-        if place and not self.is_ready:
-            self.handover.report.write(f"{standing.STANDS} ({place})")
-            self.log.error(
-                "A worker is not ready after %g s of %g (TIMEOUT), and %s (%s)",
-                self.settings.timeout - HANG_SECONDS,
-                self.settings.timeout,
-                standing.STANDS,
-                place,
-            )
-
-    def _leave_reason(self, reason: str) -> None:
-        """Log in one line why this was no clean end, and leave it to the arbiter, in place of an earlier note."""
-        self.log.error("The worker did not end cleanly: %s", reason)
-        self.handover.report.write(reason)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
@@ -117,11 +79,11 @@ class Worker(UvicornWorker):
         self._listening = Listening(self.server, self.handover, self.tmp.fileno(), self._faults)
         self._answers = readiness.Answers(self.handover.mailbox, self._ask_app, self._wake_arbiter)
         self._quiet = Quiet(self.handover.mailbox, self.server.server_state, self.server.wake)
-        beating = asyncio.create_task(self._beat())
+        beating = asyncio.create_task(self._live())
         try:
             await self.server.serve(sockets=[])  # it listens when it is admitted
             if self.server.unclean:
-                self._leave_reason("; ".join(self.server.unclean))
+                self._reasons.leave("; ".join(self.server.unclean))
         finally:
             beating.cancel()
             if spans is not None:
@@ -131,10 +93,10 @@ class Worker(UvicornWorker):
 
     def _ready(self) -> None:
         """The first heartbeat, by which the arbiter knows."""
-        self._starting.cancel()
+        self._reasons.stop_watching()
         self._write_row()
         self.counts.note()
-        self.is_ready = True
+        self._reasons.is_ready = True
         self.notify()
         self._wake_arbiter()
 
@@ -146,26 +108,23 @@ class Worker(UvicornWorker):
     def _write_row(self) -> None:
         self.handover.row.write(self.pid, self.handover.slot, self.counts)
 
-    async def _beat(self) -> None:
-        """Tell the arbiter that the loop turns, from the end of startup to that of the drain; see that it lives."""
-        clock = asyncio.get_running_loop().time
-        while os.getppid() == self.ppid:
-            with self._faults("The heartbeat"):
-                if self.is_ready:
-                    self.notify()
-                    self.counts.find_streams()
-                    self._deadline.cancel_late()
-                    self._write_row()
-                    self.counts.note()
-            self.server.wake()
-            due = clock() + BEAT_SECONDS
-            await asyncio.sleep(BEAT_SECONDS)
-            self.counts.board.lag(max(0.0, clock() - due))
+    async def _live(self) -> None:
+        """Beat from the end of startup to that of the drain; stop when the arbiter is gone."""
+        await heartbeat.beat(self.ppid, self._beat, self.counts.board.lag)
         self.log.error("The arbiter is gone; stopping")
         self.server.stop(quick=True)
-        end = threading.Timer(ORPHAN_SECONDS, _exit)
-        end.daemon = True
-        end.start()
+        heartbeat.leave_in_time()
+
+    def _beat(self) -> None:
+        """Tell the arbiter that the loop turns, and do what is due twice a second."""
+        with self._faults("The heartbeat"):
+            if self._reasons.is_ready:
+                self.notify()
+                self.counts.find_streams()
+                self._deadline.cancel_late()
+                self._write_row()
+                self.counts.note()
+        self.server.wake()
 
     async def _look_around(self) -> None:
         """Ten times a second, twice while nothing goes on: see what the arbiter asks, and whether there is room."""
@@ -196,15 +155,5 @@ class Worker(UvicornWorker):
         return await readiness.ask(self._app, guard.takeover_path, self.server.lifespan.state, root_path)
 
     def _is_spent(self) -> bool:
-        most = self.settings.max_worker_memory
-        return self.server.server_state.total_requests >= self.max_requests or bool(most and _resident_bytes() > most)
-
-
-def _exit() -> None:
-    """Leave, whatever hangs; the log is written first."""
-    writer.flush(LOG_SECONDS)
-    os._exit(1)
-
-
-def _resident_bytes() -> int:
-    return int(STATM.read_text().split()[1]) * resource.getpagesize()
+        requests = self.server.server_state.total_requests
+        return is_spent(requests, self.max_requests, self.settings.max_worker_memory)

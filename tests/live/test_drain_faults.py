@@ -17,12 +17,12 @@ SPENT = {"MAX_WORKER_MEMORY": str(1 << 40)}  # so that each look around reads /p
 # Statements of the app's startup that break what the worker does ten times a second.
 COUNTED = """
         import errno, os, pathlib
-        from slipway.serving import worker
-        class Broken(type(worker.STATM)):
+        from slipway.serving import spent
+        class Broken(type(spent.STATM)):
             def read_text(self, *args):
                 print("a look", flush=True)
                 {statement}
-        worker.STATM = Broken({path!r})
+        spent.STATM = Broken({path!r})
 """
 BROKEN = {
     "descriptors": ("raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))", "/proc/self/statm"),

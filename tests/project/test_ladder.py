@@ -18,9 +18,10 @@ from slipway.environment import SettingError
 from slipway.ops import nginx
 from slipway.ops.local import Local
 from slipway.ops.settings import ROOT, StackSettings
+from slipway.serving.heartbeat import BEAT_SECONDS
 from slipway.serving.ladder import NGINX_UPSTREAM_KEEPALIVE
 from slipway.serving.settings import PROXY_READ_TIMEOUT, QUIET_SECONDS, ServerSettings
-from slipway.serving.worker import BEAT_SECONDS, Worker
+from slipway.serving.worker import Worker
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 

@@ -1,0 +1,35 @@
+"""A worker's heartbeat: the loop turns and the arbiter lives; a worker whose arbiter is gone ends."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+
+from slipway.logs import writer
+
+BEAT_SECONDS = 0.5
+LOG_SECONDS = 0.2  # to write the log if the worker has to leave by force
+ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone is killed by nothing else, so it has this long
+
+
+async def beat(arbiter: int, step: Callable[[], None], late: Callable[[float], None]) -> None:
+    """Take a step twice a second, and tell how late the loop was, until the arbiter is gone."""
+    clock = asyncio.get_running_loop().time
+    while os.getppid() == arbiter:
+        step()
+        due = clock() + BEAT_SECONDS
+        await asyncio.sleep(BEAT_SECONDS)
+        late(max(0.0, clock() - due))
+
+
+def leave_in_time() -> None:
+    """End the process after a while, whatever hangs."""
+    end = threading.Timer(ORPHAN_SECONDS, _exit)
+    end.daemon = True
+    end.start()
+
+
+def _exit() -> None:
+    """Leave; the log is written first."""
+    writer.flush(LOG_SECONDS)
+    os._exit(1)
