@@ -17,7 +17,8 @@ from slipway.ops.packages import find
 from slipway.ops.settings import ROOT
 from slipway.ops.site import LOCATIONS, SiteSettings
 from slipway.serving.cpus import worker_count
-from slipway.serving.settings import PROXY_READ_TIMEOUT, STATUS_SOCKET
+from slipway.serving.ladder import PROXY_READ_TIMEOUT
+from slipway.serving.settings import STATUS_SOCKET
 
 NOWHERE = Path("/nowhere")
 NO_HTTPS = HttpsSettings(folder=NOWHERE)

@@ -34,7 +34,7 @@ def install(settings: "ServerSettings") -> None:
         """Before anything is started, while there still is a terminal to say it on."""
         stock(cfg)
         options.check(cfg)
-        Arbiter.settings.with_options(cfg)
+        options.with_options(Arbiter.settings, cfg)
 
     if not hasattr(stock, "checks_options"):  # a reload reads the configuration again
         validate.checks_options = True  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from gunicorn.config import Config
 
 from slipway.serving import prestart
 from slipway.serving.check import Check
+from slipway.serving.options import with_options
 from slipway.serving.preload import Preloaded
 from slipway.serving.reload import RefusedError
 from slipway.serving.settings import ServerSettings
@@ -78,7 +79,7 @@ class Configuration:
         _unset_raw_env(server.cfg)
         try:
             server.app.reload()
-            settings = server.settings.with_options(server.app.cfg)
+            settings = with_options(server.settings, server.app.cfg)
         except (Exception, SystemExit) as error:  # it was right a moment ago; the file has changed since
             raise RefusedError(f"the configuration can't be read: {error}") from None
         _check_fixed(self._before.cfg, server.app.cfg)

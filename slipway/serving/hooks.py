@@ -16,6 +16,7 @@ from slipway.project import served
 from slipway.serving import prestart
 from slipway.serving.base import ignore
 from slipway.serving.forking import STOP_SIGNALS
+from slipway.serving.options import with_options
 from slipway.serving.room import take_descriptors
 from slipway.serving.settings import ServerSettings
 
@@ -70,7 +71,7 @@ def on_starting(arbiter: Any) -> None:
     capture.take_over()
     take_descriptors()
     _take_app(arbiter.app.app_uri)
-    arbiter.adopt(ServerSettings.from_environment().with_options(arbiter.cfg))
+    arbiter.adopt(with_options(ServerSettings.from_environment(), arbiter.cfg))
     if not arbiter.master_pid:  # after SIGUSR2 the old arbiter has lock and addresses, and the new one shares them
         arbiter.service.status.lock()
         _refuse_addresses_in_use(arbiter.cfg.address)

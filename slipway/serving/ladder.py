@@ -2,10 +2,12 @@
 
 from itertools import pairwise
 
-from slipway.environment import SettingError
+from slipway.environment import Environment, SettingError
 
 # nginx/nginx.conf.template says the same; a test compares them.
 NGINX_UPSTREAM_KEEPALIVE = 1.0  # seconds that nginx keeps an idle connection to a worker
+PROXY_READ_TIMEOUT = 60  # seconds that nginx waits for an answer, or for more of it
+QUIET_SECONDS = 20  # of an idle websocket between two pings; event streams send something every 15
 
 Rung = tuple[str, float]
 
@@ -27,3 +29,9 @@ def check(
     for (lower_name, lower), (upper_name, upper) in pairs:
         if lower >= upper:
             raise SettingError(upper_name, f"{upper:g}", f"more than {lower_name}, which is {lower:g}")
+
+
+def read_timeout(env: Environment) -> int:
+    """PROXY_READ_TIMEOUT, which is nginx's, and checked here too: a lower one would cut every quiet connection."""
+    allowed = f"a whole number of seconds, more than {QUIET_SECONDS} (a websocket's ping) and at most 86400"
+    return env.integer("PROXY_READ_TIMEOUT", PROXY_READ_TIMEOUT, QUIET_SECONDS + 1, 86_400, allowed)

@@ -4,12 +4,14 @@ gunicorn accepts all of its options with any worker class; many are read by its 
 in silence by one that runs uvicorn.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from gunicorn.config import Config
 from gunicorn.workers import SUPPORTED_WORKERS
 
 from slipway.environment import SettingError
+from slipway.serving.settings import ServerSettings
 
 OURS = ("uvicorn.workers.UvicornWorker", "uvicorn_worker.UvicornWorker")
 # gunicorn's own that run under our arbiter: respawned, reloaded one by one, with a slot each.
@@ -86,6 +88,27 @@ def check(cfg: Config) -> None:
     for name, way_out in {**NEVER, **(IGNORED if ours else {})}.items():
         if _is_set(cfg, name):
             raise SettingError(_flag(cfg, name), _shown(cfg.settings[name].get()), way_out)
+
+
+def with_options(settings: ServerSettings, cfg: Config) -> ServerSettings:
+    """What gunicorn has made of the settings: options on the command line beat them, and are checked the same."""
+    if settings.has_slots and cfg.settings["bind"].value != settings.addresses():
+        raise SettingError("--bind", ",".join(cfg.settings["bind"].value), "nothing, with SOCKET_DIR or SLOT_PORT")
+    if settings.has_slots and cfg.workers != settings.workers:
+        raise SettingError("--workers", str(cfg.workers), "nothing, with SOCKET_DIR or SLOT_PORT; WEB_CONCURRENCY")
+    if cfg.loglevel.lower() != settings.log_level:
+        raise SettingError("--log-level", cfg.loglevel, "nothing; LOG_LEVEL sets it for all loggers")
+    changed = replace(
+        settings,
+        workers=cfg.workers,
+        workers_reason=settings.workers_reason if cfg.workers == settings.workers else "--workers",
+        timeout=cfg.timeout,
+        graceful_timeout=cfg.graceful_timeout,
+        graceful_shutdown=cfg.graceful_timeout - 2,
+        keepalive=cfg.keepalive,
+    )
+    changed.check()
+    return changed
 
 
 def _is_ours(cfg: Config) -> bool:

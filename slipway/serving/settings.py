@@ -3,9 +3,8 @@
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slipway.environment import Environment, SettingError
 from slipway.middleware.settings import GuardSettings
@@ -19,9 +18,7 @@ MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
 
 STARTED_AS = os.getpid()  # --daemon gives the server another pid after its settings were read
 
-PROXY_READ_TIMEOUT = 60  # seconds that nginx waits for an answer, or for more of it
 STATUS_SOCKET = "nginx.sock"  # nginx's own figures, beside the workers' sockets; docker-compose.yml has the same
-QUIET_SECONDS = 20  # of an idle websocket between two pings; event streams send something every 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ class ServerSettings:
             timeout=env.integer("TIMEOUT", 30, 4, 86_400),
             keepalive=env.integer("KEEPALIVE", 75, 1, 3600),
             stop_grace_period=env.seconds("STOP_GRACE_PERIOD", 20, 1, 86_400),
-            proxy_read_timeout=read_timeout(env),
+            proxy_read_timeout=ladder.read_timeout(env),
             max_requests=max_requests,
             max_requests_jitter=env.integer("MAX_REQUESTS_JITTER", max_requests // 2, 0, 1 << 31),
             max_worker_memory=env.integer("MAX_WORKER_MEMORY", 0, 0, 1 << 50),
@@ -100,26 +97,6 @@ class ServerSettings:
             log_format=env.choice("LOG_FORMAT", "json", LOG_FORMATS),
             preload=_preload(env.text("PRELOAD", "auto")),
             guard=GuardSettings.from_environment(variables),
-        )
-        settings.check()
-        return settings
-
-    def with_options(self, cfg: Any) -> "ServerSettings":
-        """What gunicorn has made of it: options on the command line beat these settings, and are checked the same."""
-        if self.has_slots and cfg.settings["bind"].value != self.addresses():
-            raise SettingError("--bind", ",".join(cfg.settings["bind"].value), "nothing, with SOCKET_DIR or SLOT_PORT")
-        if self.has_slots and cfg.workers != self.workers:
-            raise SettingError("--workers", str(cfg.workers), "nothing, with SOCKET_DIR or SLOT_PORT; WEB_CONCURRENCY")
-        if cfg.loglevel.lower() != self.log_level:
-            raise SettingError("--log-level", cfg.loglevel, "nothing; LOG_LEVEL sets it for all loggers")
-        settings = replace(
-            self,
-            workers=cfg.workers,
-            workers_reason=self.workers_reason if cfg.workers == self.workers else "--workers",
-            timeout=cfg.timeout,
-            graceful_timeout=cfg.graceful_timeout,
-            graceful_shutdown=cfg.graceful_timeout - 2,
-            keepalive=cfg.keepalive,
         )
         settings.check()
         return settings
@@ -180,9 +157,3 @@ def _preload(text: str) -> list[str]:
     if not all(part.isidentifier() for name in names for part in name.split(".")):
         raise SettingError("PRELOAD", text, "auto, off, or names of libraries, separated by commas")
     return names
-
-
-def read_timeout(env: Environment) -> int:
-    """PROXY_READ_TIMEOUT, which is nginx's, and checked here too: a lower one would cut every quiet connection."""
-    allowed = f"a whole number of seconds, more than {QUIET_SECONDS} (a websocket's ping) and at most 86400"
-    return env.integer("PROXY_READ_TIMEOUT", PROXY_READ_TIMEOUT, QUIET_SECONDS + 1, 86_400, allowed)

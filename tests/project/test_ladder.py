@@ -19,8 +19,8 @@ from slipway.ops import nginx
 from slipway.ops.local import Local
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.serving.heartbeat import BEAT_SECONDS
-from slipway.serving.ladder import NGINX_UPSTREAM_KEEPALIVE
-from slipway.serving.settings import PROXY_READ_TIMEOUT, QUIET_SECONDS, ServerSettings
+from slipway.serving.ladder import NGINX_UPSTREAM_KEEPALIVE, PROXY_READ_TIMEOUT, QUIET_SECONDS
+from slipway.serving.settings import ServerSettings
 from slipway.serving.worker import Worker
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
@@ -105,7 +105,7 @@ def default(text: str) -> float:
 
 
 def test_both_sides_name_the_same_values(directives: Directives, settings: ServerSettings, compose: Any) -> None:
-    """What slipway/serving/settings.py says of nginx and compose is what stands there."""
+    """What slipway/serving/ladder.py says of nginx and compose is what stands there."""
     assert seconds(directives[UPSTREAM_KEEPALIVE][0]) == NGINX_UPSTREAM_KEEPALIVE
     for name in ("app", "baseline"):
         service = compose["services"][name]
