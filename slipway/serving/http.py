@@ -10,7 +10,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from slipway.serving import heads, refusals
+from slipway.serving import heads, refusals, upgrade
 from slipway.serving.answer import Cycle, Exceptional, OneWrite
 from slipway.serving.closing import Closing
 from slipway.serving.websocket import WebSocketProtocol
@@ -83,9 +83,9 @@ class Http(HttpToolsProtocol):
         while True:
             if self.scope["method"] == "CONNECT":
                 return self.refuse(400, "This is no proxy.")
-            if self._is_handshake():
+            if upgrade.is_websocket(self.scope):
                 return self._handshake(bytes(rest))
-            head = self._head({b"upgrade"})
+            head = upgrade.head(self.scope, self.url, without={b"upgrade"})
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as the stock one
             self.parser.feed_data(head)
@@ -94,20 +94,9 @@ class Http(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as offer:
                 rest = rest[offer.args[0] :]
 
-    def _is_handshake(self) -> bool:
-        """Whether the offer is a websocket and nothing else. HTTP/1.0 has none: RFC 9110 section 7.8."""
-        offers = [value.strip().lower() for name, value in self.scope["headers"] if name == b"upgrade"]
-        return offers == [b"websocket"] and self.scope["http_version"] == "1.1"
-
-    def _head(self, without: set[bytes]) -> bytes:
-        """The request's head as it came, but for some fields."""
-        lines = [b"%s %s HTTP/%s" % (self.scope["method"].encode(), self.url, self.scope["http_version"].encode())]
-        lines += [b"%s: %s" % field for field in self.scope["headers"] if field[0] not in without]
-        return b"\r\n".join([*lines, b"\r\n"])
-
     def _handshake(self, rest: bytes) -> None:
         """Hand the connection over to the websocket's protocol."""
-        if self.scope["method"] != "GET" or any(map(_is_of_a_body, self.scope["headers"])):
+        if self.scope["method"] != "GET" or upgrade.has_body(self.scope):
             return self.refuse(400, "A websocket's handshake is a GET without a body.")
         if self.cycle is not None and not self.cycle.response_complete:
             return self.refuse(400, "A websocket's handshake waits for the answers before it.")
@@ -116,7 +105,7 @@ class Http(HttpToolsProtocol):
         protocol = WebSocketProtocol(self.config, self.server_state, self.app_state)
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
-        protocol.begin(self._head(set()), refusals.request_id(self.scope["headers"]), rest)
+        protocol.begin(upgrade.head(self.scope, self.url), refusals.request_id(self.scope["headers"]), rest)
 
     def refuse(self, status: int, detail: str) -> None:
         """Answer what has just been read with a problem, in its turn; nothing more is read of this connection."""
@@ -154,11 +143,6 @@ class OneRequest(Http):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         cycle.keep_alive = False
         super()._start_asgi_task(cycle, app)
-
-
-def _is_of_a_body(field: tuple[bytes, bytes]) -> bool:
-    name, value = field
-    return name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0")
 
 
 def _one_after_the_other(first: Any, second: Any) -> None:
