@@ -21,9 +21,6 @@ PREFIX = re.compile(r"(/[\w.~-]+)+/", re.ASCII)
 IN_DATA_DIR = "DATA_DIR/"
 FOLDER = re.compile(r"(?!\.)[\w.~-]+(/(?!\.)[\w.~-]+)*", re.ASCII)
 PATH = re.compile(r"/[!-\"$->@-~]*")  # printable ASCII without ? and #
-ROOT_PATH = re.compile(
-    r"(?:/[A-Za-z0-9._~-]+)+"
-)  # characters that no client may encode otherwise: RFC 3986 section 2.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,38 +87,6 @@ def served(variables: Mapping[str, str] | None = None) -> Project:
     project = Project.read()
     env = Environment(variables)
     return project.serving(callable_name("APP", env.text("APP", project.app)))
-
-
-def ready_path(env: Environment, project: Project) -> str:
-    """READY_PATH, else the project's; empty for `none`."""
-    path = env.text("READY_PATH", project.ready_path)
-    if path in ("", "none"):
-        return ""
-    if not PATH.fullmatch(path):
-        raise SettingError("READY_PATH", path, 'a path such as /readyz, or "none"')
-    return path
-
-
-def root_path(env: Environment) -> str:
-    """ROOT_PATH, the prefix below which the app is served; empty for none."""
-    prefix = env.text("ROOT_PATH").rstrip("/")
-    if prefix and not (ROOT_PATH.fullmatch(prefix) and {".", ".."}.isdisjoint(prefix.split("/"))):
-        raise SettingError("ROOT_PATH", prefix, "a path such as /api, of letters, digits and - . _ ~")
-    return prefix
-
-
-def health_paths(env: Environment, project: Project) -> tuple[str, ...]:
-    """The ready path and the project's health paths, as a client asks for them below ROOT_PATH.
-
-    They are not recorded and never refused, by the workers and by nginx.
-    """
-    prefix, paths = root_path(env), dict.fromkeys(filter(None, [ready_path(env, project), *project.health_paths]))
-    return tuple(prefix + path for path in paths)
-
-
-def private_paths(env: Environment, project: Project) -> tuple[str, ...]:
-    """The project's private paths, below ROOT_PATH."""
-    return tuple(root_path(env) + path for path in project.private_paths)
 
 
 def callable_name(name: str, value: str, *, optional: bool = False) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slipway.environment import Environment
-from slipway.project import health_paths, ready_path, root_path, served
+from slipway.paths import health_paths, ready_path, root_path
+from slipway.project import served
 
 USUAL = "/readyz"  # asked of an app of which no path is known; one that has none answers 404 before and after
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from slipway.environment import Environment, SettingError
-from slipway.project import root_path
+from slipway.paths import root_path
 
 RESERVED_CONNECTIONS = 384  # of one nginx worker: listeners, kept connections to the app, and room for health checks
 CLIENT_CONNECTIONS = 800  # a tenth of what one nginx worker holds: 16,384 connections, two for each proxied client

@@ -12,8 +12,9 @@ from slipway.ops.acme import AcmeSettings
 from slipway.ops.edge import EdgeSettings
 from slipway.ops.https import HttpsSettings
 from slipway.ops.site import SiteSettings, below, contacts
-from slipway.project import FILE, Project, command, health_paths, private_paths, ready_path, served
-from slipway.serving.settings import read_timeout
+from slipway.paths import health_paths, private_paths, ready_path
+from slipway.project import FILE, Project, command, served
+from slipway.serving.ladder import read_timeout
 
 ROOT = Path(__file__).resolve().parents[2]
 DOTENV = ".env"

@@ -18,7 +18,8 @@ from slipway.ops.edge import EdgeSettings
 from slipway.ops.https import HSTS_DEFAULT, HttpsSettings
 from slipway.ops.settings import ROOT
 from slipway.ops.site import SiteSettings, below
-from slipway.project import Project, health_paths, private_paths
+from slipway.paths import health_paths, private_paths
+from slipway.project import Project
 from slipway.serving.settings import STATUS_SOCKET
 from tests.harness.client import Address
 from tests.harness.prepared import prepare

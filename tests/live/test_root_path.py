@@ -10,7 +10,8 @@ import pytest
 
 from slipway.environment import Environment
 from slipway.ops.edge import of
-from slipway.project import Project, private_paths
+from slipway.paths import private_paths
+from slipway.project import Project
 from tests.harness.client import SECONDS, Address, request
 from tests.harness.edge import exchange
 from tests.harness.stack import Nginx, Server, behind_nginx, serving

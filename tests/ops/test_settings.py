@@ -8,9 +8,11 @@ from slipway.ops.settings import ROOT, documented
 READERS = (
     "app/config.py",
     "slipway/middleware/settings.py",
+    "slipway/serving/ladder.py",
     "slipway/serving/settings.py",
     "slipway/serving/variables.py",
     "slipway/project.py",
+    "slipway/paths.py",
     "slipway/ops/settings.py",
     "slipway/ops/acme.py",
     "slipway/ops/edge.py",

@@ -23,6 +23,7 @@ LAYERS = (
 SLIPWAY_LAYERS = (
     ("slipway.environment", "slipway.tracebacks"),
     ("slipway.project",),
+    ("slipway.paths",),
     ("slipway.logs",),
     ("slipway.metrics",),
     ("slipway.middleware",),
