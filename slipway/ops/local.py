@@ -4,7 +4,7 @@ import math
 import shutil
 
 from slipway.environment import SettingError
-from slipway.ops import certificate, leftovers, local_commands, packages, setup, view
+from slipway.ops import certificate, leftovers, local_commands, local_view, packages, setup
 from slipway.ops.certificate import openssl
 from slipway.ops.console import Failure, step
 from slipway.ops.folder import check_folder
@@ -85,11 +85,11 @@ class Local:
 
     def status(self) -> None:
         """Print each program and the answer of the ready path; Failure when a part does not run or is not ready."""
-        view.status(self.processes)
+        local_view.status(self.processes)
 
     def logs(self) -> None:
         """Follow all logs until interrupted."""
-        view.logs(self.processes)
+        local_view.logs(self.processes)
 
     def reload(self) -> None:
         """New code and settings in service with nothing lost, or a Failure with the reason and the old ones serving."""
