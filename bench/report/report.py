@@ -9,9 +9,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from bench.figures.comparisons import ArmSummary, Comparison, QuietArm, comparisons, quiet, summaries
 from bench.figures.figures import Figures
 from bench.figures.results import Results
-from bench.figures.rows import ArmSummary, Comparison, QuietArm, comparisons, quiet, summaries
 from bench.figures.stats import short
 from bench.figures.validity import validity
 from bench.report import plots

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from bench.figures.rows import Comparison
+from bench.figures.comparisons import Comparison
 from bench.figures.stats import Interval
 
 BETTER = " better"  # how a verdict ends that has a winner
