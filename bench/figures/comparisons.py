@@ -1,7 +1,6 @@
-"""The rows of the tables: the first arm against each other at a common rate, and each arm by itself."""
+"""The first arm against each other one, at every common rate."""
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -9,7 +8,7 @@ from statistics import median
 from bench.figures.figures import Figures, Run, cpu_per_request, histogram
 from bench.figures.histogram import Histogram
 from bench.figures.results import AGAIN
-from bench.figures.stats import Interval, noise_floor, paired_ratio, spread, verdict
+from bench.figures.stats import Interval, noise_floor, paired_ratio, verdict
 
 PERCENTS = (99.9, 99, 90, 50)
 WAITING = "waiting"
@@ -47,26 +46,6 @@ class Comparison:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ArmSummary:
-    """One arm at one rate, with intervals over the rounds; times are milliseconds."""
-
-    workload: str
-    title: str
-    label: str
-    rate: float
-    n: int
-    p50: Interval
-    p99: Interval
-    uncorrected: Interval  # the p99 measured from the actual start, as a closed-loop client sees it
-    failures: Counter[str]
-    kib: Interval  # memory of an idle connection
-
-    def failed(self) -> str:
-        """The number of failed requests by reason; empty if there are none."""
-        return ", ".join(f"{count} x {what}" for what, count in self.failures.most_common())
-
-
 def comparisons(figures: Figures) -> list[Comparison]:
     """Compare the arms in every workload that both have, at every common rate."""
     base, *others = figures.arms()
@@ -75,29 +54,6 @@ def comparisons(figures: Figures) -> list[Comparison]:
         for workload in figures.workloads() for rate in figures.common_rates(workload) for other in others
         if figures.of("rate", workload, other, valid=False)  # WSGI has no websockets
     ]  # fmt: skip
-
-
-def summaries(figures: Figures) -> list[ArmSummary]:
-    """Summarize every arm and the control, at every rate."""
-    return [
-        _summary(figures, workload, label, rate, runs)
-        for workload in figures.workloads() for rate in figures.common_rates(workload) for label in figures.labels()
-        if (runs := [run for run in figures.of("rate", workload, label, valid=False) if run["rate"] == rate])
-    ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class QuietArm:
-    """The CPU time of an arm and its nginx that are asked nothing or next to nothing, as shares of one processor."""
-
-    label: str
-    shares: dict[float, float]  # by requests per second
-
-
-def quiet(figures: Figures) -> list[QuietArm]:
-    """Each arm, where it was measured."""
-    found = {label: {run["rate"]: run["share"] for run in figures.of("quiet", label=label)} for label in figures.arms()}
-    return [QuietArm(label, shares) for label, shares in found.items() if shares]
 
 
 def _comparison(figures: Figures, workload: str, base: str, other: str, rate: float) -> Comparison:
@@ -132,23 +88,6 @@ def _comparison(figures: Figures, workload: str, base: str, other: str, rate: fl
         peak=peak, peak_verdict=peak_words, peak_limits=limits,
         predicted="" if other in figures.asgi_arms else figures.about["predictions"][workload]["winner"],
         workers=figures.about["workers"],
-    )  # fmt: skip
-
-
-def _summary(figures: Figures, workload: str, label: str, rate: float, runs: Sequence[Run]) -> ArmSummary:
-    valid = [run for run in runs if not run["void"]]
-
-    def over_rounds(percent: float, key: str = "corrected") -> Interval:
-        return spread([h.percentile(percent) for run in valid if len(h := histogram(run, key))])
-
-    failures: Counter[str] = Counter()
-    for run in valid:
-        failures.update(run["result"]["failures"])
-    # of void runs too: memory does not depend on the generator
-    kib = [run["memory"]["kib"] for run in runs if run.get("memory")]
-    return ArmSummary(
-        workload, figures.names[workload].title, label, rate, sum(len(histogram(run)) for run in valid),
-        over_rounds(50), over_rounds(99), over_rounds(99, "uncorrected"), failures, spread(kib),
     )  # fmt: skip
 
 

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from bench.figures.agreement import app_mismatch, breaks_littles_law, imbalance, in_flight
-from bench.figures.comparisons import ArmSummary
 from bench.figures.figures import Figures, Run
 from bench.figures.histogram import Histogram
+from bench.figures.summaries import ArmSummary
 
 TOLERANCE = 2.0  # milliseconds; overhead of locust
 

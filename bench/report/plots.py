@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bench.figures.comparisons import ArmSummary, Comparison
+from bench.figures.comparisons import Comparison
 from bench.figures.figures import Figures
+from bench.figures.summaries import ArmSummary
 from bench.report.drawing import COLOURS, MARKS, columns, height, intervals, logarithmic, new, svg
 from bench.run.workloads import BY_NAME
 

@@ -9,10 +9,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures.comparisons import ArmSummary, Comparison, QuietArm, comparisons, quiet, summaries
+from bench.figures.comparisons import Comparison, comparisons
 from bench.figures.figures import Figures
 from bench.figures.results import Results
 from bench.figures.stats import short
+from bench.figures.summaries import ArmSummary, QuietArm, quiet, summaries
 from bench.figures.validity import validity
 from bench.report import plots
 from bench.report.page import page

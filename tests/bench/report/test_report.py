@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.figures.comparisons import comparisons, summaries
+from bench.figures.comparisons import comparisons
 from bench.figures.figures import Figures
 from bench.figures.histogram import Histogram
 from bench.figures.results import Results
 from bench.figures.stats import Interval
+from bench.figures.summaries import summaries
 from bench.load.job import LoadResult
 from bench.report import compare, report
 from bench.run.workloads import BY_NAME
