@@ -6,17 +6,16 @@ a new epoch, which is part of every id, so that a gap is always an explicit rese
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from random import uniform
 
 from .errors import Unavailable
 from .feed import Feed
 from .items import Availability, Beat, Extract, Item, Message, Reset, Retention, parse_id
+from .listener import Listener
 from .log_health import LogHealth
 from .shared_log import SharedLog
-from .subscription import BATCH, SlowReader, Subscription
+from .subscription import SlowReader, Subscription
 
 __all__ = [
     "Availability",
@@ -31,22 +30,18 @@ __all__ = [
     "Subscription",
 ]
 
-log = logging.getLogger("app.bus")
-
 ANSWER_SECONDS = 1.8  # a publisher has an answer within two seconds, also when the bus is away
-RETRY_SECONDS = (0.05, 1.0)  # first and longest pause of the listener between two tries to reach a log that is away
-CANCELLATIONS = 10  # redis-py may lose one
 
 
 class Bus(SharedLog):
-    """What both back ends share: the listener, the connections, and what is said while the log is away."""
+    """What both back ends share: publishing, and a place in the log for each connection."""
 
     parse = staticmethod(parse_id)
 
     def __init__(self) -> None:
         self._feed = Feed()
-        self._listening: asyncio.Task[None] | None = None
         self._health = LogHealth()
+        self._listener = Listener(self, self._feed, self._health)
 
     @property
     def epoch(self) -> str:
@@ -75,19 +70,10 @@ class Bus(SharedLog):
 
     async def start(self) -> None:
         """Begin to listen; a log that is away is no reason to fail, only not to be ready."""
-        try:
-            self._feed.pass_on(await self.read(0, 0))
-            self._health.succeeded(reads=True, writes=True)
-        except Unavailable as error:
-            self._health.failed(error, reads=True, writes=True)
-        self._listening = asyncio.create_task(self._listen())
+        await self._listener.start()
 
     async def stop(self) -> None:
-        for _ in range(CANCELLATIONS):
-            if self._listening is None or self._listening.done():
-                break
-            self._listening.cancel()
-            await asyncio.wait({self._listening}, timeout=0.1)
+        await self._listener.stop()
         await self.close()
 
     async def publish(self, data: str, key: str = "") -> str:
@@ -142,54 +128,16 @@ class Bus(SharedLog):
         finally:
             self.detach(subscription)
 
-    async def _listen(self) -> None:
-        pause, longest = RETRY_SECONDS
-        while True:
-            try:
-                extract, beats = await self.news(self.last, BATCH)
-                if extract.epoch == self.epoch and (extract.forked or extract.newest < self.last):
-                    await self.renew(self.epoch)  # the log's store came back, or was replaced, without its end
-                    continue
-                self._feed.pass_on(extract)
-                for beat in beats:
-                    self._feed.put(beat)
-                self._succeeded(reads=True)
-                pause = RETRY_SECONDS[0]
-                await asyncio.sleep(0)  # the connections write before the next batch comes
-                continue
-            except Unavailable as error:
-                self._failed(error, reads=True)
-            except Exception:
-                log.exception("the listener failed and goes on")
-            await asyncio.sleep(uniform(pause / 2, pause))
-            pause = min(pause * 2, longest)
-
-    def _succeeded(self, *, reads: bool = False, writes: bool = False) -> None:
-        before = self._health.available, self._health.reads
-        self._health.succeeded(reads=reads, writes=writes)
-        if self.available and not before[0]:
-            log.warning("the bus is back")
-            self._feed.put(Availability(True))
-        if self.readable and not before[1]:
-            self._feed.catch_up()
-
-    def _failed(self, error: Exception, *, reads: bool = False, writes: bool = False) -> None:
-        before = self.available
-        self._health.failed(error, reads=reads, writes=writes)
-        if before:
-            log.warning("the bus is %s: %s", "full" if self.full else "away", error)
-            self._feed.put(Availability(False))
-
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 yield
         except Unavailable as error:
-            self._failed(error, writes=True)
+            self._listener.failed(error, writes=True)
             raise
         except TimeoutError:
             silence = Unavailable("the bus does not answer")
-            self._failed(silence, writes=True)
+            self._listener.failed(silence, writes=True)
             raise silence from None
-        self._succeeded(writes=True)
+        self._listener.succeeded(writes=True)

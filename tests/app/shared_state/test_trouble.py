@@ -77,7 +77,7 @@ async def test_catch_up_read_that_fails(ends: Ends, monkeypatch: pytest.MonkeyPa
     read, faults = bus.read, iter([fault] * times)
 
     async def failing(after: int, limit: int) -> Extract:
-        if asyncio.current_task() is bus._listening:  # which reads on: the bus stays available
+        if asyncio.current_task() is bus._listener.task:  # which reads on: the bus stays available
             return await read(after, limit)
         for one in faults:
             return await one(read, after, limit)

@@ -1,0 +1,84 @@
+"""A worker's one listener: it reads the log without end, feeds the connections, and says when the log is away."""
+
+import asyncio
+import logging
+from random import uniform
+
+from .errors import Unavailable
+from .feed import Feed
+from .items import Availability
+from .log_health import LogHealth
+from .shared_log import SharedLog
+from .subscription import BATCH
+
+log = logging.getLogger("app.bus")
+
+RETRY_SECONDS = (0.05, 1.0)  # first and longest pause between two tries to reach a log that is away
+CANCELLATIONS = 10  # redis-py may lose one
+
+
+class Listener:
+    """Reads on from the last message that the feed has passed on."""
+
+    def __init__(self, shared: SharedLog, feed: Feed, health: LogHealth) -> None:
+        self._shared = shared
+        self._feed = feed
+        self._health = health
+        self.task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Find the log's end, if the log can be reached, and listen from there on."""
+        try:
+            self._feed.pass_on(await self._shared.read(0, 0))
+            self._health.succeeded(reads=True, writes=True)
+        except Unavailable as error:
+            self._health.failed(error, reads=True, writes=True)
+        self.task = asyncio.create_task(self._listen())
+
+    async def stop(self) -> None:
+        for _ in range(CANCELLATIONS):
+            if self.task is None or self.task.done():
+                break
+            self.task.cancel()
+            await asyncio.wait({self.task}, timeout=0.1)
+
+    def succeeded(self, *, reads: bool = False, writes: bool = False) -> None:
+        """Reading, or writing, has succeeded; connections hear of a log that is back."""
+        before = self._health.available, self._health.reads
+        self._health.succeeded(reads=reads, writes=writes)
+        if self._health.available and not before[0]:
+            log.warning("the bus is back")
+            self._feed.put(Availability(True))
+        if self._health.reads and not before[1]:
+            self._feed.catch_up()
+
+    def failed(self, error: Exception, *, reads: bool = False, writes: bool = False) -> None:
+        """Reading, or writing, has failed; connections hear of a log that has gone away."""
+        before = self._health.available
+        self._health.failed(error, reads=reads, writes=writes)
+        if before:
+            log.warning("the bus is %s: %s", "full" if self._health.full else "away", error)
+            self._feed.put(Availability(False))
+
+    async def _listen(self) -> None:
+        pause, longest = RETRY_SECONDS
+        feed = self._feed
+        while True:
+            try:
+                extract, beats = await self._shared.news(feed.last, BATCH)
+                if extract.epoch == feed.epoch and (extract.forked or extract.newest < feed.last):
+                    await self._shared.renew(feed.epoch)  # the log's store came back, or was replaced, without its end
+                    continue
+                feed.pass_on(extract)
+                for beat in beats:
+                    feed.put(beat)
+                self.succeeded(reads=True)
+                pause = RETRY_SECONDS[0]
+                await asyncio.sleep(0)  # the connections write before the next batch comes
+                continue
+            except Unavailable as error:
+                self.failed(error, reads=True)
+            except Exception:
+                log.exception("the listener failed and goes on")
+            await asyncio.sleep(uniform(pause / 2, pause))
+            pause = min(pause * 2, longest)
