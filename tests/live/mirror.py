@@ -6,6 +6,7 @@ import json
 import os
 from typing import Any
 
+from tests.live.lifespan import lifespan
 from tests.live.turns import Turns
 
 SEEN: list[str] = []  # method and path of every request of this worker's life
@@ -25,9 +26,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     """
     if scope["type"] == "lifespan":
         turns.watch()
-        for phase in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{phase}.complete"})
+        await lifespan(receive, send)
     elif scope["type"] == "websocket":
         await SOCKETS[scope["path"]](receive, send)
     else:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from tests.live.lifespan import lifespan
+
 SHOWN = ("type", "client", "scheme", "path", "root_path", "raw_path")
 
 
@@ -17,9 +19,7 @@ def shown(scope: Any) -> bytes:
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
-        for phase in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{phase}.complete"})
+        await lifespan(receive, send)
     elif scope["type"] == "http":
         body = shown(scope)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})

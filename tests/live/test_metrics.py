@@ -22,6 +22,7 @@ from tests.live.sites import SHORT
 APP = """
 import time
 from prometheus_client import Counter, Gauge
+from tests.live.lifespan import lifespan
 
 ORDERS = Counter("shop_orders", "Orders.", ["kind"])
 STOCK = Gauge("shop_stock", "Stock.", multiprocess_mode="livesum")
@@ -29,10 +30,7 @@ MINE = Counter("slipway_reloads", "A name of the server's.")
 
 async def application(scope, receive, send):
     if scope["type"] == "lifespan":
-        for phase in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{phase}.complete"})
-        return
+        return await lifespan(receive, send)
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.accept"})

@@ -18,13 +18,11 @@ from tests.live.sites import SHORT, Site, source
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 APP = """
 from opentelemetry import trace
+from tests.live.lifespan import lifespan
 
 async def application(scope, receive, send):
     if scope["type"] == "lifespan":
-        for phase in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{phase}.complete"})
-        return
+        return await lifespan(receive, send)
     scope["route"] = "/items/{id}"
     with trace.get_tracer("shop").start_as_current_span("work"):
         if scope["path"] == "/items/bad":

@@ -16,13 +16,11 @@ from tests.live.sites import SHORT
 
 APP = """
 import logging, time
+from tests.live.lifespan import lifespan
 
 async def application(scope, receive, send):
     if scope["type"] == "lifespan":
-        for phase in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{phase}.complete"})
-        return
+        return await lifespan(receive, send)
     scope["route"] = "/items/{id}"
     while scope["path"] != "/items/fail" and (await receive()).get("more_body"):
         pass

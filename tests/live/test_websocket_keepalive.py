@@ -18,13 +18,11 @@ KEEPALIVE_ENDS = b"\x03\xf3keepalive ping timeout"  # 1011
 
 APP = """
 import asyncio
+from tests.live.lifespan import lifespan
 
 async def application(scope, receive, send):
     if scope["type"] == "lifespan":
-        for phase in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{phase}.complete"})
-        return
+        return await lifespan(receive, send)
     await receive()
     await send({"type": "websocket.accept"})
     if scope["path"] == "/never":

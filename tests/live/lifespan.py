@@ -1,0 +1,10 @@
+"""The lifespan of an app that has nothing to start."""
+
+from typing import Any
+
+
+async def lifespan(receive: Any, send: Any) -> None:
+    """Take both events and say that all is done."""
+    for phase in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{phase}.complete"})
