@@ -14,6 +14,7 @@ from tests.docker.conftest import Containers
 from tests.harness.authority import EAGER, ISSUER, write_configuration
 from tests.harness.edge import exchange, message
 from tests.harness.processes import short_folder, until
+from tests.harness.tls import shown_certificate
 
 pytestmark = [pytest.mark.suite, pytest.mark.timeout(600)]
 
@@ -67,10 +68,6 @@ def asking(containers: Containers, folder: Path) -> Iterator[Containers]:
     subprocess.run(["docker", "image", "rm", f"{containers.project}-acme"], capture_output=True)
 
 
-def seen(containers: Containers) -> bytes:
-    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", containers.https_port)))
-
-
 async def ask(containers: Containers, losses: list[bytes]) -> None:
     """Without a pause, by HTTPS."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -82,15 +79,15 @@ async def ask(containers: Containers, losses: list[bytes]) -> None:
 
 async def test_certificate_of_an_authority(asking: Containers, folder: Path) -> None:
     """First none can be reached; then it issues, renews under load, and certbot ends with the setting."""
-    shown, losses = [seen(asking)], list[bytes]()
+    shown, losses = [shown_certificate(asking.https_port)], list[bytes]()
     await until(lambda: any("stays in service" in line for line in asking.log(acme.NAME)), SECONDS)
-    assert seen(asking) == shown[0]
+    assert shown_certificate(asking.https_port) == shown[0]
     with authority(asking, folder):
         async with asyncio.TaskGroup() as group:
             clients = [group.create_task(ask(asking, losses)) for _ in range(4)]
             async with asyncio.timeout(SECONDS):
                 while len(shown) < 3:
-                    if (found := await asyncio.to_thread(seen, asking)) not in shown:
+                    if (found := await asyncio.to_thread(shown_certificate, asking.https_port)) not in shown:
                         shown.append(found)
             for client in clients:
                 client.cancel()

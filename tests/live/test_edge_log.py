@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,18 +13,11 @@ from typing import get_args
 import pytest
 
 from tests.harness.edge import Edge, Runner, answers, breaks, exchange, message, slots
-from tests.harness.processes import children, running, short_folder, until
+from tests.harness.processes import children, running, until
 
 PIPE_BUF = 4096
 RUNNERS = get_args(Runner)
 HOST = b"Host: localhost\r\n"
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """For sockets, whose paths must be short."""
-    with short_folder() as path:
-        yield path
 
 
 def get(target: bytes, method: bytes = b"GET", version: bytes = b"HTTP/1.1", fields: bytes = b"") -> bytes:

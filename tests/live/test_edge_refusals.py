@@ -93,13 +93,6 @@ BYTES: dict[str, tuple[int, bytes]] = {
 }
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """For sockets, whose paths must be short."""
-    with short_folder() as path:
-        yield path
-
-
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
     """An nginx without a worker: nothing in the table may come so far."""

@@ -18,6 +18,9 @@ from slipway.ops.https import CERTIFICATE, HSTS_DEFAULT, IMAGE, KEY, HttpsSettin
 from tests.harness.edge import SECONDS, Edge, Runner, answers, exchange, message, slots
 from tests.harness.processes import free_ports, running, short_folder, until
 from tests.harness.stack import secure
+from tests.live.module_folder import folder
+
+__all__ = ["folder"]
 
 NOTICED_SECONDS = 10.0  # files are looked at once a second
 INTERMEDIATE = {
@@ -25,13 +28,6 @@ INTERMEDIATE = {
     "ECDHE-ECDSA-AES256-GCM-SHA384",
     "ECDHE-ECDSA-CHACHA20-POLY1305",
 }  # of Mozilla's list, those for a key of this type
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """For sockets, whose paths must be short."""
-    with short_folder() as path:
-        yield path
 
 
 @pytest.fixture(scope="module")

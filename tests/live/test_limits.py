@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -14,17 +14,10 @@ import pytest
 from slipway.ops.edge import CLIENT_CONNECTIONS, EdgeSettings, above, of
 from slipway.ops.settings import ROOT
 from tests.harness.edge import SECONDS, Edge, RawAnswer, answers, exchange, hang_up, silent, slots
-from tests.harness.processes import running, short_folder
+from tests.harness.processes import running
 
 CLIENT, OTHER = "127.0.0.1", "127.0.0.2"
 HEALTH = "/readyz"
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """For sockets, whose paths must be short."""
-    with short_folder() as path:
-        yield path
 
 
 def get(target: str = "/", *fields: str) -> bytes:

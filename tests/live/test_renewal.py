@@ -4,7 +4,7 @@ import asyncio
 import os
 import ssl
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,8 +17,12 @@ from slipway.ops.settings import ROOT
 from slipway.ops.site import SiteSettings
 from tests.harness.authority import ISSUER, authority
 from tests.harness.edge import Edge, answers, exchange, message, slots
-from tests.harness.processes import BIN, Process, running, short_folder, until
+from tests.harness.processes import BIN, Process, running, until
 from tests.harness.stack import secure
+from tests.harness.tls import shown_certificate
+from tests.live.module_folder import folder
+
+__all__ = ["folder"]
 
 DOMAINS = ("shop.test", "www.shop.test")
 LIFETIME = 8  # seconds of a certificate; certbot renews in the second half
@@ -34,17 +38,6 @@ class Renewing(Process):
         environment = {**os.environ, **settings.environment(), "TLS_DIR": str(tls), "REQUESTS_CA_BUNDLE": str(ca_file)}
         environment["PATH"] = f"{BIN}:{os.environ['PATH']}"
         super().__init__([sys.executable, str(ROOT / "slipway" / "renewal.py")], folder / "renewal.log", environment)
-
-
-def seen(settings: HttpsSettings) -> bytes:
-    """The certificate that a client is shown."""
-    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", settings.port)))
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    with short_folder() as path:
-        yield path
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +71,13 @@ async def test_issue_and_renewals_lose_nothing(folder: Path, settings: HttpsSett
     losses: list[object] = []
     async with nginx(folder, settings) as edge:
         with authority(folder, edge.port, LIFETIME) as pebble:
-            shown = [await asyncio.to_thread(seen, settings)]
+            shown = [await asyncio.to_thread(shown_certificate, settings.port)]
             with running(Renewing(folder, settings.folder, pebble.url, pebble.ca_file)) as renewing:
                 async with asyncio.TaskGroup() as group:
                     clients = [group.create_task(get(edge, settings, losses)) for _ in range(4)]
                     async with asyncio.timeout(ISSUE_SECONDS):
                         while len(shown) < 3:
-                            if (found := await asyncio.to_thread(seen, settings)) not in shown:
+                            if (found := await asyncio.to_thread(shown_certificate, settings.port)) not in shown:
                                 shown.append(found)
                     for client in clients:
                         client.cancel()

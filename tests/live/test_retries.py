@@ -1,27 +1,19 @@
 """What nginx tries again: safe requests whose connection broke before an answer, and what was never sent."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.harness.client import request
 from tests.harness.edge import ANSWER, Behaviour, Edge, answers, breaks, exchange, first, message, says, silent, slots
-from tests.harness.processes import running, short_folder
+from tests.harness.processes import running
 from tests.harness.stack import behind_nginx, serving
 from tests.live.sites import Site, source
 
 PROBLEM = "application/problem+json"
 SAFE = ["GET", "HEAD", "OPTIONS"]  # TRACE nginx refuses itself
 UNSAFE = ["POST", "PUT", "PATCH", "DELETE", "LOCK", "PROPFIND", "MKCOL", "SEARCH"]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """For sockets, whose paths must be short."""
-    with short_folder() as path:
-        yield path
 
 
 def body_of(method: str) -> bytes:

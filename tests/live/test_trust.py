@@ -10,7 +10,7 @@ import pytest
 
 from slipway.ops.edge import of
 from tests.harness.edge import ANSWER, SECONDS, Edge, RawAnswer, Slot, answers, exchange, slots
-from tests.harness.processes import running, short_folder
+from tests.harness.processes import running
 from tests.harness.stack import Server, behind_nginx, serving
 
 OUTSIDER, TRUSTED = "127.0.0.1", "127.0.0.2"
@@ -185,13 +185,6 @@ async def slot(folder: Path) -> AsyncIterator[Slot]:
     """What the app is sent."""
     async with slots(folder, [answers]) as served:
         yield served[0]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """For sockets, whose paths must be short."""
-    with short_folder() as path:
-        yield path
 
 
 def host_of(request: bytes) -> list[str]:

@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 
 from slipway.ops import nginx
 from tests.harness.edge import Edge, RawAnswer, answers, slots
-from tests.harness.processes import running, short_folder
+from tests.harness.processes import running
 from tests.harness.stores import SmallDisk
 
 SECONDS = 20.0
@@ -32,12 +32,6 @@ KINDS = {
 }
 
 pytestmark = pytest.mark.timeout(90)
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with short_folder() as folder:
-        yield folder
 
 
 @asynccontextmanager

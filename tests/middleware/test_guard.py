@@ -1,9 +1,7 @@
 """The guard around any app: ids, counts, limits, and what is answered for an app that does not answer."""
 
 import asyncio
-import gc
 import json
-import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +13,7 @@ from slipway.middleware.deadline import Deadline
 from slipway.middleware.exchange import Exchange
 from slipway.middleware.guard import Guard
 from slipway.middleware.types import ASGIApp, Header, Message, Receive, Scope, Send
+from tests.harness.circles import outlives_its_request
 from tests.harness.driver import Conversation, http_scope, request, websocket_scope
 
 MANY = 1_000
@@ -221,28 +220,7 @@ async def test_foreign_scope_types_go_through() -> None:
 
 async def test_nothing_is_left_for_the_garbage_collector() -> None:
     """A request ends without a circle of references, also where the server's `send` knows the scope."""
-    app = guard(ok, Recorder())
-
-    async def receive() -> Message:
-        raise AssertionError
-
-    class Cycle:
-        def __init__(self) -> None:
-            self.scope = http_scope("GET", "/")
-
-        async def send(self, message: Message) -> None:
-            pass
-
-    cycle = Cycle()
-    known = weakref.ref(cycle)
-    gc.disable()
-    try:
-        await app(cycle.scope, receive, cycle.send)
-        del cycle
-
-        assert known() is None
-    finally:
-        gc.enable()
+    assert not await outlives_its_request(guard(ok, Recorder()))
 
 
 async def test_what_is_sent_too_late_is_an_error() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import ssl
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from slipway.ops.settings import ROOT, StackSettings
 from tests.harness.authority import ISSUER, authority
 from tests.harness.processes import short_folder, until
 from tests.harness.stack import secure
+from tests.harness.tls import shown_certificate
 from tests.ops.conftest import Verbs
 
 SECONDS = 30.0
@@ -114,11 +114,6 @@ def test_remark_beside_the_address(tmp_path: Path) -> None:
     assert certificate.remark(folder, ["example.com"]).endswith("until certbot has got that of example.com")
 
 
-def seen(port: int) -> bytes:
-    """The certificate that a client is shown."""
-    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port)))
-
-
 @pytest.mark.suite
 @pytest.mark.timeout(120)
 async def test_local_runtime(make: Verbs) -> None:
@@ -130,7 +125,7 @@ async def test_local_runtime(make: Verbs) -> None:
         log = make.folder / "log" / "acme.log"
         await until(lambda: "is in place" in log.read_text(), SECONDS)
         status = make("status")
-        await until(lambda: ISSUER in seen(make.https_port), SECONDS)
+        await until(lambda: ISSUER in shown_certificate(make.https_port), SECONDS)
         assert make("reload", ACME_DOMAINS="shop.test,www.shop.test").returncode == 0
         await until(lambda: log.read_text().count("is in place") == 2, SECONDS)
         without = make("reload", ACME_DOMAINS="")

@@ -1,7 +1,5 @@
 """What the app does for its requests under a server that gives them no id."""
 
-import gc
-import weakref
 from typing import Any
 
 import pytest
@@ -10,7 +8,8 @@ from app.asgi.middleware import Errors
 from app.asgi.origins import Origins
 from app.asgi.response import Response
 from app.asgi.standalone import Standalone
-from app.asgi.types import Message, Receive, Scope, Send
+from app.asgi.types import Receive, Scope, Send
+from tests.harness.circles import outlives_its_request
 from tests.harness.driver import Conversation, http_scope, request, websocket_scope
 
 
@@ -98,28 +97,7 @@ async def test_message_that_is_sent_again() -> None:
 
 async def test_nothing_is_left_for_the_garbage_collector() -> None:
     """A request ends without a circle of references, also where the server's `send` knows the scope."""
-    app = Standalone(Origins(Errors(ok), frozenset()))
-
-    async def receive() -> Message:
-        raise AssertionError
-
-    class Cycle:
-        def __init__(self) -> None:
-            self.scope = http_scope("GET", "/")
-
-        async def send(self, message: Message) -> None:
-            pass
-
-    cycle = Cycle()
-    known = weakref.ref(cycle)
-    gc.disable()
-    try:
-        await app(cycle.scope, receive, cycle.send)
-        del cycle
-
-        assert known() is None
-    finally:
-        gc.enable()
+    assert not await outlives_its_request(Standalone(Origins(Errors(ok), frozenset())))
 
 
 async def test_what_is_sent_too_late_is_an_error() -> None:
