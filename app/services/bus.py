@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from .errors import Unavailable
 from .feed import Feed
 from .items import Availability, Beat, Extract, Item, Message, Reset, Retention, parse_id
-from .listener import Listener
 from .log_health import LogHealth
+from .log_listener import LogListener
 from .shared_log import SharedLog
 from .subscription import SlowReader, Subscription
 
@@ -41,7 +41,7 @@ class Bus(SharedLog):
     def __init__(self) -> None:
         self._feed = Feed()
         self._health = LogHealth()
-        self._listener = Listener(self, self._feed, self._health)
+        self._listener = LogListener(self, self._feed, self._health)
 
     @property
     def epoch(self) -> str:

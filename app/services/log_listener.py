@@ -17,7 +17,7 @@ RETRY_SECONDS = (0.05, 1.0)  # first and longest pause between two tries to reac
 CANCELLATIONS = 10  # redis-py may lose one
 
 
-class Listener:
+class LogListener:
     """Reads on from the last message that the feed has passed on."""
 
     def __init__(self, shared: SharedLog, feed: Feed, health: LogHealth) -> None:
