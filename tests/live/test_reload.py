@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -93,15 +94,20 @@ async def test_code_that_does_not_start_is_refused(
     assert (await request(server.address(), "GET", "/")).body == b"new"
 
 
+@contextmanager
+def _serving_by_a_copy(site: Site, folder: Path) -> Iterator[tuple[Server, Path, str]]:
+    """A server, the copy of gunicorn.conf.py that it reads, and the text of it."""
+    configuration, right = folder / "gunicorn.conf.py", (ROOT / "gunicorn.conf.py").read_text()
+    configuration.write_text(right)
+    options = {**site.options, "PYTHONPATH": f"{folder}:{ROOT}"}
+    with serving(site.name, arguments=["-c", str(configuration)], **options) as server:
+        yield server, configuration, right
+
+
 @pytest.mark.parametrize("ask", [_by_command, _by_signal])
 async def test_broken_configuration_is_refused(site: Site, tmp_path: Path, ask: Ask) -> None:
     """A gunicorn.conf.py that raises, one that is no Python and wrong values leave the old workers serving."""
-    configuration = tmp_path / "gunicorn.conf.py"
-    right = (ROOT / "gunicorn.conf.py").read_text()
-    configuration.write_text(right)
-    options = {**site.options, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
-
-    with serving(site.name, arguments=["-c", str(configuration)], **options) as server:
+    with _serving_by_a_copy(site, tmp_path) as (server, configuration, right):
         before = server.pids()
         for wrong, reason in [
             (f"{right}\nraise RuntimeError('broken on purpose')", "broken on purpose"),
@@ -132,12 +138,7 @@ RAISES_LATE = {
 @pytest.mark.parametrize("addition", RAISES_LATE.values(), ids=RAISES_LATE)
 async def test_any_error_in_a_reload_is_a_refusal(site: Site, tmp_path: Path, addition: str, ask: Ask) -> None:
     """Whatever raises in the arbiter during a reload, the old workers serve on, and the next reload works."""
-    configuration = tmp_path / "gunicorn.conf.py"
-    right = (ROOT / "gunicorn.conf.py").read_text()
-    configuration.write_text(right)
-    options = {**site.options, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
-
-    with serving(site.name, arguments=["-c", str(configuration)], **options) as server:
+    with _serving_by_a_copy(site, tmp_path) as (server, configuration, right):
         before = server.pids()
         configuration.write_text(f"{right}\n{addition}\n")
         reason = await ask(server)

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +14,8 @@ from app.config import AppSettings
 from app.migrate import migrate
 from app.services.database import sync_engine
 from app.services.users import BlockingUsers, open_users
-from slipway.ops.settings import ROOT
 from tests.app.shared_state.stacks import create, is_unavailable, new_name
-from tests.app.shared_state.test_users import HEAL_SECONDS
+from tests.app.shared_state.test_users import HEAL_SECONDS, migrate_at_once
 from tests.harness import servers
 from tests.harness.client import Address, Answer, request
 from tests.harness.servers import PgBouncer, Postgres
@@ -120,15 +117,7 @@ async def test_limits_stay_ours(postgres: Postgres) -> None:
 def test_migrations_that_start_together(postgres: Postgres, settings: dict[str, str], tmp_path: Path) -> None:
     """One migrates after the other, and none fails."""
     with behind(postgres, settings) as (url, _):
-        env = {"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path), "DATABASE_URL": url}
-        command = [sys.executable, "-m", "app.migrate"]
-        processes = [
-            subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-            for _ in range(4)
-        ]
-        outputs = [process.communicate(timeout=30)[0] for process in processes]
-
-        assert [process.returncode for process in processes] == [0] * 4, outputs
+        migrate_at_once({"DATA_DIR": str(tmp_path), "DATABASE_URL": url})
 
 
 async def test_connections_are_not_counted(postgres: Postgres) -> None:

@@ -51,18 +51,21 @@ async def test_concurrent_writers_all_succeed(stack: Stack) -> None:
     assert len({json.loads(answer.body)["id"] for answer in answers}) == 300
 
 
-def test_migrations_that_start_together(backend: Backend, tmp_path: Path) -> None:
-    """Machines that start at the same time migrate one after the other, and none fails."""
-    env = {"PATH": "/usr/bin:/bin", "DATA_DIR": str(tmp_path / "data"), **backend.env}
-    command = [sys.executable, "-m", "app.migrate"]
+def migrate_at_once(settings: dict[str, str]) -> None:
+    """Run four migrations together; each has to succeed."""
+    env, command = {"PATH": "/usr/bin:/bin", **settings}, [sys.executable, "-m", "app.migrate"]
     processes = [
         subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for _ in range(4)
     ]
-
     outputs = [process.communicate(timeout=30)[0] for process in processes]
 
     assert [process.returncode for process in processes] == [0] * 4, outputs
+
+
+def test_migrations_that_start_together(backend: Backend, tmp_path: Path) -> None:
+    """Machines that start at the same time migrate one after the other, and none fails."""
+    migrate_at_once({"DATA_DIR": str(tmp_path / "data"), **backend.env})
 
 
 async def test_locked_file() -> None:
