@@ -5,16 +5,16 @@ log is for people, and a breakpoint works.
 """
 
 import os
-import select
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from slipway.ops import certificate, changes, nginx, packages, setup, wait
+from slipway.ops.app_process import AppProcess, stop
 from slipway.ops.certificate import openssl
 from slipway.ops.console import Failure, say
 from slipway.ops.failed_start import next_step
@@ -26,7 +26,6 @@ from slipway.tracebacks import one_line
 
 REQUIREMENTS = "requirements/local.txt"
 POLL_SECONDS = 0.2
-STOP_SECONDS = 3.0  # for a process that stands at a breakpoint, too
 NGINX_SECONDS = 10.0
 BACKLOG = 2048
 SLOT = "slot-0.sock"
@@ -39,8 +38,7 @@ class Development:
         self._settings = settings
         self._run = settings.run_dir / "dev"
         self._programs = Programs(self._run, 0)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._report = -1
+        self._app = AppProcess()
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
@@ -53,7 +51,7 @@ class Development:
             certificate.ensure(self._settings.https.folder, openssl)
         with ExitStack() as opened:
             self._listener = opened.enter_context(self._listen())
-            opened.callback(self._end)
+            opened.callback(self._app.end)
             self._start_proxy(opened)
             self._follow()
 
@@ -77,7 +75,7 @@ class Development:
         path = self._run / "nginx.log"
         log = opened.enter_context(path.open("wb"))
         proxy = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        opened.callback(_stop, proxy, signal.SIGTERM)
+        opened.callback(stop, proxy, signal.SIGTERM)
         host, port = self._settings.host, self._settings.http_port
         if not wait.until(lambda: proxy.poll() is not None or not wait.is_free(host, port), NGINX_SECONDS):
             raise Failure(f"nginx does not start; its log is {path}")
@@ -96,7 +94,7 @@ class Development:
             seen = now
             if any(Path(path).name == ".env" for path in what):
                 self._take_settings()
-            self._end()
+            self._app.end()
 
     def _times(self) -> changes.Times:
         return changes.times(ROOT, {self._settings.run_dir, Path(self._settings.variables.get("DATA_DIR") or "/")})
@@ -115,12 +113,8 @@ class Development:
         environment = self._environment()
         if (not what or any("migrations" in Path(path).parts for path in what)) and not self._prepare(environment):
             return
-        self._report, report = os.pipe()
         self._begun = time.monotonic()
-        descriptors = (self._listener.fileno(), report)
-        command = [str(self._venv / "python"), "-m", "slipway.serving.development", *map(str, descriptors)]
-        self._process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=descriptors)
-        os.close(report)
+        self._app.begin(self._venv / "python", environment, self._listener.fileno())
 
     def _environment(self) -> Mapping[str, str]:
         defaults = {"LOG_FORMAT": "console", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -141,12 +135,9 @@ class Development:
         return not done.returncode
 
     def _hear(self) -> None:
-        """Take what the process reports; once is enough."""
-        if self._report < 0 or not select.select([self._report], [], [], 0)[0]:
+        """Tell what the process reports."""
+        if (text := self._app.report()) is None:
             return
-        text = os.read(self._report, 1 << 16).decode(errors="replace").strip()
-        os.close(self._report)
-        self._report = -1
         if text == "ready":
             say(f"  {self._settings.url} after {time.monotonic() - self._begun:.1f} s; Ctrl-C ends it")
         else:
@@ -155,21 +146,3 @@ class Development:
     def _complain(self, reason: str) -> None:
         step_ = next_step(reason, self._settings.app).replace("then type the same again", "then it starts by itself")
         say(f"  {self._settings.app} does not start: {reason}\n  {step_}")
-
-    def _end(self) -> None:
-        if self._process is not None:
-            _stop(self._process, signal.SIGTERM)
-            self._process = None
-        if self._report >= 0:
-            os.close(self._report)
-            self._report = -1
-
-
-def _stop(process: "subprocess.Popen[bytes]", number: int) -> None:
-    """End it within bounded time."""
-    process.send_signal(number)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_SECONDS)
-        return
-    process.kill()
-    process.wait()
