@@ -1,15 +1,13 @@
 """The Docker runtime: the same verbs over docker compose."""
 
-import json
 import math
 from collections.abc import Sequence
 
-from slipway.ops import certificate, container_files, packages, readiness
-from slipway.ops.console import NOTHING_RUNS, Failure, say, step
+from slipway.ops import certificate, compose_commands, compose_view, container_files, packages
+from slipway.ops.console import Failure, say, step
 from slipway.ops.containers import AppContainers
 from slipway.ops.deployment import Deployment
 from slipway.ops.engine import Engine, engine_answers, engine_reason
-from slipway.ops.following import follow
 from slipway.ops.images import Images
 from slipway.ops.programs import METRICS_PORT
 from slipway.ops.renewals import ComposeRenewal
@@ -68,23 +66,11 @@ class Compose:
 
     def status(self) -> None:
         """Print what runs, and the answer of the ready path."""
-        rows = self.engine.compose("ps", "--all", "--format", "{{.Service}}\t{{.Status}}").splitlines()
-        if not rows:
-            raise Failure("nothing runs; `make up` starts it", NOTHING_RUNS)
-        say(f"  project {self.engine.project}, for `docker compose -p {self.engine.project} …`")
-        for row in rows:
-            say("  {:15} {}".format(*row.split("\t")))
-        url = readiness.url(self.settings, self.settings.url)
-        code, body = readiness.ask(self.settings, self.settings.url)
-        say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
-        if self.settings.https.on:
-            say(f"  {self.settings.https_url}")
+        compose_view.status(self.engine, self.settings)
 
     def logs(self) -> None:
         """Follow all logs until interrupted."""
-        request_id = self.settings.request
-        command = self.engine.command("logs", "--no-color", "--follow", "--tail", "all" if request_id else "50")
-        follow(command, self.engine.environment(), request_id)
+        compose_view.logs(self.engine, self.settings)
 
     def reload(self) -> None:
         """Replace the workers in the container in service; new code comes with an image, by `make deploy`."""
@@ -112,22 +98,11 @@ class Compose:
 
     def migrate(self) -> None:
         """Run PRESTART alone."""
-        if not self.settings.prestart:
-            raise Failure("nothing to run: neither PRESTART nor prestart in [tool.slipway] names a command")
-        say(self.engine.compose("run", "--rm", "-T", "migrate").strip())
+        compose_commands.migrate(self.engine, self.settings)
 
     def locust(self) -> None:
         """The load generator in containers, until it is done or interrupted; its failure is ours."""
-        workers = ("locust-worker", self.settings.locust_workers)
-        with step("image of locust"):
-            self.engine.compose("build", "--quiet", "locust-master")
-        self.engine.compose("up", "--detach", "--no-deps", "--scale={}={}".format(*workers), workers[0])
-        try:
-            code = self.engine.follow("run", "--rm", "--no-deps", "--service-ports", "--use-aliases", "locust-master")
-        finally:
-            self.engine.compose("rm", "--stop", "--force", workers[0])
-        if code:
-            raise Failure(f"locust ended with {code}")
+        compose_commands.locust(self.engine, self.settings)
 
     def ask(self, verb: str) -> str:
         """What a verb of slipway.serving.ctl prints, run where the server is."""

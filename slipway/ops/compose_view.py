@@ -1,0 +1,31 @@
+"""What the Docker runtime shows of itself."""
+
+import json
+
+from slipway.ops import readiness
+from slipway.ops.console import NOTHING_RUNS, Failure, say
+from slipway.ops.engine import Engine
+from slipway.ops.following import follow
+from slipway.ops.settings import StackSettings
+
+
+def status(engine: Engine, settings: StackSettings) -> None:
+    """Print what runs, and the answer of the ready path."""
+    rows = engine.compose("ps", "--all", "--format", "{{.Service}}\t{{.Status}}").splitlines()
+    if not rows:
+        raise Failure("nothing runs; `make up` starts it", NOTHING_RUNS)
+    say(f"  project {engine.project}, for `docker compose -p {engine.project} …`")
+    for row in rows:
+        say("  {:15} {}".format(*row.split("\t")))
+    url = readiness.url(settings, settings.url)
+    code, body = readiness.ask(settings, settings.url)
+    say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
+    if settings.https.on:
+        say(f"  {settings.https_url}")
+
+
+def logs(engine: Engine, settings: StackSettings) -> None:
+    """Follow all logs until interrupted."""
+    request_id = settings.request
+    command = engine.command("logs", "--no-color", "--follow", "--tail", "all" if request_id else "50")
+    follow(command, engine.environment(), request_id)
