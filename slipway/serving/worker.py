@@ -14,13 +14,13 @@ from slipway.middleware.lame_duck import LameDuck
 from slipway.middleware.spans import Traced, started_spans
 from slipway.serving import heartbeat, readiness
 from slipway.serving.base import UvicornWorker
+from slipway.serving.failure_report import FailureReport
 from slipway.serving.faults import Faults
 from slipway.serving.guarded_app import load_guarded_app
 from slipway.serving.handover import Handover
 from slipway.serving.http import Http
 from slipway.serving.listening import Listening
 from slipway.serving.quiet import Quiet
-from slipway.serving.reasons import Reasons
 from slipway.serving.server import Server, WorkerLifespan
 from slipway.serving.settings import ServerSettings
 from slipway.serving.spent import is_spent
@@ -51,10 +51,10 @@ class Worker(UvicornWorker):
         super().init_signals()
         # A worker whose loop is blocked is ended with SIGABRT; this writes where it stands first.
         stacks.enable(self.handover.stacks)
-        self._reasons = Reasons(self.handover.report, self.settings.timeout)
+        self._failure = FailureReport(self.handover.report, self.settings.timeout)
 
     def run(self) -> None:
-        with self._reasons.of():
+        with self._failure.reporting():
             super().run()
 
     async def _serve(self) -> None:
@@ -83,7 +83,7 @@ class Worker(UvicornWorker):
         try:
             await self.server.serve(sockets=[])  # it listens when it is admitted
             if self.server.unclean:
-                self._reasons.leave("; ".join(self.server.unclean))
+                self._failure.leave("; ".join(self.server.unclean))
         finally:
             beating.cancel()
             if spans is not None:
@@ -93,10 +93,10 @@ class Worker(UvicornWorker):
 
     def _ready(self) -> None:
         """The first heartbeat, by which the arbiter knows."""
-        self._reasons.stop_watching()
+        self._failure.stop_watching()
         self._write_row()
         self.counts.note()
-        self._reasons.is_ready = True
+        self._failure.is_ready = True
         self.notify()
         self._wake_arbiter()
 
@@ -118,7 +118,7 @@ class Worker(UvicornWorker):
     def _beat(self) -> None:
         """Tell the arbiter that the loop turns, and do what is due twice a second."""
         with self._faults("The heartbeat"):
-            if self._reasons.is_ready:
+            if self._failure.is_ready:
                 self.notify()
                 self.counts.find_streams()
                 self._deadline.cancel_late()

@@ -15,8 +15,8 @@ HANG_SECONDS = 1.0  # before the arbiter ends a start that hangs, the worker say
 log = logging.getLogger("gunicorn.error")
 
 
-class Reasons:
-    """Those of one worker, from the beginning of its start on."""
+class FailureReport:
+    """Of one worker, from the beginning of its start on."""
 
     def __init__(self, report: Report, timeout: float) -> None:
         self._report = report
@@ -29,7 +29,7 @@ class Reasons:
         self._starting.cancel()
 
     @contextmanager
-    def of(self) -> Iterator[None]:
+    def reporting(self) -> Iterator[None]:
         """Leave why the block has failed: of a start its first error that was logged, else what the block raises."""
         failure = FirstError()
         for name in ("uvicorn.error", "gunicorn.error"):
