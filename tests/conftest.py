@@ -1,8 +1,10 @@
 """What all tests share, and what holds for Slipway's own tests alone."""
 
+import os
 import sys
 import warnings
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from tests.harness import sharing
 from tests.harness.processes import short_folder
 from tests.promises.promise import PROPERTY, Row, table
 
-sys.dont_write_bytecode = False  # else each process of a run compiles all tests anew
+# Else each process of a run, and each server that a test starts, compiles all that it imports anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The same examples in each run: a new failure is then caused by a change, and the suite takes the same time.
 settings.register_profile("slipway", derandomize=True, deadline=None, max_examples=200, database=None)
@@ -26,6 +30,7 @@ USABLE = [ROOT / name for name in RULES.usable]
 IGNORED_WARNING = "The `uvicorn.workers` module"  # pinned; see the dependencies in pyproject.toml
 
 
+@cache  # thousands of tests lie in few files
 def is_ours(path: Path) -> bool:
     """Whether Slipway's rules hold for a test; what a project adds, its author configures."""
     return any(path.is_relative_to(folder) for folder in OURS)

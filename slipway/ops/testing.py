@@ -1,5 +1,7 @@
 """`make lint`, `make test`, `make suites` and `make test-docker`: the checkers, and which tests run how."""
 
+import os
+
 from slipway.ops import linters, packages, setup
 from slipway.ops.console import Failure, say
 from slipway.ops.rules import Rules
@@ -67,6 +69,8 @@ def together(arguments: list[str]) -> tuple[str, ...]:
 
 def programs() -> None:
     """What the tests start. A project without the shipped app has left out the tests that start it."""
+    # Else each process that a test starts compiles all that it imports anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # The verbs' own packages are among them already; said once here, no test has pip look for them.
     setup.environment(StackSettings.load().run_dir, "requirements/local.txt")
     if Rules.of().has_the_shipped_app:
