@@ -93,6 +93,9 @@ def digest(lock: Path) -> str:
 
 
 def _create(venv: Path) -> None:
+    """Make it anew, in the place of one whose making was interrupted; anything else that is there stays."""
+    if not (venv / "pyvenv.cfg").exists() and any(path.is_file() for path in venv.rglob("*")):
+        raise Failure(f"{_shown(venv)} is no virtual environment: move it away, or the link .run/venv that leads there")
     venv.parent.mkdir(parents=True, exist_ok=True)
     create = [sys.executable, "-m", "venv", "--clear", str(venv)]
     if subprocess.run(create, capture_output=True).returncode == 0:

@@ -6,7 +6,10 @@ import json
 import os
 from typing import Any
 
+from tests.live.turns import Turns
+
 SEEN: list[str] = []  # method and path of every request of this worker's life
+turns = Turns()
 
 
 def answered(method: str, path: str, body: bytes) -> dict[str, Any]:
@@ -15,11 +18,13 @@ def answered(method: str, path: str, body: bytes) -> dict[str, Any]:
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with what came, `/seen` and `/worker` with all requests of the worker, `/fields` with the header's names.
+    """Answer with what came, `/seen` and `/worker` with all requests of the worker, `/fields` with the header's names,
+    `/turn` with the longest turn of its loop.
 
     The paths of FAILURES fail before anything was sent, those of LATE_FAILURES later; those of SOCKETS are websockets.
     """
     if scope["type"] == "lifespan":
+        turns.watch()
         for phase in ("startup", "shutdown"):
             await receive()
             await send({"type": f"lifespan.{phase}.complete"})
@@ -43,6 +48,8 @@ async def mirror(scope: Any, receive: Any, send: Any) -> None:
         "/worker": {"pid": os.getpid(), "seen": SEEN},
         "/fields": [name.decode() for name, _ in scope["headers"]],
     }.get(scope["path"], answered(scope["method"], scope["path"], body))
+    if scope["path"] == "/turn":
+        content = turns.take()
     data = json.dumps(content).encode()
     status = 404 if scope["path"] == "/unread" else 200
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"%d" % len(data))]})

@@ -12,6 +12,7 @@ from tests.harness.client import Address, request
 from tests.harness.edge import hang_up
 from tests.harness.stack import Nginx, Server, behind_nginx
 from tests.live.malformed import TABLE
+from tests.live.turns import MOST_SECONDS, longest_turn
 
 SECONDS = 20.0
 QUIET_SECONDS = 0.5  # in which a second answer would come
@@ -87,19 +88,22 @@ def assert_read(name: str, came: bytes, count: int = 1) -> None:
 
 
 async def test_at_the_worker(mirror: Server) -> None:
-    """All of the table on the worker's own socket."""
+    """All of the table on the worker's own socket; none holds up the loop."""
+    await longest_turn(mirror.address())
     for name, came in (await answers(mirror.address())).items():
         if name in READ_BY_WORKER:
             assert_read(name, came)
         elif name not in WAITS:
             assert_refused(name, came)
 
+    assert 0 < await longest_turn(mirror.address()) < MOST_SECONDS
     seen = json.loads((await request(mirror.address(), "GET", "/seen")).body)
     assert not [entry for entry in seen if "smuggled" in entry]
 
 
 async def test_at_the_edge(mirror: Server, edge: Nginx) -> None:
-    """All of the table by way of nginx; the worker logs no failure of its own."""
+    """All of the table by way of nginx; none holds up the worker's loop, and it logs no failure of its own."""
+    await longest_turn(mirror.address())
     before = len(json.loads((await request(mirror.address(), "GET", "/seen")).body))
     for name, came in (await answers(edge.address)).items():
         if name in READ_BY_NGINX or name in EXTENDED:
@@ -108,6 +112,7 @@ async def test_at_the_edge(mirror: Server, edge: Nginx) -> None:
             assert_refused(name, came)
 
     seen = json.loads((await request(mirror.address(), "GET", "/seen")).body)[before:]
+    assert 0 < await longest_turn(mirror.address()) < MOST_SECONDS
     assert sum("smuggled" in entry for entry in seen) == len(EXTENDED)
     assert len(seen) == len(READ_BY_NGINX) + 2 * len(EXTENDED) + 1
     assert not [record for record in mirror.records() if record.get("level") in ("ERROR", "CRITICAL")]

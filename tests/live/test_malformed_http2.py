@@ -19,6 +19,7 @@ from h2.exceptions import ProtocolError
 from tests.harness.client import Address, request
 from tests.harness.edge import hang_up
 from tests.harness.stack import Nginx, Server, behind_nginx
+from tests.live.turns import MOST_SECONDS, longest_turn
 
 SECONDS = 10.0
 QUIET_SECONDS = 1.0
@@ -161,12 +162,13 @@ def edge(mirror: Server) -> Iterator[Nginx]:
 
 async def seen(address: Address) -> list[str]:
     entries: list[str] = json.loads((await request(address, "GET", "/seen")).body)
-    return [entry for entry in entries if not entry.endswith("/seen")]
+    return [entry for entry in entries if not entry.endswith(("/seen", "/turn"))]
 
 
 @pytest.mark.parametrize("kind", HEADERS)
 async def test_headers(mirror: Server, edge: Nginx, kind: str) -> None:
     """One answer, a problem, or a reset; never a 500, and no request of which the app sees another part."""
+    await longest_turn(mirror.address())
     before = len(await seen(mirror.address()))
     client = await Client.open(edge.https_port)
     client.http2.send_headers(1, HEADERS[kind], end_stream=True)
@@ -174,7 +176,9 @@ async def test_headers(mirror: Server, edge: Nginx, kind: str) -> None:
     await client.read(over)
     await hang_up(client.writer)
     asked = (await seen(mirror.address()))[before:]
+    turn = await longest_turn(mirror.address())
 
+    assert turn < MOST_SECONDS
     assert len(client.statuses()) <= 1
     if kind in READ and client.statuses() == [200]:
         assert asked == ["GET /m"]
@@ -266,7 +270,8 @@ FLOODS = [
 
 @pytest.mark.parametrize("flood", FLOODS, ids=lambda flood: flood.__name__)
 async def test_frames(mirror: Server, edge: Nginx, flood: Callable[[Client], None]) -> None:
-    """Others are served while it goes on, and afterwards; nothing but whole requests reaches the app."""
+    """Others are served meanwhile and afterwards, no loop is held up, and only whole requests reach the app."""
+    await longest_turn(mirror.address())
     client = await Client.open(edge.https_port)
     flood(client)
     with suppress(TimeoutError, ConnectionError, ssl.SSLError):
@@ -276,7 +281,9 @@ async def test_frames(mirror: Server, edge: Nginx, flood: Callable[[Client], Non
     other = await request(edge.address, "GET", "/other")
     await reading
     await hang_up(client.writer)
+    turn = await longest_turn(mirror.address())
 
+    assert turn < MOST_SECONDS
     assert other.status == 200
     assert (await request(edge.address, "GET", "/after")).status == 200
     assert {*await seen(mirror.address())} <= {"GET /m", "GET /other", "GET /after", "POST /m"}
