@@ -73,6 +73,12 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         return self._groups[nodeid]
 
+    def _pending_of(self, workload: dict[str, dict[str, bool]]) -> int:
+        """Count after each test what a process has left, without going over all that it has done."""
+        for done in [name for name, tests in workload.items() if all(tests.values())]:
+            del workload[done]
+        return sum(list(tests.values()).count(False) for tests in workload.values())
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: WorkerController) -> None:
