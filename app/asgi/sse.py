@@ -7,6 +7,7 @@ without saying so (its HTTP spec_version is 2.3); and it ends itself when the wo
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from .errors import Disconnected
@@ -33,11 +34,15 @@ class Event:
     id: str | None = None
 
     def encode(self) -> bytes:
-        lines = [
-            f"{key}: {_one_line(value)}" for key, value in (("event", self.name), ("id", self.id)) if value is not None
-        ]
-        lines += [f"data: {line}" for line in self.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-        return ("\n".join(lines) + "\n\n").encode()
+        return _encoded(self)
+
+
+@lru_cache(maxsize=16)  # one event goes to many streams
+def _encoded(event: Event) -> bytes:
+    fields = (("event", event.name), ("id", event.id))
+    lines = [f"{key}: {_one_line(value)}" for key, value in fields if value is not None]
+    lines += [f"data: {line}" for line in event.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    return ("\n".join(lines) + "\n\n").encode()
 
 
 def _one_line(value: str) -> str:
@@ -69,29 +74,26 @@ class EventStream:
                 drain.cancel()
                 await asyncio.gather(gone, drain, return_exceptions=True)
                 await self.events.aclose()
-            await send({"type": "http.response.body", "body": b"retry: %d\n\n" % RETRY_MILLISECONDS, "more_body": True})
+            await _send(send, b"retry: %d\n\n" % RETRY_MILLISECONDS)
         await send({"type": "http.response.body", "body": b""})
 
     async def _pump(self, send: Send, gone: "asyncio.Future[None]", drain: "asyncio.Future[Literal[True]]") -> None:
-        clock = asyncio.get_running_loop().time
-        coming = asyncio.ensure_future(anext(self.events, None))
-        beat_at = clock() + self.heartbeat
+        """Send what comes until there is nothing more, or one of the two is done."""
+        sending = asyncio.ensure_future(self._events(send))
+        ends: set[asyncio.Future[Any]] = {sending, gone, drain}
         try:
-            while not (gone.done() or drain.done()):
-                timeout = max(0.0, beat_at - clock())
-                waiting: set[asyncio.Future[Any]] = {coming, gone, drain}
-                await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-                if coming.done():
-                    if (event := coming.result()) is None:
-                        return
-                    await _send(send, event.encode())
-                    coming = asyncio.ensure_future(anext(self.events, None))
-                if clock() >= beat_at:
-                    await _send(send, b": heartbeat\n\n")
-                    beat_at = clock() + self.heartbeat
+            while not (await asyncio.wait(ends, timeout=self.heartbeat, return_when=asyncio.FIRST_COMPLETED))[0]:
+                await _send(send, b": heartbeat\n\n")
+            if sending.done():
+                sending.result()
         finally:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    async def _events(self, send: Send) -> None:
+        async for event in self.events:
+            await _send(send, event.encode())
+            await asyncio.sleep(0)  # else a source that never waits would hold up the loop
 
 
 async def _send(send: Send, body: bytes) -> None:

@@ -1,6 +1,7 @@
 """The log as server-sent events, and the workers' beats as named ones."""
 
 from collections.abc import AsyncGenerator
+from functools import lru_cache
 
 from app import fields
 from app.asgi.codec import json_text
@@ -29,11 +30,17 @@ async def _events(services: Services, after: str | None) -> AsyncGenerator[Event
                 if isinstance(item, Reset):
                     yield Event("{}", name="reset")
                 elif isinstance(item, Beat):
-                    if (heard := parse_beat(item.data)) is not None:
-                        yield Event(json_text(heard), name="worker")
+                    if (heard := _heard(item.data)) is not None:
+                        yield heard
                 elif isinstance(item, Availability):
                     yield Event(json_text({"available": item.available}), name="bus")
                 else:
                     yield Event(item.json, id=item.id)
         except SlowReader:
             return  # the client comes back with its last id
+
+
+@lru_cache(maxsize=16)  # each beat goes to every stream of the worker
+def _heard(data: str) -> Event | None:
+    beat = parse_beat(data)
+    return None if beat is None else Event(json_text(beat), name="worker")

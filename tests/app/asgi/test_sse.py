@@ -5,7 +5,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from app.asgi import sse
+from app.asgi.errors import Disconnected
 from app.asgi.sse import Event, EventStream
+from app.asgi.types import Message
 from tests.harness.driver import SECONDS, Conversation, http_scope
 
 
@@ -150,6 +153,47 @@ async def test_heartbeat_of_a_busy_stream() -> None:
         await talk.take("http.response.start")
         while (await talk.take("http.response.body"))["body"] != b": heartbeat\n\n":
             pass
+
+
+async def test_source_that_never_waits() -> None:
+    """It holds up nothing: other tasks run, and a drain ends it."""
+    draining = asyncio.Event()
+
+    async def events() -> AsyncGenerator[Event, None]:
+        while True:
+            yield Event("x")
+
+    async with Conversation(EventStream(events(), draining), http_scope("GET", "/")) as talk:
+        await talk.take("http.response.start")
+        draining.set()
+        while (await talk.take("http.response.body"))["body"] != b"retry: 1000\n\n":
+            pass
+
+
+async def test_one_event_is_encoded_once() -> None:
+    """For any number of streams: a room's message costs each of them its sending alone."""
+    event = Event("x", name="y", id="7")
+
+    assert event.encode() is Event("x", name="y", id="7").encode()
+
+
+async def test_client_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in a drain: the hint when to come back is waited for as long as an event."""
+    monkeypatch.setattr(sse, "SEND_SECONDS", 0.01)
+    draining = asyncio.Event()
+    draining.set()
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with pytest.raises(Disconnected):
+        async with asyncio.timeout(SECONDS):
+            await EventStream(Source().events(), draining)(http_scope("GET", "/"), receive, send)
 
 
 async def test_source_fails() -> None:

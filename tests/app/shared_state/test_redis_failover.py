@@ -100,6 +100,7 @@ async def test_old_one_that_is_full(leave: Leave) -> None:
     assert_nothing_is_lost_in_silence(result)
 
 
+@pytest.mark.alone
 async def test_old_one_that_goes_on() -> None:
     """The old one still takes messages, which the new one has not: each client is told by a reset, and goes on."""
 
