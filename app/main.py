@@ -18,7 +18,7 @@ from app.asgi.standalone import Standalone
 from app.asgi.types import ASGIApp, Receive, Scope, Send
 from app.config import AppSettings
 from app.handlers import bench, chat, events, health, pages, users
-from app.services import open_services
+from app.services import import_needed, open_services
 from app.services.errors import Unavailable
 from app.services.monitor import Counter
 
@@ -55,6 +55,7 @@ BENCH_ROUTES = [
 
 def create_app(settings: AppSettings) -> ASGIApp:
     """Put the app together. A request passes from the bottom of this function to its top."""
+    import_needed(settings)
     routes = ROUTES + BENCH_ROUTES if settings.bench_endpoints else ROUTES
     app: ASGIApp = Router(routes, max_body_bytes=settings.max_body_bytes)
     app = Errors(app, {Unavailable: unavailable})

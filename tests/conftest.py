@@ -1,8 +1,11 @@
 """What all tests share, and what holds for Slipway's own tests alone."""
 
+import gc
+import os
 import sys
 import warnings
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,9 @@ from tests.harness import sharing
 from tests.harness.processes import short_folder
 from tests.promises.promise import PROPERTY, Row, table
 
-sys.dont_write_bytecode = False  # else each process of a run compiles all tests anew
+# Else each process of a run, and each server that a test starts, compiles all that it imports anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The same examples in each run: a new failure is then caused by a change, and the suite takes the same time.
 settings.register_profile("slipway", derandomize=True, deadline=None, max_examples=200, database=None)
@@ -26,6 +31,7 @@ USABLE = [ROOT / name for name in RULES.usable]
 IGNORED_WARNING = "The `uvicorn.workers` module"  # pinned; see the dependencies in pyproject.toml
 
 
+@cache  # thousands of tests lie in few files
 def is_ours(path: Path) -> bool:
     """Whether Slipway's rules hold for a test; what a project adds, its author configures."""
     return any(path.is_relative_to(folder) for folder in OURS)
@@ -35,6 +41,17 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out what serves the shipped app, once that has been replaced."""
     usable = any(collection_path.is_relative_to(folder) for folder in USABLE)
     return True if is_ours(collection_path) and not usable else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no cycles meanwhile, and later for none among what was made here: it stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,7 @@
 """The services of one worker, opened after the fork and handed to the handlers through `scope["state"]`."""
 
 import asyncio
+import importlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,7 +14,6 @@ from .bus import Bus, Retention
 from .embedded_bus import EmbeddedBus
 from .errors import Unavailable
 from .monitor import Counter, Monitor
-from .redis_bus import RedisBus
 from .users import Users, open_users, ping
 
 log = logging.getLogger("app.services")
@@ -50,6 +50,12 @@ class Services:
         if self.bus.available:
             return Health.PASS
         return Health.WARN if self.bus.full else Health.FAIL
+
+
+def import_needed(settings: AppSettings) -> None:
+    """Import what the settings need beyond the usual, at the app's own import: it is then loaded before the fork."""
+    if settings.bus_url != "embedded":
+        importlib.import_module(f"{__name__}.redis_bus")
 
 
 @asynccontextmanager
@@ -97,6 +103,8 @@ def open_bus(settings: AppSettings) -> Bus:
     keep = Retention(settings.keep_messages, settings.keep_seconds, settings.keep_bytes)
     if settings.bus_url == "embedded":
         return EmbeddedBus(settings.data_dir, keep)
+    from .redis_bus import RedisBus  # late: with the embedded bus redis-py need not be in memory
+
     return RedisBus(settings.bus_url, keep, settings.bus_password)
 
 

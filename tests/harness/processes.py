@@ -178,6 +178,11 @@ async def until(true: Callable[[], object], seconds: float, what: str = "") -> N
         await asyncio.sleep(POLL_SECONDS)
 
 
+async def pause() -> None:
+    """Wait between two looks of a poll, which else takes a processor from what it waits for."""
+    await asyncio.sleep(POLL_SECONDS)
+
+
 def children(parent: int) -> list[int]:
     """All processes whose parent it is, oldest first; zombies left out."""
     found = []

@@ -6,6 +6,7 @@ name from `_nodeid` (pytest-xdist 3.8). So the processes write down the groups, 
 
 import json
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,14 @@ def group(item: pytest.Item) -> str:
 def rank(item: pytest.Item) -> tuple[float, bool, int]:
     """The order of the start: the smaller the earlier."""
     timeout = item.get_closest_marker("timeout")
-    places = [place for place, name in enumerate(LONGEST_FIRST) if item.path.is_relative_to(ROOT / "tests" / name)]
-    return -timeout.args[0] if timeout else 0, group(item) == item.nodeid, places[0] if places else len(LONGEST_FIRST)
+    return -timeout.args[0] if timeout else 0, group(item) == item.nodeid, place(item.path)
+
+
+@cache  # thousands of tests lie in few files
+def place(path: Path) -> int:
+    """Where a file stands in LONGEST_FIRST."""
+    places = [place for place, name in enumerate(LONGEST_FIRST) if path.is_relative_to(ROOT / "tests" / name)]
+    return places[0] if places else len(LONGEST_FIRST)
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]
@@ -65,6 +72,12 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         return self._groups[nodeid]
+
+    def _pending_of(self, workload: dict[str, dict[str, bool]]) -> int:
+        """Count after each test what a process has left, without going over all that it has done."""
+        for done in [name for name, tests in workload.items() if all(tests.values())]:
+            del workload[done]
+        return sum(list(tests.values()).count(False) for tests in workload.values())
 
 
 @pytest.hookimpl(optionalhook=True)

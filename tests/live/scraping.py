@@ -6,6 +6,7 @@ from collections.abc import Callable
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.harness.client import request
+from tests.harness.processes import pause
 from tests.harness.stack import Server
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -31,5 +32,5 @@ async def until_scraped(server: Server, seen: Callable[[Samples], bool]) -> Samp
     """The first scrape that shows what is expected; a scrape itself takes some milliseconds."""
     async with asyncio.timeout(15):
         while not seen(samples := await scraped(server)):
-            pass
+            await pause()
     return samples

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.harness.client import Address, Answer, Connection, EventStream, request
-from tests.harness.processes import until
+from tests.harness.processes import pause, until
 from tests.harness.stack import Server, behind_nginx, serving
 from tests.harness.websocket import WebSocket
 from tests.live.sites import Site
@@ -89,7 +89,7 @@ async def opened(server: Server) -> dict[str, int]:
 async def until_opened(server: Server, **expected: int) -> None:
     async with asyncio.timeout(SECONDS):
         while await opened(server) != {"requests": 0, "streams": 0, "websockets": 0, **expected}:
-            pass
+            await pause()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -209,7 +209,7 @@ async def test_table_of_workers(site: Site) -> None:
                 await request(server.address(slot), "GET", "/")
         async with asyncio.timeout(SECONDS):
             while sum(row["requests"] for row in await table()) != 8:
-                pass
+                await pause()
         rows = await table()
         assert [(row["slot"], row["requests"]) for row in rows] == [(0, 3), (1, 5)]
         assert {row["pid"] for row in rows} == set(server.pids())

@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness.client import request
 from tests.harness.edge import Edge, Runner, answers, says, slots
-from tests.harness.processes import children, running, short_folder, until
+from tests.harness.processes import children, pause, running, short_folder, until
 
 NOTICED_SECONDS = 4.0  # it looks once a second, and a reload takes a moment on a busy machine
 OTHER = says(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -23,6 +23,8 @@ async def edge(request: pytest.FixtureRequest) -> AsyncIterator[Edge]:
     with short_folder() as folder:
         edge = Edge(folder, runner=runner, watched=[f"{folder}/slots*.conf", f"{folder}/nginx/*.conf"])
         with running(edge):
+            number = folder / "nginx" / "nginx.pid"  # written after nginx has begun to listen
+            await until(lambda: number.exists() and number.read_text().strip(), NOTICED_SECONDS)
             yield edge
 
 
@@ -39,7 +41,7 @@ async def soon(edge: Edge, wanted: int) -> None:
     """Wait until requests are answered so."""
     async with asyncio.timeout(NOTICED_SECONDS):
         while await status(edge) != wanted:
-            pass
+            await pause()
 
 
 async def test_first_slot_is_noticed(edge: Edge) -> None:

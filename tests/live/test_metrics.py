@@ -13,7 +13,7 @@ import pytest
 
 from slipway.metrics import exposition, listener
 from tests.harness.client import request
-from tests.harness.processes import free_ports, until
+from tests.harness.processes import free_ports, pause, until
 from tests.harness.stack import Server, behind_nginx, serving
 from tests.harness.websocket import WebSocket
 from tests.live.scraping import Samples, scraped, until_scraped, value
@@ -287,7 +287,7 @@ async def test_by_tcp(folder: Path) -> None:
 
         async with asyncio.timeout(10):
             while not await answers():
-                pass
+                await pause()
         missing = await request(("127.0.0.1", port), "GET", "/items/1")
         await until(lambda: files(server) != [], 5, "files")
         pid = server.pid

@@ -15,7 +15,7 @@ import pytest
 
 from slipway.ops import nginx
 from tests.harness.edge import Edge, RawAnswer, answers, slots
-from tests.harness.processes import running
+from tests.harness.processes import pause, running
 from tests.harness.stores import SmallDisk
 
 SECONDS = 20.0
@@ -142,7 +142,7 @@ async def test_room_is_free_again(folder: Path) -> None:
             await stalled(stack, proxy, "127.0.0.1", "large, with its length", STALLED)
         async with asyncio.timeout(SECONDS):
             while (await post(proxy, "127.0.0.1", LARGE)).status != 200:
-                pass
+                await pause()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system takes root")

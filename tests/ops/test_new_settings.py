@@ -9,7 +9,7 @@ import pytest
 from slipway.ops import wait
 from tests.harness.client import Address, request
 from tests.harness.load import GET, Load
-from tests.harness.processes import children, short_folder
+from tests.harness.processes import children, pause, short_folder
 from tests.ops.conftest import Verbs
 from tests.ops.copies import copy_tree
 
@@ -85,7 +85,7 @@ async def _soon(copy: Copy, size: int) -> bool:
     """nginx's new workers begin a moment after the signal."""
     async with asyncio.timeout(10):
         while not await limit_is(copy, size):
-            pass
+            await pause()
     return True
 
 

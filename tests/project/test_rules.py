@@ -83,11 +83,12 @@ def make(tree: Path, verb: str, **variables: str) -> "subprocess.CompletedProces
 
 
 def test_one_test_of_an_own_app(copy: Path) -> None:
-    """It runs and counts, with a style and a warning that Slipway's own rules forbid."""
+    """It runs at once and counts, with a style and a warning that Slipway's own rules forbid."""
     done = make(copy, "test", PYTEST="tests/one.py")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
+    assert done.stdout.count("test session starts") == 1
 
 
 def test_ours_beside_an_own_app(copy: Path) -> None:

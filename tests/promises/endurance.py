@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from slipway.serving.settings import STATUS_SOCKET
 from tests.harness.client import request
 from tests.harness.load import Load, Report
-from tests.harness.processes import is_alive
+from tests.harness.processes import is_alive, pause
 from tests.harness.servers import postgres
 from tests.harness.stack import APP, Server, behind_nginx, serving
 from tests.promises import scenarios
@@ -130,7 +130,7 @@ async def _heals(server: Server) -> tuple[str, bool]:
     try:
         async with asyncio.timeout(HEAL_SECONDS):
             while (await server.ctl("ready"))[0] != 0:
-                pass
+                await pause()
     except TimeoutError:
         return "not ready", False
     return "ready", True

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import subprocess
 import sys
 import time
@@ -174,16 +175,17 @@ print(json.dumps({"left_out": found.left_out, "shared": sorted(shared), "replies
 """
 
 
-def test_libraries_of_the_shipped_app_outlive_a_fork(folder: Path) -> None:
-    """Two workers share loaded libraries and nothing else: connections, locks and random numbers are each one's own."""
-    done = subprocess.run(
-        [sys.executable, "-c", TWO_WORKERS, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=50
-    )
+@pytest.mark.parametrize(("bus", "needed"), [("embedded", set()), ("redis://127.0.0.1", {"redis"})])
+def test_libraries_of_the_shipped_app_outlive_a_fork(folder: Path, bus: str, needed: set[str]) -> None:
+    """Two workers share the libraries that the settings need; connections, locks, random numbers are each one's own."""
+    environment = {**os.environ, "BUS_URL": bus, "DATA_DIR": str(folder)}
+    command = [sys.executable, "-c", TWO_WORKERS, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50)
     found = json.loads(done.stdout)
     one, other = found["replies"]
 
     assert found["left_out"] == {}
-    assert {"orjson", "redis", "sqlalchemy"} <= {*found["shared"]}
+    assert {*found["shared"]} - {"prometheus_client", "psycopg"} == {"orjson", "sqlalchemy"} | needed
     assert (one[0], other[0]) == ("ann", "ann")
     assert not {*one[1:4]} & {*other[1:4]}
     assert one[4] == other[4] == 1

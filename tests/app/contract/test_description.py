@@ -17,6 +17,7 @@ from tests.app.contract.described import DOCUMENT, untruths
 from tests.app.contract.stacks import VARIABLES
 from tests.harness.client import Connection, request
 from tests.harness.driver import Answer
+from tests.harness.processes import pause
 from tests.harness.stack import Server, behind_nginx, serving
 from tests.live.test_edge_refusals import BYTES
 
@@ -105,7 +106,7 @@ async def busy(server: Server) -> AsyncIterator[None]:
         connection.send("GET", "/wait?ms=3000")
         async with asyncio.timeout(SECONDS):
             while (await request(server.address(), "GET", "/version")).status != 503:
-                pass
+                await pause()
         yield
 
 

@@ -22,7 +22,7 @@ from app.services.users import BlockingUsers, open_users
 from tests.app.shared_state.stacks import create, is_unavailable, new_name
 from tests.harness import servers
 from tests.harness.client import Address, Answer, request
-from tests.harness.processes import until
+from tests.harness.processes import pause, until
 from tests.harness.servers import Postgres
 from tests.harness.stack import Server, serving
 from tests.harness.walks import walk
@@ -75,7 +75,7 @@ class Case:
         query = INSIDE.format(self.name)
         async with asyncio.timeout(3):
             while await asyncio.to_thread(self.postgres.value, query) < sessions:
-                pass
+                await pause()
 
 
 Moment = Callable[[Case], Awaitable[None]]
@@ -228,7 +228,7 @@ async def test_cancelled(own: Postgres, url: URL, writes: bool) -> None:
         task = asyncio.create_task(call)
         async with asyncio.timeout(3):
             while await asyncio.to_thread(own.value, INSIDE.format(url.database)) < 1:
-                pass
+                await pause()
         with paused(own):
             start = time.monotonic()
             task.cancel()
@@ -279,7 +279,7 @@ async def test_blocking_twin(own: Postgres, url: URL, writes: bool) -> None:
         under_way = [asyncio.create_task(asyncio.to_thread(call)) for _ in range(4)]
         async with asyncio.timeout(3):
             while await asyncio.to_thread(own.value, INSIDE.format(url.database)) < 2:
-                pass
+                await pause()
         with paused(own):
             await asyncio.sleep(1)  # later ones find the connections in use
             under_way += [asyncio.create_task(asyncio.to_thread(call)) for _ in range(4)]

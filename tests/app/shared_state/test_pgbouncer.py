@@ -18,6 +18,7 @@ from tests.app.shared_state.stacks import create, is_unavailable, new_name
 from tests.app.shared_state.test_users import HEAL_SECONDS, migrate_at_once
 from tests.harness import servers
 from tests.harness.client import Address, Answer, request
+from tests.harness.processes import pause
 from tests.harness.servers import PgBouncer, Postgres
 from tests.harness.stack import Server, serving
 
@@ -179,7 +180,7 @@ async def test_read_only_server_behind_it(postgres: Postgres) -> None:
         await asyncio.to_thread(own.set_read_only)
         async with asyncio.timeout(HEAL_SECONDS):
             while (ready := await request(server.address(), "GET", "/readyz")).status == 200:
-                pass
+                await pause()
         read = await request(server.address(), "GET", "/api/users")
 
         assert json.loads(ready.body)["checks"]["database"] == "fail"
@@ -191,4 +192,4 @@ async def until_created(address: Address) -> None:
     """A user is created within five seconds."""
     async with asyncio.timeout(HEAL_SECONDS):
         while (await create(address, new_name())).status != 201:
-            pass
+            await pause()
