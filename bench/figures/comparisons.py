@@ -56,6 +56,14 @@ def comparisons(figures: Figures) -> list[Comparison]:
     ]  # fmt: skip
 
 
+def at_highest_rate(rows: Sequence[Comparison]) -> list[Comparison]:
+    """Those of each workload at the highest rate that all arms were asked at."""
+    highest: dict[str, float] = {}
+    for row in rows:
+        highest[row.workload] = max(row.rate, highest.get(row.workload, 0.0))
+    return [row for row in rows if row.rate == highest[row.workload]]
+
+
 def _comparison(figures: Figures, workload: str, base: str, other: str, rate: float) -> Comparison:
     all_base, all_other = (figures.latencies(workload, name, rate) for name in (base, other))
     smaller = min(all_base, all_other, key=len)

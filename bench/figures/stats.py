@@ -51,11 +51,17 @@ def noise_floor(a: Sequence[float], again: Sequence[float]) -> float:
     return max((abs(x / y - 1) for x, y in zip(a, again, strict=True) if y > 0), default=0.0)
 
 
+def band(floor: float) -> tuple[float, float]:
+    """The ratios that are within the noise floor."""
+    return max(0.0, 1 - floor), 1 + floor
+
+
 def verdict(interval: Interval, floor: float, *, rounds: int, higher_is_better: bool = True) -> str:
     """Describe a ratio; no arm is better with fewer than five rounds or within the noise floor."""
     if rounds < LEAST_ROUNDS:
         return "too few rounds to tell"
-    if not (interval.low > 1 + floor or interval.high < 1 - floor):
+    low, high = band(floor)
+    if not (interval.low > high or interval.high < low):
         return "no measurable difference"
     return "ASGI better" if (interval.middle > 1) == higher_is_better else "WSGI better"
 

@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 
 from bench.figures.comparisons import Comparison
 from bench.figures.figures import Figures
+from bench.figures.stats import band
 from bench.figures.summaries import ArmSummary
 from bench.report.drawing import COLOURS, MARKS, columns, height, intervals, logarithmic, new, svg
 from bench.run.workloads import BY_NAME
@@ -103,17 +104,19 @@ def latencies(single: Sequence[ArmSummary]) -> str:
 def forest(rows: Sequence[Comparison]) -> str:
     """The latency ratio of the first arm to the others, with interval and noise floor, for every workload."""
     figure, axes = new("latency at a common rate, ASGI / other (left of 1: ASGI is faster)", height(rows))
+    least = min((row.latency.low for row in rows if row.latency.low > 0), default=0.1)  # the axis has no zero
     for position, row in enumerate(rows):
         colour = CANT_BE_TOLD
         if row.verdict.endswith(" better"):
             colour = COLOURS[0] if row.latency.middle < 1 else COLOURS[1]
-        axes.fill_betweenx([position - 0.35, position + 0.35], 1 / (1 + row.floor), 1 + row.floor, color=FLOOR)
+        low, high = band(row.floor)
+        axes.fill_betweenx([position - 0.35, position + 0.35], max(low, least), high, color=FLOOR)
         if not math.isnan(row.latency.middle):
             axes.plot([row.latency.low, row.latency.high], [position] * 2, color=colour, linewidth=2)
             axes.plot(row.latency.middle, position, marker="o", color=colour)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [f"{row.title}, p{row.percent:g}, {row.other}, {row.rate:.0f}/s" for row in rows])
-    axes.set(xscale="log", xlabel="ratio of the latencies, with its interval over the rounds")
+    axes.set(xscale="log", xlabel="ratio, with its interval over the rounds")
     ticks = [
         tick for tick in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]
     ]

@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures.comparisons import Comparison, comparisons
+from bench.figures.comparisons import Comparison, at_highest_rate, comparisons
 from bench.figures.figures import Figures
 from bench.figures.results import Results
 from bench.figures.stats import short
@@ -65,7 +65,7 @@ def build(folder: Path, console: Console) -> None:
 
 def plot_all(figures: Figures, rows: Sequence[Comparison], single: Sequence[ArmSummary]) -> dict[str, str]:
     """All plots, by file name."""
-    drawn = {"workers": plots.workers(figures), **({"forest": plots.forest(rows)} if rows else {})}
+    drawn = {"workers": plots.workers(figures), **({"forest": plots.forest(at_highest_rate(rows))} if rows else {})}
     for name in figures.searched():
         work = BY_NAME[name]
         drawn[f"curve-{name}"] = plots.curve(figures, name, work.title, figures.about["objective"] + work.own)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from bench.figures.comparisons import Comparison
+from bench.figures.comparisons import Comparison, at_highest_rate
 from bench.figures.stats import Interval
 
 BETTER = " better"  # how a verdict ends that has a winner
@@ -10,12 +10,11 @@ BETTER = " better"  # how a verdict ends that has a winner
 
 def sentences(rows: Sequence[Comparison], base: str) -> Iterator[str]:
     """One for each workload, at the highest rate that all arms were asked at; `base` is the first arm."""
-    for workload in dict.fromkeys(row.workload for row in rows):
-        found = [row for row in rows if row.workload == workload]
-        rate = max(row.rate for row in found)
-        told = [_told(row, base) for row in found if row.rate == rate]
-        title = found[0].title
-        yield f"{title[:1].upper()}{title[1:]} at {rate:.0f}/s: {'; '.join(told)}."
+    shown = at_highest_rate(rows)
+    for workload in dict.fromkeys(row.workload for row in shown):
+        found = [row for row in shown if row.workload == workload]
+        title, told = found[0].title, "; ".join(_told(row, base) for row in found)
+        yield f"{title[:1].upper()}{title[1:]} at {found[0].rate:.0f}/s: {told}."
 
 
 def _told(row: Comparison, base: str) -> str:

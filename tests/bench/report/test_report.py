@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.figures.comparisons import comparisons
+from bench.figures.comparisons import at_highest_rate, comparisons
 from bench.figures.figures import Figures
 from bench.figures.histogram import Histogram
 from bench.figures.results import Results
 from bench.figures.stats import Interval
 from bench.figures.summaries import summaries
 from bench.load.job import LoadResult
-from bench.report import compare, report
+from bench.report import compare, plots, report
 from bench.run.workloads import BY_NAME
 
 ABOUT: dict[str, Any] = {
@@ -142,6 +142,20 @@ def test_the_report_begins_with_a_sentence(empty: Folder, factor: float, words: 
     assert words in empty.text()
     page = html.unescape((empty.results.folder / "report.html").read_text())
     assert page.index("<h1>") < page.index(words) < page.index("<svg") < page.index("<table>")
+
+
+def test_what_comes_first_is_at_the_highest_rate(empty: Folder) -> None:
+    """Sentences and picture have one line for each workload and arm, however many rates were measured."""
+    for number in range(1, 6):
+        for rate in (100.0, 300.0, 200.0):
+            for label in ("asgi", "asgi again", "wsgi-sync"):
+                empty.add(label, number, 1.0, rate=rate)
+    rows = comparisons(empty.figures)
+
+    assert {row.rate for row in rows} == {100.0, 200.0, 300.0}
+    assert [row.rate for row in at_highest_rate(rows)] == [300.0]
+    assert "Plain text at 300/s: " in empty.text()
+    assert (empty.results.folder / "forest.svg").read_text() == plots.forest(at_highest_rate(rows))
 
 
 @pytest.mark.parametrize(
