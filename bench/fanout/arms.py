@@ -10,10 +10,10 @@ from pathlib import Path
 from bench.run import machine, processes
 from bench.run.arms import program
 from bench.run.processes import ManagedProcess
+from slipway.ops import wait
 from slipway.ops.settings import ROOT
 
 WORKERS = 2
-LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def next_to_each_other() -> int:
     """The first of two free ports."""
     while True:
         port = processes.free_port()
-        if not processes.listens(("127.0.0.1", port + 1)) and port + 1 < LAST_PORT:
+        if wait.is_free("127.0.0.1", port + 1):
             return port
 
 

@@ -1,6 +1,7 @@
 """Starts the measured programs, waits until they listen, and stops them by pid."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -9,8 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from slipway.ops import wait
+
 START_SECONDS = 20.0
 STOP_SECONDS = 12.0  # above the app server's graceful time-out
+NOT_OUTGOING = range(10_000, 32_768)  # Linux takes outgoing connections' ports from above: ip(7), ip_local_port_range
 
 Address = tuple[str, int] | Path  # host and port, or a unix socket
 
@@ -82,7 +86,8 @@ def listens(address: Address) -> bool:
 
 
 def free_port() -> int:
-    """An unused port of the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """An unused port of the loopback address, of those that no outgoing connection takes before a server does."""
+    while True:
+        port = secrets.choice(NOT_OUTGOING)
+        if wait.is_free("127.0.0.1", port):
+            return port
