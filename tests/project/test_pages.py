@@ -113,6 +113,26 @@ def test_promises_have_a_command() -> None:
     assert [row for row in rows[1:] if not re.search(r"\| (?:`make [^`]+`(?:, )?)+ \|$", row)] == []
 
 
+def figures(column: int, *workloads: str) -> list[float]:
+    """A column of the benchmark's table, in the rows of these workloads; an interval counts by its middle."""
+    rows = [line.split(" | ") for line in (ROOT / "docs/benchmark.md").read_text().splitlines()]
+    return [
+        float(row[column].split()[0]) for row in rows if row[0].removeprefix("| ") in workloads and len(row) > column
+    ]
+
+
+def test_readme_says_what_the_benchmark_has() -> None:
+    """Its figures are the least and the greatest of those that stand beside the command."""
+    latency, cpu = (figures(column, "plain text", "small JSON") for column in (3, 5))
+    readme = " ".join((ROOT / "README.md").read_text().split())
+
+    assert len(latency) == len(cpu) == 4
+    assert f"{min(latency):.2f} to {max(latency):.2f} of the WSGI twin's p99 for plain text and JSON" in readme
+    assert {f"{ratio:.1f}" for ratio in cpu} == {"0.5"}
+    assert "half of its CPU time there" in readme
+    assert {f"and {ratio:.1f} of it for one row" in readme for ratio in figures(5, "one row")} == {True}
+
+
 def test_readme_is_short() -> None:
     """A reader sees the whole of it in two minutes."""
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
