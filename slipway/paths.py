@@ -5,9 +5,8 @@ import re
 from slipway.environment import Environment, SettingError
 from slipway.project import PATH, Project
 
-ROOT_PATH = re.compile(
-    r"(?:/[A-Za-z0-9._~-]+)+"
-)  # characters that no client may encode otherwise: RFC 3986 section 2.3
+# Of characters that no client may encode otherwise: RFC 3986 section 2.3.
+ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
 
 
 def ready_path(env: Environment, project: Project) -> str:

@@ -79,7 +79,7 @@ class EventStream:
 
     async def _pump(self, send: Send, gone: "asyncio.Future[None]", drain: "asyncio.Future[Literal[True]]") -> None:
         """Send what comes until there is nothing more, or one of the two is done."""
-        sending = asyncio.ensure_future(self._events(send))
+        sending = asyncio.ensure_future(self._send_events(send))
         ends: set[asyncio.Future[Any]] = {sending, gone, drain}
         try:
             while not (await asyncio.wait(ends, timeout=self.heartbeat, return_when=asyncio.FIRST_COMPLETED))[0]:
@@ -90,7 +90,7 @@ class EventStream:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
-    async def _events(self, send: Send) -> None:
+    async def _send_events(self, send: Send) -> None:
         async for event in self.events:
             await _send(send, event.encode())
             await asyncio.sleep(0)  # else a source that never waits would hold up the loop

@@ -103,7 +103,7 @@ class Deployment:
         mode = "off" if tls == NO_PORT else "on"
         for name, old, new in (
             ("HTTP_PORT", bound["HostPort"], str(self._settings.http_port)),
-            ("HTTPS", mode, self._settings.https_mode),
+            ("HTTPS", mode, self._settings.https.mode),
             ("HTTPS_PORT", tls, published(self._settings)),
             ("HOST", bound["HostIp"].strip("[]"), self._settings.host),
         ):

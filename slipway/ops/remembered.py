@@ -7,6 +7,7 @@ after `HTTP_PORT=8090 make up`, a `make reload` or `make status` without it is a
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 from slipway.environment import SettingError
@@ -14,7 +15,7 @@ from slipway.ops.settings import StackSettings
 from slipway.serving.variables import write
 
 # What only a start can change, and the field that tells. What the app server can't change it refuses itself.
-FIXED = {"HOST": "host", "HTTP_PORT": "http_port", "HTTPS": "https_mode", "HTTPS_PORT": "https_port"}
+FIXED = {"HOST": "host", "HTTP_PORT": "http_port", "HTTPS": "https.mode", "HTTPS_PORT": "https.port"}
 FIXED_IN_RELOADS = {"APP": "app"}
 OURS = {"SOCKET_DIR", "INSTANCE"}  # set by the runtime, for each server another
 
@@ -54,7 +55,7 @@ class Remembered:
         """Raise SettingError for a change that needs a start."""
         now = StackSettings.of(_read(self.path(server)), {})
         for name, field in (FIXED if deploy else FIXED | FIXED_IN_RELOADS).items():
-            old, new = getattr(now, field), getattr(settings, field)
+            old, new = map(attrgetter(field), (now, settings))
             if old != new:
                 what = "`make deploy`" if name in FIXED_IN_RELOADS else "`make down` and `make up`"
                 raise SettingError(name, str(new), f"{old} until {what}")

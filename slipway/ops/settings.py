@@ -158,16 +158,8 @@ class StackSettings:
         return {"HTTP_PORT": self.http_port, **({"HTTPS_PORT": self.https.port} if self.https.on else {})}
 
     @property
-    def https_mode(self) -> str:
-        return self.https.mode
-
-    @property
-    def https_port(self) -> int:
-        return self.https.port
-
-    @property
     def https_url(self) -> str:
-        return address.url("https", self.host, self.https_port)
+        return address.url("https", self.host, self.https.port)
 
     @property
     def baseline_url(self) -> str:

@@ -13,6 +13,7 @@ from types import TracebackType
 
 from slipway.ops.percentile import percentile
 from tests.harness.client import SECONDS, Address, Answer, Connection
+from tests.harness.processes import until
 
 BODY_BYTES = 16 * 1024
 
@@ -113,19 +114,12 @@ class Load:
 
     async def until(self, total: int, seconds: float = 60.0) -> None:
         """Wait until so many requests have been answered or lost."""
-        deadline = time.monotonic() + seconds
-        while self.report.total < total:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.report.total} of {total} answers within {seconds:g} s")
-            await asyncio.sleep(0.01)
+        await until(lambda: self.report.total >= total, seconds, f"{total} answers")
 
     async def until_answered(self, seconds: float = 60.0) -> None:
         """Wait until each request that is under way now has been answered or lost."""
-        deadline, waited_for = time.monotonic() + seconds, self._under_way.copy()
-        while left := waited_for & self._under_way:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{len(left)} of {len(waited_for)} have no answer within {seconds:g} s")
-            await asyncio.sleep(0.01)
+        waited_for = self._under_way.copy()
+        await until(lambda: not waited_for & self._under_way, seconds, f"answers to all of {len(waited_for)}")
 
     async def _client(self, keep: bool) -> None:
         connection: Connection | None = None
