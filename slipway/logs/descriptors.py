@@ -37,11 +37,13 @@ class Descriptors:
 
     def take(self) -> None:
         """Have them lead to us; the log goes where stdout went. One that the process has not got stays away."""
-        for file, level, logger in ((sys.__stdout__, "INFO", "stdout"), (sys.__stderr__, "ERROR", "stderr")):
-            if file is not None:
-                self._take(file.fileno(), level, logger)
-        if self.captured and self.captured[0].stream.logger == "stdout":
-            writer.redirect(self.captured[0].before)
+        if sys.__stdout__ is not None:
+            before = os.dup(sys.__stdout__.fileno())
+            writer.redirect(before)
+            writer.flush()  # a record in its write must not meet the pipe, which would make another record of it
+            self._take(sys.__stdout__.fileno(), before, "INFO", "stdout")
+        if sys.__stderr__ is not None:
+            self._take(sys.__stderr__.fileno(), os.dup(sys.__stderr__.fileno()), "ERROR", "stderr")
         if self.captured:
             atexit.register(self.finish)
             start_thread(self._pump, "descriptors")
@@ -65,8 +67,7 @@ class Descriptors:
             self._read(each)
             each.stream.end_line()
 
-    def _take(self, number: int, level: str, logger: str) -> None:
-        before = os.dup(number)
+    def _take(self, number: int, before: int, level: str, logger: str) -> None:
         pipe, end = os.pipe()
         os.set_blocking(pipe, False)
         os.dup2(end, number)

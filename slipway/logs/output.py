@@ -45,7 +45,7 @@ class Output:
             raise BrokenPipeError
         mode = os.fstat(self.descriptor).st_mode
         shared = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISREG(mode)
-        locked = shared and self._lock(self.descriptor)
+        locked = shared and self._lock()
         try:
             yield PACK if locked or not shared else PIPE_BUF
         finally:
@@ -53,12 +53,16 @@ class Output:
                 with suppress(OSError):
                     fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1)
 
-    def _lock(self, descriptor: int) -> bool:
-        """Ask again and again: a process that waits for a lock may have one of the app's refused as a deadlock."""
+    def _lock(self) -> bool:
+        """Ask again and again: a process that waits for a lock may have one of the app's refused as a deadlock.
+
+        The descriptor may be another one by then: the process has taken stdout for pipes.
+        """
+        assert self.descriptor is not None
         pause = LOCK_SECONDS / 16
         while True:
             try:
-                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+                fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
                 return True
             except (BlockingIOError, PermissionError):  # POSIX allows either for a lock that another process holds
                 time.sleep(pause)
