@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from slipway.ops.settings import ROOT
 from tests.harness.processes import BIN
 
 _made = tempfile.TemporaryDirectory(prefix="slipway-prepared-")
+_one_at_a_time = threading.Lock()
 
 
 @cache
@@ -25,5 +27,8 @@ def _prepared(prestart: Sequence[str]) -> Path:
 
 def prepare(folder: Path, prestart: Sequence[str]) -> None:
     """Let DATA_DIR be as it is after PRESTART, unless it is there already."""
-    if not folder.exists():
-        shutil.copytree(_prepared(prestart), folder)
+    if folder.exists():
+        return
+    with _one_at_a_time:
+        made = _prepared(prestart)
+    shutil.copytree(made, folder)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ POLL_SECONDS = 0.02
 
 PORTS = range(20_000, 30_000)  # below the range from which the system takes the ports of clients
 BLOCK = 100  # ports that a process of a test run takes for itself
+STAT_BYTES = 1_024  # more than a line of /proc/PID/stat has
 
 
 class Process:
@@ -159,12 +161,14 @@ def _own_ports() -> Iterator[int]:
 
 _claims: list[socket.socket] = []
 _ports = _own_ports()
+_one_at_a_time = threading.Lock()
 
 
 def free_ports(count: int = 1) -> int:
     """The first of so many free ports in a row; none is given twice."""
     while True:
-        ports = [*itertools.islice(_ports, count)]
+        with _one_at_a_time:
+            ports = [*itertools.islice(_ports, count)]
         if ports[-1] == ports[0] + count - 1 and all(wait.is_free("127.0.0.1", port) for port in ports):
             return ports[0]
 
@@ -186,11 +190,11 @@ async def pause() -> None:
 def children(parent: int) -> list[int]:
     """All processes whose parent it is, oldest first; zombies left out."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            state, ppid = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
-            if int(ppid) == parent and state != "Z":
-                found.append(int(folder.name))
+    for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 (polled: a Path for each would cost more)
+        with suppress(OSError), open(f"/proc/{name}/stat", "rb", buffering=0) as file:  # noqa: PTH123
+            state, ppid = file.read(STAT_BYTES).rpartition(b")")[2].split()[:2]
+            if int(ppid) == parent and state != b"Z":
+                found.append(int(name))
     return sorted(found)
 
 

@@ -1,12 +1,18 @@
 """A successor takes its predecessor's place only if it is ready where the predecessor was."""
 
+import itertools
 import os
 import signal
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
+from tests.harness.at_once import coroutines_at_once
 from tests.harness.client import request
-from tests.harness.load import Load
+from tests.harness.load import Load, Report
 from tests.harness.processes import until
 from tests.harness.stack import Slots, serving
 from tests.live.sites import GET_OLD, Site, source
@@ -23,57 +29,94 @@ def code(answer: str, ready: str | int, path: str = "/readyz") -> str:
     return source(answer=answer, body=f"if scope['path'] == {path!r}: {statement}")
 
 
-REFUSED = [
-    (200, 500, "answers 500, before 200"),
-    (204, 404, "answers 404, before 204"),
-    (200, 503, "answers 503, before 200"),
-    (302, 400, "answers 400, before 302"),
-    (200, "raise RuntimeError('on purpose')", "raises, before 200"),
-    (200, "return", "raises, before 200"),
-    (200, HANGS, "gives no answer, before 200"),
-]
+REFUSED: dict[str, tuple[int, str | int, str]] = {
+    "500": (200, 500, "answers 500, before 200"),
+    "404": (204, 404, "answers 404, before 204"),
+    "503": (200, 503, "answers 503, before 200"),
+    "400": (302, 400, "answers 400, before 302"),
+    "raises": (200, "raise RuntimeError('on purpose')", "raises, before 200"),
+    "sends nothing": (200, "return", "raises, before 200"),
+    "hangs": (200, HANGS, "gives no answer, before 200"),
+}
+ACCEPTED: dict[str, tuple[str | int, str | int]] = {
+    "404-404": (404, 404),  # an app that never had such a path
+    "404-500": (404, 500),
+    "503-503": (503, 503),  # a dependency is away
+    "500-200": (500, 200),
+    "hangs-503": (HANGS, 503),
+    "200-299": (200, 299),
+    "200-302": (200, 302),
+}
+LISTENERS: tuple[Slots, ...] = ("unix", "shared")
 
 
-@pytest.mark.parametrize("slots", ["unix", "shared"])
-@pytest.mark.parametrize(("old", "new", "reason"), REFUSED, ids=[reason for _, _, reason in REFUSED])
-async def test_code_that_is_not_ready_is_refused(
-    site: Site, slots: Slots, old: int, new: str | int, reason: str
-) -> None:
-    """The reload is refused with the reason, and no client ever meets the new code."""
+@dataclass(frozen=True)
+class Seen:
+    """What a reload has come to."""
+
+    code: int
+    output: str
+    answer: bytes
+    report: Report
+    before: list[int]
+    """The workers."""
+    after: list[int]
+
+
+Reloads = dict[tuple[Slots, str], "Future[Seen]"]
+
+
+@pytest.fixture(scope="module")
+def reloads(tmp_path_factory: pytest.TempPathFactory) -> Reloads:
+    """All reloads of the two tables: most of them wait until TIMEOUT."""
+    tables = {**{name: codes[:2] for name, codes in REFUSED.items()}, **ACCEPTED}
+    cases: list[tuple[Slots, str]] = [
+        *itertools.product(LISTENERS, REFUSED),
+        *itertools.product(LISTENERS[:1], ACCEPTED),
+    ]
+    return coroutines_at_once(
+        {
+            (slots, name): partial(_reloaded, Site(tmp_path_factory.mktemp("site")), slots, *tables[name])
+            for slots, name in cases
+        }
+    )
+
+
+async def _reloaded(site: Site, slots: Slots, old: str | int, new: str | int) -> Seen:
+    """Reload under load, and wait until no more workers run than before."""
     site.write(code("old", old))
     with serving(site.name, slots=slots, **site.options) as server:
         before = server.pids()
         async with Load(server.address(), [GET_OLD], kept=2, fresh=2, rate=100) as load:
             site.write(code("new", new))
             status, output = await server.reload()
-
-        assert status == 1
-        assert reason in output
-        assert not load.report.lost
-        await until(lambda: server.pids() == before, 10, "the end of the refused worker")
-
-
-ACCEPTED = [
-    (404, 404),  # an app that never had such a path
-    (404, 500),
-    (503, 503),  # a dependency is away
-    (500, 200),
-    (HANGS, 503),
-    (200, 299),
-    (200, 302),
-]
+        with suppress(TimeoutError):
+            await until(lambda: len(server.pids()) == len(before), 10)
+        answer = await request(server.address(), "GET", "/")
+        return Seen(status, output, answer.body, load.report, before, server.pids())
 
 
-@pytest.mark.parametrize(("old", "new"), ACCEPTED, ids=[f"{old}-{new}"[-12:] for old, new in ACCEPTED])
-async def test_code_that_is_no_less_ready_is_accepted(site: Site, old: str | int, new: str | int) -> None:
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("slots", LISTENERS)
+@pytest.mark.parametrize("name", REFUSED)
+def test_code_that_is_not_ready_is_refused(reloads: Reloads, slots: Slots, name: str) -> None:
+    """The reload is refused with the reason, no client ever meets the new code, and its worker ends."""
+    seen = reloads[slots, name].result()
+
+    assert seen.code == 1
+    assert REFUSED[name][2] in seen.output
+    assert not seen.report.lost
+    assert seen.after == seen.before
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_code_that_is_no_less_ready_is_accepted(reloads: Reloads, name: str) -> None:
     """Where the old code was not ready, the new one need not be; where both are, the reload is done."""
-    site.write(code("old", old))
-    with serving(site.name, **site.options) as server:
-        site.write(code("new", new))
-        status, output = await server.reload()
+    seen = reloads["unix", name].result()
 
-        assert (status, output) == (0, "2 workers replaced\n")
-        assert (await request(server.address(), "GET", "/")).body == b"new"
+    assert (seen.code, seen.output) == (0, "2 workers replaced\n")
+    assert seen.answer == b"new"
 
 
 async def test_app_that_gets_ready_later_is_waited_for(site: Site) -> None:

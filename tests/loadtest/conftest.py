@@ -31,7 +31,7 @@ def app() -> Iterator[str]:
         yield server.url
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def locust() -> Locust:
     """Run `locust -f loadtest --headless` to its end."""
 

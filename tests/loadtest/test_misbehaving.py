@@ -1,13 +1,14 @@
 """Load tests notice a server that loses, doubles or reorders what is said, and one that restarts is no failure."""
 
 import re
+from concurrent.futures import Future
+from functools import partial
 
 import pytest
 
+from tests.harness.at_once import at_once
 from tests.loadtest.chat_server import Chat, Client, Deliver, serving
 from tests.loadtest.conftest import Locust, Outcome
-
-ALONE_OR_TWO = pytest.mark.parametrize("how", [(), ("--processes", "2")], ids=["alone", "processes"])
 
 
 def one_in_five_lost(number: int, client: Client) -> list[int]:
@@ -48,6 +49,9 @@ FAULTS: dict[str, tuple[Deliver, str]] = {
 
 USERS = ("ChatUser", "EventsUser")
 RUN = ("-u", "8", "--rate", "4", *USERS)
+PROCESSES = ("--processes", "2")
+
+Outcomes = dict[str, "Future[Outcome]"]
 
 
 def failures(outcome: Outcome) -> str:
@@ -55,39 +59,60 @@ def failures(outcome: Outcome) -> str:
     return outcome.output.partition("Error report")[2]
 
 
-@pytest.mark.parametrize(
-    "how", [pytest.param((), id="alone"), pytest.param(("--processes", "2"), id="processes", marks=pytest.mark.suite)]
-)
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_chat_that_delivers_badly_fails_the_run(locust: Locust, fault: str, how: tuple[str, ...]) -> None:
-    """Whatever is wrong is named in the table of failures, for both ways to listen, and the exit code tells."""
-    deliver, expected = FAULTS[fault]
+def _outcome(locust: Locust, chat: Chat, how: tuple[str, ...] = ()) -> Outcome:
+    with serving(chat) as host:
+        return locust(*how, *RUN, host=host, seconds=4)
 
-    with serving(Chat(deliver)) as host:
-        outcome = locust(*how, *RUN, host=host, seconds=4)
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param((), id="alone"), pytest.param(PROCESSES, id="processes", marks=pytest.mark.suite)],
+)
+def bad_deliveries(locust: Locust, request: pytest.FixtureRequest) -> Outcomes:
+    """A run against each chat that delivers badly; most of them wait for what never comes."""
+    cases = {name: partial(_outcome, locust, Chat(deliver), request.param) for name, (deliver, _) in FAULTS.items()}
+    return at_once(cases, limit=len(cases))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_chat_that_delivers_badly_fails_the_run(bad_deliveries: Outcomes, fault: str) -> None:
+    """Whatever is wrong is named in the table of failures, for both ways to listen, and the exit code tells."""
+    expected, outcome = FAULTS[fault][1], bad_deliveries[fault].result()
 
     assert outcome.code == 1, outcome.output
     assert re.search(rf"/ws/chat.*{expected}", failures(outcome))
     assert re.search(rf"/events.*{expected}", failures(outcome))
 
 
-@ALONE_OR_TWO
-def test_a_restart_is_no_failure_and_is_said(locust: Locust, how: tuple[str, ...]) -> None:
+SKEWS = {1: "not delivered in 10 s", -1: "the same message twice"}
+
+
+@pytest.fixture(scope="module")
+def restarts(locust: Locust) -> Outcomes:
+    """Runs against chats that restart, and resume right or wrong."""
+    cases = {str(skew): partial(_outcome, locust, Chat(restart_each=10, skew=skew)) for skew in SKEWS}
+    cases |= {
+        "alone": partial(_outcome, locust, Chat(restart_each=20)),
+        "processes": partial(_outcome, locust, Chat(restart_each=20), PROCESSES),
+    }
+    return at_once(cases)
+
+
+@pytest.mark.parametrize("how", ["alone", "processes"])
+def test_a_restart_is_no_failure_and_is_said(restarts: Outcomes, how: str) -> None:
     """Each user comes back, resumes, and hears all."""
-    with serving(Chat(restart_each=20)) as host:
-        outcome = locust(*how, *RUN, host=host, seconds=4)
+    outcome = restarts[how].result()
 
     assert outcome.code == 0, outcome.output
     assert "/ws/chat came back" in outcome.output
     assert "/events came back" in outcome.output
 
 
-@pytest.mark.parametrize(("skew", "expected"), [(1, "not delivered in 10 s"), (-1, "the same message twice")])
-def test_a_resume_that_skips_or_repeats_fails_the_run(locust: Locust, skew: int, expected: str) -> None:
+@pytest.mark.parametrize("skew", SKEWS)
+def test_a_resume_that_skips_or_repeats_fails_the_run(restarts: Outcomes, skew: int) -> None:
     """What comes after a reconnect must begin where it ended."""
-    with serving(Chat(restart_each=10, skew=skew)) as host:
-        outcome = locust(*RUN, host=host, seconds=4)
+    outcome = restarts[str(skew)].result()
 
     assert outcome.code == 1, outcome.output
-    assert re.search(rf"/ws/chat.*{expected}", failures(outcome))
-    assert re.search(rf"/events.*{expected}", failures(outcome))
+    assert re.search(rf"/ws/chat.*{SKEWS[skew]}", failures(outcome))
+    assert re.search(rf"/events.*{SKEWS[skew]}", failures(outcome))

@@ -3,6 +3,8 @@
 import json
 import signal
 import subprocess
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -11,8 +13,9 @@ import pytest
 from slipway.ops import wait
 from slipway.ops.settings import ROOT
 from tests.bench.fake_servers import ANSWER, Behave, serving, wrong_each
+from tests.harness.at_once import at_once
 from tests.harness.processes import BIN, Process, children, free_ports, running
-from tests.loadtest.conftest import Locust
+from tests.loadtest.conftest import Locust, Outcome
 
 
 def noting(asked: list[tuple[float, bytes]]) -> Behave:
@@ -62,22 +65,32 @@ def test_a_wrong_option_is_told_once_by_several_processes(locust: Locust) -> Non
     assert outcome.output.count("--rate is nan") == 1
 
 
-@pytest.mark.parametrize(
-    ("limit", "wrong", "code"),
-    [
-        ("failures>50%", 5, 0),
-        ("failures>1%", 5, 5),
-        ("failures>0", 10_000, 0),
-        ("p99>20000", 10_000, 0),
-        ("p50>0.001", 10_000, 5),
-        ("GET /plaintext: p50>0.001", 10_000, 5),
-        ("GET /other: p50>0.001", 10_000, 5),
-    ],
-)
-def test_a_limit_sets_the_exit_code(locust: Locust, limit: str, wrong: int, code: int) -> None:
-    """Failures below their limit are allowed, and a request of which there was none breaks its own."""
+LIMITS = {
+    "failures>50%": (5, 0),
+    "failures>1%": (5, 5),
+    "failures>0": (10_000, 0),
+    "p99>20000": (10_000, 0),
+    "p50>0.001": (10_000, 5),
+    "GET /plaintext: p50>0.001": (10_000, 5),
+    "GET /other: p50>0.001": (10_000, 5),
+}
+
+
+@pytest.fixture(scope="module")
+def limited(locust: Locust) -> dict[str, "Future[Outcome]"]:
+    """A run with each limit, at a server of which each so many answers are wrong."""
+    return at_once({limit: partial(_limited, locust, limit, wrong) for limit, (wrong, _) in LIMITS.items()})
+
+
+def _limited(locust: Locust, limit: str, wrong: int) -> Outcome:
     with serving(wrong_each(wrong)) as port:
-        outcome = locust("-u", "2", "--fail-if", limit, "PlaintextUser", host=f"http://127.0.0.1:{port}")
+        return locust("-u", "2", "--fail-if", limit, "PlaintextUser", host=f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_limit_sets_the_exit_code(limited: dict[str, "Future[Outcome]"], limit: str) -> None:
+    """Failures below their limit are allowed, and a request of which there was none breaks its own."""
+    code, outcome = LIMITS[limit][1], limited[limit].result()
 
     assert outcome.code == code, outcome.output
     assert (f"--fail-if {limit}: it is" in outcome.output) == (code == 5)
@@ -148,22 +161,38 @@ def test_the_host_is_where_the_stack_is(tmp_path: Path) -> None:
     assert done.stdout == "http://127.0.0.1:18123\n"
 
 
-@pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 6)])
-def test_a_lost_process_is_said(tmp_path: Path, strict: tuple[str, ...], code: int) -> None:
-    """A worker that is killed takes its figures with it."""
+STRICT: dict[tuple[str, ...], int] = {(): 0, ("--strict",): 6}
+
+
+@pytest.fixture(scope="module")
+def losing(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], "Future[tuple[int | None, str]]"]:
+    """Exit code and output of runs that lose one of their processes."""
+    return at_once({options: partial(_lose, tmp_path_factory.mktemp("run"), options) for options in STRICT})
+
+
+def _lose(folder: Path, options: tuple[str, ...]) -> tuple[int | None, str]:
     with serving(lambda request, now: (0, ANSWER)) as port:
         master = str(free_ports())
         command = [str(BIN / "locust"), "-f", "loadtest", "--headless", "--only-summary", "-u", "4", "-r", "100"]
-        command += ["-t", "6s", "--processes", "2", "--host", f"http://127.0.0.1:{port}", *strict, "PlaintextUser"]
+        command += ["-t", "6s", "--processes", "2", "--host", f"http://127.0.0.1:{port}", *options, "PlaintextUser"]
         command += ["--master-bind-port", master, "--master-port", master]
-        with running(Process(command, tmp_path / "log")) as run:
+        with running(Process(command, folder / "log")) as run:
             assert wait.until(lambda: run.logged("All users spawned"), 40)
             victim = children(run.pid)[0]
             subprocess.run(["kill", f"-{signal.SIGKILL}", str(victim)], check=True)
             assert wait.until(lambda: run.code is not None, 40)
+            return run.code, run.log()
 
-            assert run.code == code
-            assert run.logged("1 of the generator's processes were lost")
+
+@pytest.mark.parametrize("options", STRICT)
+def test_a_lost_process_is_said(
+    losing: dict[tuple[str, ...], "Future[tuple[int | None, str]]"], options: tuple[str, ...]
+) -> None:
+    """A worker that is killed takes its figures with it."""
+    code, output = losing[options].result()
+
+    assert code == STRICT[options]
+    assert "1 of the generator's processes were lost" in output
 
 
 def test_the_page_shows_both_latencies_while_the_test_runs(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,8 +19,9 @@ from bench.figures.histogram import Histogram
 from slipway.ops import wait
 from slipway.ops.settings import ROOT
 from tests.bench.fake_servers import freezing, serving, wrong_each
+from tests.harness.at_once import at_once
 from tests.harness.processes import BIN, Process, free_ports, running
-from tests.loadtest.conftest import Locust
+from tests.loadtest.conftest import Locust, Outcome
 
 USERS = {
     "PlaintextUser": "GET /plaintext",
@@ -36,14 +39,30 @@ USERS = {
 }
 
 
-@pytest.mark.parametrize(("user", "name"), USERS.items())
-def test_a_user_runs_alone_without_failure(app: str, locust: Locust, tmp_path: Path, user: str, name: str) -> None:
-    record = tmp_path / "record.json"
+@pytest.fixture(scope="module")
+def alone(app: str, locust: Locust, records: Path) -> dict[str, "Future[Outcome]"]:
+    """A run of each user alone."""
+    cases = {
+        user: partial(locust, "-u", "3", "--rate", "4", "--record", str(records / user), user, host=app)
+        for user in USERS
+    }
+    return at_once(cases)
 
-    outcome = locust("-u", "3", "--rate", "4", "--record", str(record), user, host=app)
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a record of each run."""
+    return tmp_path_factory.mktemp("records")
+
+
+@pytest.mark.parametrize(("user", "name"), USERS.items())
+def test_a_user_runs_alone_without_failure(
+    alone: dict[str, "Future[Outcome]"], records: Path, user: str, name: str
+) -> None:
+    outcome = alone[user].result()
 
     assert outcome.code == 0, outcome.output
-    found = json.loads(record.read_text())
+    found = json.loads((records / user).read_text())
     assert sum(found["corrected"][name].values()) >= 3
     assert sum(found["uncorrected"][name].values()) == sum(found["corrected"][name].values())
     assert found["failures"] == {}
