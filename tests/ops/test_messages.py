@@ -1,14 +1,20 @@
 """What a verb says when it can't do what it promises: once, whole, with the next step."""
 
+import itertools
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from slipway.ops import wait
 from slipway.ops.console import NOTHING_RUNS
+from tests.harness.at_once import at_once
 from tests.harness.processes import short_folder
 from tests.live import sites
 from tests.live.sites import source
@@ -65,15 +71,22 @@ def yours() -> Iterator[Yours]:
         verbs("down")
 
 
-@pytest.fixture(scope="module")
-def serving() -> Iterator[Yours]:
-    """One that is up, for tests that do not change what serves."""
+@contextmanager
+def serving_yours() -> Iterator[Yours]:
+    """One that is up."""
     with short_folder() as folder:
         verbs = Yours(folder)
         up = verbs("up")
         assert up.returncode == 0, up.stdout + up.stderr
         yield verbs
         verbs("down")
+
+
+@pytest.fixture(scope="module")
+def serving() -> Iterator[Yours]:
+    """The same for tests that do not change what serves."""
+    with serving_yours() as verbs:
+        yield verbs
 
 
 def check(stderr: str, path: Path, said: str, line: int) -> None:
@@ -109,42 +122,91 @@ def test_new_code_that_does_not_start(serving: Yours, verb: str, text: str, said
     assert wait.get(f"{serving.url}/") == (200, "old")
 
 
-IMPORT_HANGS = "import time\ntime.sleep(3600)\n" + source()
-HANGS = [
-    (source(startup=sites.HANGS_IN_STARTUP), 5),
-    (source(startup=sites.BLOCKS_IN_STARTUP), 5),
-    (IMPORT_HANGS, 2),
-    ("while True:\n    pass\n" + source(), 1),
-]
+@dataclass(frozen=True)
+class Done:
+    """What a verb has come to, and which processes are left of its stack."""
+
+    code: int
+    stderr: str
+    seconds: float
+    url: str
+    path: Path
+    left: list[int]
 
 
-@pytest.mark.parametrize(("text", "line"), HANGS)
-def test_app_that_hangs(yours: Yours, text: str, line: int) -> None:
-    """It is given as long as TIMEOUT says, which the message names beside the place where it stands."""
-    yours.write(text)
+def _done(verbs: Yours, text: str, verb: str = "up", **settings: str) -> Done:
+    """Run a verb on other code."""
+    verbs.write(text)
     start = time.monotonic()
-    up = yours.module("up")
+    done = verbs.module(verb, **settings)
+    return Done(done.returncode, done.stderr, time.monotonic() - start, verbs.url, verbs.path, verbs.pids())
 
-    assert up.returncode == 1
-    assert 4 <= time.monotonic() - start < 30
+
+def _up(text: str, **settings: str) -> Done:
+    """A start of a stack that is stopped afterwards, if it runs."""
+    with short_folder() as folder:
+        verbs = Yours(folder)
+        try:
+            return _done(verbs, text, **settings)
+        finally:
+            verbs("down")
+
+
+IMPORT_HANGS = "import time\ntime.sleep(3600)\n" + source()
+HANGS = {
+    "waits in startup": (source(startup=sites.HANGS_IN_STARTUP), 5),
+    "blocks in startup": (source(startup=sites.BLOCKS_IN_STARTUP), 5),
+    "sleeps at import": (IMPORT_HANGS, 2),
+    "loops at import": ("while True:\n    pass\n" + source(), 1),
+}
+
+
+@pytest.fixture(scope="module")
+def hanging_starts() -> dict[str, "Future[Done]"]:
+    """What `make up` says of each, all of them at once: each waits until TIMEOUT."""
+    return at_once({name: partial(_up, text) for name, (text, _) in HANGS.items()})
+
+
+@pytest.mark.parametrize("name", HANGS)
+def test_app_that_hangs(hanging_starts: dict[str, "Future[Done]"], name: str) -> None:
+    """It is given as long as TIMEOUT says, which the message names beside the place where it stands."""
+    line, up = HANGS[name][1], hanging_starts[name].result()
+
+    assert up.code == 1
+    assert 4 <= up.seconds < 30
     assert "TIMEOUT" in up.stderr, up.stderr
-    assert f"stands at ({yours.path}, line " in up.stderr, up.stderr
+    assert f"stands at ({up.path}, line " in up.stderr, up.stderr
     assert re.search(rf"line [{line}-{line + 1}]\)", up.stderr)  # a loop turns over two lines
     assert "Traceback" not in up.stderr
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("verb", ["reload", "deploy"])
-@pytest.mark.parametrize(("text", "line"), HANGS[1:3])
-def test_new_code_that_hangs(serving: Yours, verb: str, text: str, line: int) -> None:
-    """The refusal names the place, too, and the old code serves on."""
-    serving.write(text)
-    done = serving.module(verb)
+NEW_CODE_HANGS = [*itertools.product(("blocks in startup", "sleeps at import"), ("reload", "deploy"))]
 
-    assert done.returncode == 1
+
+@pytest.fixture(scope="module")
+def hanging_changes() -> dict[tuple[str, str], "Future[tuple[Done, tuple[int, object]]]"]:
+    """What each verb says of new code that hangs, and what the stack answers afterwards."""
+    cases = {(name, verb): partial(_changed, HANGS[name][0], verb) for name, verb in NEW_CODE_HANGS}
+    return at_once(cases, limit=2)  # the check of new code has the lowest priority, and its time is TIMEOUT
+
+
+def _changed(text: str, verb: str) -> tuple[Done, tuple[int, object]]:
+    with serving_yours() as verbs:
+        return _done(verbs, text, verb), wait.get(f"{verbs.url}/")
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("name", "verb"), NEW_CODE_HANGS)
+def test_new_code_that_hangs(
+    hanging_changes: dict[tuple[str, str], "Future[tuple[Done, tuple[int, object]]]"], name: str, verb: str
+) -> None:
+    """The refusal names the place, too, and the old code serves on."""
+    done, answer = hanging_changes[name, verb].result()
+
+    assert done.code == 1
     assert "TIMEOUT" in done.stderr
-    assert f"stands at ({serving.path}, line {line})" in done.stderr, done.stderr
-    assert wait.get(f"{serving.url}/") == (200, "old")
+    assert f"stands at ({done.path}, line {HANGS[name][1]})" in done.stderr, done.stderr
+    assert answer == (200, "old")
 
 
 @pytest.mark.parametrize(
@@ -170,25 +232,32 @@ STATUS = 'await send({{"type": "http.response.start", "status": {}, "headers": [
 HOSTS = "if dict(scope['headers']).get(b'host') != b'example.com':\n        " + STATUS.format(400)
 
 
-@pytest.mark.parametrize(
-    ("body", "ready_path", "setting"),
-    [
-        (STATUS.format(404), "/ready", "READY_PATH"),
-        (STATUS.format(401), "/ready", "READY_PATH"),
-        (HOSTS, "/ready", "READY_HOST"),
-    ],
-)
-def test_constant_refusal_of_the_check(yours: Yours, body: str, ready_path: str, setting: str) -> None:
-    """An answer that will not change by itself is told within seconds, with the setting that helps."""
-    yours.write(source(body=body))
-    start = time.monotonic()
-    up = yours.module("up", READY_PATH=ready_path, TIMEOUT="60")
+CONSTANT = {
+    "404": (STATUS.format(404), "READY_PATH"),
+    "401": (STATUS.format(401), "READY_PATH"),
+    "400": (HOSTS, "READY_HOST"),
+}
 
-    assert up.returncode == 1
-    assert time.monotonic() - start < 30
-    assert f"{yours.url}{ready_path} answers 4" in up.stderr
-    assert setting in up.stderr
-    assert yours.pids() == []
+
+@pytest.fixture(scope="module")
+def constant_refusals() -> dict[str, "Future[Done]"]:
+    """What `make up` says of each."""
+    cases = {
+        name: partial(_up, source(body=body), READY_PATH="/ready", TIMEOUT="60") for name, (body, _) in CONSTANT.items()
+    }
+    return at_once(cases)
+
+
+@pytest.mark.parametrize("name", CONSTANT)
+def test_constant_refusal_of_the_check(constant_refusals: dict[str, "Future[Done]"], name: str) -> None:
+    """An answer that will not change by itself is told within seconds, with the setting that helps."""
+    up = constant_refusals[name].result()
+
+    assert up.code == 1
+    assert up.seconds < 30
+    assert f"{up.url}/ready answers {name}" in up.stderr
+    assert CONSTANT[name][1] in up.stderr
+    assert up.left == []
 
 
 def test_allowed_hosts_and_no_ready_path(yours: Yours) -> None:
