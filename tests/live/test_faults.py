@@ -8,13 +8,16 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from resource import RLIMIT_NOFILE, prlimit
 
 import pytest
 
+from tests.harness.at_once import coroutines_at_once
 from tests.harness.client import request
 from tests.harness.load import Load
 from tests.harness.processes import free_ports, running, short_folder, until
@@ -234,18 +237,21 @@ def no_folder(server: Server, folder: Path) -> Iterator[None]:
 Fault = Callable[[Server, Path], AbstractContextManager[None]]
 
 
-@pytest.mark.parametrize(
-    ("fault", "number"), [(no_descriptor, 0), (no_process, 11), (no_process, 12), (no_folder, 0)],
-    ids=["EMFILE", "EAGAIN", "ENOMEM", "no-folder"],
-)  # fmt: skip
-async def test_start_that_fails_in_the_arbiter(site: Site, tmp_path: Path, fault: Fault, number: int) -> None:
-    """A worker that can't be started costs its own place: the other serves, starts get rarer, and it heals."""
-    (tmp_path / "beats").mkdir()
-    (tmp_path / "sitecustomize.py").write_text(PATCH.format(flag=str(tmp_path / "fails"), number=number))
-    arguments = ["--worker-tmp-dir", str(tmp_path / "beats")]
+FAILS: dict[str, tuple[Fault, int]] = {
+    "EMFILE": (no_descriptor, 0),
+    "EAGAIN": (no_process, 11),
+    "ENOMEM": (no_process, 12),
+    "no-folder": (no_folder, 0),
+}
+
+
+async def _start_that_fails(site: Site, folder: Path, fault: Fault, number: int) -> None:
+    (folder / "beats").mkdir()
+    (folder / "sitecustomize.py").write_text(PATCH.format(flag=str(folder / "fails"), number=number))
+    arguments = ["--worker-tmp-dir", str(folder / "beats")]
     with serving(site.name, arguments=arguments, **site.options) as server:
         killed, survivor = server.pids()
-        with fault(server, tmp_path):
+        with fault(server, folder):
             async with Load(server.address(1), [GET_OLD], kept=0, fresh=2, rate=50) as load:
                 os.kill(killed, signal.SIGKILL)
                 await until(lambda: server.logged("the next start is in 0.8 s"), HEAL_SECONDS)
@@ -259,12 +265,11 @@ async def test_start_that_fails_in_the_arbiter(site: Site, tmp_path: Path, fault
         assert (await server.reload())[0] == 0
 
 
+FROZEN = ("all", "arbiter")
 FROZEN_SECONDS = 7.0  # TIMEOUT is 5
 
 
-@pytest.mark.parametrize("who", ["all", "arbiter"])
-async def test_frozen_time_counts_for_no_worker(site: Site, who: str) -> None:
-    """After a stop of all processes, or of the arbiter alone, no worker is killed; one that hangs later still is."""
+async def _frozen_time(site: Site, who: str) -> None:
     with serving(site.name, **site.options) as server:
         workers = server.pids()
         frozen = [server.pid, *(workers if who == "all" else [])]
@@ -283,8 +288,7 @@ async def test_frozen_time_counts_for_no_worker(site: Site, who: str) -> None:
         assert workers[1] in server.pids()
 
 
-async def test_frozen_worker_is_killed(site: Site) -> None:
-    """A worker that is stopped alone is replaced after TIMEOUT."""
+async def _frozen_worker(site: Site) -> None:
     with serving(site.name, **site.options) as server:
         frozen, other = server.pids()
         os.kill(frozen, signal.SIGSTOP)
@@ -301,9 +305,7 @@ DIES = {
 }
 
 
-@pytest.mark.parametrize(("statement", "reason"), DIES.values(), ids=DIES)
-async def test_unclean_ends_are_named(site: Site, statement: str, reason: str) -> None:
-    """Workers that do not end as they should are counted in the reload's result, in the status and in the log."""
+async def _unclean_ends(site: Site, statement: str, reason: str) -> None:
     site.write(
         source()
         .replace("print('shutdown has run', flush=True)", statement)
@@ -318,6 +320,54 @@ async def test_unclean_ends_are_named(site: Site, statement: str, reason: str) -
         assert server.status()["last_unclean_end"] == reason
         await until(lambda: server.logged(f"did not end cleanly: {reason}") >= 2, 5)  # it is written a moment later
         assert (await server.reload())[1] == "2 workers replaced\n"
+
+
+Checks = dict[str, "Future[None]"]
+
+
+@pytest.fixture(scope="module")
+def checks(tmp_path_factory: pytest.TempPathFactory) -> Checks:
+    """What takes a time-out to be seen, each with a server of its own."""
+
+    def site() -> Site:
+        return Site(tmp_path_factory.mktemp("site"))
+
+    cases: dict[str, Callable[[], Coroutine[object, object, None]]] = {
+        **{f"frozen {who}": partial(_frozen_time, site(), who) for who in FROZEN},
+        "frozen worker": partial(_frozen_worker, site()),
+        **{name: partial(_unclean_ends, site(), *kind) for name, kind in DIES.items()},
+    }
+    for name, kind in FAILS.items():
+        folder = tmp_path_factory.mktemp("site")
+        cases[name] = partial(_start_that_fails, Site(folder), folder, *kind)
+    return coroutines_at_once(cases)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", FAILS)
+def test_start_that_fails_in_the_arbiter(checks: Checks, name: str) -> None:
+    """A worker that can't be started costs its own place: the other serves, starts get rarer, and it heals."""
+    checks[name].result()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("who", FROZEN)
+def test_frozen_time_counts_for_no_worker(checks: Checks, who: str) -> None:
+    """After a stop of all processes, or of the arbiter alone, no worker is killed; one that hangs later still is."""
+    checks[f"frozen {who}"].result()
+
+
+@pytest.mark.timeout(120)
+def test_frozen_worker_is_killed(checks: Checks) -> None:
+    """A worker that is stopped alone is replaced after TIMEOUT."""
+    checks["frozen worker"].result()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", DIES)
+def test_unclean_ends_are_named(checks: Checks, name: str) -> None:
+    """Workers that do not end as they should are counted in the reload's result, in the status and in the log."""
+    checks[name].result()
 
 
 async def test_number_of_workers_with_the_shared_address(site: Site, tmp_path: Path) -> None:
