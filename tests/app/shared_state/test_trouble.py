@@ -6,7 +6,9 @@ import logging
 import socket
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,9 @@ from app.services.embedded_bus import EmbeddedBus
 from app.services.errors import Full, Unavailable
 from app.services.monitor import Monitor
 from app.services.redis_bus import RedisBus
-from tests.app.shared_state.test_bus import Ends, ends, publish, shown, take, take_until, until
+from tests.app.shared_state.test_bus import KEEP, Ends, ends, publish, shown, take, take_until, until
+from tests.harness.at_once import coroutines_at_once
+from tests.harness.processes import short_folder
 from tests.harness.servers import Redis
 
 __all__ = ["ends"]
@@ -67,33 +71,70 @@ async def of_another_epoch(read: Read, after: int, limit: int) -> Extract:
 FAULTS = [unavailable, full, unforeseen, timed_out, slow, slow_and_failing, hanging, of_another_epoch]
 
 
-@pytest.mark.parametrize("times", [1, 2, pytest.param(4, marks=pytest.mark.suite)])
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_catch_up_read_that_fails(ends: Ends, monkeypatch: pytest.MonkeyPatch, fault: Fault, times: int) -> None:
-    """While the bus is available a client that can't catch up has its messages, or is told, within a second."""
-    bus = await ends()
-    ids = await publish(bus, *range(100))
-    await until(lambda: bus.last == bus.parse(ids[-1])[1])
+BACK_ENDS = ("embedded", "redis")
+
+Taken = tuple[float, list[str]]
+"""The seconds until the first item, and all items."""
+
+
+@pytest.fixture(scope="module", params=[1, 2, pytest.param(4, marks=pytest.mark.suite)])
+def taken(request: pytest.FixtureRequest, redis: Redis) -> dict[tuple[str, Fault], "Future[Taken]"]:
+    """What a client takes when so many of its reads fail, each on a bus of its own."""
+    redis.command("FLUSHALL")
+    cases: dict[tuple[str, Fault], Callable[[], Coroutine[object, object, Taken]]] = {}
+    for number, fault in enumerate(FAULTS, 1):
+        url = redis.url.removesuffix("/0") + f"/{number}"
+        cases["embedded", fault] = partial(_embedded, fault, request.param)
+        cases["redis", fault] = partial(_catch_up, RedisBus(url, KEEP), fault, request.param)
+    return coroutines_at_once(cases, limit=8)  # they cost little: the servers run already
+
+
+async def _embedded(fault: Fault, times: int) -> Taken:
+    with short_folder() as folder:
+        return await _catch_up(EmbeddedBus(folder, KEEP), fault, times)
+
+
+async def _catch_up(bus: Bus, fault: Fault, times: int) -> Taken:
+    await bus.start()
+    try:
+        ids = await publish(bus, *range(100))
+        await until(lambda: bus.last == bus.parse(ids[-1])[1])
+        setattr(bus, "read", _failing(bus, fault, times))  # noqa: B010 (mypy lets no method be assigned)
+        start = time.monotonic()
+        async with bus.subscribe(ids[9], beats=False) as items:
+            taken = await take(items, 1)
+            seconds = time.monotonic() - start
+            async with asyncio.timeout(30):
+                while taken[-1] != "99":
+                    taken.append(shown(await anext(items)))
+        return seconds, taken
+    finally:
+        await bus.stop()
+
+
+def _failing(bus: Bus, fault: Fault, times: int) -> Read:
+    """Its read, which fails so often for clients alone: the listener reads on, so the bus stays available."""
     read, faults = bus.read, iter([fault] * times)
 
     async def failing(after: int, limit: int) -> Extract:
-        if asyncio.current_task() is bus._listener.task:  # which reads on: the bus stays available
+        if asyncio.current_task() is bus._listener.task:
             return await read(after, limit)
         for one in faults:
             return await one(read, after, limit)
         return await read(after, limit)
 
-    monkeypatch.setattr(bus, "read", failing)
-    start = time.monotonic()
-    async with bus.subscribe(ids[9], beats=False) as items:
-        taken = await take(items, 1)
-        assert time.monotonic() - start < WAKE_SECONDS
-        async with asyncio.timeout(30):
-            while taken[-1] != "99":
-                taken.append(shown(await anext(items)))
+    return failing
 
-    assert [text for text in taken if text not in ("True", "False")] == [*map(str, range(10, 100))]
-    told = [text for text in taken if text in ("True", "False")]
+
+@pytest.mark.parametrize("back_end", BACK_ENDS)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_catch_up_read_that_fails(taken: dict[tuple[str, Fault], "Future[Taken]"], back_end: str, fault: Fault) -> None:
+    """While the bus is available a client that can't catch up has its messages, or is told, within a second."""
+    seconds, items = taken[back_end, fault].result()
+
+    assert seconds < WAKE_SECONDS
+    assert [text for text in items if text not in ("True", "False")] == [*map(str, range(10, 100))]
+    told = [text for text in items if text in ("True", "False")]
     assert told == ["False", "True"] * (len(told) // 2)
 
 
