@@ -124,21 +124,24 @@ class Supervisor:
     def shutdown(self, seconds: float) -> bool:
         """End all programs, then supervisor itself; whether it has ended in time."""
         pid = self._pid()
-        if pid is None:
-            return True
-        if pid == ENDING:
+        if pid is None or pid == ENDING:
             return wait.until(lambda: not self.runs(), seconds)
         try:
             process = os.pidfd_open(pid)
         except ProcessLookupError:
             return True
+
+        def has_ended() -> bool:
+            self._pid()  # asked, supervisor looks after programs that have ended; else it does so once a second
+            return bool(select.select([process], [], [], 0)[0])
+
         try:
             self._call("shutdown")
-            ended, _, _ = select.select([process], [], [], seconds)
+            ended = wait.until(has_ended, seconds)
         finally:
             os.close(process)
         self._socket.unlink(missing_ok=True)
-        return bool(ended)
+        return ended
 
     def _pid(self) -> int | None:
         try:
