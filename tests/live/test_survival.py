@@ -4,11 +4,15 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.harness.at_once import coroutines_at_once
 from tests.harness.client import Connection, EventStream, request
 from tests.harness.load import GET, Load
 from tests.harness.processes import is_alive, until
@@ -55,9 +59,8 @@ async def test_killed_worker_with_other_listeners(slots: Slots) -> None:
             assert (await request(server.address(slot), "GET", "/plaintext")).body == b"Hello, World!"
 
 
-async def test_failing_startup_backs_off(site: Site, tmp_path: Path) -> None:
-    """With an app whose startup fails while something is away, the others serve, starts get rarer, and it heals."""
-    away = tmp_path / "away"
+async def _failing_startup(site: Site, folder: Path) -> None:
+    away = folder / "away"
     site.write(source(startup=f"import os; assert not os.path.exists({str(away)!r}), 'away'"))
     with serving(site.name, **site.options) as server:
         away.touch()
@@ -75,9 +78,7 @@ async def test_failing_startup_backs_off(site: Site, tmp_path: Path) -> None:
         await until(lambda: len(server.status()["serving"]) == 2, 15, "the worker that could not start")
 
 
-@pytest.mark.parametrize("startup", [sites.HANGS_IN_STARTUP, sites.BLOCKS_IN_STARTUP], ids=["hangs", "blocks"])
-async def test_hanging_startup_is_noticed(site: Site, startup: str) -> None:
-    """A worker that hangs or blocks in startup is ended after TIMEOUT, its stack is logged, and another is started."""
+async def _hanging_startup(site: Site, startup: str) -> None:
     with serving(site.name, **site.options) as server:
         site.write(source(startup=startup))
         os.kill(server.status()["serving"][0], signal.SIGKILL)
@@ -93,8 +94,7 @@ async def test_hanging_startup_is_noticed(site: Site, startup: str) -> None:
         assert server.logged("Fatal Python error: Aborted") == 1
 
 
-async def test_blocked_worker_is_killed_and_its_stack_is_logged(site: Site) -> None:
-    """A handler that blocks the loop costs its own worker's clients; the log shows the line, and the others serve."""
+async def _blocked_worker(site: Site) -> None:
     site.write(source(body="if scope['path'] == '/block': __import__('time').sleep(60)"))
     with serving(site.name, **site.options) as server:
         async with await Connection.open(server.address(0)) as blocked:
@@ -112,10 +112,8 @@ async def test_blocked_worker_is_killed_and_its_stack_is_logged(site: Site) -> N
         assert (await request(server.address(0), "GET", "/")).body == b"old"
 
 
-@pytest.mark.skipif(not Path(FAKETIME).exists(), reason="needs the package faketime")
-async def test_step_of_the_clock_does_nothing(site: Site, tmp_path: Path) -> None:
-    """The wall clock goes back by an hour, then forward by two, while the monotonic one runs: no worker is replaced."""
-    clock = tmp_path / "clock"
+async def _step_of_the_clock(site: Site, folder: Path) -> None:
+    clock = folder / "clock"
     clock.write_text("+0")
     fake = {
         "LD_PRELOAD": FAKETIME,
@@ -146,6 +144,50 @@ async def test_step_of_the_clock_does_nothing(site: Site, tmp_path: Path) -> Non
 
 def _numbers(server: Server) -> list[int]:
     return [int(text) for text in server.messages() if text.isdecimal()]
+
+
+HANGS = {"hangs": sites.HANGS_IN_STARTUP, "blocks": sites.BLOCKS_IN_STARTUP}
+Checks = dict[str, "Future[None]"]
+
+
+@pytest.fixture(scope="module")
+def checks(tmp_path_factory: pytest.TempPathFactory) -> Checks:
+    """What takes a time-out to be seen, each with a server of its own."""
+
+    def site() -> Site:
+        return Site(tmp_path_factory.mktemp("site"))
+
+    folder = tmp_path_factory.mktemp("marks")
+    cases: dict[str, Callable[[], Coroutine[object, object, None]]] = {
+        **{name: partial(_hanging_startup, site(), startup) for name, startup in HANGS.items()},
+        "blocked": partial(_blocked_worker, site()),
+        "failing": partial(_failing_startup, site(), folder),
+    }
+    if Path(FAKETIME).exists():
+        cases = {"clock": partial(_step_of_the_clock, site(), folder), **cases}
+    return coroutines_at_once(cases)
+
+
+def test_failing_startup_backs_off(checks: Checks) -> None:
+    """With an app whose startup fails while something is away, the others serve, starts get rarer, and it heals."""
+    checks["failing"].result()
+
+
+@pytest.mark.parametrize("name", HANGS)
+def test_hanging_startup_is_noticed(checks: Checks, name: str) -> None:
+    """A worker that hangs or blocks in startup is ended after TIMEOUT, its stack is logged, and another is started."""
+    checks[name].result()
+
+
+def test_blocked_worker_is_killed_and_its_stack_is_logged(checks: Checks) -> None:
+    """A handler that blocks the loop costs its own worker's clients; the log shows the line, and the others serve."""
+    checks["blocked"].result()
+
+
+@pytest.mark.skipif(not Path(FAKETIME).exists(), reason="needs the package faketime")
+def test_step_of_the_clock_does_nothing(checks: Checks) -> None:
+    """The wall clock goes back by an hour, then forward by two, while the monotonic one runs: no worker is replaced."""
+    checks["clock"].result()
 
 
 async def test_lost_socket_file_does_not_break_the_stop() -> None:
