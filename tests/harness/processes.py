@@ -27,6 +27,7 @@ POLL_SECONDS = 0.02
 PORTS = range(20_000, 30_000)  # below the range from which the system takes the ports of clients
 BLOCK = 100  # ports that a process of a test run takes for itself
 STAT_BYTES = 1_024  # more than a line of /proc/PID/stat has
+START_TIME = 19  # its place there after the command's name; proc(5)
 
 
 class Process:
@@ -188,14 +189,14 @@ async def pause() -> None:
 
 
 def children(parent: int) -> list[int]:
-    """All processes whose parent it is, oldest first; zombies left out."""
+    """All processes whose parent it is, oldest first, though numbers may begin anew; zombies left out."""
     found = []
     for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 (polled: a Path for each would cost more)
         with suppress(OSError), open(f"/proc/{name}/stat", "rb", buffering=0) as file:  # noqa: PTH123
-            state, ppid = file.read(STAT_BYTES).rpartition(b")")[2].split()[:2]
-            if int(ppid) == parent and state != b"Z":
-                found.append(int(name))
-    return sorted(found)
+            fields = file.read(STAT_BYTES).rpartition(b")")[2].split()
+            if int(fields[1]) == parent and fields[0] != b"Z":
+                found.append((int(fields[START_TIME]), int(name)))
+    return [pid for _, pid in sorted(found)]
 
 
 def command_of(pid: int) -> bytes:

@@ -1,6 +1,7 @@
 """A real headless Chromium, the system's, before the real stack. Each test has a browser context of its own."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,29 @@ def nginx(server: Server) -> Iterator[Nginx]:
         yield nginx
 
 
+@pytest.fixture(scope="module")
+def shared_nginx() -> Iterator[Nginx]:
+    """The nginx of a stack for tests that look at pages, whatever was said there before."""
+    with serving(workers=2) as server, behind_nginx(server, https=True) as nginx:
+        yield nginx
+
+
 @pytest.fixture
 def open_page(browser: Browser, nginx: Nginx) -> Iterator[Open]:
+    """Opens a path of a stack of the test's own."""
+    with _opening(browser, nginx) as open_page:
+        yield open_page
+
+
+@pytest.fixture
+def open_shared(browser: Browser, shared_nginx: Nginx) -> Iterator[Open]:
+    """The same of the shared stack."""
+    with _opening(browser, shared_nginx) as open_page:
+        yield open_page
+
+
+@contextmanager
+def _opening(browser: Browser, nginx: Nginx) -> Iterator[Open]:
     """Opens a path in a browser profile of its own; an error or a breach of the policy fails the test."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []

@@ -64,7 +64,7 @@ def test_home_shows_the_workers(open_page: Open, server: Server) -> None:
     shown = [int(row.get_attribute("data-pid") or 0) for row in rows.all()]
 
     assert pid in server.pids()
-    assert sorted(shown) == server.pids()
+    assert sorted(shown) == sorted(server.pids())
     expect(page.locator(f'tr[data-slot="{slot}"]')).to_contain_text("this page")
     for field in ("requests", "rate", "connections", "memory", "lag"):
         expect(rows.first.locator(f'[data-field="{field}"]')).to_have_text(re.compile(r"^[\d,.]+$"))
@@ -177,9 +177,9 @@ def test_keyboard(open_page: Open) -> None:
     expect(page.get_by_role("heading", name="Live")).to_be_visible()
 
 
-def test_reconnecting_is_spread(open_page: Open) -> None:
+def test_reconnecting_is_spread(open_shared: Open) -> None:
     """The pauses between two tries grow to ten seconds, and no two clients have the same."""
-    page = open_page("/live")
+    page = open_shared("/live")
     pauses = page.evaluate(
         """async () => {
           const { backoffMs } = await import("/static/connection.js");
@@ -233,10 +233,10 @@ TAB_ORDER = {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_tab_order(open_page: Open, scheme: str) -> None:
+def test_tab_order(open_shared: Open, scheme: str) -> None:
     """The tabulator leads through all that can be used, in the page's order; all has a name and shows its focus."""
     for name, path in PATHS.items():
-        page = open_page(path, color_scheme=scheme)
+        page = open_shared(path, color_scheme=scheme)
         worker(page)
         reached = []
         for _ in TAB_ORDER[name]:
@@ -249,12 +249,12 @@ def test_tab_order(open_page: Open, scheme: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", ["desktop", "phone"])
-def test_light_dark_and_phone(open_page: Open, scheme: str, device: str) -> None:
+def test_light_dark_and_phone(open_shared: Open, scheme: str, device: str) -> None:
     """In both colour schemes every text has a contrast of 4.5 : 1, and on a phone nothing is wider than the screen."""
     options = {"color_scheme": scheme, **(PHONE if device == "phone" else {})}
     grounds = set()
     for name, path in PATHS.items():
-        page = open_page(path, **options)
+        page = open_shared(path, **options)
         worker(page)
         if name == "chat":
             page.get_by_label("Your name").fill("Ann")
@@ -271,9 +271,9 @@ def test_light_dark_and_phone(open_page: Open, scheme: str, device: str) -> None
 
 
 @pytest.mark.parametrize("path", PATHS.values())
-def test_pages_by_https(open_page: Open, path: str) -> None:
+def test_pages_by_https(open_shared: Open, path: str) -> None:
     """Each page has its live connection by HTTPS too, and keeps the content security policy."""
-    page = open_page(path, https=True)
+    page = open_shared(path, https=True)
     expect(page.get_by_test_id("state")).to_have_text(CONNECTED)
 
     assert page.evaluate("() => location.protocol") == "https:"
