@@ -2,10 +2,13 @@
 
 import resource
 import signal
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.harness.at_once import coroutines_at_once
 from tests.harness.client import Connection, request
 from tests.harness.processes import until
 from tests.harness.stack import Server, serving
@@ -33,10 +36,14 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("fault", BROKEN)
-async def test_failing_looks_around(site: Site, fault: str) -> None:
-    """Whatever makes each look around fail, the worker answers, and one line says so."""
-    statement, path = BROKEN[fault]
+@pytest.fixture(scope="module")
+def looks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, "Future[None]"]:
+    """Workers that look around in vain, each in a server of its own; at rest, they look seldom."""
+    cases = {fault: partial(_looks, Site(tmp_path_factory.mktemp("site")), *what) for fault, what in BROKEN.items()}
+    return coroutines_at_once(cases)
+
+
+async def _looks(site: Site, statement: str, path: str) -> None:
     site.write(source(startup=COUNTED.format(statement=statement, path=path)))
     with serving(site.name, workers=1, **site.options, **SPENT) as server:
         async with await Connection.open(server.address()) as kept:
@@ -45,6 +52,12 @@ async def test_failing_looks_around(site: Site, fault: str) -> None:
 
         assert server.logged("Looking whether to be replaced failed") == 1
         await _ends_well(server)
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_failing_looks_around(looks: dict[str, "Future[None]"], fault: str) -> None:
+    """Whatever makes each look around fail, the worker answers, and one line says so."""
+    looks[fault].result()
 
 
 async def test_loan_of_a_lost_listener(site: Site) -> None:
