@@ -30,7 +30,7 @@ PROMISES: list[Promise[Any]] = [
     Promise("replacing", replacing.replacing, Replaced(20, 5), None),  # a time, which a busy machine changes
     Promise("database", endurance.kills_without_database, Kills(100), Kills(10, rate=100), alone=True),
     Promise(
-        "recycling", endurance.recycling, Recycling(20_000, 10, 500, 160 * MIB), Recycling(1_000, 4, 100, 110 * MIB)
+        "recycling", endurance.recycling, Recycling(20_000, 10, 500, 160 * MIB), Recycling(2_000, 4, 100, 110 * MIB)
     ),
     # tests/app/shared_state/test_chat.py runs it small, on each kind of stack.
     Promise("chat-embedded", chat.embedded, Talk(100, 100_000, 3_600), None),
