@@ -15,7 +15,7 @@ from bench.figures.results import HOME, now
 from bench.layers.cases import AGAIN, BASE, GOALS, REQUESTS, TOOLKIT, Case, cases
 from bench.layers.measure import Measurement, measure
 from bench.layers.results_table import CaseResult, case_results, table
-from bench.layers.targets import Target, app, proxied
+from bench.layers.targets import Target, proxied, started
 from bench.load.wrk import RequestTemplate
 from bench.report import terminal
 from bench.run import about, machine
@@ -84,12 +84,10 @@ def _cases(request: str, ours: bool) -> list[Case]:
 
 def _measure_cases(layers: Layers, request: str, those: list[Case], logs: Path) -> list[CaseResult]:
     with ExitStack() as stack:
-        apps = {name: stack.enter_context(app(name, layers.cpus, logs)) for name in {case.app for case in those}}
+        targets = {case.name: stack.enter_context(started(case, layers.cpus, logs)) for case in those}
         for case in those:
-            check(apps[case.app], REQUESTS[request][0], apps[those[0].app])
-        measured = layers.measure(REQUESTS[request][0], {case.name: apps[case.app] for case in those})
-    for log in logs.glob("*watched.log"):
-        log.unlink()  # the access record: millions of lines
+            check(targets[case.name], REQUESTS[request][0], targets[BASE])
+        measured = layers.measure(REQUESTS[request][0], targets)
     return case_results(measured, BASE, GOALS[request])
 
 

@@ -1,11 +1,12 @@
 """The cases of the table: the apps, the three requests, and the goals."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.load.wrk import RequestTemplate
 
 APPS = "bench.layers.apps"
-BASE = "bare app"
+BASE = "bare app, the stock worker"
 AGAIN = "bare app again (noise)"
 
 REQUESTS = {
@@ -17,19 +18,22 @@ REQUESTS = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One app under test."""
+    """One app under test, on the stock worker or, with `settings`, as this stack serves it."""
 
     name: str
     app: str
+    settings: Mapping[str, str] | None = None
 
 
+# The server's own part is in each of these: ids, counts, limits, time-outs and metrics, without and with its records.
+QUIET, WATCHED = {"ACCESS_LOG": "off"}, {"ACCESS_LOG": "on"}
 TOOLKIT = (
-    Case("our router and JSON", f"{APPS}.toolkit:routed"),
-    Case("+ all middleware", f"{APPS}.toolkit:application"),
-    Case("watched: + access record, metrics and request id", f"{APPS}.toolkit:watched"),
+    Case("our router and JSON, the stock worker", f"{APPS}.toolkit:routed"),
+    Case("our router and JSON, all middleware, our worker", f"{APPS}.toolkit:application", QUIET),
+    Case("watched: the same with the access record", f"{APPS}.toolkit:application", WATCHED),
 )
 PEERS = tuple(
-    Case(f"{name}, the same middleware", f"{APPS}.{module}:application")
+    Case(f"{name}, the same middleware and worker", f"{APPS}.{module}:application", QUIET)
     for name, module in (
         ("Starlette", "starlette_app"),
         ("FastAPI", "fastapi_app"),
@@ -39,7 +43,8 @@ PEERS = tuple(
     )
 )
 PLAIN_PEERS = tuple(
-    Case(case.name.replace("the same", "no"), case.app.replace(":application", ":plain")) for case in PEERS
+    Case(f"{case.name.partition(',')[0]}, no middleware, the stock worker", case.app.replace(":application", ":plain"))
+    for case in PEERS
 )
 
 GOALS: dict[str, dict[str, float | None]] = {
@@ -53,4 +58,5 @@ GOALS: dict[str, dict[str, float | None]] = {
 def cases(request: str, *, plain: bool) -> list[Case]:
     """All cases of one request; the base sends the precomputed bytes of its response."""
     bare = f"{APPS}.bare:{REQUESTS[request][1]}"
-    return [Case(BASE, bare), *TOOLKIT, *PEERS, *(PLAIN_PEERS if plain else ()), Case(AGAIN, bare)]
+    ours = Case("bare app, our worker", bare, QUIET)
+    return [Case(BASE, bare), ours, *TOOLKIT, *PEERS, *(PLAIN_PEERS if plain else ()), Case(AGAIN, bare)]

@@ -10,12 +10,15 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from app.asgi.types import ASGIApp, Message, Scope
+from app.asgi.types import ASGIApp, Scope
 from bench.layers.apps import bare, toolkit, yardstick
 from slipway.middleware.access import AccessRecord
 from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
-from slipway.middleware.guard import Guard
+from slipway.middleware.guard import Guard, Record
+from slipway.serving.answer import Cycle
+from slipway.serving.guarded_app import follow, other_status
 
+HEALTH = frozenset({"/livez", "/readyz", "/healthz"})
 WARMUP = 300  # requests; by then the interpreter has specialised what it can
 BODY = b'{"name":"Edsger"}'
 HEADERS = [
@@ -32,26 +35,43 @@ REQUESTS = {
 }
 
 
+class Nowhere:
+    """What a request needs of its connection; what is written goes nowhere."""
+
+    expect_100_continue = access_log = write_paused = False
+
+    def __init__(self) -> None:
+        self.transport = self.flow = self.server_state = self
+        self.default_headers = [(b"date", b"Thu, 01 Jan 2026 00:00:00 GMT")]
+        self.tasks: set[object] = set()
+
+    def write(self, data: bytes) -> None:
+        """Of a transport."""
+
+    def resume_reading(self) -> None:
+        """Of the flow's control."""
+
+    def on_response_complete(self) -> None:
+        """Of the protocol."""
+
+
+def guarded(app: ASGIApp, record: Record | None = None) -> Guard:
+    """The server's part around an app."""
+    guard = Guard(app, Counts({REQUEST: 2_000, STREAM: 10_000, WEBSOCKET: 10_000}), exempt=HEALTH, record=record)
+    guard.follow, guard.other_status = follow, other_status
+    return guard
+
+
 def layers(base: ASGIApp) -> dict[str, ASGIApp]:
     """What stands around what, from the inside out; all take the same requests."""
-    counts = Counts({REQUEST: 2_000, STREAM: 10_000, WEBSOCKET: 10_000})
-    record = AccessRecord(0, lambda line: None, toolkit.HEALTH)
     return {
         "bare": base,
         "yardstick": yardstick.application,
-        "the server's guard": Guard(base, counts, exempt=toolkit.HEALTH),
-        "all middleware": toolkit.duties(base),
-        "app": toolkit.duties(toolkit.router()),
-        "app, recorded": toolkit.duties(toolkit.router(), record),
+        "the server's guard": guarded(base),
+        "all middleware": guarded(toolkit.duties(base)),
+        "app": guarded(toolkit.application),
+        "app, recorded": guarded(toolkit.application, AccessRecord(0, lambda line: None, HEALTH)),
     }
-
-
-async def receive() -> Message:
-    return {"type": "http.request", "body": BODY, "more_body": False}
-
-
-async def send(message: Message) -> None:
-    """Take it."""
 
 
 def scope(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> Scope:
@@ -76,10 +96,13 @@ def scope(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> Scope:
 def serve(app: ASGIApp, name: str, requests: int) -> None:
     """Run the app without turns of a loop: nothing that it awaits has to wait."""
     method, path, headers, _ = REQUESTS[name]
+    connection = Nowhere()
     for _ in range(requests):
-        coroutine = app(scope(method, path, headers), receive, send)
+        cycle = Cycle(connection, scope(method, path, headers), keep_alive=True)
+        cycle.body, cycle.more_body = bytearray(BODY), False
+        cycle.message_event.set()
         try:
-            coroutine.send(None)  # type: ignore[attr-defined]
+            cycle.run_asgi(app).send(None)
         except StopIteration:
             continue
         sys.exit(f"{name}: the app waits for something")

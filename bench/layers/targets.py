@@ -3,14 +3,15 @@
 import os
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.layers.cases import Case
 from bench.run import machine, processes
 from bench.run.arms import program
-from bench.run.processes import Address, ManagedProcess
+from bench.run.processes import ManagedProcess
 from slipway.ops.settings import ROOT
 
 # One nginx process with every type of connection to the bare app. The shipped configuration uses the first.
@@ -43,25 +44,49 @@ class Target:
     processes: Sequence[ManagedProcess]
 
 
+def started(case: Case, cpus: machine.Cpus, logs: Path) -> AbstractContextManager[Target]:
+    """One worker with the app of a case."""
+    return app(case.app, cpus, logs) if case.settings is None else served(case, cpus, logs)
+
+
 @contextmanager
 def app(name: str, cpus: machine.Cpus, logs: Path, sockets: Sequence[Path] = ()) -> Iterator[Target]:
     """Start gunicorn with one UvicornWorker, without a configuration file."""
     port = processes.free_port()
-    binds: list[Address] = [("127.0.0.1", port), *sockets]
-    command = [
-        program("gunicorn"), "-c", "/dev/null", "-w", "1", "-k", "uvicorn.workers.UvicornWorker", "--no-control-socket",
-        "--keep-alive", "75", "--log-level", "warning",
+    options = [
+        "-c", "/dev/null", "-w", "1", "--no-control-socket", "--keep-alive", "75", "--log-level", "warning",
+        *(f"--bind=unix:{path}" for path in sockets),
     ]  # fmt: skip
-    for bind in binds:
-        command += ["-b", f"unix:{bind}" if isinstance(bind, Path) else f"{bind[0]}:{bind[1]}"]
-    env = {"PYTHONWARNINGS": "ignore"}
-    process = processes.start(
-        name, [*command, name], log=logs / f"{name}.log", cpus=cpus.servers[:1], env=env, cwd=ROOT
-    )
-    try:
-        for bind in binds:
-            process.wait_for(bind)
+    with _worker(name, port, options, cpus, logs / f"{name}.log", {}) as process:
+        for path in sockets:
+            process.wait_for(path)
         yield Target(f"http://127.0.0.1:{port}", [process])
+
+
+@contextmanager
+def served(case: Case, cpus: machine.Cpus, logs: Path) -> Iterator[Target]:
+    """Start the same as this stack does, without nginx; its log goes where those of services go that are not kept."""
+    port = processes.free_port()
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        settings = {
+            "RUN_DIR": folder, "DATA_DIR": folder, "WEB_CONCURRENCY": "1", "PRESTART": "none", "READY_PATH": "none",
+            **(case.settings or {}),
+        }  # fmt: skip
+        log = Path(folder, "served.log")
+        with _worker(case.app, port, ["-c", "gunicorn.conf.py"], cpus, log, settings) as process:
+            yield Target(f"http://127.0.0.1:{port}", [process])
+
+
+@contextmanager
+def _worker(
+    name: str, port: int, options: Sequence[str], cpus: machine.Cpus, log: Path, settings: Mapping[str, str]
+) -> Iterator[ManagedProcess]:
+    command = [program("gunicorn"), *options, "-k", "uvicorn.workers.UvicornWorker", f"--bind=127.0.0.1:{port}", name]
+    env = {"PYTHONWARNINGS": "ignore", **settings}
+    process = processes.start(name, command, log=log, cpus=cpus.servers[:1], env=env, cwd=ROOT)
+    try:
+        process.wait_for(("127.0.0.1", port))
+        yield process
     finally:
         process.stop()
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate
 
 PACK = 64 * 1024  # bytes in one write; each has to wait for the interpreter's lock afterwards
 PIPE_BUF = select.PIPE_BUF  # pipe(7): so many are never mixed with another process's write, even without a lock
@@ -23,17 +24,19 @@ class Output:
 
     def put(self, lines: Sequence[bytes]) -> int:
         """Write all lines; return how many were lost, which are always the last ones. May block; raises nothing."""
-        done = 0
+        written = 0
         try:
+            data = b"".join(lines)
             with self._alone() as most:
-                for pack, count in packs(lines, most):
+                for pack in packs(data, most):
                     self._write(pack)
-                    done += count
+                    written += len(pack)
+            return 0
         except Torn as torn:
-            done += torn.whole_lines
+            written += torn.whole_bytes
         except Exception:  # no space, no reader, no descriptor, no memory: the count is all that can be kept
             pass
-        return len(lines) - done
+        return sum(end > written for end in accumulate(map(len, lines)))
 
     @contextmanager
     def _alone(self) -> Iterator[int]:
@@ -93,31 +96,30 @@ class Output:
         return count
 
     def _without_the_torn_line(self, written: bytes) -> int:
-        """Take the beginning of a line back off a file whose disk is full; return how many whole lines stay."""
+        """Take a line that was begun back off a file whose disk is full; return the bytes of whole lines that stay."""
         torn = len(written) - written.rfind(b"\n") - 1
         if torn and self.descriptor is not None:
             with suppress(OSError):
                 end = os.lseek(self.descriptor, 0, os.SEEK_CUR) - torn
                 os.ftruncate(self.descriptor, end)
                 os.lseek(self.descriptor, end, os.SEEK_SET)
-        return written.count(b"\n")
+        return len(written) - torn
 
 
 class Torn(Exception):
     """A pack could be written in part only."""
 
-    def __init__(self, whole_lines: int) -> None:
-        super().__init__(whole_lines)
-        self.whole_lines = whole_lines
+    def __init__(self, whole_bytes: int) -> None:
+        super().__init__(whole_bytes)
+        self.whole_bytes = whole_bytes
 
 
-def packs(lines: Sequence[bytes], most: int) -> Iterator[tuple[bytes, int]]:
-    """Join lines up to so many bytes, and tell how many; a longer line is a pack of its own."""
-    first, size = 0, 0
-    for number, line in enumerate(lines):
-        if size + len(line) > most and number > first:
-            yield b"".join(lines[first:number]), number - first
-            first, size = number, 0
-        size += len(line)
-    if len(lines) > first:
-        yield b"".join(lines[first:]), len(lines) - first
+def packs(data: bytes, most: int) -> Iterator[bytes]:
+    """Whole lines of up to so many bytes together; a longer line is a pack of its own."""
+    start = 0
+    while len(data) - start > most:
+        end = data.rfind(b"\n", start, start + most) + 1 or data.find(b"\n", start + most) + 1 or len(data)
+        yield data[start:end]
+        start = end
+    if start < len(data):
+        yield data[start:]

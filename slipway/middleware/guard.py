@@ -12,13 +12,19 @@ from slipway.middleware.deadline import Deadline
 from slipway.middleware.exchange import Exchange
 from slipway.middleware.problem import OVERLOADED, TOO_MANY_FIELDS
 from slipway.middleware.root import Root
+from slipway.middleware.sender import followed
 from slipway.middleware.settings import GuardSettings
 from slipway.middleware.types import ASGIApp, Receive, Scope, Send
 
 KINDS = ("http", "websocket")
 
 Record = Callable[[Scope, Exchange, str, float], None]  # called with the route and the seconds that it took
+Follow = Callable[[Exchange, Send], Send]
 OtherStatus = Callable[[Send], int | None]
+
+
+def _as_it_is(scope: Scope) -> None:
+    """No proxy is known of."""
 
 
 class Guard:
@@ -26,10 +32,13 @@ class Guard:
 
     `exempt` paths (health checks) always pass, or an overloaded worker would be taken for a dead one. `record` is
     called when a request is over. With a `deadline` a request that takes too long is cancelled and answered.
-    `other_status` knows what the server has sent, or will, in the app's place.
+    What a server adds: `see` writes the client behind a proxy into the scope, `follow` has an exchange told what its
+    app sends, and `other_status` knows what the server has sent, or will, in the app's place.
     """
 
     other_status: OtherStatus | None = None
+    follow: Follow = staticmethod(followed)
+    see: Callable[[Scope], object] = staticmethod(_as_it_is)
 
     def __init__(
         self,
@@ -53,7 +62,9 @@ class Guard:
         kind, counts = scope["type"], self.counts
         if kind not in KINDS:
             return await self._pass(scope, receive, send)
-        exchange = Exchange(kind, scope["headers"], send, counts)
+        self.see(scope)
+        exchange = Exchange(kind, scope["headers"], counts)
+        answer = self.follow(exchange, send)
         running = counts.begin(exchange)
         state = scope["state"] if "state" in scope else scope.setdefault("state", {})
         state["exchange"] = exchange
@@ -63,15 +74,15 @@ class Guard:
             receive = exchange.receiver(receive)
         try:
             if len(running) > counts.limits[kind] or len(scope["headers"]) > self.max_headers:
-                await self._limit(scope, receive, exchange)
+                await self._limit(scope, receive, answer, exchange)
             else:
-                await self.app(scope, receive, exchange.send)
+                await self.app(scope, receive, answer)
             if not exchange.status:
-                await self._answer(None, scope, receive, exchange)
+                await self._answer(None, scope, receive, answer, exchange)
             if not exchange.sent:  # as after most errors, and seldom else
                 self._correct(kind, send, exchange)
         except BaseException as error:
-            if not await self._answer(error, scope, receive, exchange):
+            if not await self._answer(error, scope, receive, answer, exchange):
                 self._correct(kind, send, exchange)
                 raise
         finally:
@@ -80,7 +91,7 @@ class Guard:
     def _end(self, scope: Scope, exchange: Exchange, kind: str) -> None:
         """Count a request that is over, and record it."""
         seconds = perf_counter() - exchange.started
-        exchange.end()
+        exchange.over = True
         self.counts.end(exchange)
         if self.deadline.late:
             self.deadline.late.discard(exchange)
@@ -97,14 +108,14 @@ class Guard:
         if self.record is not None:
             self.record(scope, exchange, route, seconds)
 
-    async def _limit(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+    async def _limit(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
         """Refuse what is over a limit; a health check is over that of its fields alone."""
         if len(scope["headers"]) > self.max_headers:
-            await instead.refuse(scope, receive, exchange, 431, TOO_MANY_FIELDS)
+            await instead.refuse(scope, receive, send, exchange, 431, TOO_MANY_FIELDS)
         elif scope.get("path") in self.exempt:
-            await self.app(scope, receive, exchange.send)
+            await self.app(scope, receive, send)
         else:
-            await instead.refuse(scope, receive, exchange, 503, OVERLOADED)
+            await instead.refuse(scope, receive, send, exchange, 503, OVERLOADED)
 
     def _correct(self, kind: str, send: Send, exchange: Exchange) -> None:
         """Have the record say what the client gets, where that is not what the app has begun to send."""
@@ -113,10 +124,12 @@ class Guard:
             if status is not None:
                 exchange.status, exchange.sent = status, 0
 
-    async def _answer(self, error: BaseException | None, scope: Scope, receive: Receive, exchange: Exchange) -> bool:
+    async def _answer(
+        self, error: BaseException | None, scope: Scope, receive: Receive, send: Send, exchange: Exchange
+    ) -> bool:
         if exchange in self.deadline.late and not exchange.status:
-            return await instead.late(scope, exchange)
-        return await instead.failed(error, scope, receive, exchange)
+            return await instead.late(scope, send, exchange)
+        return await instead.failed(error, scope, receive, send, exchange)
 
     def _pass(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Leave the app what is no request, a lifespan with our counts."""

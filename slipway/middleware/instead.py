@@ -6,31 +6,31 @@ from contextlib import suppress
 
 from slipway.middleware.exchange import Exchange
 from slipway.middleware.problem import FAILED, LATE, answer
-from slipway.middleware.types import Receive, Scope
+from slipway.middleware.types import Receive, Scope, Send
 
 log = logging.getLogger("slipway")
 
 UNREAD = 100  # messages that an app may have left unread; behind them it is told that the client has left
 
 
-async def refuse(scope: Scope, receive: Receive, exchange: Exchange, status: int, detail: str) -> None:
+async def refuse(scope: Scope, receive: Receive, send: Send, exchange: Exchange, status: int, detail: str) -> None:
     """Answer a request that the app does not get."""
     if scope["type"] == "websocket":
         await receive()  # websocket.connect
-    await answer(scope, exchange.send, status, detail, exchange.request_id)
+    await answer(scope, send, status, detail, exchange.request_id)
 
 
-async def late(scope: Scope, exchange: Exchange) -> bool:
+async def late(scope: Scope, send: Send, exchange: Exchange) -> bool:
     """Answer 504 in the place of a handler that was cancelled."""
     if (task := asyncio.current_task()) is not None:
         task.uncancel()
     path, request_id = scope.get("path"), exchange.request_id
     log.error("a request took longer than REQUEST_TIMEOUT", extra={"request_id": request_id, "path": path})
-    await answer(scope, exchange.send, 504, LATE, request_id)
+    await answer(scope, send, 504, LATE, request_id)
     return True
 
 
-async def failed(error: BaseException | None, scope: Scope, receive: Receive, exchange: Exchange) -> bool:
+async def failed(error: BaseException | None, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> bool:
     """Answer 500 for an app that has not answered; False if that is not possible any more."""
     if exchange.refused:
         return True  # the error is how its app was told
@@ -40,7 +40,7 @@ async def failed(error: BaseException | None, scope: Scope, receive: Receive, ex
     if exchange.status or (scope["type"] == "http" and await _has_left(receive)):
         return False
     try:
-        await answer(scope, exchange.send, 500, FAILED, exchange.request_id)
+        await answer(scope, send, 500, FAILED, exchange.request_id)
     except OSError:  # a websocket's client has left
         exchange.status = 0
         return False

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from random import getrandbits
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+FIRST_BIT = 1 << 127
 HEXADECIMAL, FIRST_OWN = b"0123456789abcdef", b"%032x" % (1 << 64)
 _IDS = rb"(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
 PARENT = re.compile(rb"(?:00-%b|(?!00|ff)[0-9a-f]{2}-%b(?:-[!-~]*)?)" % (_IDS, _IDS))
@@ -37,7 +38,7 @@ class RequestIds:
     def identify(self, given: bytes | None) -> None:
         """Take the id that the caller gives, if it may stand in a log."""
         if given is None or not ((given.isalnum() and len(given) <= 64) or REQUEST_ID.fullmatch(given)):
-            given = new_id()
+            given = self._own = new_id()
         self.request_id = given.decode()
         self.header = b"x-request-id", given
 
@@ -85,7 +86,7 @@ def is_own(request_id: bytes) -> bool:
 
 def new_id() -> bytes:
     """32 hexadecimal digits, of which the first 16 are not all zero."""
-    return b"%032x" % (getrandbits(128) | 1 << 127)
+    return (getrandbits(128) | FIRST_BIT).to_bytes(16).hex().encode()
 
 
 def parent(value: bytes) -> Parent | None:

@@ -120,7 +120,7 @@ class DrainingServer(uvicorn.Server):
 
     async def _cancel(self) -> None:
         """Cancel the handlers that are left; then nothing can keep a connection open."""
-        tasks = list(self.server_state.tasks)
+        tasks = self._running()
         if tasks:
             seconds = asyncio.get_running_loop().time() - self._began
             self.unclean.append(f"handlers cancelled after {seconds:.1f} s: {len(tasks)}")
@@ -158,7 +158,11 @@ class DrainingServer(uvicorn.Server):
                     endings.cut(connection)
 
     def _all_done(self) -> bool:
-        return not self.server_state.connections and not self.server_state.tasks
+        return not self.server_state.connections and not self._running()
+
+    def _running(self) -> list[asyncio.Task[None]]:
+        """The handlers that run; one that was cancelled before it began could not take itself off the list."""
+        return [task for task in self.server_state.tasks if not task.done()]
 
     async def _until(self, done: Callable[[], bool], seconds: float, quick_seconds: float) -> None:
         loop = asyncio.get_running_loop()

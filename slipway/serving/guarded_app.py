@@ -3,13 +3,16 @@
 from typing import Any
 
 import uvicorn
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from slipway.logs import handler
 from slipway.metrics.board import Board
 from slipway.middleware import trace
+from slipway.middleware.exchange import Exchange
 from slipway.middleware.guard import Guard, guarded
+from slipway.middleware.sender import followed
 from slipway.middleware.settings import GuardSettings
+from slipway.serving.answer import Cycle
+from slipway.serving.forwarded import Forwarded
 
 
 def load_guarded_app(
@@ -24,13 +27,24 @@ def load_guarded_app(
     config.load()
     guard = guarded(config.loaded_app, settings, slot, board)
     handler.use_context(trace.fields)
-    guard.other_status = other_status
+    guard.follow, guard.other_status = follow, other_status
+    if proxied:
+        guard.see = Forwarded(config.forwarded_allow_ips)
     app: Any = guard  # uvicorn's types name each message; ours are as the specification has them
-    config.loaded_app = ProxyHeadersMiddleware(app, config.forwarded_allow_ips) if proxied else app
+    config.loaded_app = app
     return guard
+
+
+def follow(exchange: Exchange, send: Any) -> Any:
+    """Have our own cycle tell the exchange by itself; a websocket's `send` is followed."""
+    cycle = send.__self__
+    if cycle.__class__ is not Cycle:
+        return followed(exchange, send)
+    cycle.exchange = exchange
+    return send
 
 
 def other_status(send: Any) -> int | None:
     """What the client gets of a request whose app has ended, if not what the app has sent; `send` is uvicorn's."""
-    status: int | None = send.__self__.transport.other_status
+    status: int | None = send.__self__.other_status
     return status

@@ -28,9 +28,10 @@ class Malformed(Exception):
         self.status = status
 
 
-def check(parser: Any, url: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    """Raise Malformed, or leave the one Host that counts: that of an absolute request line beats the field."""
-    version = parser.get_http_version()
+def check(parser: Any, url: bytes, headers: list[tuple[bytes, bytes]]) -> str:
+    """Return the version of HTTP, or raise Malformed; the one Host that counts is left: that of an absolute request
+    line beats the field."""
+    version: str = parser.get_http_version()
     if version not in ("1.1", "1.0"):
         raise Malformed(505)
     hosts = []
@@ -44,6 +45,7 @@ def check(parser: Any, url: bytes, headers: list[tuple[bytes, bytes]]) -> None:
         _check_other_form(parser, url, headers)
     if b"%" in url and WRONG_PERCENT.search(url):
         raise Malformed(400)
+    return version
 
 
 def _check_hosts(hosts: list[bytes], version: str) -> None:

@@ -1,28 +1,13 @@
-"""uvicorn's HTTP protocol, changed in what is a request, how an answer goes out, and how a connection ends."""
+"""What is a request on a connection and what is not: offers of an upgrade, malformed bytes."""
 
-import asyncio
-from collections import deque
 from functools import partial
 from typing import Any
 
 import httptools
-from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http import httptools_impl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from slipway.serving import heads, refusals, upgrade
-from slipway.serving.answer import Cycle, Exceptional, OneWrite
-from slipway.serving.closing import Closing
+from slipway.serving.connection import HttpConnection
 from slipway.serving.websocket import WebSocketProtocol
-
-BUSY = "The server has all that it can serve."
-
-# The stock protocol makes them by these names of its module.
-httptools_impl.RequestResponseCycle = Cycle  # type: ignore[misc]
-httptools_impl.service_unavailable = refusals.refusing(503, BUSY)  # type: ignore[assignment,attr-defined]
-
-
-TRAILERS: Any = deque(maxlen=0)  # keeps nothing
 
 
 class Deaf:
@@ -32,7 +17,7 @@ class Deaf:
         """Discard it."""
 
 
-class Http(HttpToolsProtocol):
+class Http(HttpConnection):
     """A connection. A request that offers an upgrade is held back until its head is known to be a websocket's or not.
 
     Stock behaviour that this answers: httptools ends any request with an `Upgrade` at its head, and uvicorn reads the
@@ -40,33 +25,13 @@ class Http(HttpToolsProtocol):
     (https://github.com/Kludex/uvicorn/issues/2722).
     """
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.transport = Closing(transport)  # type: ignore[assignment]
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if cycle.waiting_for_100_continue or cycle.scope["method"] == "HEAD":
-            cycle.transport = Exceptional(cycle, self.server_state)  # type: ignore[assignment]
-        else:
-            cycle.transport = OneWrite(cycle)  # type: ignore[assignment]
-        super()._start_asgi_task(cycle, app)
-
     def _should_upgrade(self) -> bool:
         """Have the stock callbacks pass over a request that offers an upgrade, so that `data_received` decides."""
         return True
 
-    def on_headers_complete(self) -> None:
-        """A request starts here; fields that come after its body are none of it, since no proxy has looked at them."""
-        heads.check(self.parser, self.url, self.headers)
-        super().on_headers_complete()
-        self.headers = TRAILERS
-
     def data_received(self, data: bytes) -> None:
         """Parse it; requests start from the parser's callbacks."""
-        timer = self.timeout_keep_alive_task
-        if timer is not None:
-            timer.cancel()
-            self.timeout_keep_alive_task = None
+        self._idle_until = None
         try:
             try:
                 self.parser.feed_data(data)
@@ -100,6 +65,7 @@ class Http(HttpToolsProtocol):
             return self.refuse(400, "A websocket's handshake is a GET without a body.")
         if self.cycle is not None and not self.cycle.response_complete:
             return self.refuse(400, "A websocket's handshake waits for the answers before it.")
+        self._unset_keepalive_if_required()  # the timer knows us for as long as a connection may idle
         self.connections.discard(self)
         self.parser = None  # type: ignore[assignment]  # it knows us, and would leave both to the collector
         protocol = WebSocketProtocol(self.config, self.server_state, self.app_state)
@@ -125,7 +91,7 @@ class Http(HttpToolsProtocol):
         else:
             cycle.disconnected = True
             cycle.message_event.set()
-            cycle.transport.refuse(status, detail)  # type: ignore[attr-defined]
+            cycle.refuse(status, detail)
 
     def _answer(self, response: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -140,7 +106,7 @@ class OneRequest(Http):
     "another worker" would meet us twice: two workers, and it was lost.
     """
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         cycle.keep_alive = False
         super()._start_asgi_task(cycle, app)
 

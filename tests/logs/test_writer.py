@@ -34,11 +34,11 @@ def read(pipe: Pipe, seconds: float = 2.0) -> bytes:
 def test_packs_hold_whole_lines() -> None:
     """Short lines are joined up to PIPE_BUF, a long one goes alone, and order and bytes stay."""
     lines = [b"a" * size + b"\n" for size in (10, 4_000, 200, PIPE_BUF - 1, PIPE_BUF, 60_000, 1, 1)]
-    found = list(packs(lines, PIPE_BUF))
+    found = list(packs(b"".join(lines), PIPE_BUF))
 
-    assert b"".join(pack for pack, _ in found) == b"".join(lines)
-    assert sum(count for _, count in found) == len(lines)
-    assert all(len(pack) <= PIPE_BUF or count == 1 for pack, count in found)
+    assert b"".join(found) == b"".join(lines)
+    assert all(pack.endswith(b"\n") and (len(pack) <= PIPE_BUF or pack.count(b"\n") == 1) for pack in found)
+    assert len(found) == 6
 
 
 def test_first_line_goes_at_once(pipe: Pipe) -> None:

@@ -23,7 +23,7 @@ async def nowhere(message: Message) -> None:
 
 def exchange(**fields: str) -> Exchange:
     headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()]
-    return Exchange("http", headers, nowhere, Counts(dict.fromkeys(KINDS, 10)))
+    return Exchange("http", headers, Counts(dict.fromkeys(KINDS, 10)))
 
 
 def test_new_trace() -> None:

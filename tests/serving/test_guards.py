@@ -10,6 +10,7 @@ import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import MagicMock
 
 import gunicorn.app.base
 import gunicorn.arbiter
@@ -26,8 +27,7 @@ import uvicorn.server
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http import httptools_impl
-from uvicorn.protocols.http.flow_control import service_unavailable
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets import websockets_sansio_impl
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import Protocol
@@ -37,7 +37,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import uvicorn.workers
 
-from slipway.serving.answer import CONTINUE, Cycle
+from slipway.serving.answer import Cycle
 from slipway.serving.arbiter import BOOT_FAILURES, Arbiter
 from slipway.serving.hooks import Refusals
 from slipway.serving.http import Http, OneRequest
@@ -46,7 +46,6 @@ from slipway.serving.websocket import WebSocketProtocol
 from slipway.serving.websocket_parser import Parser
 from slipway.serving.worker import Worker
 
-RequestResponseCycle: Any = Cycle.__base__  # the stock one: its name in its module is ours now
 G = gunicorn.arbiter.Arbiter
 W = gunicorn.workers.base.Worker
 
@@ -108,7 +107,7 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (HttpToolsProtocol.data_received, "(self, data: 'bytes') -> 'None'"),
     (HttpToolsProtocol._should_upgrade, "(self) -> 'bool'"),
     (HttpToolsProtocol.on_headers_complete, "(self) -> 'None'"),
-    (RequestResponseCycle.send_500_response, "(self) -> 'None'"),
+    (HttpToolsProtocol.on_response_complete, "(self) -> 'None'"),
     (WebSocketsSansIOProtocol.data_received, "(self, data: 'bytes') -> 'None'"),
     (WebSocketsSansIOProtocol.shutdown, "(self) -> 'None'"),
     (ServerProtocol.reject, "(self, status: 'StatusLike', text: 'str') -> 'Response'"),
@@ -154,14 +153,9 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
         HttpToolsProtocol,
         {
             "cycle", "transport", "connections", "parser", "pipeline", "scope", "headers", "url", "config", "app_state",
-            "server_state", "logger", "timeout_keep_alive_task",
-        },
-    ),
-    (
-        RequestResponseCycle,
-        {
-            "keep_alive", "response_started", "response_complete", "default_headers", "transport", "scope",
-            "waiting_for_100_continue", "disconnected", "message_event", "on_response", "more_body",
+            "server_state", "logger", "timeout_keep_alive_task", "timeout_keep_alive", "timeout_keep_alive_handler",
+            "access_log", "access_logger", "app", "expect_100_continue", "flow", "limit_concurrency", "loop",
+            "root_path", "tasks",
         },
     ),
     (
@@ -227,7 +221,6 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (uvicorn.Server._serve, "37c2a1de3c24"),
     (uvicorn.Server.startup, "884cdd027a0a"),
     (uvicorn.Server.shutdown, "0c7399d44c41"),
-    (RequestResponseCycle.send, "2283ee63dfa5"),
     (uvicorn.Server.main_loop, "37502fa8d66e"),
     (uvicorn.Server.on_tick, "a48e320b5e1a"),
     (uvicorn.Server.capture_signals, "f5efdd178894"),
@@ -248,11 +241,12 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (HttpToolsProtocol.on_response_complete, "711703bdb94f"),  # nothing more on a transport that is closing
     (HttpToolsProtocol.shutdown, "1289206de08e"),
     (HttpToolsProtocol.timeout_keep_alive_handler, "347bfacb1966"),
+    # What slipway/serving/answer.py was written after.
     (RequestResponseCycle.__init__, "3fe4fe02c3e8"),
-    (RequestResponseCycle.run_asgi, "ea88af1b2d3e"),  # closes the transport of an app that has failed
-    (RequestResponseCycle.receive, "e8e7d1f9ef89"),  # writes `100 Continue`
+    (RequestResponseCycle.run_asgi, "ea88af1b2d3e"),
+    (RequestResponseCycle.receive, "e8e7d1f9ef89"),
+    (RequestResponseCycle.send, "2283ee63dfa5"),
     (RequestResponseCycle.send_500_response, "8fb08fb90ce0"),
-    (service_unavailable, "352ebc32b6a6"),
     (WebSocketsSansIOProtocol.__init__, "9275f369c8c7"),
     (WebSocketsSansIOProtocol.connection_lost, "a6f38b7afc4b"),
     (WebSocketsSansIOProtocol.data_received, "92336f21d502"),
@@ -304,9 +298,7 @@ def overridden(ours: type) -> set[Callable[..., Any]]:
     return {method for method in found if inspect.isfunction(method)}
 
 
-@pytest.mark.parametrize(
-    "ours", [Arbiter, Worker, Server, WorkerLifespan, Http, OneRequest, Cycle, WebSocketProtocol, Parser]
-)
+@pytest.mark.parametrize("ours", [Arbiter, Worker, Server, WorkerLifespan, Http, OneRequest, WebSocketProtocol, Parser])
 def test_every_overridden_method_is_guarded(ours: type) -> None:
     """A method that is overridden without a line above would change unnoticed."""
     assert overridden(ours) - {function for function, _ in BODIES} == set()
@@ -322,14 +314,23 @@ def test_filtered_record() -> None:
 
 
 def test_names_of_the_modules() -> None:
-    """The stock protocols make requests, the answer 503 and the websockets' parser by the names that we replace."""
-    assert vars(httptools_impl)["RequestResponseCycle"] is Cycle
+    """The stock protocol makes the websockets' parser by the name that we replace, and status lines are bytes."""
     assert vars(websockets_sansio_impl)["ServerProtocol"] is Parser
-    assert vars(httptools_impl)["service_unavailable"] is not service_unavailable
-    for name in ("RequestResponseCycle", "service_unavailable"):
-        assert name in HttpToolsProtocol.on_headers_complete.__code__.co_names
     assert "ServerProtocol" in WebSocketsSansIOProtocol.__init__.__code__.co_names
-    assert repr(CONTINUE) in repr(RequestResponseCycle.receive.__code__.co_consts)
+    assert vars(httptools_impl)["STATUS_LINE"][200] == b"HTTP/1.1 200 OK\r\n"
+
+
+def test_stock_protocol_finds_in_a_cycle_what_it_reads() -> None:
+    """Each attribute that the stock protocol uses of its cycles is one of ours."""
+    tree = ast.parse(inspect.getsource(HttpToolsProtocol))
+    read = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("self.cycle", "cycle", "existing_cycle")
+    }
+
+    assert read - set(dir(Cycle(MagicMock(), {}, keep_alive=True))) == set()
+    assert read >= {"body", "message_event", "run_asgi"}
 
 
 def test_lists_of_handlers_are_shared() -> None:

@@ -1,4 +1,4 @@
-"""The toolkit of `app/asgi` with all middleware, in the order of `app.main`; users in memory, no database."""
+"""The toolkit of `app/asgi` with the app's middleware, in the order of `app.main`; users in memory, no database."""
 
 from app.asgi.middleware import Errors
 from app.asgi.origins import Origins
@@ -6,12 +6,8 @@ from app.asgi.request import Request
 from app.asgi.response import Response
 from app.asgi.routing import Route, Router
 from app.asgi.standalone import Standalone
-from app.asgi.types import ASGIApp
+from app.asgi.types import ASGIApp, Receive, Scope, Send
 from app.handlers.users import no_such_user, user_id, user_name
-from slipway.metrics.board import Board, opened
-from slipway.middleware.access import AccessRecord
-from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
-from slipway.middleware.guard import Guard, Record
 
 from .data import USERS, created, page
 
@@ -31,7 +27,6 @@ async def create_user(request: Request) -> Response:
     return Response.json(created(user_name(await request.json())), 201)
 
 
-HEALTH = frozenset({"/livez", "/readyz", "/healthz"})
 ROUTES = [
     Route("GET", "/api/users", list_users),
     Route("POST", "/api/users", create_user),
@@ -39,10 +34,15 @@ ROUTES = [
 ]
 
 
-def duties(app: ASGIApp, record: Record | None = None, board: Board | None = None) -> Guard:
-    """All of the app's and the server's middleware around any ASGI app."""
-    counts = Counts({REQUEST: 2_000, STREAM: 10_000, WEBSOCKET: 10_000}, board=board or Board())
-    return Guard(Standalone(Origins(Errors(app), frozenset())), counts, exempt=HEALTH, record=record)
+def duties(app: ASGIApp) -> ASGIApp:
+    """All of the app's own middleware around any ASGI app."""
+    stack = Standalone(Origins(Errors(app), frozenset()))
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await stack(scope, receive, send)
+
+    application.app = stack  # type: ignore[attr-defined]
+    return application
 
 
 def router() -> ASGIApp:
@@ -51,5 +51,3 @@ def router() -> ASGIApp:
 
 routed = router()  # no middleware
 application = duties(router())
-# Watched as in service: the record to the log's writer, and the metrics in memory that an arbiter can read.
-watched = duties(router(), AccessRecord(0, quiet=HEALTH), Board(opened()))

@@ -1,19 +1,19 @@
 """The layers' app is the shipped one: the same middleware in the same order, with another handler."""
 
-import json
-import mmap
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.config import AppSettings
 from app.main import create_app
-from bench.layers import counted
 from bench.layers.apps import toolkit
-from bench.layers.cases import GOALS, TOOLKIT
+from bench.layers.cases import GOALS, TOOLKIT, Case, cases
 from bench.layers.measure import Measurement
 from bench.layers.results_table import case_results
+from bench.layers.targets import started
 from bench.load.wrk import Peak
+from bench.run import machine
 
 
 def middleware(app: object) -> list[str]:
@@ -27,7 +27,8 @@ def middleware(app: object) -> list[str]:
 def test_the_toolkit_row_has_the_middleware_of_the_app_in_its_order(tmp_path: Path) -> None:
     shipped = create_app(AppSettings.from_environment({"DATA_DIR": str(tmp_path)}))
 
-    assert middleware(toolkit.application) == ["Guard", *(name for name in middleware(shipped) if name != "Lifespan")]
+    assert middleware(toolkit.application) == ["function", *middleware(shipped)[1:]]
+    assert middleware(shipped)[0] == "Lifespan"
 
 
 def measured(microseconds: float, requests: int = 1_000) -> Measurement:
@@ -55,16 +56,22 @@ def test_a_window_without_an_answer_is_left_out_with_its_pair(stood_still: str) 
     assert (found.ratio.middle, found.microseconds, found.rate_ratio) == (0.5, 20, 1)
 
 
-async def test_the_watched_row_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request of that row leaves a record with its id, and a count in memory that another process can read."""
-    lines: list[bytes] = []
-    monkeypatch.setattr(toolkit.watched.record, "_write", lines.append)
-    method, path, headers, _ = counted.REQUESTS["GET"]
-    await toolkit.watched(counted.scope(method, path, headers), counted.receive, counted.send)
-    (record,) = map(json.loads, lines)
-    board = toolkit.watched.counts.board
+@pytest.mark.parametrize("case", TOOLKIT[1:], ids=lambda case: case.name)
+def test_rows_of_our_worker_are_served_as_in_service(case: Case, tmp_path: Path) -> None:
+    """An answer has the request's id, and the row that is watched leaves a record with it."""
+    with started(case, machine.split_cpus(), tmp_path) as target:
+        answer = httpx.get(f"{target.origin}/api/users/2", headers={"x-request-id": "an-id"})
+        log = target.processes[0].log
+        assert answer.headers["x-request-id"] == "an-id"
+        target.processes[0].stop()
+        recorded = '"request_id":"an-id"' in log.read_text()
 
-    assert (record["status"], record["request_id"]) == (200, dict(headers)[b"x-request-id"].decode())
-    assert isinstance(board.figures.obj, mmap.mmap)
-    assert sum(board.durations()) == 1
+    assert recorded == (case is TOOLKIT[-1])
+
+
+def test_goals_are_those_of_rows() -> None:
+    """Each goal stands beside a row, and the watched one's is that of the design."""
+    for request, goals in GOALS.items():
+        if request != "nginx":
+            assert goals.keys() <= {case.name for case in cases(request, plain=True)}
     assert GOALS["GET /api/users/2"][TOOLKIT[-1].name] == 0.70
