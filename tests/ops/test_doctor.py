@@ -49,6 +49,7 @@ def stack() -> Iterator[Verbs]:
     """One that runs, for probes that are asked by themselves."""
     with short_folder() as folder:
         verbs = Verbs(folder)
+        verbs.migrate()
         verbs.settings |= {**SHORT, "METRICS_PORT": str(free_ports())}
         done = verbs("up")
         assert done.returncode == 0, done.stdout + done.stderr

@@ -28,6 +28,7 @@ SECONDS = 30.0
 def stack() -> Iterator[Verbs]:
     with short_folder() as folder:
         verbs = Verbs(folder)
+        verbs.migrate()
         verbs.settings |= {"METRICS_PORT": str(free_ports()), "PROMETHEUS_PORT": str(free_ports())}
         done = verbs("up")
         assert done.returncode == 0, done.stdout + done.stderr

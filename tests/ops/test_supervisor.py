@@ -101,21 +101,21 @@ def test_a_part_alone_is_stopped(make: Verbs, stopped: str, named: str) -> None:
 
 
 @pytest.mark.timeout(180)
-def test_files_are_private(make: Verbs) -> None:
+def test_files_are_private(new_make: Verbs) -> None:
     """Whatever the umask is, only the user who started the stack can look below the folder."""
-    make.folder.chmod(0o755)
+    new_make.folder.chmod(0o755)
     for umask in (0o000, 0o077):
         before = os.umask(umask)
         try:
-            up = make("up")
+            up = new_make("up")
         finally:
             os.umask(before)
         assert up.returncode == 0, up.stdout + up.stderr
-        assert wait.get(f"{make.url}/readyz")[0] == 200
+        assert wait.get(f"{new_make.url}/readyz")[0] == 200
 
-        assert make.folder.stat().st_mode & 0o777 == 0o700
-        assert _open_to_others(make.folder) == []
-        assert make("down").returncode == 0
+        assert new_make.folder.stat().st_mode & 0o777 == 0o700
+        assert _open_to_others(new_make.folder) == []
+        assert new_make("down").returncode == 0
 
 
 def _open_to_others(folder: Path) -> list[Path]:

@@ -19,40 +19,40 @@ from tests.ops.conftest import Verbs
 
 
 @pytest.mark.timeout(180)
-def test_up_twice_reload_status_and_down(make: Verbs) -> None:
+def test_up_twice_reload_status_and_down(new_make: Verbs) -> None:
     """Up prints the address, the runtime and the workers; a second up changes nothing; down leaves nothing behind."""
-    first = make("up")
+    first = new_make("up")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert f"local processes, 2 workers\n\n  {make.url}" in first.stdout
-    workers = json.loads((make.folder / "app" / "app.json").read_text())["serving"]
+    assert f"local processes, 2 workers\n\n  {new_make.url}" in first.stdout
+    workers = json.loads((new_make.folder / "app" / "app.json").read_text())["serving"]
 
-    second = make("up")
+    second = new_make("up")
     assert second.returncode == 0, second.stdout + second.stderr
-    assert json.loads((make.folder / "app" / "app.json").read_text())["serving"] == workers
+    assert json.loads((new_make.folder / "app" / "app.json").read_text())["serving"] == workers
 
-    status = make("status")
+    status = new_make("status")
     assert "app " in status.stdout
     assert "/readyz: 200" in status.stdout
 
-    assert make("reload").returncode == 0
-    assert not set(json.loads((make.folder / "app" / "app.json").read_text())["serving"]) & set(workers)
+    assert new_make("reload").returncode == 0
+    assert not set(json.loads((new_make.folder / "app" / "app.json").read_text())["serving"]) & set(workers)
 
-    down = make("down")
+    down = new_make("down")
     assert down.returncode == 0, down.stdout + down.stderr
-    assert make.pids() == []
-    assert [path for path in make.folder.rglob("*") if path.is_socket()] == []
-    assert wait.is_free("127.0.0.1", make.port)
+    assert new_make.pids() == []
+    assert [path for path in new_make.folder.rglob("*") if path.is_socket()] == []
+    assert wait.is_free("127.0.0.1", new_make.port)
 
 
-def test_migrate_makes_the_tables_before_anything_runs(make: Verbs) -> None:
+def test_migrate_makes_the_tables_before_anything_runs(new_make: Verbs) -> None:
     """It may be typed again; of a database that does not answer it says where it was looked for."""
     for _ in range(2):
-        done = make("migrate")
+        done = new_make("migrate")
         assert done.returncode == 0, done.stdout + done.stderr
-    with closing(sqlite3.connect(make.folder / "data" / "slipway.db")) as database:
+    with closing(sqlite3.connect(new_make.folder / "data" / "slipway.db")) as database:
         assert database.execute("SELECT count(*) FROM users").fetchone() == (0,)
 
-    away = make("migrate", DATABASE_URL=f"postgresql://slipway@127.0.0.1:{free_ports()}/slipway")
+    away = new_make("migrate", DATABASE_URL=f"postgresql://slipway@127.0.0.1:{free_ports()}/slipway")
     assert away.returncode != 0
     assert "does not answer" in away.stderr
 

@@ -9,6 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from app.config import AppSettings
+from app.migrate import migrate
 from tests.app.shared_state.stacks import Backend, Cramped, LocalStack
 from tests.harness import servers
 from tests.harness.client import Address
@@ -48,10 +50,14 @@ Start = Callable[..., LocalStack]
 @pytest.fixture
 def start(backend: Backend) -> Iterator[Start]:
     """Starts the app on the back end, with settings of the test's own."""
+    env = {**backend.env}
+    if backend.postgres is not None:  # in this process, where it takes a fifth of what each start would for it
+        migrate(AppSettings.from_environment(env).database_url)
+        env["PRESTART"] = "none"
     with ExitStack() as opened:
 
         def start(**environment: str) -> LocalStack:
-            server = opened.enter_context(serving(workers=2, **backend.env, **environment))
+            server = opened.enter_context(serving(workers=2, **{**env, **environment}))
             return LocalStack(server, opened.enter_context(behind_nginx(server)), backend)
 
         yield start

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from app.config import AppSettings
+from app.migrate import migrate
 from tests.app.shared_state.stacks import create, is_unavailable, new_name
 from tests.harness import servers
 from tests.harness.client import Address, request
@@ -66,14 +68,17 @@ def pair(folder: Path) -> Iterator[Pair]:
     if os.geteuid() != 0:
         pytest.skip("a hosts file of the app's own takes root")
     with servers.postgres() as old:
-        database = old.new_database().rpartition("/")[2]
+        url = old.new_database()
+        migrate(AppSettings.from_environment({"DATABASE_URL": url}).database_url)
+        database = url.rpartition("/")[2]
         with servers.standby(old) as new:
             yield Pair(old, new, MovingName(folder, NAME, old.address), database)
 
 
 def started(pair: Pair, url: str | None = None) -> AbstractContextManager[Server]:
-    """Two workers that know the name."""
-    return serving(workers=2, literal=pair.name.seen_by(LITERAL), DATABASE_URL=url or pair.url)
+    """Two workers that know the name, or begin with a migration at another address."""
+    environment = {"DATABASE_URL": url} if url else {"DATABASE_URL": pair.url, "PRESTART": "none"}
+    return serving(workers=2, literal=pair.name.seen_by(LITERAL), **environment)
 
 
 @asynccontextmanager
