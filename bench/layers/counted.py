@@ -15,7 +15,7 @@ from bench.layers.apps import bare, toolkit, yardstick
 from slipway.middleware.access import AccessRecord
 from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
 from slipway.middleware.guard import Guard, Record
-from slipway.serving.answer import Cycle
+from slipway.serving.cycle import Cycle
 from slipway.serving.guarded_app import follow, other_status
 
 HEALTH = frozenset({"/livez", "/readyz", "/healthz"})

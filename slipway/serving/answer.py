@@ -1,6 +1,5 @@
-"""A request and its answer: what uvicorn's RequestResponseCycle is to its protocol, and what an app gets of it."""
+"""How an answer goes out: its head waits for the first of its body, so that an app which fails can be answered for."""
 
-import asyncio
 from typing import Any
 
 from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
@@ -8,16 +7,14 @@ from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 from slipway.middleware.exchange import START, Exchange, StreamRefused
 from slipway.middleware.sender import BODY
 from slipway.middleware.types import Header
-from slipway.serving import refusals, response_head
+from slipway.serving import response_head
 from slipway.serving.arrival import Arrival
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-CLOSE = b"connection", b"close"
 BODILESS = (204, 304)  # RFC 9112 section 6.3
 
 
-class Cycle:
-    """Holds an answer's head back until the first of its body, so that an app which fails can be answered for.
+class Answer:
+    """Takes an app's messages; a head is written with the first of its body.
 
     Stock behaviour that this answers: two system calls for each response, and a worker that is killed between them has
     sent a head without its body, which the proxy can't ask for again: 3 of 31,000 GETs under 132 kills. A server need
@@ -25,73 +22,22 @@ class Cycle:
     """
 
     exchange: Exchange | None = None  # is told what the app sends
-    task: asyncio.Task[None] | None = None
     disconnected = False
-    more_body = True  # of the request
     response_started = False
     response_complete = False
     _head: list[bytes] | None = None  # what is held back; empty once it is out
     _left: int | None = 0  # bytes of the body that are still to come; None where it is sent in chunks
-    _refused: int | None = None  # the status that was sent in the app's place
 
     def __init__(self, protocol: Any, scope: Any, *, keep_alive: bool) -> None:
         self._protocol = protocol
         self.scope = scope
+        self.keep_alive = keep_alive
         self.transport = protocol.transport
         self.flow = protocol.flow
         self.default_headers = protocol.server_state.default_headers
         self.on_response = protocol.on_response_complete
         self.message_event = Arrival()
-        self.body = bytearray()
         self.waiting_for_100_continue = protocol.expect_100_continue
-        self._keep_alive = keep_alive
-        # A client that has its answer before it was told to go on may leave the body out: what comes next on the
-        # connection could be either.
-        self.keep_alive = keep_alive and not self.waiting_for_100_continue
-
-    @property
-    def other_status(self) -> int | None:
-        """What the client gets of an app that has ended, if it is not what the app has sent; 0 if it gets nothing."""
-        if self._refused or self._head == []:
-            return self._refused
-        return 0 if self.transport.is_closing() else 500
-
-    async def run_asgi(self, app: Any) -> None:
-        """Call the app; answer for one that fails, or that returns without a whole answer."""
-        try:
-            result = await app(self.scope, self.receive, self.send)
-        except BaseException as error:
-            self._failed("Exception in ASGI application", error)
-        else:
-            if result is not None:
-                self._failed(f"ASGI callable should return None, but returned {result!r}.")
-            elif not self.response_complete and not self.disconnected:
-                what = "completing" if self.response_started else "starting"
-                self._failed(f"ASGI callable returned without {what} response.")
-        finally:
-            self._protocol.tasks.discard(self.task)
-            self.on_response, self._protocol = _nothing, None  # a circle would leave both to the collector
-
-    def refuse(self, status: int, detail: str) -> None:
-        """Answer in the app's place, if nothing was sent, and end the connection."""
-        if self._head != [] and not self.transport.is_closing():
-            request_id = refusals.request_id(self.scope["headers"])
-            self.transport.write(refusals.response(status, detail, request_id, method=self.scope["method"]))
-            self._head, self._refused = [], status
-        self.transport.close()
-
-    async def receive(self) -> Any:
-        """The next of the body, or that there is none any more."""
-        if self.waiting_for_100_continue and not self.transport.is_closing():
-            self._say_continue()
-        if not self.disconnected and not self.response_complete:
-            self.flow.resume_reading()
-            await self.message_event.wait()
-            self.message_event.clear()
-        if self.disconnected or self.response_complete:
-            return {"type": "http.disconnect"}
-        body, self.body = self.body, bytearray()
-        return {"type": "http.request", "body": bytes(body), "more_body": self.more_body}
 
     async def send(self, message: Any) -> None:
         """Take the answer's head, or a part of its body. Raises RuntimeError for a message out of order."""
@@ -178,27 +124,8 @@ class Cycle:
             self.transport.close()
         self.on_response()
 
-    def _failed(self, reason: str, error: BaseException | None = None) -> None:
-        """End the connection. If nothing was sent the app is answered for: a proxy would take a worker that closes
-        without a word for dead, and ask the next one."""
-        self._protocol.logger.error(reason, exc_info=error)
-        self.refuse(500, refusals.FAILED)
-        if not self.response_started:
-            self.response_started = self.response_complete = True
-            self.message_event.set()
-            self.on_response()
-
-    def _say_continue(self) -> None:
-        self.transport.write(CONTINUE)
-        self.waiting_for_100_continue = False
-        self.keep_alive = self._keep_alive and CLOSE not in self._protocol.server_state.default_headers
-
     def _log(self, status: int) -> None:
         """For gunicorn's `--access-logfile`."""
         scope = self.scope
         words = get_client_addr(scope), scope["method"], get_path_with_query_string(scope), scope["http_version"]
         self._protocol.access_logger.info('%s - "%s %s HTTP/%s" %d', *words, status)
-
-
-def _nothing() -> None:
-    pass

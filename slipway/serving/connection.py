@@ -9,8 +9,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from slipway.serving import heads, refusals
-from slipway.serving.answer import Cycle
 from slipway.serving.closing import Closing
+from slipway.serving.cycle import Cycle
 
 BUSY = refusals.refusing(503, "The server has all that it can serve.")
 TRAILERS: Any = deque(maxlen=0)  # keeps nothing

@@ -11,7 +11,7 @@ from slipway.middleware.exchange import Exchange
 from slipway.middleware.guard import Guard, guarded
 from slipway.middleware.sender import followed
 from slipway.middleware.settings import GuardSettings
-from slipway.serving.answer import Cycle
+from slipway.serving.cycle import Cycle
 from slipway.serving.forwarded import Forwarded
 
 

@@ -37,8 +37,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
     import uvicorn.workers
 
-from slipway.serving.answer import Cycle
 from slipway.serving.arbiter import BOOT_FAILURES, Arbiter
+from slipway.serving.cycle import Cycle
 from slipway.serving.hooks import Refusals
 from slipway.serving.http import Http, OneRequest
 from slipway.serving.server import Server, WorkerLifespan
@@ -241,7 +241,7 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (HttpToolsProtocol.on_response_complete, "711703bdb94f"),  # nothing more on a transport that is closing
     (HttpToolsProtocol.shutdown, "1289206de08e"),
     (HttpToolsProtocol.timeout_keep_alive_handler, "347bfacb1966"),
-    # What slipway/serving/answer.py was written after.
+    # What slipway/serving/answer.py and cycle.py were written after.
     (RequestResponseCycle.__init__, "3fe4fe02c3e8"),
     (RequestResponseCycle.run_asgi, "ea88af1b2d3e"),
     (RequestResponseCycle.receive, "e8e7d1f9ef89"),
