@@ -1,11 +1,9 @@
 """What a verb says when it can't do what it promises: once, whole, with the next step."""
 
-import itertools
 import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -71,22 +69,15 @@ def yours() -> Iterator[Yours]:
         verbs("down")
 
 
-@contextmanager
-def serving_yours() -> Iterator[Yours]:
-    """One that is up."""
+@pytest.fixture(scope="module")
+def serving() -> Iterator[Yours]:
+    """One that is up, for tests that do not change what serves."""
     with short_folder() as folder:
         verbs = Yours(folder)
         up = verbs("up")
         assert up.returncode == 0, up.stdout + up.stderr
         yield verbs
         verbs("down")
-
-
-@pytest.fixture(scope="module")
-def serving() -> Iterator[Yours]:
-    """The same for tests that do not change what serves."""
-    with serving_yours() as verbs:
-        yield verbs
 
 
 def check(stderr: str, path: Path, said: str, line: int) -> None:
@@ -180,33 +171,18 @@ def test_app_that_hangs(hanging_starts: dict[str, "Future[Done]"], name: str) ->
     assert "Traceback" not in up.stderr
 
 
-NEW_CODE_HANGS = [*itertools.product(("blocks in startup", "sleeps at import"), ("reload", "deploy"))]
-
-
-@pytest.fixture(scope="module")
-def hanging_changes() -> dict[tuple[str, str], "Future[tuple[Done, tuple[int, object]]]"]:
-    """What each verb says of new code that hangs, and what the stack answers afterwards."""
-    cases = {(name, verb): partial(_changed, HANGS[name][0], verb) for name, verb in NEW_CODE_HANGS}
-    return at_once(cases, limit=2)  # the check of new code has the lowest priority, and its time is TIMEOUT
-
-
-def _changed(text: str, verb: str) -> tuple[Done, tuple[int, object]]:
-    with serving_yours() as verbs:
-        return _done(verbs, text, verb), wait.get(f"{verbs.url}/")
-
-
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize(("name", "verb"), NEW_CODE_HANGS)
-def test_new_code_that_hangs(
-    hanging_changes: dict[tuple[str, str], "Future[tuple[Done, tuple[int, object]]]"], name: str, verb: str
-) -> None:
+@pytest.mark.parametrize("verb", ["reload", "deploy"])
+@pytest.mark.parametrize("name", ["blocks in startup", "sleeps at import"])
+def test_new_code_that_hangs(serving: Yours, verb: str, name: str) -> None:
     """The refusal names the place, too, and the old code serves on."""
-    done, answer = hanging_changes[name, verb].result()
+    text, line = HANGS[name]
+    done = _done(serving, text, verb)  # one by one: a check of new code has the lowest priority, and TIMEOUT is short
 
     assert done.code == 1
     assert "TIMEOUT" in done.stderr
-    assert f"stands at ({done.path}, line {HANGS[name][1]})" in done.stderr, done.stderr
-    assert answer == (200, "old")
+    assert f"stands at ({done.path}, line {line})" in done.stderr, done.stderr
+    assert wait.get(f"{done.url}/") == (200, "old")
 
 
 @pytest.mark.parametrize(
