@@ -54,6 +54,7 @@ async def _looks(site: Site, statement: str, path: str) -> None:
         await _ends_well(server)
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("fault", BROKEN)
 def test_failing_looks_around(looks: dict[str, "Future[None]"], fault: str) -> None:
     """Whatever makes each look around fail, the worker answers, and one line says so."""

@@ -168,22 +168,26 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> Checks:
     return coroutines_at_once(cases)
 
 
+@pytest.mark.timeout(120)
 def test_failing_startup_backs_off(checks: Checks) -> None:
     """With an app whose startup fails while something is away, the others serve, starts get rarer, and it heals."""
     checks["failing"].result()
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", HANGS)
 def test_hanging_startup_is_noticed(checks: Checks, name: str) -> None:
     """A worker that hangs or blocks in startup is ended after TIMEOUT, its stack is logged, and another is started."""
     checks[name].result()
 
 
+@pytest.mark.timeout(120)
 def test_blocked_worker_is_killed_and_its_stack_is_logged(checks: Checks) -> None:
     """A handler that blocks the loop costs its own worker's clients; the log shows the line, and the others serve."""
     checks["blocked"].result()
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.skipif(not Path(FAKETIME).exists(), reason="needs the package faketime")
 def test_step_of_the_clock_does_nothing(checks: Checks) -> None:
     """The wall clock goes back by an hour, then forward by two, while the monotonic one runs: no worker is replaced."""

@@ -74,6 +74,7 @@ def bad_deliveries(locust: Locust, request: pytest.FixtureRequest) -> Outcomes:
     return at_once(cases, limit=len(cases))
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_chat_that_delivers_badly_fails_the_run(bad_deliveries: Outcomes, fault: str) -> None:
     """Whatever is wrong is named in the table of failures, for both ways to listen, and the exit code tells."""
@@ -98,6 +99,7 @@ def restarts(locust: Locust) -> Outcomes:
     return at_once(cases, limit=2)  # what must be no failure is not made harder by the others
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", ["alone", "processes"])
 def test_a_restart_is_no_failure_and_is_said(restarts: Outcomes, how: str) -> None:
     """Each user comes back, resumes, and hears all."""
@@ -108,6 +110,7 @@ def test_a_restart_is_no_failure_and_is_said(restarts: Outcomes, how: str) -> No
     assert "/events came back" in outcome.output
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("skew", SKEWS)
 def test_a_resume_that_skips_or_repeats_fails_the_run(restarts: Outcomes, skew: int) -> None:
     """What comes after a reconnect must begin where it ended."""

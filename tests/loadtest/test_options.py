@@ -87,6 +87,7 @@ def _limited(locust: Locust, limit: str, wrong: int) -> Outcome:
         return locust("-u", "2", "--fail-if", limit, "PlaintextUser", host=f"http://127.0.0.1:{port}")
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("limit", LIMITS)
 def test_a_limit_sets_the_exit_code(limited: dict[str, "Future[Outcome]"], limit: str) -> None:
     """Failures below their limit are allowed, and a request of which there was none breaks its own."""
@@ -184,6 +185,7 @@ def _lose(folder: Path, options: tuple[str, ...]) -> tuple[int | None, str]:
             return run.code, run.log()
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("options", STRICT)
 def test_a_lost_process_is_said(
     losing: dict[tuple[str, ...], "Future[tuple[int | None, str]]"], options: tuple[str, ...]

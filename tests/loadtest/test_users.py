@@ -55,6 +55,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("records")
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(("user", "name"), USERS.items())
 def test_a_user_runs_alone_without_failure(
     alone: dict[str, "Future[Outcome]"], records: Path, user: str, name: str

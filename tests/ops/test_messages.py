@@ -158,6 +158,7 @@ def hanging_starts() -> dict[str, "Future[Done]"]:
     return at_once({name: partial(_up, text) for name, (text, _) in HANGS.items()})
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", HANGS)
 def test_app_that_hangs(hanging_starts: dict[str, "Future[Done]"], name: str) -> None:
     """It is given as long as TIMEOUT says, which the message names beside the place where it stands."""
@@ -224,6 +225,7 @@ def constant_refusals() -> dict[str, "Future[Done]"]:
     return at_once(cases)
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", CONSTANT)
 def test_constant_refusal_of_the_check(constant_refusals: dict[str, "Future[Done]"], name: str) -> None:
     """An answer that will not change by itself is told within seconds, with the setting that helps."""

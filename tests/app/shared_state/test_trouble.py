@@ -126,6 +126,7 @@ def _failing(bus: Bus, fault: Fault, times: int) -> Read:
     return failing
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("back_end", BACK_ENDS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_catch_up_read_that_fails(taken: dict[tuple[str, Fault], "Future[Taken]"], back_end: str, fault: Fault) -> None:
