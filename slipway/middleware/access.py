@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
-from time import gmtime, strftime, time_ns
+from time import gmtime, strftime, time
 from typing import Any
 
 from orjson import dumps
@@ -36,7 +36,7 @@ class AccessRecord:
 
     The line is put together from parts: those of the worker are made once, those of routes and clients once for each,
     and only the path is quoted anew. A whole `json.dumps` takes ten times as long. A float takes four times as long as
-    an int, so durations are microseconds with an exponent, which JSON has: 1230e-6.
+    a whole number, so durations are microseconds with an exponent, which JSON has: 1230e-6.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class AccessRecord:
         self._write = write or to_log
         self._quiet = quiet
         self._query = query
-        self._second = 0  # in milliseconds
+        self._second = 0
         self._date = b""
         self._known: dict[Any, bytes] = {}
 
@@ -64,23 +64,23 @@ class AccessRecord:
             path = f"{path}?{query.decode('latin-1')}"
         try:
             client, _ = scope["client"]
-            known, first, own = self._known, exchange.first, exchange.own
+            known, own = self._known, exchange.own
             asked = scope.get("method", "WEBSOCKET"), route, exchange.status
-            millisecond = time_ns() // 1_000_000 - self._second
-            if not 0 <= millisecond < 1_000:
-                millisecond = self._tick()
+            part = time() - self._second
+            if not 0 <= part < 1:
+                part = self._tick()
             if not path.isascii():
                 raise ValueError  # orjson leaves it as UTF-8
             line = LINE % (
                 self._date,
-                millisecond,
+                part * 1e3,
                 known.get(asked) or self._begin(*asked),
                 dumps(path),
                 exchange.header[1],
                 own if exchange.traceparent is None else exchange.trace_id.encode(),
                 own[:16],
-                int(seconds * 1e6),
-                int((first - exchange.started) * 1e6) if first else 0,
+                seconds * 1e6,
+                (exchange.first - exchange.started) * 1e6 if exchange.first else 0,
                 exchange.received,
                 exchange.sent,
                 known.get(client) or self._end(client),
@@ -105,16 +105,16 @@ class AccessRecord:
         self._known[key] = part
         return part
 
-    def _tick(self) -> int:
-        """Begin another second of UTC (RFC 3339); the milliseconds in it."""
-        second, millisecond = divmod(time_ns() // 1_000_000, 1_000)
-        self._second, self._date = second * 1_000, strftime('{"time":"%Y-%m-%dT%H:%M:%S.', gmtime(second)).encode()
-        return millisecond
+    def _tick(self) -> float:
+        """Begin another second of UTC (RFC 3339); the part of it that has passed."""
+        now = time()
+        self._second, self._date = int(now), strftime('{"time":"%Y-%m-%dT%H:%M:%S.', gmtime(now)).encode()
+        return now - self._second
 
     def _of_anything(self, scope: Scope, exchange: Exchange, path: object, route: str, seconds: float) -> bytes:
         """The same of a scope that is not as ASGI has it: what is no text is written as Python shows it."""
         client = scope.get("client")
-        millisecond = self._tick()
+        part = self._tick()
         words = {
             "level": "INFO",
             "logger": "access",
@@ -133,7 +133,7 @@ class AccessRecord:
             "client": client[0] if isinstance(client, (list, tuple)) and client else client or None,
             **self._worker,
         }
-        return b'%b%03dZ",%b}\n' % (self._date, millisecond, _inner(words).encode())
+        return b'%b%03dZ",%b}\n' % (self._date, part * 1e3, _inner(words).encode())
 
 
 def _inner(words: Mapping[str, object]) -> str:

@@ -20,17 +20,23 @@ class Forwarded:
 
     def __call__(self, scope: Any) -> None:
         """Believe `X-Forwarded-For` and `-Proto` of a peer that is trusted."""
-        told = [field for field in scope["headers"] if field[0] in NAMES]
-        if told:
-            client = scope.get("client")
-            if (client[0] if client else None) in self._trusted:
-                self._believe(scope, told)
+        for name, _ in scope["headers"]:
+            if name in NAMES:
+                client = scope.get("client")
+                if (client[0] if client else None) in self._trusted:
+                    self._believe(scope)
+                return
 
-    def _believe(self, scope: Any, told: list[tuple[bytes, bytes]]) -> None:
-        scheme = next((value for name, value in reversed(told) if name == PROTO), b"").decode("latin-1").strip()
-        if scheme in SCHEMES:
-            scope["scheme"] = scheme.replace("http", "ws") if scope["type"] == "websocket" else scheme
-        addresses = [value for name, value in told if name == FOR]
+    def _believe(self, scope: Any) -> None:
+        scheme, addresses = b"", []
+        for name, value in scope["headers"]:
+            if name == FOR:
+                addresses.append(value)
+            elif name == PROTO:
+                scheme = value
+        told = scheme.decode("latin-1").strip()
+        if told in SCHEMES:
+            scope["scheme"] = told.replace("http", "ws") if scope["type"] == "websocket" else told
         if addresses:
             host, port = self._address(b", ".join(addresses).decode("latin-1"))
             if host:  # a proxy may leave it empty
