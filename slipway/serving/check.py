@@ -16,9 +16,11 @@ from slipway.serving.standing import STANDS
 from slipway.tracebacks import innermost, one_line
 
 # The arbiter reaps every child, so the exit code of a check would be lost to it; this runs the command as a child of
-# its own and writes the code as the last line. With the lowest priority, since workers serve meanwhile.
+# its own and writes the code as the last line. With the lowest priority, since workers serve meanwhile. When both are
+# told to abort, the command alone writes where it stands: two stacks at a time in one file are mixed up.
 RUN = """
-import os, subprocess, sys
+import faulthandler, os, subprocess, sys
+faulthandler.disable()
 os.nice(19)
 try:
     code = subprocess.run(sys.argv[1:]).returncode

@@ -51,6 +51,21 @@ def test_command_that_hangs() -> None:
     assert failure_of(["sleep", "60"], seconds=0.1) == "the check of the new code hangs: sleep 60"
 
 
+def test_stack_of_a_command_that_hangs_is_the_only_one() -> None:
+    """What runs the command writes none of its own into the same file, where the two would be mixed up."""
+    clock = RunningClock()
+    check = Check(["sleep", "60"], None, dict(os.environ), 0.1, clock)
+    while not check._aborted:
+        assert check.failure() is None
+        clock.tick()
+        time.sleep(0.02)
+    assert check._process is not None
+    check._process.wait(5)
+
+    assert os.fstat(check._output.fileno()).st_size == 0
+    check.kill()
+
+
 def test_folder_that_is_gone(tmp_path: Path) -> None:
     """The reason is the system's."""
     assert "can't be started" in failure_of(["true"], folder=str(tmp_path / "gone"))
