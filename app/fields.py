@@ -31,7 +31,7 @@ def json_object(data: Any) -> dict[str, Any]:
 def text(data: Mapping[str, Any], field: str, most: int, *, lines: bool = False) -> str:
     """A string of 1 to `most` characters, none of them a control character but for the ends of `lines`."""
     value = data.get(field)
-    if not isinstance(value, str) or not 1 <= len(value) <= most or BLANK.fullmatch(value):
+    if not isinstance(value, str) or not 1 <= len(value) <= most or (not value.isalnum() and BLANK.fullmatch(value)):
         raise invalid(field, value, f"a text of 1 to {most} characters, not all of them blank")
     if not value.isprintable() and CONTROL.search(value.replace("\n", "") if lines else value):
         raise invalid(field, value, "a text without control characters")

@@ -67,6 +67,8 @@ class Chat:
             gevent.sleep(0 if restarted else PAUSE_SECONDS)
 
     def _connect(self, restarted: float | None) -> None:
+        if self._last == ALL:
+            self._listener.resume()
         socket = connect(self._user.host or "", NAME + (f"?after={self._last}" if self._last else ""))
         socket.settimeout(None)  # a quiet chat is no failure
         if restarted is not None:

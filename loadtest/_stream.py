@@ -79,6 +79,8 @@ class EventReader:
 
     def _read(self, ended: float | None) -> None:
         """Open the stream and read it to its end."""
+        if self._last == ALL:
+            self._listener.resume()
         sent = time.perf_counter()
         connection = connect(self._user.host or "")
         try:

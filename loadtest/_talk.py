@@ -14,6 +14,7 @@ from typing import Any
 
 KEY = re.compile(r"([0-9a-f]{16})-(\d+)")
 ALL = "0"  # the id before the first message: what is kept is sent
+OLDEST = 1 << 40  # places before the first one
 ORDER_KEPT = 50_000  # messages; older ones are in no connection's way any more
 MARGIN_SECONDS = 1.0  # around a listener's life: what is said then may or may not reach it
 
@@ -49,11 +50,15 @@ class Order:
     def __init__(self) -> None:
         self._places: dict[str, int] = {}
         self._next = count()
+        self._next_old = count(-OLDEST)
 
-    def place(self, key: str) -> int:
-        """Where a message stands; the next place for one that is new."""
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def place(self, key: str, *, old: bool = False) -> int:
+        """Where a message stands; for one that is new the next place, or the next before all others if it is `old`."""
         if key not in self._places:
-            self._places[key] = next(self._next)
+            self._places[key] = next(self._next_old if old else self._next)
             if len(self._places) > ORDER_KEPT:
                 del self._places[next(iter(self._places))]
         return self._places[key]
@@ -67,7 +72,12 @@ class TalkListener:
     joined: float = 0.0  # seconds since the epoch, which the machines of a distributed run share
     left: float = 0.0
     heard: dict[str, Heard] = field(default_factory=dict)  # by speaker
-    place: int = -1  # of the last message, in the order of this process
+    place: int = -OLDEST - 1  # of the last message, in the order of this process
+    behind: bool = False  # whether what comes may be older than all that this process has heard
+
+    def resume(self) -> None:
+        """Note that all that is kept comes again, which nothing in this process need have heard."""
+        self.behind = not self.heard
 
     def join(self) -> None:
         """Count from now on; a second call, after a reconnect, changes nothing."""
@@ -83,7 +93,8 @@ class TalkListener:
         fault = known.add(number) if known else None
         if known is None:
             self.heard[speaker] = Heard(number, number)
-        before, self.place = self.place, order.place(key)
+        self.behind = self.behind and key not in order
+        before, self.place = self.place, order.place(key, old=self.behind)
         return fault or (ORDER if self.place <= before else None)
 
 

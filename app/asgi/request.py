@@ -38,27 +38,33 @@ class Request:
 
     async def body(self) -> bytes:
         """The whole body. Raises HTTPError 413 above the cap, Disconnected when the client leaves early."""
-        declared = header(self.scope, b"content-length")
+        return await self._body(header(self.scope, b"content-length"))
+
+    async def json(self) -> Any:
+        """The body as JSON. Raises HTTPError 415 for another content type, 400 for what is not JSON."""
+        kind = length = None
+        for name, value in self.scope["headers"]:
+            if name == b"content-type":
+                kind = value if kind is None else kind
+            elif name == b"content-length":
+                length = value
+        return parse_json(kind, await self._body(length))
+
+    async def _body(self, declared: bytes | None) -> bytes:
         if declared is not None and int(declared) > self.max_body_bytes:
             self._too_large()
-        message = await self._receive()
-        chunk: bytes = message.get("body", b"")
-        chunks, size = [chunk], len(chunk)
+        chunks, size = [], 0
         while True:
+            message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected
+            chunk: bytes = message.get("body", b"")
+            chunks.append(chunk)
+            size += len(chunk)
             if size > self.max_body_bytes:
                 self._too_large()
             if not message.get("more_body", False):
                 return chunk if size == len(chunk) else b"".join(chunks)
-            message = await self._receive()
-            chunk = message.get("body", b"")
-            chunks.append(chunk)
-            size += len(chunk)
-
-    async def json(self) -> Any:
-        """The body as JSON. Raises HTTPError 415 for another content type, 400 for what is not JSON."""
-        return parse_json(header(self.scope, b"content-type"), await self.body())
 
     def _too_large(self) -> NoReturn:
         raise too_large(self.max_body_bytes)

@@ -6,27 +6,26 @@ import asyncio
 class Arrival:
     """An asyncio.Event that is made when something waits for it: most requests have arrived whole by then."""
 
-    __slots__ = ("_event", "_is_set")
+    __slots__ = ("_event", "is_set")
 
     def __init__(self) -> None:
         self._event: asyncio.Event | None = None
-        self._is_set = False
+        self.is_set = False
 
     def set(self) -> None:
         """Wake what waits, and let through what comes."""
-        self._is_set = True
+        self.is_set = True
         if self._event is not None:
             self._event.set()
 
     def clear(self) -> None:
         """Have what comes wait."""
-        self._is_set = False
+        self.is_set = False
         if self._event is not None:
             self._event.clear()
 
     async def wait(self) -> None:
         """Wait until it is set."""
-        if not self._is_set:
-            if self._event is None:
-                self._event = asyncio.Event()
+        if not self.is_set:
+            self._event = self._event or asyncio.Event()
             await self._event.wait()

@@ -63,8 +63,10 @@ class Cycle(Answer):
             self._say_continue()
         if not self.disconnected and not self.response_complete:
             self.flow.resume_reading()
-            await self.message_event.wait()
-            self.message_event.clear()
+            arrival = self.message_event
+            if not arrival.is_set:  # a body that is there costs no coroutine
+                await arrival.wait()
+            arrival.clear()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
         body, self.body = self.body, bytearray()
