@@ -33,6 +33,7 @@ def on_init(environment: Environment, **_: Any) -> None:
     try:
         _options.choose(options)
     except _options.Wrong as wrong:
+        _workers.gather(environment)
         sys.exit(_end(environment, str(wrong), _options.WRONG_OPTION))
     _workers.watch(environment, merge)
     _page.add(environment)
@@ -44,7 +45,6 @@ def on_init(environment: Environment, **_: Any) -> None:
     if stages := _options.chosen().stages:
         environment.shape_class = Shape(stages)
     if options.headless and (problem := obstacle(environment)):
-        # the workers of --processes too, which have found the same
         _workers.gather(environment)
         sys.exit(_end(environment, problem, _options.NOT_READY))
 

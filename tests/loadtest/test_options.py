@@ -57,9 +57,13 @@ def test_a_wrong_option_ends_the_run_in_one_line_before_any_load(locust: Locust,
     assert expected in outcome.output
 
 
-def test_a_wrong_option_is_told_once_by_several_processes(locust: Locust) -> None:
-    """Each of them reads it."""
-    outcome = locust("--processes", "2", "--rate", "nan", "PlaintextUser", host="http://127.0.0.1:1", seconds=3)
+@pytest.mark.parametrize("seconds", [0, 2])
+def test_a_wrong_option_is_told_once_by_several_processes(locust: Locust, tmp_path: Path, seconds: int) -> None:
+    """Each of them reads it, and all end, also those that have yet to find the master."""
+    late = tmp_path / "late.py"
+    late.write_text(f"import os, time\nos.register_at_fork(after_in_child=lambda: time.sleep({seconds}))\n")
+    arguments = ("--processes", "2", "--rate", "nan", "PlaintextUser")
+    outcome = locust(*arguments, file=f"{late},loadtest", host="http://127.0.0.1:1", seconds=3)
 
     assert outcome.code == 2
     assert outcome.output.count("--rate is nan") == 1
