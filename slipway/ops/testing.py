@@ -24,6 +24,7 @@ PROGRAMS: dict[str, str | None] = {
     "wrk": "wrk",
 }
 
+DOCKER = "tests/docker"
 NO_TESTS = 5  # pytest's exit code
 # Tests wait for servers half of the time, so two processors have five at once; with more, a check of new code outlasts
 # the short time-outs of tests. tests/harness/sharing.py says which stay together, and which start first.
@@ -61,8 +62,11 @@ def suites(arguments: list[str]) -> None:
 def test_docker(arguments: list[str]) -> None:
     """The tests of the containers; PYTEST="-m suite" those that take minutes, such as a restart of the engine."""
     prepare("requirements/test.txt")
-    chosen = () if "-m" in arguments else ("-m", "not suite")
-    run("pytest", "tests/docker", f"--numprocesses={STACKS}", *SHARED_OUT, *chosen, *arguments)
+    beside = (f"--numprocesses={STACKS}", *SHARED_OUT)
+    if "-m" in arguments:
+        run("pytest", DOCKER, *beside, *arguments)
+        return
+    run_each(arguments, (DOCKER, "-m", "alone and not suite"), (DOCKER, *beside, "-m", "not alone and not suite"))
 
 
 def has_files(arguments: list[str]) -> bool:
@@ -86,10 +90,15 @@ def programs() -> None:
 
 
 def tests(arguments: list[str], *selections: tuple[str, ...]) -> None:
-    """Run the selections one after the other, without those that are empty; a `-m` of the caller's is the only one."""
+    """Run what needs no container; a `-m` of the caller's is the only selection."""
     if "-m" in arguments:
         selections = ((),)
-    ran = [run("pytest", "--ignore=tests/docker", *chosen, *arguments, empty=NO_TESTS) for chosen in selections]
+    run_each(arguments, *((f"--ignore={DOCKER}", *chosen) for chosen in selections))
+
+
+def run_each(arguments: list[str], *selections: tuple[str, ...]) -> None:
+    """Run the selections one after the other, without those that are empty."""
+    ran = [run("pytest", *chosen, *arguments, empty=NO_TESTS) for chosen in selections]
     if not any(ran) and arguments:
         raise Failure(f"no test is selected by {' '.join(arguments)}", NO_TESTS)
     if not any(ran):

@@ -184,6 +184,7 @@ def test_deploy_of_what_does_not_serve_leaves_the_old_one(
     assert not seen.failures, lost(seen)
 
 
+@pytest.mark.alone
 def test_prove_keeps_every_promise(containers: Containers) -> None:
     """`make prove` on the containers."""
     done = containers.make("prove")
