@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from loadtest import _talk
-from loadtest._talk import ORDER, TWICE, Order, TalkListener
+from loadtest._order import ORDER, TWICE, Order
+from loadtest._talk import TalkListener
 
 KEY = "0123456789abcdef-{}".format
 

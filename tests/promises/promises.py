@@ -23,7 +23,7 @@ PROMISES: list[Promise[Any]] = [
         "reloads",
         endurance.reloads,
         Reloads(50, requests=100_000, rate=550, steady=20_000),
-        Reloads(5, requests=6_000, rate=800),
+        Reloads(5, requests=10_000, rate=800),
         alone=True,
     ),
     Promise("kills", endurance.kills, Kills(100), Kills(10, workers=4), alone=True),

@@ -34,14 +34,18 @@ ROUTES = [
 ]
 
 
-def duties(app: ASGIApp) -> ASGIApp:
+def stack(app: ASGIApp) -> ASGIApp:
     """All of the app's own middleware around any ASGI app."""
-    stack = Standalone(Origins(Errors(app), frozenset()))
+    return Standalone(Origins(Errors(app), frozenset()))
+
+
+def duties(app: ASGIApp) -> ASGIApp:
+    """The same as a coroutine function, by which uvicorn tells ASGI 3 from ASGI 2."""
+    inner = stack(app)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        await stack(scope, receive, send)
+        await inner(scope, receive, send)
 
-    application.app = stack  # type: ignore[attr-defined]
     return application
 
 

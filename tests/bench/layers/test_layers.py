@@ -27,8 +27,7 @@ def middleware(app: object) -> list[str]:
 def test_the_toolkit_row_has_the_middleware_of_the_app_in_its_order(tmp_path: Path) -> None:
     shipped = create_app(AppSettings.from_environment({"DATA_DIR": str(tmp_path)}))
 
-    assert middleware(toolkit.application) == ["function", *middleware(shipped)[1:]]
-    assert middleware(shipped)[0] == "Lifespan"
+    assert ["Lifespan", *middleware(toolkit.stack(toolkit.routed))] == middleware(shipped)
 
 
 def measured(microseconds: float, requests: int = 1_000) -> Measurement:
