@@ -55,6 +55,16 @@ class Nowhere:
         """Of the protocol."""
 
 
+class NoLog:
+    """A log that never asks, so that all lines are made by many at once, as under load."""
+
+    def write(self, lines: bytes) -> None:
+        """Of a log."""
+
+    def write_later(self, make: Callable[[], bytes]) -> None:
+        """Of a log; it would call this."""
+
+
 def guarded(app: ASGIApp, record: Record | None = None) -> Guard:
     """The server's part around an app."""
     guard = Guard(app, Counts({REQUEST: 2_000, STREAM: 10_000, WEBSOCKET: 10_000}), exempt=HEALTH, record=record)
@@ -70,7 +80,7 @@ def layers(base: ASGIApp) -> dict[str, ASGIApp]:
         "the server's guard": guarded(base),
         "all middleware": guarded(toolkit.duties(base)),
         "app": guarded(toolkit.application),
-        "app, recorded": guarded(toolkit.application, AccessRecord(0, lambda line: None, HEALTH)),
+        "app, recorded": guarded(toolkit.application, AccessRecord(0, NoLog(), HEALTH)),
     }
 
 

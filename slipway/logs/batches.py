@@ -7,16 +7,16 @@ up to a bound; what comes above it is dropped, and one record tells how many as 
 import queue
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
-from slipway.logs.lines import record
+from slipway.logs import pending
 from slipway.logs.output import Output
+from slipway.logs.pending import Make, Render
 from slipway.logs.threads import start_thread
 
 MAX_PENDING = 1024 * 1024  # bytes of lines that wait; as much again may be in the write that does not return
 BATCH_SECONDS = 0.05  # the first line goes out at once, those that follow are collected for so long
-HURRY = 128 * 1024  # bytes that are written sooner
+HURRY = 256 * 1024  # bytes that are written sooner
 AGAIN_SECONDS = 5.0  # after a failure, to tell what was dropped if no line comes
 EXIT_SECONDS = 0.5  # at an exit, for a stdout that takes nothing
 SLOW_SECONDS = 3.0  # at an exit, for one that takes some
@@ -31,7 +31,7 @@ class Writer:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._render: Callable[[bytes], bytes] | None = None
+        self._render: Render | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -40,22 +40,30 @@ class Writer:
         self._lock = threading.RLock()
         self._wakes: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
         self.dropped = 0  # lines that were lost, in all
-        self._pending: list[bytes] = []
+        self._pending: list[bytes | Make] = []
         self._size = 0
         self._dropped = 0
         self._wake_at = 0  # bytes of pending lines for which the thread is woken
         self._ending = False
         self._thread: threading.Thread | None = None
 
-    def write(self, line: bytes) -> None:
-        """Take one line, with its newline, on its way to stdout. Returns at once, whatever stdout is."""
+    def write(self, lines: bytes) -> None:
+        """Take a line or more, with their newlines, on their way to stdout. Returns at once, whatever stdout is."""
+        self._take(lines, len(lines))
+
+    def write_later(self, make: Make) -> None:
+        """Have the thread call this for lines, if there are any by then. It may be given again once it is called."""
+        self._take(make, 0)
+
+    def _take(self, lines: bytes | Make, size: int) -> None:
         with self._lock:
-            size = self._size + len(line)
-            if size > MAX_PENDING:
-                self._dropped += 1
-                self.dropped += 1
+            size += self._size
+            if size > MAX_PENDING and isinstance(lines, bytes):
+                lost = lines.count(b"\n")
+                self._dropped += lost
+                self.dropped += lost
                 return
-            self._pending.append(line)
+            self._pending.append(lines)
             self._size = size
             if size < self._wake_at:
                 return
@@ -76,7 +84,7 @@ class Writer:
         """Write to this descriptor from now on."""
         self._output.descriptor = descriptor
 
-    def render(self, how: Callable[[bytes], bytes] | None) -> None:
+    def render(self, how: Render | None) -> None:
         """Write each line as this makes it, also in processes that are forked from now on; None: as it is."""
         self._render = how
 
@@ -140,8 +148,9 @@ class Writer:
                 dropped, self._dropped = self._dropped, 0
                 self._wake_at = 0 if self._ending else HURRY
             if dropped:
-                lines.append(_told(dropped))
-            lost = self._output.put(self._rendered(lines)) if lines else 0
+                lines.append(pending.told(dropped))
+            data = pending.joined(lines, self._render)
+            lost = self._output.put(data) if data else 0
             if lost > 0:
                 with self._lock:
                     # The record about the dropped ones is the last, so it is lost too.
@@ -150,11 +159,3 @@ class Writer:
                 return False
             if not self._dropped:
                 return True
-
-    def _rendered(self, lines: list[bytes]) -> list[bytes]:
-        return lines if self._render is None else [self._render(line) for line in lines]
-
-
-def _told(dropped: int) -> bytes:
-    message = f"{dropped} lines were dropped: stdout took nothing"
-    return record("WARNING", "slipway.logs", message, dropped=dropped)

@@ -19,6 +19,7 @@ os.register_at_fork(after_in_child=_writer.reset)
 atexit.register(_writer.end)
 
 write = _writer.write
+write_later = _writer.write_later
 flush = _writer.flush
 redirect = _writer.redirect
 render = _writer.render

@@ -52,6 +52,23 @@ def test_first_line_goes_at_once(pipe: Pipe) -> None:
         time.sleep(0.12)
 
 
+def test_lines_that_the_thread_has_made(pipe: Pipe) -> None:
+    """What makes lines is called at once, in its place among other lines; what raises is told of, and no more."""
+    writer = Writer(Output(pipe.writer))
+    writer.write_later(lambda: LINE % 0)
+    assert read(pipe) == LINE % 0
+
+    writer.write(LINE % 1)
+    writer.write_later(lambda: LINE % 2 + LINE % (3 // 0))
+    writer.write_later(lambda: LINE % 4)
+    writer.write(LINE % 5)
+    assert writer.flush(5)
+    first, told, *others = read(pipe).splitlines(keepends=True)
+
+    assert (first, others) == (LINE % 1, [LINE % 4, LINE % 5])
+    assert strict(told)["message"] == "lines could not be made: ZeroDivisionError"
+
+
 def test_many_lines_are_few_writes(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines that follow each other closely go out together."""
     calls: list[int] = []
@@ -100,8 +117,8 @@ def test_what_can_not_be_written_is_counted(pipe: Pipe, path: str | None) -> Non
     if path == "closed":
         os.close(number)
     writer = Writer(output)
-    for line in range(10):
-        writer.write(LINE % line)
+    for line in range(0, 10, 2):
+        writer.write(LINE % line + LINE % (line + 1))
         writer.flush()
     writer.redirect(pipe.writer)
     writer.write(LINE % 10)
@@ -251,7 +268,7 @@ def test_torn_line_is_taken_back(tmp_path: Path) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_500, resource.RLIM_INFINITY))
         output = Output(os.open(path, os.O_WRONLY | os.O_CREAT))
-        lines = [b'{"n":"%s"}\n' % (b"x" * 992)] * 5
+        lines = b'{"n":"%s"}\n' % (b"x" * 992) * 5
         lost = output.put(lines)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         os._exit(0 if lost == 3 and output.put(lines) == 0 else 1)

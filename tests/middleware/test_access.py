@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.logs import writer
-from slipway.middleware.access import AccessRecord
+from slipway.middleware.access import TOGETHER, AccessRecord
 from slipway.middleware.counts import KINDS, Counts
 from slipway.middleware.guard import Guard
 from slipway.middleware.types import ASGIApp, Receive, Scope, Send
@@ -34,18 +36,31 @@ async def silent(scope: Scope, receive: Receive, send: Send) -> None:
     pass
 
 
+@dataclass
+class Written:
+    """A log that asks at once."""
+
+    lines: list[bytes] = field(default_factory=list)
+
+    def write(self, lines: bytes) -> None:
+        self.lines += lines.splitlines(keepends=True)
+
+    def write_later(self, make: Callable[[], bytes]) -> None:
+        self.write(make())
+
+
 def recorded(app: ASGIApp, record: AccessRecord) -> Guard:
     return Guard(app, Counts(dict.fromkeys(KINDS, 1)), record=record)
 
 
 async def records(scope: Scope, app: ASGIApp = greeting, slot: int | None = 3) -> list[dict[str, Any]]:
     """What is written about one run of an app."""
-    written: list[bytes] = []
-    async with Conversation(recorded(app, AccessRecord(slot, written.append, HEALTH)), scope) as talk:
+    written = Written()
+    async with Conversation(recorded(app, AccessRecord(slot, written, HEALTH)), scope) as talk:
         talk.give("http.disconnect")
         await asyncio.wait_for(talk.task, 5)
-    assert all(line.endswith(b"\n") and line.count(b"\n") == 1 for line in written)
-    return [json.loads(line) for line in written]
+    assert all(line.endswith(b"\n") for line in written.lines)
+    return [json.loads(line) for line in written.lines]
 
 
 async def test_request() -> None:
@@ -151,6 +166,34 @@ async def test_strange_status() -> None:
     (record,) = await records(http_scope("GET", "/"), app)
 
     assert record["status"] == "200"
+
+
+@dataclass
+class Busy(Written):
+    """A log that asks when the test says so."""
+
+    asked: list[Callable[[], bytes]] = field(default_factory=list)
+
+    def write_later(self, make: Callable[[], bytes]) -> None:
+        self.asked.append(make)
+
+
+async def test_many_at_once() -> None:
+    """Lines are made by many, each once and in order; what is left is there for the log, which is told only once."""
+    log = Busy()
+    record = AccessRecord(0, log)
+    for number in range(3 * TOGETHER + 5):
+        async with Conversation(recorded(greeting, record), http_scope("GET", f"/{number}")) as talk:
+            await asyncio.wait_for(talk.task, 5)
+    assert len(log.lines) == 3 * TOGETHER
+    assert len(log.asked) == 1
+
+    log.write(log.asked.pop()())
+    assert [json.loads(line)["path"] for line in log.lines] == [f"/{number}" for number in range(3 * TOGETHER + 5)]
+
+    async with Conversation(recorded(greeting, record), http_scope("GET", "/more")) as talk:
+        await asyncio.wait_for(talk.task, 5)
+    assert json.loads(log.asked.pop()())["path"] == "/more"
 
 
 async def test_written_to_the_log() -> None:
