@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -24,16 +24,22 @@ class Replaced:
 
 
 async def replacing(size: Replaced) -> AsyncIterator[Row]:
-    """SIGKILL of workers that have served for a while, then reloads; the middle one of each counts."""
+    """SIGKILL of workers that have served for a while, then reloads by turns; the middle one of each counts."""
     with serving(workers=WORKERS) as server, behind_nginx(server):
         killed = [await _kill(server) for _ in range(size.kills)]
-        reloaded = [await _reload(server) for _ in range(size.reloads)]
+    with serving(workers=WORKERS) as shared, serving(workers=WORKERS, PRELOAD="off") as alone:
+        reloads = [(await _reload(shared), await _reload(alone)) for _ in range(size.reloads)]
     yield Row(
         f"a killed worker's place is taken within {PLACE_SECONDS:g} s",
         _shown(killed),
         median(killed) <= PLACE_SECONDS,
     )
-    yield Row(f"a reload of {WORKERS} workers, from the command to its end", _shown(reloaded), None)
+    by_fork, each = zip(*reloads, strict=True)
+    yield Row(
+        f"a reload of {WORKERS} workers, and one with PRELOAD=off, from the command to its end",
+        f"{_shown(by_fork)}, {_shown(each)}",
+        None,
+    )
 
 
 async def _kill(server: Server) -> float:
@@ -48,5 +54,5 @@ async def _reload(server: Server) -> float:
     return time.monotonic() - began
 
 
-def _shown(seconds: list[float]) -> str:
+def _shown(seconds: Sequence[float]) -> str:
     return f"{median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})"
