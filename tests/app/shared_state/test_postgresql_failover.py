@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import AppSettings
+from app.config import MOST_PER_POOL, AppSettings
 from app.migrate import migrate
 from tests.app.shared_state.stacks import create, is_unavailable, new_name
 from tests.harness import servers
@@ -102,13 +102,15 @@ async def load(server: Server, clients: int = 4) -> AsyncIterator[Counter[int]]:
 
 
 async def heals(server: Server) -> None:
-    """Within five seconds each worker creates users and is ready; what is answered until then is 503."""
+    """Within five seconds each worker creates users, by whichever of its connections; what fails until then is 503."""
     deadline = time.monotonic() + HEAL_SECONDS
     for slot in range(server.workers):
-        while (answer := await create(server.address(slot), new_name())).status != 201:
-            assert is_unavailable(answer)
+        in_a_row = 0  # connections are used by turns, and one of before may not have been met yet
+        while in_a_row < 2 * MOST_PER_POOL:
+            answer = await create(server.address(slot), new_name())
+            in_a_row = in_a_row + 1 if answer.status == 201 else 0
+            assert in_a_row or is_unavailable(answer)
             assert time.monotonic() < deadline
-    assert time.monotonic() < deadline
 
 
 async def serves(server: Server, database: Postgres, name: str) -> None:
