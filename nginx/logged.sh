@@ -10,6 +10,28 @@
 set -eu
 export LC_ALL=C
 
+# Before its handlers are there, SIGHUP would end nginx: its bit is the lowest of the mask.
+takes_signals() {
+    grep -q '^SigCgt:.*[13579bdf]$' "/proc/$nginx/status" 2>/dev/null
+}
+
+# To nginx. What should end it is kept until it runs; all else would end it, too, before it has handlers, and means nothing then.
+nginx=
+ending=
+# shellcheck disable=SC2329  # traps call it
+pass_on() {
+    interrupted=1
+    case $1 in
+        INT | QUIT | TERM) if [ -z "$nginx" ]; then ending=$1; fi ;;
+        *) if ! takes_signals; then return; fi ;;
+    esac
+    if [ "$nginx" ]; then kill -s "$1" "$nginx" 2>/dev/null || :; fi
+}
+for name in HUP INT QUIT TERM USR1 USR2 WINCH; do
+    # shellcheck disable=SC2064  # the name is known now
+    trap "pass_on $name" "$name"
+done
+
 pipe=$(mktemp -u "${LOG_DIR:-/tmp/nginx}/log.XXXXXX")
 mkfifo -m 600 "$pipe"
 # mawk's option: lines are passed on as they come.
@@ -60,11 +82,6 @@ content() {
     cat -- ${WATCHED:-} 2>/dev/null </dev/null | cksum
 }
 
-# Before its handlers are there, SIGHUP would end nginx: its bit is the lowest of the mask.
-takes_signals() {
-    grep -q '^SigCgt:.*[13579bdf]$' "/proc/$nginx/status" 2>/dev/null
-}
-
 watch() {
     while sleep 1 >/dev/null 2>&1; do
         now=$(content)
@@ -78,18 +95,16 @@ watch() {
 # nginx binds no unix socket that a killed one has left.
 if [ "${STATUS_SOCKET:-}" ]; then rm -f -- "$STATUS_SOCKET"; fi
 seen=$(content)
+if [ "$ending" ]; then exit 0; fi
 "$@" >&3 2>&3 3>&- &
 nginx=$!
+if [ "$ending" ]; then kill -s "$ending" "$nginx"; fi
 watcher=
 if [ "${WATCHED:-}" ]; then
     watch "$@" >&3 2>&3 3>&- &
     watcher=$!
 fi
 exec 3>&-
-for name in HUP INT QUIT TERM USR1 USR2 WINCH; do
-    # shellcheck disable=SC2064  # the pid is known now
-    trap "interrupted=1; kill -s $name $nginx 2>/dev/null || :" "$name"
-done
 
 # A signal ends `wait` early, and then its status is not nginx's; of a process that is gone it knows the status once.
 code=127

@@ -12,6 +12,7 @@ from typing import get_args
 
 import pytest
 
+from slipway.ops.nginx_text import NGINX_DIR
 from tests.harness.edge import Edge, Runner, answers, breaks, exchange, message, slots
 from tests.harness.processes import children, running, until
 
@@ -325,6 +326,31 @@ async def test_start_that_fails(folder: Path, runner: Runner) -> None:
 
     assert edge._process.wait(10) == 1
     assert any("nonsense" in record["message"] and record["level"] == "CRITICAL" for record in edge.records())
+
+
+@pytest.mark.parametrize("early", [signal.SIGHUP, signal.SIGTERM])
+async def test_signals_before_nginx_runs(folder: Path, early: signal.Signals) -> None:
+    """So early the image's script has nothing to pass on: it ends as if nginx had, or starts it if that was no end."""
+    here, go = folder / "here", folder / "go"
+    slow = folder / "perl"  # which the script calls before it starts nginx
+    slow.write_text(f"#!/bin/sh\n: >{here}\nwhile [ ! -e {go} ]; do sleep 0.02; done\n")
+    slow.chmod(0o755)
+    env = {"PATH": f"{folder}:{os.environ['PATH']}", "LOG_DIR": str(folder)}
+    command = ["sh", str(NGINX_DIR / "logged.sh"), "sh", "-c", "echo began; exec sleep 20"]
+    process = await asyncio.create_subprocess_exec(*command, env=env, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        await until(here.exists, 10)
+        process.send_signal(early)
+        go.touch()
+        if early == signal.SIGHUP:
+            assert b"began" in await asyncio.wait_for(process.stdout.readline(), 10)
+            process.terminate()
+        code = await asyncio.wait_for(process.wait(), 10)
+        assert (code, await process.stdout.read()) == (128 + signal.SIGTERM if early == signal.SIGHUP else 0, b"")
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
