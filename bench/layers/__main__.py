@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.figures.results import HOME, now
 from bench.layers.cases import AGAIN, BASE, GOALS, REQUESTS, TOOLKIT, Case, cases
+from bench.layers.edge import PARTS, SHIPPED, edges
 from bench.layers.measure import Measurement, measure
 from bench.layers.results_table import CaseResult, case_results, table
 from bench.layers.targets import Target, proxied, started
@@ -23,6 +24,10 @@ from bench.run import about, machine
 WARMUP_SECONDS = 1
 # Short, so that a case and its base run under the same load from other tenants, which changes over seconds.
 WINDOW_SECONDS = 0.3
+TITLES = {
+    "nginx": "nginx and one worker on one processor",
+    "edge": "nginx's own time, as it is shipped and without one part",
+}
 NGINX_APP = "bench.layers.apps.bare:get_user"
 
 
@@ -58,7 +63,7 @@ def main() -> None:
     rounds = 12 if os.environ.get("QUICK") else 150 if os.environ.get("FULL") else 40
     ours = os.environ.get("ONLY") == "toolkit"
     tables = {request: _cases(request, ours) for request in REQUESTS}
-    count = sum(len(found) for found in tables.values()) + 5
+    count = sum(len(found) for found in tables.values()) + 5 + len(PARTS) + 1
     folder = HOME / f"{now()}-layers"
     console = terminal.console()
     found: dict[str, list[CaseResult]] = {}
@@ -70,8 +75,11 @@ def main() -> None:
         with proxied(NGINX_APP, layers.cpus, folder / "logs") as targets:
             measured = layers.measure(REQUESTS["GET /api/users/2"][0], targets)
         found["nginx"] = case_results(measured, "direct", GOALS["nginx"])
+        with edges(NGINX_APP, layers.cpus, folder / "logs") as targets:
+            measured = layers.measure(REQUESTS["GET /api/users/2"][0], targets)
+        found["edge"] = case_results(measured, SHIPPED, {})
     for title, results in found.items():
-        console.print(table("nginx and one worker on one processor" if title == "nginx" else title, results))
+        console.print(table(TITLES.get(title, title), results))
     _save(folder, found)
     console.print(f"CPU time of the server per request against the base case of the same round; saved in {folder}")
     sys.exit(1 if any(result.errors for results in found.values() for result in results) else 0)

@@ -1,0 +1,32 @@
+"""The nginx of which one part is left out at a time."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bench.layers.edge import PARTS, SHIPPED, _change, edges
+from bench.run import machine
+
+
+def test_each_serves_without_its_part(tmp_path: Path) -> None:
+    """Every nginx starts, answers as the shipped one does, and lacks what it is to be measured without."""
+    with edges("bench.layers.apps.bare:get_user", machine.split_cpus(), tmp_path) as targets:
+        answers = {name: httpx.get(f"{target.origin}/api/users/2") for name, target in targets.items()}
+
+    assert {*answers} == {SHIPPED, *(f"without {part}" for part in PARTS)}
+    assert {answer.status_code for answer in answers.values()} == {200}
+    assert len({answer.content for answer in answers.values()}) == 1
+    assert "referrer-policy" in answers[SHIPPED].headers
+    assert "referrer-policy" not in answers["without the headers that it adds"].headers
+    assert "x-request-id" not in answers["without the request's id"].headers
+    logs = {path.name: path.read_text() for path in tmp_path.glob("edge*.log")}
+    assert '"path":"/api/users/2"' in logs["edge0.log"]
+    assert '"path":"/api/users/2"' not in logs["edge1.log"]  # the first part is the log
+
+
+def test_part_that_is_not_there(tmp_path: Path) -> None:
+    """What would leave nothing out is refused, since it would be measured as free."""
+    (tmp_path / "log.conf").write_text("access_log off;\n")
+    with pytest.raises(LookupError, match=r"log\.conf has nothing like gzip on;"):
+        _change(tmp_path / "log.conf", {"gzip on;": ""})
