@@ -56,6 +56,8 @@ def import_needed(settings: AppSettings) -> None:
     """Import what the settings need beyond the usual, at the app's own import: it is then loaded before the fork."""
     if settings.bus_url != "embedded":
         importlib.import_module(f"{__name__}.redis_bus")
+    if settings.database_url.get_backend_name() != "sqlite":
+        importlib.import_module(f"{__name__}.postgresql.async_users")
 
 
 @asynccontextmanager

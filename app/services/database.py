@@ -4,14 +4,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, BigInteger, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator
 
 from .errors import Unavailable
@@ -45,27 +43,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
 
 
-def async_engine(url: URL, most: int = 5) -> AsyncEngine:
-    """An engine for PostgreSQL and one worker with at most so many connections; make it after the fork."""
-    options = _options(url, most)
-    # Late, here and below: with SQLite the driver need not be in memory.
-    from .postgresql import connections, engine_events
-
-    options["connect_args"] = connections.PARAMETERS | {
-        "async_creator_fn": partial(connections.AsyncConnection.open, LIMITS)
-    }
-    engine = create_async_engine(url, **options)
-    engine_events.listen(engine.sync_engine, LIMITS)
-    return engine
-
-
 def sync_engine(url: URL, most: int = 5, *, patient: bool = False) -> Engine:
     """An engine for threads; a patient one waits for others for minutes, as a migration must."""
-    options = _options(url, most, patient) | {"pool_timeout": BLOCKING_POOL_SECONDS}
+    options = engine_options(url, most, patient) | {"pool_timeout": BLOCKING_POOL_SECONDS}
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, **options)
         _prepare_sqlite(engine)
         return engine
+    # Late, here and below: with SQLite the driver need not be in memory.
     from .postgresql import connections, engine_events
 
     engine = create_engine(url, connect_args=connections.PARAMETERS, **options)
@@ -91,7 +76,8 @@ def is_pooled(connection: Connection) -> bool:
     return session_of(connection).pooled
 
 
-def _options(url: URL, most: int, patient: bool = False) -> dict[str, Any]:
+def engine_options(url: URL, most: int, patient: bool = False) -> dict[str, Any]:
+    """What all engines are made with."""
     pool: dict[str, Any] = {"pool_size": most, "max_overflow": 0, "pool_timeout": POOL_SECONDS}
     if url.get_backend_name() == "sqlite":
         pool["connect_args"] = {"timeout": PATIENT_SECONDS if patient else BUSY_TIMEOUT_SECONDS}

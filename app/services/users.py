@@ -1,6 +1,5 @@
 """Users: one set of statements, for the async app and the sync baseline, on SQLite and PostgreSQL."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,9 +7,8 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import URL, BigInteger, Column, Connection, Engine, Integer, MetaData, String, Table, bindparam
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from .database import ANSWER_SECONDS, UtcDateTime, async_engine, can_write, sync_engine, translated
+from .database import ANSWER_SECONDS, UtcDateTime, can_write, sync_engine, translated
 from .deadline import within
 from .errors import NameTaken, Unavailable
 from .threads import SqliteThreads
@@ -101,6 +99,8 @@ def open_users(url: URL, most: int = 5) -> Users:
     """The worker's users, with at most so many connections; call it after the fork."""
     if url.get_backend_name() == "sqlite":
         return ThreadedUsers(sync_engine(url, most), most)
+    from .postgresql.async_users import AsyncUsers, async_engine  # with SQLite neither driver nor ORM is loaded
+
     return AsyncUsers(async_engine(url, most))
 
 
@@ -120,27 +120,6 @@ class ThreadedUsers:
 
     async def close(self) -> None:
         await self._threads.close()
-
-
-class AsyncUsers:
-    """For PostgreSQL: on the event loop."""
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
-
-    async def read(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        with translated():
-            async with asyncio.timeout(ANSWER_SECONDS), self._reading.connect() as connection:
-                return await connection.run_sync(function, *arguments)
-
-    async def write(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        with translated():
-            async with asyncio.timeout(ANSWER_SECONDS), self._engine.begin() as connection:
-                return await connection.run_sync(function, *arguments)
-
-    async def close(self) -> None:
-        await self._engine.dispose()
 
 
 class BlockingUsers:

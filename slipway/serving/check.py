@@ -101,7 +101,7 @@ class Check:
             return f"the check of the new code can't be started: {error}"
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", RUN, *self._command],
+                [sys.executable, "-ISc", RUN, *self._command],
                 cwd=self._folder,
                 env={**self._environment, "PYTHONFAULTHANDLER": "1"},
                 stdin=subprocess.DEVNULL,

@@ -114,11 +114,13 @@ def _ask(question: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 def _load(found: Preloaded, names: Sequence[str]) -> None:
     fence = Fence(found.left_out)
     sys.meta_path.insert(0, fence)
+    gc.disable()
     try:
         for name in names:
             if reason := load(name, fence):
                 found.left_out[name] = reason
     finally:
+        gc.enable()
         sys.meta_path.remove(fence)
     for name in names:
         file = getattr(sys.modules.get(name), "__file__", None)

@@ -12,9 +12,10 @@ from sqlalchemy import URL, Connection
 from app.config import AppSettings
 from app.migrate import migrate
 from app.services import database, users
-from app.services.database import async_engine, sync_engine
+from app.services.database import sync_engine
 from app.services.errors import NameTaken, Unavailable
-from app.services.users import AsyncUsers, BlockingUsers, User, Users
+from app.services.postgresql.async_users import AsyncUsers, async_engine
+from app.services.users import BlockingUsers, User, Users
 from tests.app.shared_state.stacks import Backend
 
 
