@@ -16,7 +16,7 @@ __all__ = ["CLIENT_LEFT", "AccessRecord", "route_of"]
 TOGETHER = 128  # lines that are made in one go
 
 
-class Log(Protocol):
+class LineWriter(Protocol):
     """What takes lines: a slipway.logs.batches.Writer."""
 
     def write(self, lines: bytes) -> None:
@@ -45,7 +45,7 @@ class AccessRecord:
     """
 
     def __init__(
-        self, slot: int | None, log: Log = writer, quiet: frozenset[str] = frozenset(), *, query: bool = False
+        self, slot: int | None, log: LineWriter = writer, quiet: frozenset[str] = frozenset(), *, query: bool = False
     ) -> None:
         self._lines = AccessLines(slot)
         self._log = log
