@@ -86,7 +86,13 @@ class Edge(Process):
 
     @property
     def ready(self) -> bool:
-        return not wait.is_free("127.0.0.1", self.port)
+        return self.master > 0 and not wait.is_free("127.0.0.1", self.port)
+
+    @property
+    def master(self) -> int:
+        """nginx's own process, 0 before it runs; it listens before it says so."""
+        file = self.folder / "nginx" / "nginx.pid"
+        return int(file.read_text() or 0) if file.exists() else 0
 
     def records(self) -> list[dict[str, Any]]:
         """Every line of the log, which must be JSON."""

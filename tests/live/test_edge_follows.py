@@ -23,14 +23,12 @@ async def edge(request: pytest.FixtureRequest) -> AsyncIterator[Edge]:
     with short_folder() as folder:
         edge = Edge(folder, runner=runner, watched=[f"{folder}/slots*.conf", f"{folder}/nginx/*.conf"])
         with running(edge):
-            number = folder / "nginx" / "nginx.pid"  # written after nginx has begun to listen
-            await until(lambda: number.exists() and number.read_text().strip(), NOTICED_SECONDS)
             yield edge
 
 
 def workers(edge: Edge) -> set[int]:
     """nginx's; those that a reload replaces accept connections until they are told to end."""
-    return {*children(int((edge.folder / "nginx" / "nginx.pid").read_text()))}
+    return {*children(edge.master)}
 
 
 async def status(edge: Edge) -> int:

@@ -358,10 +358,10 @@ async def test_signals_reach_nginx(folder: Path, runner: Runner) -> None:
     """SIGHUP to the process in front has nginx take a new configuration, with nothing else changed."""
     async with slots(folder, [answers]):
         with running(Edge(folder, runner=runner)) as edge:
-            master = int((folder / "nginx" / "nginx.pid").read_text())
-            before = children(master)
+            await until(lambda: children(edge.master), 10)
+            before = {*children(edge.master)}
             edge.signal(signal.SIGHUP)
-            await until(lambda: not set(before) & set(children(master)) and children(master), 10)
+            await until(lambda: children(edge.master) and before.isdisjoint(children(edge.master)), 10)
             answer = await exchange(edge.address, get(b"/after"))
 
         assert answer.status == 200
