@@ -72,5 +72,7 @@ def rendered(servers: dict[str, Behaviour]) -> str:
 
 
 def shown(page: Path = PAGE) -> str:
-    """The page's own."""
-    return "".join(line for line in page.read_text().splitlines(keepends=True) if line.startswith("|"))
+    """The page's own, which is its first table."""
+    text = page.read_text()
+    start = text.index("|")
+    return text[start : text.index("\n\n", start) + 1]
