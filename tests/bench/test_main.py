@@ -55,6 +55,7 @@ def servers_of(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.suite  # two, as far as their first steps
 def test_an_interrupted_run_keeps_what_it_has_stops_its_servers_and_goes_on(tmp_path: Path) -> None:
     results = Results(tmp_path / "r")
     results.create(about.facts(QUICK, ALWAYS, seed=1, objective=100))

@@ -24,7 +24,7 @@ TINY = Mode("tiny", 1, 0.1, 0.2, 1, 1, 0.2, (0.5,), WORKLOADS, 1, quiet=0.3)
 LATE = "start never made"  # locust was too slow for its schedule: here the machine may be busy with other tests
 SEED = 3
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.suite]  # a whole run of the benchmark
 
 
 @pytest.fixture(scope="module")
