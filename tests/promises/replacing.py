@@ -12,6 +12,7 @@ from tests.promises.promise import Row
 
 WORKERS = 4
 PLACE_SECONDS = 0.3
+RELOAD_SECONDS = 1.9  # half of what it took two cores when each worker imported all libraries
 SERVED_SECONDS = 1.5  # a worker that was killed sooner after its start is held back on purpose
 
 
@@ -36,10 +37,11 @@ async def replacing(size: Replaced) -> AsyncIterator[Row]:
     )
     by_fork, each = zip(*reloads, strict=True)
     yield Row(
-        f"a reload of {WORKERS} workers, and one with PRELOAD=off, from the command to its end",
-        f"{_shown(by_fork)}, {_shown(each)}",
-        None,
+        f"a reload of {WORKERS} workers is done within {RELOAD_SECONDS:g} s of the command",
+        _shown(by_fork),
+        median(by_fork) <= RELOAD_SECONDS,
     )
+    yield Row("the same with PRELOAD=off", _shown(each), None)
 
 
 async def _kill(server: Server) -> float:
