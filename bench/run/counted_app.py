@@ -10,7 +10,7 @@ from typing import Any, cast
 from app.asgi.lifespan import Lifespan
 from app.asgi.standalone import Standalone
 from app.main import application as shipped
-from bench.run.counters import save_count
+from bench.run.counters import save_count, save_start
 
 lifespan = cast(Lifespan, shipped)
 standalone = cast(Standalone, lifespan.app)
@@ -18,8 +18,9 @@ standalone = cast(Standalone, lifespan.app)
 
 @asynccontextmanager
 async def counted(state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
-    """Run the app's lifespan, then write its count."""
+    """Run the app's lifespan, then write its count; one that is stopped before it has started could write none."""
     async with lifespan.context(state) as added:
+        save_start()
         yield added
     save_count(standalone.total)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 RUN = re.compile(r"[?&]run=(\d+)")
 COUNTS = "BENCH_COUNTS"  # environment variable: the folder of the workers' counts
+STARTED = ".started"
 UNANSWERED = (499, 502, 504)  # client or nginx gave up, possibly before a worker accepted the request
 
 
@@ -57,7 +58,17 @@ def save_count(count: int) -> None:
     (Path(os.environ[COUNTS]) / str(os.getpid())).write_text(str(count))
 
 
+def save_start() -> None:
+    """Say that a worker has started, in the same folder."""
+    (Path(os.environ[COUNTS]) / f"{os.getpid()}{STARTED}").touch()
+
+
+def started(folder: Path) -> int:
+    """How many workers have."""
+    return len([*folder.glob(f"*{STARTED}")])
+
+
 def total_count(folder: Path, workers: int) -> int | None:
     """The sum over all workers; None if a worker has not written its count."""
-    counts = [int(path.read_text()) for path in folder.iterdir()]
+    counts = [int(path.read_text()) for path in folder.iterdir() if path.suffix != STARTED]
     return sum(counts) if len(counts) == workers else None

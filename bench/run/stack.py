@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.run import counters, machine, processes
-from bench.run.arms import Arm, program
+from bench.run.arms import COUNTED_APP, Arm, program
 from bench.run.counters import COUNTS
 from bench.run.processes import ManagedProcess, NotStarted
 from slipway.ops import nginx, nginx_text, wait
@@ -64,13 +64,14 @@ def serving(
     """Start the app server, then nginx; stop both in reverse order."""
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        for part in ("app", "counts"):
-            (folder / part).mkdir()
+        counts = folder / "counts"
+        for each in (folder / "app", counts):
+            each.mkdir()
         env = {
             "BENCH_ENDPOINTS": "1", "ACCESS_LOG": "0", "PRESTARTED": "0", "INSTANCE": "app",
             "WEB_CONCURRENCY": str(workers), "LOG_LEVEL": "warning", "PYTHONWARNINGS": "ignore",
             "MAX_BODY_BYTES": str(MOST_BODY),
-            COUNTS: str(folder / "counts"), "SOCKET_DIR": str(folder / "app"), "DATA_DIR": str(folder / "data"),
+            COUNTS: str(counts), "SOCKET_DIR": str(folder / "app"), "DATA_DIR": str(folder / "data"),
             **environment,
         }  # fmt: skip
         app = _start_app(arm, folder, workers, cpus, logs / "app.log", env)
@@ -78,14 +79,15 @@ def serving(
             port = processes.free_port()
             proxy = _start_nginx(folder, port, cpus, logs / "nginx.log")
             try:
-                if not wait.until(lambda: _is_ready(port), READY_SECONDS):
+                tells = workers if COUNTED_APP in arm.command else 0
+                if not wait.until(lambda: _is_ready(port) and counters.started(counts) >= tells, READY_SECONDS):
                     raise NotStarted(f"{arm.name} is not ready:\n{app.tail()}\n{proxy.tail()}")
                 up = RunningArm(arm, port, folder, app, proxy)
                 yield up
             finally:
                 proxy.stop(signal.SIGQUIT)
             app.stop()
-            up.counted = counters.total_count(folder / "counts", 1 if arm.one_process else workers)
+            up.counted = counters.total_count(counts, 1 if arm.one_process else workers)
         finally:
             app.stop()
 

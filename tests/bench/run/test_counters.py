@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from bench.figures.agreement import app_mismatch
-from bench.run.counters import nginx_counts, total_count
+from bench.run.counters import nginx_counts, started, total_count
 
 
 def test_requests_are_counted_by_the_number_of_their_run_and_by_worker(tmp_path: Path) -> None:
@@ -27,6 +27,9 @@ def test_requests_are_counted_by_the_number_of_their_run_and_by_worker(tmp_path:
 
 def test_a_worker_that_left_no_count_is_no_agreement(tmp_path: Path) -> None:
     (tmp_path / "17").write_text("3")
+    (tmp_path / "17.started").touch()
+    (tmp_path / "18.started").touch()
 
+    assert started(tmp_path) == 2
     assert total_count(tmp_path, 1) == 3
     assert app_mismatch(3, total_count(tmp_path, 2)) == "not every worker left its count"
