@@ -3,6 +3,7 @@
 Only the lifespan is wrapped: a request takes the same path as under the other arms.
 """
 
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -20,6 +21,9 @@ standalone = cast(Standalone, lifespan.app)
 async def counted(state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
     """Run the app's lifespan, then write its count; one that is stopped before it has started could write none."""
     async with lifespan.context(state) as added:
+        # When one worker has ended, hypercorn terminates those that are still at it, and they take no signals.
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         save_start()
         yield added
     save_count(standalone.total)
