@@ -7,11 +7,9 @@ from time import time
 from typing import Any, Protocol
 
 from slipway.logs import writer
-from slipway.middleware.access_lines import CLIENT_LEFT, AccessLines, Facts
+from slipway.middleware.access_lines import AccessLines, Facts
 from slipway.middleware.exchange import Exchange
 from slipway.middleware.types import Scope
-
-__all__ = ["CLIENT_LEFT", "AccessRecord", "route_of"]
 
 TOGETHER = 128  # lines that are made in one go
 

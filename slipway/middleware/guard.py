@@ -6,7 +6,8 @@ from time import perf_counter
 
 from slipway.metrics.board import Board
 from slipway.middleware import instead, trace
-from slipway.middleware.access import CLIENT_LEFT, AccessRecord, route_of
+from slipway.middleware.access import AccessRecord, route_of
+from slipway.middleware.access_lines import CLIENT_LEFT
 from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
 from slipway.middleware.deadline import Deadline
 from slipway.middleware.exchange import Exchange
