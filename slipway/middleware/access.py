@@ -56,9 +56,9 @@ class AccessRecord:
     def __call__(self, scope: Scope, exchange: Exchange, route: str, seconds: float) -> None:
         """Record a request that took so long."""
         path: Any = scope.get("path")
-        if path in self._quiet:
+        if path.__class__ is str and path in self._quiet:
             return
-        if self._query and (query := scope.get("query_string")):
+        if self._query and (query := scope.get("query_string")) and isinstance(query, bytes):
             path = f"{path}?{query.decode('latin-1')}"
         noted, method = self._noted, scope.get("method", "WEBSOCKET")
         noted.append((time(), method, route, path, scope.get("client"), exchange, seconds))

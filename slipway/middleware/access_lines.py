@@ -8,6 +8,7 @@ from typing import Any
 
 from orjson import dumps
 
+from slipway.logs.lines import text
 from slipway.middleware.exchange import Exchange
 
 CLIENT_LEFT = 499  # nginx's number for a client that left before the answer
@@ -76,7 +77,7 @@ class AccessLines:
                 known.get(client[0]) or self._end(client[0]),
             )
             return b"".join(parts)
-        except (TypeError, ValueError, LookupError, AttributeError):
+        except Exception:  # nothing that an app leaves in its scope costs a record, or those that are made with it
             return self._of_anything(facts)
 
     def _begin(self, method: str, route: str, status: int) -> bytes:
@@ -126,5 +127,5 @@ class AccessLines:
 
 
 def _inner(words: Mapping[str, object]) -> str:
-    """An object without its braces."""
-    return json.dumps(words, separators=(",", ":"), default=repr)[1:-1]
+    """An object without its braces; raises nothing, whatever an app has put into its scope."""
+    return text(words, cls=json.JSONEncoder, separators=(",", ":"), default=repr)[1:-1]

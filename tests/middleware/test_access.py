@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,9 +19,26 @@ from slipway.middleware.counts import KINDS, Counts
 from slipway.middleware.guard import Guard
 from slipway.middleware.types import ASGIApp, Receive, Scope, Send
 from tests.harness.driver import Conversation, http_scope, websocket_scope
+from tests.harness.talking import strict
 
 HEALTH = frozenset({"/livez", "/readyz", "/healthz"})
 ANYTHING = st.text(st.characters(exclude_categories=()))  # lone surrogates included
+
+
+class Unspeakable:
+    """What an app may leave in a scope."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+AROUND: list[Any] = []
+AROUND.append(AROUND)
+
+
+def shown(text: str) -> str:
+    """As a strict reader can have it: a lone surrogate is the text of its escape."""
+    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 async def greeting(scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,7 +78,7 @@ async def records(scope: Scope, app: ASGIApp = greeting, slot: int | None = 3) -
         talk.give("http.disconnect")
         await asyncio.wait_for(talk.task, 5)
     assert all(line.endswith(b"\n") for line in written.lines)
-    return [json.loads(line) for line in written.lines]
+    return [strict(line) for line in written.lines]
 
 
 async def test_request() -> None:
@@ -121,7 +139,7 @@ def test_any_path_is_one_line(path: str, client: str) -> None:
     """Nothing that a client sends begins a line or a field of its own."""
     (record,) = asyncio.run(records({**http_scope("GET", "/"), "path": f"/{path}", "client": (client, 1)}))
 
-    assert (record["path"], record["client"]) == (f"/{path}", client)
+    assert (record["path"], record["client"]) == (shown(f"/{path}"), shown(client))
 
 
 @pytest.mark.parametrize(
@@ -137,6 +155,11 @@ def test_any_path_is_one_line(path: str, client: str) -> None:
         ({"path": b"/\xff"}, {"path": "b'/\\xff'"}),
         ({"method": 'G"ET'}, {"method": 'G"ET'}),
         ({"method": None}, {"method": None}),
+        ({"path": ["/"]}, {"path": ["/"]}),
+        ({"path": Unspeakable()}, {"path": "<Unspeakable without a repr>"}),
+        ({"client": (Unspeakable(), 1)}, {"client": "<Unspeakable without a repr>"}),
+        ({"method": AROUND}, {"method": "[[...]]"}),
+        ({"route": "/\ud800"}, {"route": "/\\ud800"}),
     ],
 )
 async def test_strange_scope(members: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -145,6 +168,17 @@ async def test_strange_scope(members: dict[str, Any], expected: dict[str, Any]) 
 
     assert expected.items() <= record.items()
     assert list(record) == list((await records(http_scope("GET", "/")))[0])
+
+
+@pytest.mark.parametrize("query", [None, "a=1", 7])
+async def test_strange_query(query: object) -> None:
+    """One that is no bytes is left out, also where queries are recorded."""
+    log = Written()
+    scope = {**http_scope("GET", "/"), "query_string": query}
+    async with Conversation(recorded(greeting, AccessRecord(0, log, query=True)), scope) as talk:
+        await asyncio.wait_for(talk.task, 5)
+
+    assert strict(log.lines[0])["path"] == "/"
 
 
 @pytest.mark.parametrize("missing", ["client", "path", "method"])
