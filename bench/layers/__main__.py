@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bench.figures.results import HOME, now
 from bench.layers.cases import AGAIN, BASE, GOALS, REQUESTS, TOOLKIT, Case, cases
-from bench.layers.edge import PARTS, SHIPPED, edges
+from bench.layers.edge import SHIPPED, VARIANTS, edges
 from bench.layers.measure import Measurement, measure
 from bench.layers.results_table import CaseResult, case_results, table
 from bench.layers.targets import Target, proxied, started
@@ -63,7 +63,7 @@ def main() -> None:
     rounds = 12 if os.environ.get("QUICK") else 150 if os.environ.get("FULL") else 40
     ours = os.environ.get("ONLY") == "toolkit"
     tables = {request: _cases(request, ours) for request in REQUESTS}
-    count = sum(len(found) for found in tables.values()) + 5 + len(PARTS) + 1
+    count = sum(len(found) for found in tables.values()) + 5 + len(VARIANTS)
     folder = HOME / f"{now()}-layers"
     console = terminal.console()
     found: dict[str, list[CaseResult]] = {}

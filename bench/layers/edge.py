@@ -10,12 +10,11 @@ from pathlib import Path
 
 from bench.layers.targets import Target, app
 from bench.run import machine, processes
+from bench.run.stack import MOST_BODY, PROJECT
 from slipway.environment import Environment
 from slipway.ops import nginx
 from slipway.ops.edge import EdgeSettings
 from slipway.ops.nginx_text import NGINX_DIR
-from slipway.paths import health_paths, private_paths
-from slipway.project import Project
 from slipway.serving import slot_lists
 
 HIGH_LIMITS = {"CLIENT_REQUESTS_PER_SECOND": "1000000"}  # the others are as shipped; wrk has few connections
@@ -41,13 +40,16 @@ PARTS: dict[str, Part] = {
     "upgrades": {"nginx.conf": {r"(?s)map \$http_upgrade \$upgrade .*?}": 'map "" $upgrade { default ""; }'}},
     "pages for errors": {"errors.conf": {"(?m)^error_page .*": ""}},
     "compression": {"types.conf": {"gzip on;": ""}},
-    "compiled expressions, a cost": {"nginx.conf": {"pcre_jit on;": ""}},
 }
-KEPT = "compiled expressions, a cost"
-OFF = [part for name, part in PARTS.items() if name != KEPT]
-PARTS["all of these"] = {
-    name: {pattern: to for part in OFF for pattern, to in part.get(name, {}).items()}
-    for name in sorted({name for part in OFF for name in part})
+ALL: Part = {
+    name: {pattern: to for part in PARTS.values() for pattern, to in part.get(name, {}).items()}
+    for name in sorted({name for part in PARTS.values() for name in part})
+}
+VARIANTS: dict[str, Part] = {
+    SHIPPED: {},
+    **{f"without {name}": part for name, part in PARTS.items()},
+    "without all of these": ALL,
+    "with expressions that are not compiled": {"nginx.conf": {"pcre_jit on;": ""}},
 }
 
 
@@ -58,10 +60,9 @@ def edges(name: str, cpus: machine.Cpus, logs: Path) -> Iterator[dict[str, Targe
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         slot = folder / "slot-0.sock"
         stack.enter_context(app(name, cpus, logs, [slot]))
-        without = {f"without {part}": changes for part, changes in PARTS.items()}
         yield {
             title: stack.enter_context(_nginx(folder / f"edge{number}", slot, changes, cpus, logs))
-            for number, (title, changes) in enumerate({SHIPPED: {}, **without}.items())
+            for number, (title, changes) in enumerate(VARIANTS.items())
         }
 
 
@@ -70,22 +71,21 @@ def _nginx(folder: Path, slot: Path, part: Part, cpus: machine.Cpus, logs: Path)
     address = f"127.0.0.1:{processes.free_port()}"
     folder.mkdir()
     slot_lists.write(folder, [f"unix:{slot}"])
-    project, env = Project.read(), Environment(HIGH_LIMITS)
     command = nginx.prepare(
         folder,
         listen=address,
         socket_dir=folder,
-        max_body_bytes=1 << 20,
-        health_paths=health_paths(env, project),
-        private_paths=private_paths(env, project),
-        edge=EdgeSettings.from_environment(env),
+        max_body_bytes=MOST_BODY,
+        health_paths=PROJECT.health_paths,
+        private_paths=PROJECT.private_paths,
+        edge=EdgeSettings.from_environment(Environment(HIGH_LIMITS)),
     )
     copy = shutil.copytree(NGINX_DIR, folder / "static")
     for file in folder.glob("*.conf"):
         file.write_text(file.read_text().replace(str(NGINX_DIR), str(copy)))
-    _change(folder / "nginx.conf", {"worker_processes .*": "worker_processes 1;"})
+    change(folder / "nginx.conf", {"worker_processes .*": "worker_processes 1;"})
     for name, changes in part.items():
-        _change(folder / name if (folder / name).exists() else copy / name, changes)
+        change(folder / name if (folder / name).exists() else copy / name, changes)
     process = processes.start(folder.name, command, log=logs / f"{folder.name}.log", cpus=cpus.servers[:1])
     try:
         process.wait_for(("127.0.0.1", int(address.rpartition(":")[2])))
@@ -94,8 +94,8 @@ def _nginx(folder: Path, slot: Path, part: Part, cpus: machine.Cpus, logs: Path)
         process.stop(signal.SIGQUIT)
 
 
-def _change(file: Path, changes: Mapping[str, str]) -> None:
-    """Raises LookupError for a pattern that the file has nothing of: it would measure nothing."""
+def change(file: Path, changes: Mapping[str, str]) -> None:
+    """Replace patterns; raise LookupError for one that the file has nothing of, since that would measure nothing."""
     shipped = text = file.read_text()
     for pattern, to in changes.items():
         if not re.search(pattern, shipped):

@@ -17,10 +17,10 @@ from slipway.tracebacks import innermost, one_line
 
 # The arbiter reaps every child, so the exit code of a check would be lost to it; this runs the command as a child of
 # its own and writes the code as the last line. With the lowest priority, since workers serve meanwhile. When both are
-# told to abort, the command alone writes where it stands: two stacks at a time in one file are mixed up.
+# told to abort, the command alone writes where it stands (-I leaves PYTHONFAULTHANDLER to it): two stacks at a time in
+# one file are mixed up.
 RUN = """
-import faulthandler, os, subprocess, sys
-faulthandler.disable()
+import os, subprocess, sys
 os.nice(19)
 try:
     code = subprocess.run(sys.argv[1:]).returncode

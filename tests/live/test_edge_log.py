@@ -333,7 +333,7 @@ async def test_signals_before_nginx_runs(folder: Path, early: signal.Signals) ->
     """So early the image's script has nothing to pass on: it ends as if nginx had, or starts it if that was no end."""
     here, go = folder / "here", folder / "go"
     slow = folder / "perl"  # which the script calls before it starts nginx
-    slow.write_text(f"#!/bin/sh\n: >{here}\nwhile [ ! -e {go} ]; do sleep 0.02; done\n")
+    slow.write_text(f"#!/bin/sh\n: >{here}\ntimeout 10 sh -c 'while [ ! -e {go} ]; do sleep 0.02; done'\n")
     slow.chmod(0o755)
     env = {"PATH": f"{folder}:{os.environ['PATH']}", "LOG_DIR": str(folder)}
     command = ["sh", str(NGINX_DIR / "logged.sh"), "sh", "-c", "echo began; exec sleep 20"]
