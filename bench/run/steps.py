@@ -7,7 +7,8 @@ from typing import Any
 from bench.figures.results import Results
 from bench.load import idle
 from bench.load.job import LoadResult
-from bench.run import generators, machine, stack
+from bench.run import generators, machine
+from bench.run.floor import floor
 from bench.run.generators import Meter
 from bench.run.plan import FLOOR_RATES, LONGEST, Mode, Step, Visit
 from bench.run.search import Probe, search
@@ -103,7 +104,7 @@ class StepRunner:
     def floor(self) -> dict[str, Any]:
         """The generator against nginx alone."""
         points = []
-        with stack.floor(self.cpus, self.results.logs) as port:
+        with floor(self.cpus, self.results.logs) as port:
             for rate in FLOOR_RATES:
                 step = Step(0, "floor", BY_NAME["plaintext"])
                 points.append({"rate": rate, **self._open(port, step, rate, self.mode.probe)})
