@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Self
 
 import psycopg
@@ -43,9 +44,10 @@ class BlockingConnection(psycopg.Connection[Any]):
 
     @classmethod
     def _greeted(cls, limits: Sequence[str], *arguments: Any, **parameters: Any) -> Self:
+        begun = monotonic()
         connection = cls.connect(*arguments, **parameters)
         try:
-            connection.session = connection.wait(greet(connection.pgconn, limits), timeout=PING_SECONDS)
+            connection.session = connection.wait(greet(connection.pgconn, limits, begun), timeout=PING_SECONDS)
         except BaseException as error:
             connection.close()
             if is_silent(error):
@@ -83,9 +85,10 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
 
     @classmethod
     async def _greeted(cls, limits: Sequence[str], *arguments: Any, **parameters: Any) -> Self:
+        begun = monotonic()
         connection = await cls.connect(*arguments, **parameters)
         try:
-            connection.session = await connection.wait(greet(connection.pgconn, limits), timeout=PING_SECONDS)
+            connection.session = await connection.wait(greet(connection.pgconn, limits, begun), timeout=PING_SECONDS)
         except BaseException as error:
             await connection.close()
             if is_silent(error):

@@ -5,6 +5,7 @@ lead to another one, which only a new connection finds. If it does not, the serv
 """
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -28,9 +29,10 @@ def listen(engine: Engine, limits: Sequence[str]) -> None:
         def do_connect(dialect: Any, record: Any, arguments: Any, parameters: Any) -> BlockingConnection:
             return BlockingConnection.open(limits, *arguments, **parameters)
 
-    event.listen(engine, "checkout", Checks())
+    checks = Checks()
+    event.listen(engine, "checkout", checks)
+    event.listen(engine, "handle_error", checks.note_refusal)
     event.listen(engine, "begin", limit)
-    event.listen(engine, "handle_error", leave)
 
 
 def session_of(connection: Connection) -> Session:
@@ -40,10 +42,14 @@ def session_of(connection: Connection) -> Session:
 
 
 class Checks:
-    """Asks a connection before a request gets it: a restarted server costs a round trip, not a failed request."""
+    """Asks a connection before a request gets it: a restarted server costs a round trip, not a failed request.
+
+    One that is older than a refusal is made anew, whichever connection was refused: so readers leave that server too.
+    """
 
     def __init__(self) -> None:
-        self._took_writes_at = 0.0  # when the newest connection to a server that takes writes was made
+        self._took_writes_at = 0.0  # when the newest connection to a server that takes writes was begun
+        self._refused_at = 0.0
 
     def __call__(self, connection: Any, record: Any, proxy: Any) -> None:
         session: Session = record.driver_connection.session
@@ -53,8 +59,15 @@ class Checks:
                 self._took_writes_at = max(self._took_writes_at, session.since)
             return
         _ping(connection)
-        if session.read_only and (session.age > STAY_SECONDS or session.since < self._took_writes_at):
+        if session.read_only and session.since < self._took_writes_at:
+            raise DisconnectionError("another server takes writes")
+        if session.age > STAY_SECONDS and (session.read_only or session.since < self._refused_at):
             raise DisconnectionError("the server takes no writes")
+
+    def note_refusal(self, context: ExceptionContext) -> None:
+        """The server behind a connection has said that it takes no writes now."""
+        if (getattr(context.original_exception, "sqlstate", None) or "").startswith(REFUSALS):
+            self._refused_at = monotonic()
 
 
 def _ping(connection: Any) -> None:
@@ -74,10 +87,3 @@ def limit(connection: Connection) -> None:
         # so that psycopg sends no BEGIN of its own in a message before
         connection.connection.dbapi_connection.autocommit = True  # type: ignore[union-attr]
         connection.exec_driver_sql("; ".join(["BEGIN", *(f"SET LOCAL {setting}" for setting in session.limits)]))
-
-
-def leave(context: ExceptionContext) -> None:
-    """After a refusal: all connections that are as old as this one are made anew, which is at most once a second."""
-    refused = (getattr(context.original_exception, "sqlstate", None) or "").startswith(REFUSALS)
-    if refused and context.connection is not None and not context.is_disconnect:
-        context.is_disconnect = session_of(context.connection).age > STAY_SECONDS

@@ -7,7 +7,7 @@ that is how it is recognised.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 
 from psycopg import generators
@@ -26,8 +26,8 @@ class Session:
     limits: Sequence[str]
     pooled: bool
     read_only: bool
+    since: float  # when connecting was begun: by then, its name led to this server
     unused: bool = True
-    since: float = field(default_factory=monotonic)
 
     @property
     def age(self) -> float:
@@ -43,10 +43,10 @@ def ask(pgconn: PGconn, query: bytes) -> PQGen[list[bytes | None]]:
     return [result.get_value(0, column) for column in range(result.nfields)]
 
 
-def greet(pgconn: PGconn, limits: Sequence[str]) -> PQGen[Session]:
+def greet(pgconn: PGconn, limits: Sequence[str], since: float) -> PQGen[Session]:
     """Learn what a new connection leads to; a session that is ours alone gets its limits once."""
     read_only, process_id = yield from ask(pgconn, PING)
-    session = Session(limits, int(process_id or 0) != pgconn.backend_pid, read_only == b"on")
+    session = Session(limits, int(process_id or 0) != pgconn.backend_pid, read_only == b"on", since)
     if not session.pooled:
         yield from ask(pgconn, "; ".join(f"SET {limit}" for limit in limits).encode())
     return session
