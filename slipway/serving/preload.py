@@ -1,23 +1,21 @@
 """The libraries that an app imports, loaded by the arbiter before it forks: all workers then share their memory.
 
 The app's own modules are imported by each worker, so that a reload takes new code. PRELOAD=auto finds the libraries by
-trying the app in a process of its own, PRELOAD=off loads none, and anything else names them.
+trying the app in a fork of its own, PRELOAD=off loads none, and anything else names them.
 """
 
 import gc
-import json
 import logging
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from slipway.serving.probe import Fence, load
+from slipway.serving.probe import Fence, libraries, load, try_app, try_names
+from slipway.serving.trial import ask
 
 log = logging.getLogger("gunicorn.error")
 
@@ -31,7 +29,7 @@ Stamp = tuple[int, int]  # a file's time of change in nanoseconds, and its size
 
 @dataclass(slots=True)
 class Preloaded:
-    """What was loaded."""
+    """What was loaded, the server's own libraries included."""
 
     files: dict[str, tuple[str, Stamp | None]] = field(default_factory=dict)  # by module: its file, as it was then
     left_out: dict[str, str] = field(default_factory=dict)  # by module: why
@@ -48,27 +46,39 @@ def preload(setting: Sequence[str], app: str, seconds: float) -> Preloaded:
     Nothing that fails here ends the start: what was not loaded is imported by each worker.
     """
     found = Preloaded()
-    if setting == [OFF]:
-        return found
+    if setting != [OFF]:
+        _share(found, setting, app, seconds)
+    found.files = {name: (file, _stamp(file)) for name, file in libraries().items()}
+    return found
+
+
+def _share(found: Preloaded, setting: Sequence[str], app: str, seconds: float) -> None:
+    before = len(sys.modules)
+    gc.disable()  # imports leave nothing to collect, and looking for it is a fifth of their time
     try:
         _load(found, _names(setting, app, found.left_out, seconds))
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError) as error:
         log.warning("No library is loaded before the fork: %s", error)
-    for name, reason in [*found.left_out.items()][:MOST_TOLD]:
-        log.warning("%s is not loaded before the fork: %s", name, reason)
-    if (more := len(found.left_out) - MOST_TOLD) > 0:
-        log.warning("%d more modules are not loaded before the fork, for such reasons", more)
-    log.info("%d modules of libraries are loaded before the fork", len(found.files))
+    finally:
+        gc.enable()
+    _tell(found.left_out)
+    log.info("%d modules of libraries are loaded before the fork", len(sys.modules) - before)
     gc.collect()
     gc.freeze()  # a collection in a worker would write to all objects, and so copy them
-    return found
+
+
+def _tell(left_out: Mapping[str, str]) -> None:
+    for name, reason in [*left_out.items()][:MOST_TOLD]:
+        log.warning("%s is not loaded before the fork: %s", name, reason)
+    if (more := len(left_out) - MOST_TOLD) > 0:
+        log.warning("%d more modules are not loaded before the fork, for such reasons", more)
 
 
 def _names(setting: Sequence[str], app: str, left_out: dict[str, str], seconds: float) -> list[str]:
     """The libraries to load; what may not be is added to `left_out`."""
     deadline = time.monotonic() + seconds * SHARE
     if setting == [AUTO]:
-        answer = _ask({"app": app}, deadline - time.monotonic())
+        answer = ask(partial(try_app, app), deadline - time.monotonic())
         if "error" in answer:
             raise ValueError(f"the app can't be tried ({answer['error']})")
         names: list[str] = answer["names"]
@@ -79,7 +89,7 @@ def _names(setting: Sequence[str], app: str, left_out: dict[str, str], seconds: 
     for _ in range(MOST_TRIES):
         if (left := deadline - time.monotonic()) <= 0:
             raise ValueError(f"it takes too long to find out which can be; {len(left_out)} can't")
-        answer = _ask({"names": names, "left_out": [*left_out]}, left)
+        answer = ask(partial(try_names, names, left_out), left)
         if "error" in answer:
             raise ValueError(answer["error"])
         if answer["fault"] is None:
@@ -90,42 +100,15 @@ def _names(setting: Sequence[str], app: str, left_out: dict[str, str], seconds: 
     raise ValueError(f"more than {MOST_TRIES} libraries can't be: {', '.join(left_out)}")
 
 
-def _ask(question: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """Have a process of its own find an answer."""
-    reader, writer = os.pipe()
-    command = [sys.executable, "-m", "slipway.serving.probe", json.dumps({**question, "path": sys.path}), str(writer)]
-    with os.fdopen(reader, "rb") as reply:
-        try:
-            subprocess.run(
-                command,
-                pass_fds=[writer],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=seconds,
-            )
-        finally:
-            os.close(writer)
-        text = reply.read()
-    answer: dict[str, Any] = json.loads(text) if text else {"error": "its process has died"}
-    return answer
-
-
 def _load(found: Preloaded, names: Sequence[str]) -> None:
     fence = Fence(found.left_out)
     sys.meta_path.insert(0, fence)
-    gc.disable()
     try:
         for name in names:
             if reason := load(name, fence):
                 found.left_out[name] = reason
     finally:
-        gc.enable()
         sys.meta_path.remove(fence)
-    for name in names:
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if file is not None:
-            found.files[name] = file, _stamp(file)
 
 
 def _stamp(file: str) -> Stamp | None:

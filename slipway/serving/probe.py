@@ -1,13 +1,6 @@
-"""Finds out, in a process of its own, which libraries an app imports and which may not be loaded before a fork.
+"""Which libraries an app imports, and which may not be loaded before a fork: found out in a process of its own."""
 
-`python -m slipway.serving.probe QUESTION REPLY_FD`: the question is a JSON object with `path` (sys.path) and either
-`app`, a module, or `names`, libraries to import one after the other; the reply is one, too. Standard library only.
-"""
-
-import gc
 import importlib
-import json
-import os
 import site
 import sys
 import sysconfig
@@ -65,15 +58,15 @@ def _places() -> frozenset[str]:
     return frozenset({*(sysconfig.get_path(name) for name in PLACES), *site.getsitepackages()})
 
 
-def libraries() -> list[str]:
-    """The libraries that are loaded, in the order in which their imports began."""
-    found = []
+def libraries() -> dict[str, str]:
+    """The libraries that are loaded, with their files, in the order in which their imports began."""
+    found = {}
     for name, module in [*sys.modules.items()]:
         spec: ModuleSpec | None = getattr(module, "__spec__", None)
         if spec is None or spec.name != name or not spec.has_location or not spec.origin:
             continue
         if is_library(spec.origin):
-            found.append(name)
+            found[name] = spec.origin
     return found
 
 
@@ -108,7 +101,7 @@ def load(name: str, fence: Fence) -> str:
 
 
 def try_app(module: str) -> dict[str, Any]:
-    """Which libraries an app brings, and whether none of them is any trouble."""
+    """Which libraries an app brings that are not loaded yet, and whether none of them is any trouble."""
     known = {*sys.modules}
     importlib.import_module(module)
     return {"names": [name for name in libraries() if name not in known], "trouble": trouble()}
@@ -122,21 +115,3 @@ def try_names(names: Iterable[str], left_out: Collection[str]) -> dict[str, Any]
         if reason := load(name, fence) or trouble():
             return {"fault": [name, reason]}
     return {"fault": None}
-
-
-def main() -> None:
-    """Answer the question."""
-    gc.disable()  # imports leave nothing to collect, and looking for it is a fifth of their time
-    question = json.loads(sys.argv[1])
-    sys.path[:] = question["path"]
-    try:
-        app, names = question.get("app"), question.get("names", [])
-        reply = try_app(app) if app else try_names(names, question["left_out"])
-    except BaseException as error:  # whatever an app may raise
-        reply = {"error": f"{type(error).__name__}: {error}"}
-    os.write(int(sys.argv[2]), json.dumps(reply).encode())
-    os._exit(0)  # no exit handlers, and no wait for threads
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,83 @@
+"""What is tried in a fork is heard of in time, and leaves nothing behind."""
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from slipway.serving.trial import ask
+
+SECONDS = 30.0
+
+
+def test_its_answer_comes_back() -> None:
+    """As JSON has it, also where it is longer than a pipe."""
+    long = [str(number) for number in range(50_000)]
+
+    assert ask(lambda: {"pid": os.getpid(), "names": long}, SECONDS)["names"] == long
+    assert ask(lambda: {"pid": os.getpid()}, SECONDS)["pid"] != os.getpid()
+
+
+def leave() -> NoReturn:
+    raise SystemExit(3)
+
+
+def die() -> NoReturn:
+    os._exit(1)
+
+
+@pytest.mark.parametrize(("answer", "error"), [(leave, "SystemExit: 3"), (die, "its process has died")])
+def test_what_it_raises_is_its_answer(answer: Callable[[], dict[str, Any]], error: str) -> None:
+    """So is its death."""
+    assert ask(answer, SECONDS) == {"error": error}
+
+
+def test_one_that_hangs_is_ended(tmp_path: Path) -> None:
+    """Its process is gone as soon as its time is over."""
+
+    def hang() -> dict[str, Any]:
+        (tmp_path / "pid").write_text(str(os.getpid()))
+        time.sleep(600)
+        return {}
+
+    with pytest.raises(TimeoutError, match=r"has not ended within 0.5 s"):
+        ask(hang, 0.5)
+
+    assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
+
+
+def test_what_it_starts_is_not_waited_for() -> None:
+    """A process that it forks has the pipe's end, too, and goes on."""
+
+    def fork() -> dict[str, Any]:
+        if os.fork() == 0:
+            time.sleep(2)
+            os._exit(0)
+        return {}
+
+    began = time.monotonic()
+
+    assert ask(fork, SECONDS) == {}
+    assert time.monotonic() - began < 1.5
+
+
+def test_nothing_is_kept_open_and_nothing_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A lock of the arbiter's would outlive it, and the app's first lines would be there twice."""
+
+    def look() -> dict[str, Any]:
+        print("said")
+        os.write(2, b"written")
+        logging.getLogger("app").critical("logged")
+        places = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.exists()]
+        return {"open": sorted({place for place in places if place.startswith(str(tmp_path))})}
+
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        assert ask(look, SECONDS) == {"open": []}
+    assert capfd.readouterr() == ("", "")
