@@ -12,7 +12,7 @@ from slipway.ops.failed_start import first_error, next_step
 from slipway.ops.programs import Programs
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervisor import Supervisor
-from slipway.serving.standing import STANDS
+from slipway.serving.result import STANDS
 
 START_SECONDS = 10.0  # for gunicorn itself and PRESTART, beside the time-out that a worker has to get ready
 

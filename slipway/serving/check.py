@@ -12,7 +12,7 @@ from slipway.logs.lines import record
 from slipway.logs.writer import write
 from slipway.project import ROOT
 from slipway.serving.clock import RunningClock
-from slipway.serving.standing import STANDS
+from slipway.serving.result import STANDS
 from slipway.tracebacks import innermost, one_line
 
 # The arbiter reaps every child, so the exit code of a check would be lost to it; this runs the command as a child of

@@ -9,10 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from slipway.serving import probes, worker_table
 from slipway.serving.links import publish, runs
-from slipway.serving.reload import summary
-from slipway.serving.reloads import CHANGED_PACKAGES
+from slipway.serving.result import CHANGED_PACKAGES, summary
 from slipway.serving.settings import ServerSettings
 
 POLL_SECONDS = 0.05
@@ -55,12 +53,17 @@ def reload(settings: ServerSettings) -> None:
 
 def status(settings: ServerSettings) -> None:
     """Print what the instance says of itself, and what each worker has open, as JSON."""
+    # Late, here and below: a container's health check, which is run every few seconds, takes half the time without.
+    from slipway.serving import worker_table
+
     found = _status(settings)
     print(json.dumps({**found, "table": worker_table.read(Path(found["table"]))}))
 
 
 def doctor(settings: ServerSettings) -> None:
     """Print what the server does about its settings, as seen on its own sockets, as JSON."""
+    from slipway.serving import probes
+
     probes.show(settings, _status(settings))
 
 

@@ -9,6 +9,7 @@ from slipway.serving import standing
 from slipway.serving.faults import describe
 from slipway.serving.first_error import FirstError
 from slipway.serving.handover import Report
+from slipway.serving.result import STANDS
 
 HANG_SECONDS = 1.0  # before the arbiter ends a start that hangs, the worker says where it stands
 
@@ -52,7 +53,7 @@ class FailureReport:
     def _tell_hang(self, place: str) -> None:
         """Say where a start stands, shortly before the arbiter ends it."""
         if place and not self.is_ready:
-            self._report.write(f"{standing.STANDS} ({place})")
+            self._report.write(f"{STANDS} ({place})")
             seconds = self._timeout - HANG_SECONDS
             what = "A worker is not ready after %g s of %g (TIMEOUT), and %s (%s)"
-            log.error(what, seconds, self._timeout, standing.STANDS, place)
+            log.error(what, seconds, self._timeout, STANDS, place)

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from slipway.serving.check import Check
 from slipway.serving.clock import RunningClock
+from slipway.serving.result import STANDS, summary
 from slipway.serving.roster import Roster, WorkerState
-from slipway.serving.standing import STANDS
 from slipway.serving.status import Status
 
 log = logging.getLogger("gunicorn.error")
@@ -154,9 +154,3 @@ class Reload:
         seconds = self._server.clock.now() - self._started_at
         log.info("Reload %d %s after %.1f s: %s", self.number, state, seconds, summary(len(self._replaced), unclean))
         self._status.reloaded(self.number, state, reason, len(self._replaced), unclean)
-
-
-def summary(replaced: int, unclean: list[str]) -> str:
-    """The result in words: how many workers were replaced, and which did not end cleanly."""
-    text = f"{replaced} worker{'' if replaced == 1 else 's'} replaced"
-    return f"{text}, {len(unclean)} did not end cleanly: {'; '.join(sorted(set(unclean)))}" if unclean else text

@@ -8,12 +8,11 @@ from slipway.serving.clock import RunningClock
 from slipway.serving.crew import Crew, StartFailedError
 from slipway.serving.host import Host
 from slipway.serving.reload import RefusedError, Reload
+from slipway.serving.result import CHANGED_PACKAGES
 from slipway.serving.roster import Roster, WorkerState
 from slipway.serving.status import Status
 
 log = logging.getLogger("gunicorn.error")
-
-CHANGED_PACKAGES = "packages have changed, and a restart (`make deploy`) brings them, not a reload"
 
 
 class Reloads:

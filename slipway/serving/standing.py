@@ -10,8 +10,6 @@ from types import CoroutineType, FrameType
 
 from slipway.tracebacks import is_library, shown
 
-STANDS = "stands at"
-
 
 def watch(seconds: float, tell: Callable[[str], None], root: Path | None = None) -> threading.Timer:
     """After these seconds tell where the main thread stands; cancel what is returned once the start is done.

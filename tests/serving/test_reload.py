@@ -9,7 +9,8 @@ from slipway.serving.check import Check
 from slipway.serving.clock import RunningClock
 from slipway.serving.handover import Handover, Report
 from slipway.serving.mailbox import Mailbox
-from slipway.serving.reload import RefusedError, Reload, summary
+from slipway.serving.reload import RefusedError, Reload
+from slipway.serving.result import summary
 from slipway.serving.roster import Roster, WorkerState
 from slipway.serving.settings import ServerSettings
 from slipway.serving.status import Status
