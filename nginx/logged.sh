@@ -95,6 +95,8 @@ watch() {
 # nginx binds no unix socket that a killed one has left.
 if [ "${STATUS_SOCKET:-}" ]; then rm -f -- "$STATUS_SOCKET"; fi
 seen=$(content)
+# Woken for each request it would take the processor from a worker: slipway/ops/logged.py has the reason.
+if chrt --batch 0 true 2>/dev/null; then set -- chrt --batch 0 "$@"; fi
 if [ "$ending" ]; then exit 0; fi
 "$@" >&3 2>&3 3>&- &
 nginx=$!

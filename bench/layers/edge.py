@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bench.layers.targets import Target, app
+from bench.layers.targets import AS_SHIPPED, Target, app
 from bench.run import machine, processes
 from bench.run.stack import MOST_BODY, PROJECT
 from slipway.environment import Environment
@@ -71,15 +71,18 @@ def _nginx(folder: Path, slot: Path, part: Part, cpus: machine.Cpus, logs: Path)
     address = f"127.0.0.1:{processes.free_port()}"
     folder.mkdir()
     slot_lists.write(folder, [f"unix:{slot}"])
-    command = nginx.prepare(
-        folder,
-        listen=address,
-        socket_dir=folder,
-        max_body_bytes=MOST_BODY,
-        health_paths=PROJECT.health_paths,
-        private_paths=PROJECT.private_paths,
-        edge=EdgeSettings.from_environment(Environment(HIGH_LIMITS)),
-    )
+    command = [
+        *AS_SHIPPED,
+        *nginx.prepare(
+            folder,
+            listen=address,
+            socket_dir=folder,
+            max_body_bytes=MOST_BODY,
+            health_paths=PROJECT.health_paths,
+            private_paths=PROJECT.private_paths,
+            edge=EdgeSettings.from_environment(Environment(HIGH_LIMITS)),
+        ),
+    ]
     copy = shutil.copytree(NGINX_DIR, folder / "static")
     for file in folder.glob("*.conf"):
         file.write_text(file.read_text().replace(str(NGINX_DIR), str(copy)))

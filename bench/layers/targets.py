@@ -33,6 +33,7 @@ http {{
     server {{ listen 127.0.0.1:{ports[3]}; location / {{ return 200 "Hello, World!"; }} }}
 }}
 """
+AS_SHIPPED = ("chrt", "--batch", "0")  # slipway/ops/logged.py starts nginx so
 WAYS = ("unix, keep-alive", "TCP, keep-alive", "TCP, no keep-alive", "nginx alone")
 
 
@@ -102,7 +103,7 @@ def proxied(name: str, cpus: machine.Cpus, logs: Path) -> Iterator[dict[str, Tar
         (folder / "nginx.conf").write_text(NGINX.format(socket=folder / "app.sock", tcp=tcp, ports=ports))
         # started by root, its workers would run as another user, without access to the folder
         user = ["-g", "user root;"] if os.geteuid() == 0 else []
-        command = ["nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), *user]
+        command = [*AS_SHIPPED, "nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), *user]
         proxy = processes.start("nginx", command, log=logs / "nginx.log", cpus=cpus.servers[:1])
         stack.callback(proxy.stop, signal.SIGQUIT)
         targets = {"direct": direct}

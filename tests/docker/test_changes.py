@@ -1,6 +1,7 @@
 """Changes of a stack that serves: in force or refused by name, nothing lost, and taken up again when interrupted."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -186,6 +187,11 @@ def test_changed_file_of_nginx_is_taken_up(containers: Containers, settings: Sta
         path.write_text(before)
 
     assert not seen.failures, lost(seen)
+
+
+def test_nginx_waits_its_turn(containers: Containers) -> None:
+    """A container's limits allow it: tests/live/test_edge_processes.py has the reason."""
+    assert {os.sched_getscheduler(int(pid)) for pid in workers_of_nginx(containers)} == {os.SCHED_BATCH}
 
 
 def workers_of_nginx(containers: Containers) -> set[str]:
