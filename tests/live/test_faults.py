@@ -22,6 +22,7 @@ from tests.harness.client import request
 from tests.harness.load import Load
 from tests.harness.processes import free_ports, running, short_folder, until
 from tests.harness.stack import Server, serving
+from tests.harness.walks import walk
 from tests.live.sites import GET_OLD, Site, source
 
 HEAL_SECONDS = 15.0
@@ -114,29 +115,26 @@ def free(name: str) -> Callable[[Path], None]:
     return lambda folder: shutil.rmtree(folder / name)
 
 
-@pytest.mark.parametrize(
-    ("lose", "give_back"),
-    [
-        (shutil.rmtree, nothing),
-        (lambda folder: folder.rename(folder.with_name("away")), nothing),
-        (remove("*"), nothing),
-        (remove("app-*.sock"), nothing),
-        (remove("app-1.sock"), nothing),
-        (remove("slot-*.sock"), nothing),
-        (remove("slots.conf"), nothing),
-        (remove("listening.conf"), nothing),
-        (remove("app.json"), nothing),
-        (folder_in_place_of("app.json"), free("app.json")),
-        (folder_in_place_of("app.json.new"), free("app.json.new")),
-        (folder_in_place_of("slot-0.sock"), free("slot-0.sock")),
-        (folder_in_place_of("slots.conf"), free("slots.conf")),
-    ],
-    ids=[
-        "folder-removed", "folder-moved", "all-files", "sockets", "one-socket", "links", "list-of-slots", "other-list",
-        "status", "status-is-a-folder", "new-status-is-a-folder", "link-is-a-folder", "list-is-a-folder",
-    ],
-)  # fmt: skip
-async def test_lost_files(site: Site, lose: Callable[[Path], None], give_back: Callable[[Path], None]) -> None:
+Change = Callable[[Path], object]
+LOSSES: dict[str, tuple[Change, Change]] = {
+    "folder-removed": (shutil.rmtree, nothing),
+    "folder-moved": (lambda folder: folder.rename(folder.with_name("away")), nothing),
+    "all-files": (remove("*"), nothing),
+    "sockets": (remove("app-*.sock"), nothing),
+    "one-socket": (remove("app-1.sock"), nothing),
+    "links": (remove("slot-*.sock"), nothing),
+    "list-of-slots": (remove("slots.conf"), nothing),
+    "other-list": (remove("listening.conf"), nothing),
+    "status": (remove("app.json"), nothing),
+    "status-is-a-folder": (folder_in_place_of("app.json"), free("app.json")),
+    "new-status-is-a-folder": (folder_in_place_of("app.json.new"), free("app.json.new")),
+    "link-is-a-folder": (folder_in_place_of("slot-0.sock"), free("slot-0.sock")),
+    "list-is-a-folder": (folder_in_place_of("slots.conf"), free("slots.conf")),
+}
+
+
+@pytest.mark.parametrize(("lose", "give_back"), walk(LOSSES, "folder-removed", "one-socket", "link-is-a-folder"))
+async def test_lost_files(site: Site, lose: Change, give_back: Change) -> None:
     """Whatever is lost beside the sockets, or the sockets themselves: workers serve, and everything comes back."""
     with short_folder() as parent, in_own_folder(site, parent) as server:
         await until(lambda: tells(server), 10)

@@ -15,6 +15,7 @@ from tests.harness.client import request
 from tests.harness.load import Load
 from tests.harness.processes import children, is_alive, until
 from tests.harness.stack import Server, serving
+from tests.harness.walks import walk
 from tests.live.sites import GET_OLD, Site, source
 
 REFUSED: list[tuple[list[str], str]] = [
@@ -49,7 +50,7 @@ async def refusal(server: Server) -> str:
 
 
 @pytest.mark.parametrize(("arguments", "way_out"), REFUSED, ids=[" ".join(arguments) for arguments, _ in REFUSED])
-@pytest.mark.parametrize("given", ["command line", "GUNICORN_CMD_ARGS"])
+@pytest.mark.parametrize("given", walk(["command line", "GUNICORN_CMD_ARGS"], "command line"))
 async def test_option_that_would_be_ignored_is_refused(
     folder: Path, site: Site, arguments: list[str], way_out: str, given: str
 ) -> None:
@@ -210,7 +211,7 @@ CLASSES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=CLASSES)
+@pytest.fixture(params=walk([*CLASSES], "uvicorn", "gthread"))
 def any_class(request: pytest.FixtureRequest, site: Site) -> Iterator[Server]:
     """A server of each worker class that is allowed."""
     options = dict(CLASSES[request.param])

@@ -1,6 +1,5 @@
 """A successor takes its predecessor's place only if it is ready where the predecessor was."""
 
-import itertools
 import os
 import signal
 from concurrent.futures import Future
@@ -15,6 +14,7 @@ from tests.harness.client import request
 from tests.harness.load import Load, Report
 from tests.harness.processes import until
 from tests.harness.stack import Slots, serving
+from tests.harness.walks import walk
 from tests.live.sites import GET_OLD, Site, source
 
 RESPONSE = (
@@ -47,7 +47,6 @@ ACCEPTED: dict[str, tuple[str | int, str | int]] = {
     "200-299": (200, 299),
     "200-302": (200, 302),
 }
-LISTENERS: tuple[Slots, ...] = ("unix", "shared")
 
 
 @dataclass(frozen=True)
@@ -63,21 +62,17 @@ class Seen:
     after: list[int]
 
 
-Reloads = dict[tuple[Slots, str], "Future[Seen]"]
+Reloads = dict[str, "Future[Seen]"]
 
 
-@pytest.fixture(scope="module")
-def reloads(tmp_path_factory: pytest.TempPathFactory) -> Reloads:
-    """All reloads of the two tables: most of them wait until TIMEOUT."""
+@pytest.fixture(scope="module", params=walk(["unix", "shared"], "unix"))
+def reloads(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Reloads:
+    """All reloads of the two tables on one kind of listener: most of them wait until TIMEOUT."""
     tables = {**{name: codes[:2] for name, codes in REFUSED.items()}, **ACCEPTED}
-    cases: list[tuple[Slots, str]] = [
-        *itertools.product(LISTENERS, REFUSED),
-        *itertools.product(LISTENERS[:1], ACCEPTED),
-    ]
     return coroutines_at_once(
         {
-            (slots, name): partial(_reloaded, Site(tmp_path_factory.mktemp("site")), slots, *tables[name])
-            for slots, name in cases
+            name: partial(_reloaded, Site(tmp_path_factory.mktemp("site")), request.param, *codes)
+            for name, codes in tables.items()
         }
     )
 
@@ -97,11 +92,10 @@ async def _reloaded(site: Site, slots: Slots, old: str | int, new: str | int) ->
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("slots", LISTENERS)
 @pytest.mark.parametrize("name", REFUSED)
-def test_code_that_is_not_ready_is_refused(reloads: Reloads, slots: Slots, name: str) -> None:
+def test_code_that_is_not_ready_is_refused(reloads: Reloads, name: str) -> None:
     """The reload is refused with the reason, no client ever meets the new code, and its worker ends."""
-    seen = reloads[slots, name].result()
+    seen = reloads[name].result()
 
     assert seen.code == 1
     assert REFUSED[name][2] in seen.output
@@ -113,7 +107,7 @@ def test_code_that_is_not_ready_is_refused(reloads: Reloads, slots: Slots, name:
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_code_that_is_no_less_ready_is_accepted(reloads: Reloads, name: str) -> None:
     """Where the old code was not ready, the new one need not be; where both are, the reload is done."""
-    seen = reloads["unix", name].result()
+    seen = reloads[name].result()
 
     assert (seen.code, seen.output) == (0, "2 workers replaced\n")
     assert seen.answer == b"new"

@@ -14,6 +14,7 @@ from tests.harness.client import request
 from tests.harness.load import Load
 from tests.harness.processes import is_alive, until
 from tests.harness.stack import Server, Slots, behind_nginx, serving
+from tests.harness.walks import walk
 from tests.live import sites
 from tests.live.sites import GET_OLD, Site, source
 
@@ -57,9 +58,10 @@ async def _by_signal(server: Server) -> str:
 
 
 Ask = Callable[[Server], Awaitable[str]]
+ASKS: dict[str, Ask] = {"command": _by_command, "signal": _by_signal}
 
 
-@pytest.mark.parametrize("ask", [_by_command, _by_signal])
+@pytest.mark.parametrize("ask", walk(ASKS, *ASKS))
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -104,7 +106,7 @@ def _serving_by_a_copy(site: Site, folder: Path) -> Iterator[tuple[Server, Path,
         yield server, configuration, right
 
 
-@pytest.mark.parametrize("ask", [_by_command, _by_signal])
+@pytest.mark.parametrize("ask", walk(ASKS, "command"))
 async def test_broken_configuration_is_refused(site: Site, tmp_path: Path, ask: Ask) -> None:
     """A gunicorn.conf.py that raises, one that is no Python and wrong values leave the old workers serving."""
     with _serving_by_a_copy(site, tmp_path) as (server, configuration, right):
@@ -134,7 +136,7 @@ RAISES_LATE = {
 }
 
 
-@pytest.mark.parametrize("ask", [_by_command, _by_signal])
+@pytest.mark.parametrize("ask", walk(ASKS, "command"))
 @pytest.mark.parametrize("addition", RAISES_LATE.values(), ids=RAISES_LATE)
 async def test_any_error_in_a_reload_is_a_refusal(site: Site, tmp_path: Path, addition: str, ask: Ask) -> None:
     """Whatever raises in the arbiter during a reload, the old workers serve on, and the next reload works."""

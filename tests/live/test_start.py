@@ -11,11 +11,12 @@ import pytest
 from tests.harness.client import request
 from tests.harness.processes import running, until
 from tests.harness.stack import Server, Slots, serving
+from tests.harness.walks import walk
 from tests.live import sites
 from tests.live.sites import Site, source
 
 
-@pytest.mark.parametrize("slots", ["unix", "tcp", "shared"])
+@pytest.mark.parametrize("slots", walk(["unix", "tcp", "shared"], "unix"))
 async def test_second_start_refuses_and_leaves_the_first_alone(slots: Slots) -> None:
     """The same start once more ends with an error, and the first server goes on."""
     with serving(slots=slots) as first:

@@ -1,12 +1,14 @@
 """Load tests notice a server that loses, doubles or reorders what is said, and one that restarts is no failure."""
 
 import re
+from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 
 import pytest
 
 from tests.harness.at_once import at_once
+from tests.harness.walks import walk
 from tests.loadtest.chat_server import Chat, Client, Deliver, serving
 from tests.loadtest.conftest import Locust, Outcome
 
@@ -49,7 +51,7 @@ FAULTS: dict[str, tuple[Deliver, str]] = {
 
 USERS = ("ChatUser", "EventsUser")
 RUN = ("-u", "8", "--rate", "4", *USERS)
-PROCESSES = ("--processes", "2")
+PROCESSES = ["--processes", "2"]
 
 Outcomes = dict[str, "Future[Outcome]"]
 
@@ -59,15 +61,12 @@ def failures(outcome: Outcome) -> str:
     return outcome.output.partition("Error report")[2]
 
 
-def _outcome(locust: Locust, chat: Chat, how: tuple[str, ...] = ()) -> Outcome:
+def _outcome(locust: Locust, chat: Chat, how: Sequence[str] = ()) -> Outcome:
     with serving(chat) as host:
         return locust(*how, *RUN, host=host, seconds=4)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param((), id="alone"), pytest.param(PROCESSES, id="processes", marks=pytest.mark.suite)],
-)
+@pytest.fixture(scope="module", params=walk({"alone": [], "processes": PROCESSES}, "alone"))
 def bad_deliveries(locust: Locust, request: pytest.FixtureRequest) -> Outcomes:
     """A run against each chat that delivers badly; most of them wait for what never comes."""
     cases = {name: partial(_outcome, locust, Chat(deliver), request.param) for name, (deliver, _) in FAULTS.items()}

@@ -15,6 +15,7 @@ from slipway.ops.settings import ROOT
 from tests.bench.fake_servers import ANSWER, Behave, serving, wrong_each
 from tests.harness.at_once import at_once
 from tests.harness.processes import BIN, Process, children, free_ports, running
+from tests.harness.walks import walk
 from tests.loadtest.conftest import Locust, Outcome
 
 
@@ -45,11 +46,13 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_option_ends_the_run_in_one_line_before_any_load(locust: Locust, case: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "expected"), walk(WRONG, "rate nan", "no folder", "limit", "stages and a run time")
+)
+def test_a_wrong_option_ends_the_run_in_one_line_before_any_load(
+    locust: Locust, arguments: list[str], expected: str
+) -> None:
     """Exit code 2, as of any command that was typed wrong."""
-    arguments, expected = WRONG[case]
-
     outcome = locust(*arguments, "PlaintextUser", host=f"http://127.0.0.1:{free_ports()}")
 
     assert outcome.code == 2, outcome.output

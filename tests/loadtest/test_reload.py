@@ -10,14 +10,16 @@ import pytest
 from slipway.ops import wait
 from tests.harness.processes import BIN, Process, free_ports, running
 from tests.harness.stack import behind_nginx, serving
+from tests.harness.walks import walk
 
 BACK = ("/ws/echo came back", "/ws/chat came back", "/events came back")
 
 
-@pytest.mark.parametrize(
-    "how", [("EchoUser",), (), ("--processes", "2")], ids=["echo alone", "mix", "mix of two processes"]
-)
-async def test_a_reload_under_load_is_no_failure(tmp_path: Path, how: tuple[str, ...]) -> None:
+HOW = {"echo alone": ["EchoUser"], "mix": [], "mix of two processes": ["--processes", "2"]}
+
+
+@pytest.mark.parametrize("how", walk(HOW, "mix of two processes"))
+async def test_a_reload_under_load_is_no_failure(tmp_path: Path, how: list[str]) -> None:
     """Exit code 0 and not one failure; each kind of connection says that it has come back."""
     master = str(free_ports())
     with serving() as server, behind_nginx(server) as proxy:

@@ -17,6 +17,7 @@ from slipway.ops.settings import ROOT
 from slipway.ops.supervisor import Supervisor
 from tests.harness.load import Load, Request
 from tests.harness.processes import short_folder
+from tests.harness.walks import walk
 from tests.live import sites
 from tests.live.sites import GET_OLD, source
 from tests.ops.conftest import Verbs
@@ -142,7 +143,7 @@ def test_new_code_that_fails_leaves_the_old_one(clone: Clone) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", walk({"SIGINT": signal.SIGINT, "SIGKILL": signal.SIGKILL}, "SIGKILL"))
 def test_interrupted(clone: Clone, stage: str, number: signal.Signals) -> None:
     """Ctrl-C to all of its processes, or sudden death, at each stage: clients are served, and the next one works."""
     clone.write(clone.slow("new") if stage == "new server" else source(answer="new"))

@@ -71,6 +71,7 @@ def test_prove_keeps_every_promise(make: Verbs) -> None:
     assert time.monotonic() - start < 60
 
 
+@pytest.mark.suite
 @pytest.mark.timeout(180)
 def test_prove_tells_what_is_broken(make: Verbs, tmp_path: Path) -> None:
     """With an app that fails some requests it says so, and ends with an error."""

@@ -13,6 +13,7 @@ import pytest
 from slipway.ops.rules import OWN, Rules
 from slipway.ops.settings import ROOT
 from tests.harness.copies import with_types
+from tests.harness.walks import walk
 
 APP = """
 import os,  sys
@@ -91,6 +92,7 @@ def test_one_test_of_an_own_app(copy: Path) -> None:
     assert done.stdout.count("test session starts") == 1
 
 
+@pytest.mark.suite
 def test_ours_beside_an_own_app(copy: Path) -> None:
     """What tests the server alone still runs, strictly; what serves the shipped app is left out."""
     (copy / "tests" / "one.py").rename(copy / "tests" / "test_one.py")
@@ -101,7 +103,7 @@ def test_ours_beside_an_own_app(copy: Path) -> None:
     assert re.search(r"1 failed, \d+ passed", done.stdout), done.stdout
 
 
-@pytest.mark.parametrize("words", ["tests/one.py -k two", pytest.param("-k no_such_name", marks=pytest.mark.suite)])
+@pytest.mark.parametrize("words", walk(["tests/one.py -k two", "-k no_such_name"]))
 def test_a_selection_without_tests_fails(copy: Path, words: str) -> None:
     """A name that was typed wrong is told."""
     done = make(copy, "test", PYTEST=words)
@@ -110,15 +112,14 @@ def test_a_selection_without_tests_fails(copy: Path, words: str) -> None:
     assert f"no test is selected by {words}" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("configured", "found"),
-    [
-        ("[tool.ruff.lint]\nselect = ['F401']\n", "F401"),
-        ("[tool.ruff.format]\nquote-style = 'single'\n", "would be reformatted"),
-        ("[tool.mypy]\ndisallow_untyped_defs = true\n", "no-untyped-def"),
-    ],
-    ids=["ruff", "format", "mypy"],
-)
+CONFIGURED = {
+    "ruff": ("[tool.ruff.lint]\nselect = ['F401']\n", "F401"),
+    "format": ("[tool.ruff.format]\nquote-style = 'single'\n", "would be reformatted"),
+    "mypy": ("[tool.mypy]\ndisallow_untyped_defs = true\n", "no-untyped-def"),
+}
+
+
+@pytest.mark.parametrize(("configured", "found"), walk(CONFIGURED, "ruff"))
 def test_rules_of_an_author_hold(copy: Path, configured: str, found: str) -> None:
     """What pyproject.toml says of ruff and mypy is applied to the project's code."""
     pyproject = copy / "pyproject.toml"

@@ -14,7 +14,7 @@ MIB = 1 << 20
 
 PROMISES: list[Promise[Any]] = [
     Promise("websockets", balance.websockets, Burst(400), Burst(400)),
-    Promise("steady", balance.steady, Steady(100_000), Steady(10_000), alone=True),
+    Promise("steady", balance.steady, Steady(100_000), Steady(5_000), alone=True),
     # How even full load is, is the system's scheduler's doing on a small machine, and the less the shorter it lasts.
     Promise("requests", balance.requests, 100_000, None),
     Promise("mixed", balance.mixed, Mixed(rounds=6, seconds=5), None),  # test_slots.py has one slow request
@@ -23,7 +23,7 @@ PROMISES: list[Promise[Any]] = [
         "reloads",
         endurance.reloads,
         Reloads(50, requests=100_000, rate=550, steady=20_000),
-        Reloads(5, requests=10_000, rate=800),
+        Reloads(5, requests=6_000, rate=800),
         alone=True,
     ),
     Promise("kills", endurance.kills, Kills(100), Kills(10, workers=4), alone=True),

@@ -17,6 +17,7 @@ from tests.harness.servers import Redis
 __all__ = ["ends"]
 
 MIB = 1 << 20
+MOST = 200_000  # bytes
 AT_ONCE = 8
 SECONDS = 20.0
 TEXTS = {
@@ -49,13 +50,13 @@ async def fill(bus: Bus, text: str, count: int, *, keys: bool = True) -> None:
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 async def test_bytes_are_bounded(ends: Ends, text: str) -> None:
     """What is kept has at most so many bytes, of short and of long messages; who missed more is told."""
-    bus = await ends(Retention(100_000, 3_600, MIB))
+    bus = await ends(Retention(100_000, 3_600, MOST))
     (first,) = await publish(bus, "first")
-    count = 2 * MIB // (len(json.dumps(text)) + 200)
+    count = 2 * MOST // (len(json.dumps(text)) + 200)
     await fill(bus, text, count)
     messages = await kept(bus)
 
-    assert sum(len(message.data) for message in messages) <= MIB
+    assert sum(len(message.data) for message in messages) <= MOST
     assert 1 < len(messages) < count
     assert [message.number for message in messages] == list(range(messages[0].number, messages[-1].number + 1))
     async with bus.subscribe(first, beats=False) as items:

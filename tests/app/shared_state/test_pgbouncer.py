@@ -21,6 +21,7 @@ from tests.harness.client import Address, Answer, request
 from tests.harness.processes import pause
 from tests.harness.servers import PgBouncer, Postgres
 from tests.harness.stack import Server, serving
+from tests.harness.walks import walk
 
 ROUNDS = 3
 LIMITS = "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')"
@@ -32,13 +33,7 @@ POOLS = {
 }
 
 # `make test` has the one that most use, `make suites` all.
-EACH_POOL = pytest.mark.parametrize(
-    "settings",
-    [
-        pytest.param(pool, id=name, marks=() if name == "transaction" else pytest.mark.suite)
-        for name, pool in POOLS.items()
-    ],
-)
+EACH_POOL = pytest.mark.parametrize("settings", walk(POOLS, "transaction"))
 
 
 def limits(connection: Connection) -> tuple[str, str]:
@@ -75,7 +70,7 @@ async def test_nothing_fails(postgres: Postgres, settings: dict[str, str]) -> No
         assert await of_all_slots(server, 20, "GET", "/readyz") == {200: 20}
 
 
-@EACH_POOL
+@pytest.mark.parametrize("settings", walk(POOLS))
 async def test_reload(postgres: Postgres, settings: dict[str, str]) -> None:
     """Workers are replaced, and the schema looked at again, while others use the pool."""
     with behind(postgres, settings) as (url, _), serving(workers=2, DATABASE_URL=url) as server:
@@ -114,13 +109,14 @@ async def test_limits_stay_ours(postgres: Postgres) -> None:
         assert row == ("0", "0")
 
 
-@EACH_POOL
+@pytest.mark.parametrize("settings", walk(POOLS))
 def test_migrations_that_start_together(postgres: Postgres, settings: dict[str, str], tmp_path: Path) -> None:
     """One migrates after the other, and none fails."""
     with behind(postgres, settings) as (url, _):
         migrate_at_once({"DATA_DIR": str(tmp_path), "DATABASE_URL": url})
 
 
+@pytest.mark.suite
 async def test_connections_are_not_counted(postgres: Postgres) -> None:
     """A pooler has more connections for us than the server has: DATABASE_CONNECTIONS may be above that."""
     with (
@@ -170,6 +166,7 @@ async def test_pooler_is_restarted(postgres: Postgres) -> None:
         assert await of_all_slots(server, 50, "POST", "") == {201: 50}
 
 
+@pytest.mark.suite
 async def test_read_only_server_behind_it(postgres: Postgres) -> None:
     """`/readyz` tells through the pooler, too, that the server takes no writes."""
     with (

@@ -60,7 +60,7 @@ LEAVES: dict[str, Leave] = {leave.__name__: leave for leave in (demoted, frozen,
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("leave", walk(LEAVES, "demoted", "frozen"))
+@pytest.mark.parametrize("leave", walk(LEAVES, "demoted"))
 async def test_old_one_that_takes_nothing(leave: Leave) -> None:
     """The old one is away or refuses: the bus is said to be away, and all goes on at the new one."""
 
@@ -86,7 +86,7 @@ def unable_to_save(pair: RedisPair) -> None:
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("leave", [full, unable_to_save])
+@pytest.mark.parametrize("leave", walk({"full": full, "unable to save": unable_to_save}, "full"))
 async def test_old_one_that_is_full(leave: Leave) -> None:
     """The old one refuses for lack of room: a warning, and all goes on at the new one."""
 
@@ -101,6 +101,7 @@ async def test_old_one_that_is_full(leave: Leave) -> None:
 
 
 @pytest.mark.alone
+@pytest.mark.suite
 async def test_old_one_that_goes_on() -> None:
     """The old one still takes messages, which the new one has not: each client is told by a reset, and goes on."""
 

@@ -19,6 +19,7 @@ from slipway.ops import wait
 from slipway.project import Project
 from tests.harness import servers
 from tests.harness.servers import Postgres
+from tests.harness.walks import walk
 
 Serve = Callable[[Arm], AbstractContextManager[RunningArm]]
 
@@ -44,7 +45,7 @@ def reference(serve: Serve) -> Iterator[RunningArm]:
         yield up
 
 
-@pytest.mark.parametrize("arm", BY_NAME.values(), ids=BY_NAME)
+@pytest.mark.parametrize("arm", walk(BY_NAME, ASGI.name, SYNC.name, GTHREAD.name))
 def test_an_arm_answers_like_the_reference_and_counts_what_nginx_passed_on(
     serve: Serve, reference: RunningArm, arm: Arm
 ) -> None:
@@ -68,7 +69,9 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-@pytest.mark.parametrize(("arm", "connections"), [(ASGI, 4), (GTHREAD, 4), (SYNC, 2)], ids=["asgi", "gthread", "sync"])
+@pytest.mark.parametrize(
+    ("arm", "connections"), walk({"asgi": (ASGI, 4), "gthread": (GTHREAD, 4), "sync": (SYNC, 2)}, "asgi")
+)
 def test_the_arms_of_every_run_may_open_the_same_database_connections(
     postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arm: Arm, connections: int
 ) -> None:
