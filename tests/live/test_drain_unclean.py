@@ -8,6 +8,7 @@ import pytest
 from tests.harness.client import Connection
 from tests.harness.processes import until
 from tests.harness.stack import serving
+from tests.harness.walks import walk
 from tests.live.sites import Site, source
 
 UNDER_WAY = "print('under way', flush=True)"
@@ -52,7 +53,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", walk([*KINDS], "shutdown raised", "draining gone", "two at once"))
 async def test_reason(site: Site, kind: str) -> None:
     """What went wrong at the end is one record, the app's shutdown has run, and the exit code is 0."""
     code, reason = KINDS[kind]

@@ -14,6 +14,7 @@ from tests.harness.load import Load, Request
 from tests.harness.processes import running, until
 from tests.harness.stack import LITERAL, Server, serving
 from tests.harness.talking import Pipe, piped
+from tests.harness.walks import walk
 from tests.live.sites import Site
 
 POST = Request("POST", "/", body := os.urandom(1_000), body)
@@ -75,7 +76,9 @@ async def test_dropped_lines_are_counted(folder: Path, options: dict[str, Any], 
     assert {record["level"] for record in told} == {"WARNING"}
 
 
-@pytest.mark.parametrize("where", ["reader gone", "/dev/full", "closed", "reader gone later"])
+@pytest.mark.parametrize(
+    "where", walk(["reader gone", "/dev/full", "closed", "reader gone later"], "/dev/full", "reader gone later")
+)
 async def test_log_that_fails_reaches_no_request(folder: Path, options: dict[str, Any], pipe: Pipe, where: str) -> None:
     """Where every write fails, all requests are answered, and reload and stop go on as ever."""
     closed = ("sh", "-c", 'exec "$@" >&-', "sh", *LITERAL)

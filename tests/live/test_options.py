@@ -211,7 +211,7 @@ CLASSES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=walk([*CLASSES], "uvicorn", "gthread"))
+@pytest.fixture(params=walk([*CLASSES], "uvicorn"))
 def any_class(request: pytest.FixtureRequest, site: Site) -> Iterator[Server]:
     """A server of each worker class that is allowed."""
     options = dict(CLASSES[request.param])

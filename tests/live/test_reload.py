@@ -137,7 +137,7 @@ RAISES_LATE = {
 
 
 @pytest.mark.parametrize("ask", walk(ASKS, "command"))
-@pytest.mark.parametrize("addition", RAISES_LATE.values(), ids=RAISES_LATE)
+@pytest.mark.parametrize("addition", walk(RAISES_LATE, "configuration", "on_reload", "pre_fork"))
 async def test_any_error_in_a_reload_is_a_refusal(site: Site, tmp_path: Path, addition: str, ask: Ask) -> None:
     """Whatever raises in the arbiter during a reload, the old workers serve on, and the next reload works."""
     with _serving_by_a_copy(site, tmp_path) as (server, configuration, right):

@@ -7,6 +7,7 @@ import pytest
 from slipway.ops import wait
 from slipway.ops.load import load
 from slipway.ops.settings import StackSettings
+from tests.harness.walks import walk
 from tests.ops.conftest import Verbs
 
 NO_IPV6 = wait.obstacle("::1", 0)
@@ -33,17 +34,17 @@ def test_address(host: str, listen: str, url: str) -> None:
     assert settings.url == url
 
 
+REACHED = {
+    "::1": ("::1", "[::1]", {"::1"}),
+    "[::1]": ("[::1]", "[::1]", {"::1"}),
+    "0.0.0.0": ("0.0.0.0", "127.0.0.1", {"127.0.0.1"}),
+    "::": ("::", "[::1]", {"::1", "127.0.0.1"}),
+}
+
+
 @pytest.mark.skipif(bool(NO_IPV6), reason=f"::1 {NO_IPV6}")
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize(
-    ("host", "shown", "reached"),
-    [
-        ("::1", "[::1]", {"::1"}),
-        ("[::1]", "[::1]", {"::1"}),
-        ("0.0.0.0", "127.0.0.1", {"127.0.0.1"}),
-        ("::", "[::1]", {"::1", "127.0.0.1"}),
-    ],
-)
+@pytest.mark.parametrize(("host", "shown", "reached"), walk(REACHED, "::1", "::"))
 def test_up(make: Verbs, host: str, shown: str, reached: set[str]) -> None:
     """The stack answers there, up prints what a client can type, and status asks the same."""
     up = make("up", HOST=host)
@@ -65,9 +66,12 @@ def _answers(host: str, port: int) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
-@pytest.mark.parametrize(
-    "host", ["192.0.2.1", "2001:db8::1", "no-such-name.invalid", "999.1.1.1", "a b", "..", "127.0.0.1:80", "%", "::g"]
-)
+FOREIGN = (
+    "192.0.2.1", "2001:db8::1", "no-such-name.invalid", "999.1.1.1", "a b", "..", "127.0.0.1:80", "%", "::g",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("host", walk(FOREIGN, "192.0.2.1", "no-such-name.invalid", "127.0.0.1:80"))
 def test_not_of_this_machine(make: Verbs, host: str) -> None:
     """One line that names the setting, and nothing is started."""
     up = make.module("up", HOST=host)

@@ -14,6 +14,7 @@ from slipway.ops import nginx, nginx_text, wait
 from slipway.ops.folder import check_folder
 from slipway.ops.settings import ROOT
 from tests.harness.processes import short_folder
+from tests.harness.walks import walk
 from tests.ops.conftest import Verbs
 from tests.ops.copies import copy_tree
 
@@ -33,10 +34,7 @@ NAMES = [
 ]
 
 
-FEW = ("my project", "$HOME", "(copy) [1]")  # in `make test`; a start takes some seconds
-
-
-@pytest.fixture(params=[name if name in FEW else pytest.param(name, marks=pytest.mark.suite) for name in NAMES])
+@pytest.fixture(params=walk(NAMES, "my project", "(copy) [1]"))
 def clone(request: pytest.FixtureRequest) -> Iterator[Verbs]:
     """A copy of the tree in such a folder, and everything that is written below it."""
     with short_folder() as folder:

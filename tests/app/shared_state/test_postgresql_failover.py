@@ -235,7 +235,7 @@ async def test_standby_is_promoted_where_it_is(pair: Pair) -> None:
         await serves(server, pair.new, pair.database)
 
 
-@pytest.mark.parametrize("first", walk(["old", "new"], "new"))
+@pytest.mark.parametrize("first", walk(["old", "new"]))
 async def test_name_with_both_addresses(pair: Pair, first: str) -> None:
     """Of two servers behind one name the one that takes writes is used, whichever comes first."""
     addresses = [pair.old.address, pair.new.address]

@@ -22,6 +22,7 @@ from tests.harness.client import request
 from tests.harness.processes import until
 from tests.harness.servers import Postgres
 from tests.harness.stack import Server, serving
+from tests.harness.walks import walk
 
 HEAL_SECONDS = 5.0
 
@@ -222,7 +223,7 @@ async def test_disk_error() -> None:
         database.close()
 
 
-@pytest.mark.parametrize("arguments", [[], ["--workers", "5"]])
+@pytest.mark.parametrize("arguments", walk({"settings": [], "command line": ["--workers", "5"]}, "command line"))
 async def test_connections_of_all_workers(postgres: Postgres, arguments: list[str]) -> None:
     """However many requests come, all workers together open no more connections than the setting says."""
     url = postgres.new_database()
