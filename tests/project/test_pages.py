@@ -128,8 +128,8 @@ def test_readme_says_what_the_benchmark_has() -> None:
 
     assert len(latency) == len(cpu) == 4
     assert f"{min(latency):.2f} to {max(latency):.2f} of the WSGI twin's p99 for plain text and JSON" in readme
-    assert {f"{ratio:.1f}" for ratio in cpu} == {"0.5"}
-    assert "half of its CPU time there" in readme
+    assert max(cpu) < 0.5
+    assert "less than half of its CPU time there" in readme
     assert {f"and {ratio:.1f} of it for one row" in readme for ratio in figures(5, "one row")} == {True}
 
 
