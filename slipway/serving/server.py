@@ -86,7 +86,8 @@ class Server(DrainingServer):
         """Begin to drain, or to leave within about two seconds."""
         self.quick = self.quick or quick
         self.should_exit = True
-        self._loop.call_soon_threadsafe(self._woken.set)  # from a signal's handler, too
+        with suppress(RuntimeError):  # the loop is closed: told again, while the exit handlers run
+            self._loop.call_soon_threadsafe(self._woken.set)  # from a signal's handler, too
 
     def wake(self) -> None:
         """Look around now."""

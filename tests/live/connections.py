@@ -5,6 +5,7 @@ the server closes. tests/live/holding.py is the app for them; it counts the requ
 """
 
 import asyncio
+import json
 import re
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from tests.harness.client import Address, Connection, request
 from tests.harness.processes import POLL_SECONDS
+from tests.live.holding import DIRECT
 
 SECONDS = 10.0  # for a server to close a connection when it ends
 DRIP_SECONDS = 0.05
@@ -182,7 +184,7 @@ async def holding(kinds: Sequence[Kind], addresses: Sequence[Address]) -> AsyncI
     held = [await Held.open(kind, address) for kind in kinds for address in addresses]
     try:
         await asyncio.gather(*(each.until_held() for each in held))
-        await under_way(addresses, len(addresses) * sum(kind.under_way for kind in kinds))
+        await under_way(addresses, len(addresses) * (1 + sum(kind.under_way for kind in kinds)), DIRECT)
         yield held
     finally:
         await asyncio.gather(*(each.close() for each in held))
@@ -199,13 +201,16 @@ async def holding_behind_nginx(kinds: Sequence[Kind], address: Address) -> Async
         await asyncio.gather(*(each.close() for each in held))
 
 
-async def under_way(addresses: Sequence[Address], count: int) -> None:
-    """Wait until the workers behind the addresses have together at least so many requests and handshakes under way."""
+async def under_way(addresses: Sequence[Address], count: int, kind: str) -> None:
+    """Wait until the workers behind the addresses have together at least so many requests and handshakes of a kind.
+
+    A kind is a path of requests through nginx, or DIRECT; what asks is one of those.
+    """
     async with asyncio.timeout(SECONDS):
-        while await _counted(addresses) < count:  # noqa: ASYNC110 (in other processes)
+        while await _counted(addresses, kind) < count:  # noqa: ASYNC110 (in other processes)
             await asyncio.sleep(POLL_SECONDS)
 
 
-async def _counted(addresses: Sequence[Address]) -> int:
+async def _counted(addresses: Sequence[Address], kind: str) -> int:
     answers = [await request(address, "GET", "/count") for address in addresses]
-    return sum(int(answer.body) for answer in answers)
+    return sum(json.loads(answer.body).get(kind, 0) for answer in answers)

@@ -1,26 +1,31 @@
 """An app whose clients hold connections open in each way that tests/live/connections.py names."""
 
 import asyncio
+import json
+from collections import Counter
 
 from app.asgi.types import Receive, Scope, Send
 
 LAST_SECONDS = 0.3  # that a slow request or handshake still takes once the worker drains; a quick stop allows 0.7
 
-under_way = 0
+DIRECT = "direct"
+
+under_way: Counter[str] = Counter()  # those that have come through nginx by their paths
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Raw ASGI; counts what is under way."""
-    global under_way
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return
     handler = websocket if scope["type"] == "websocket" else PATHS.get(scope["path"], refuse)
-    under_way += 1
+    through_nginx = any(name == b"x-forwarded-for" for name, _ in scope["headers"])
+    kind = scope["path"] if through_nginx else DIRECT
+    under_way[kind] += 1
     try:
         await handler(scope, receive, send)
     finally:
-        under_way -= 1
+        under_way[kind] -= 1
 
 
 async def lifespan(receive: Receive, send: Send) -> None:
@@ -47,8 +52,8 @@ async def plaintext(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def count(scope: Scope, receive: Receive, send: Send) -> None:
-    """How many requests and handshakes are under way beside this one."""
-    await answer(send, b"%d" % (under_way - 1))
+    """How many requests and handshakes are under way, this one among the direct ones."""
+    await answer(send, json.dumps(under_way).encode())
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,6 +119,7 @@ PATHS = {
     "/count": count,
     "/echo": echo,
     "/slow": slow,
+    "/last": slow,
     "/stream": stream,
     "/flood": flood,
     "/large": large,

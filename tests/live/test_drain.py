@@ -10,7 +10,7 @@ import pytest
 
 from slipway.ops.settings import ROOT
 from tests.harness.client import Connection, EventStream
-from tests.harness.processes import until
+from tests.harness.processes import is_alive, pause, until
 from tests.harness.stack import Server, Slots, serving
 from tests.harness.websocket import WebSocket
 from tests.live.barriers import begin
@@ -54,6 +54,23 @@ async def test_stop_with_a_blocked_worker(site: Site, number: signal.Signals) ->
 
             assert await server.exit_code(6) == 0
         assert server.logged("shutdown has run") == 1
+
+
+async def test_stop_that_comes_late(site: Site) -> None:
+    """A worker that is told to stop again when its loop is closed already ends without a word about it."""
+    site.write(source(startup="import atexit, time; atexit.register(time.sleep, 0.5)"))
+    with serving(site.name, workers=1, **site.options) as server:
+        worker = server.pids()[0]
+        os.kill(worker, signal.SIGTERM)
+        await until(lambda: server.logged("shutdown has run"), 5)
+        while is_alive(worker):
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGTERM)
+            await pause()
+        await until(lambda: server.ready and server.pids() != [worker], 10)
+
+        assert server.logged("loop is closed") == 0
+        assert server.status()["unclean_ends"] == 0
 
 
 async def test_draining_worker_says_so_and_beats() -> None:

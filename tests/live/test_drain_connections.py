@@ -51,7 +51,7 @@ async def _reload_and_stop(kinds: Sequence[Kind], number: signal.Signals) -> Non
             Load(proxy.address, kept=4, fresh=4, rate=200) as last_load,
             holding(kinds, addresses) as held,
         ):
-            slow, exit_code = await _stop(server, proxy, number, sum(each.kind.under_way for each in held))
+            slow, exit_code = await _stop(server, proxy, number)
             ends += await asyncio.gather(*(each.end() for each in held))
 
         assert reloaded[0] == 0, reloaded
@@ -66,10 +66,10 @@ async def _reload_and_stop(kinds: Sequence[Kind], number: signal.Signals) -> Non
             assert sign not in server.log(), server.log()
 
 
-async def _stop(server: Server, proxy: Nginx, number: signal.Signals, held: int) -> tuple[list[Answer], int]:
+async def _stop(server: Server, proxy: Nginx, number: signal.Signals) -> tuple[list[Answer], int]:
     """The answers to requests that were under way, and the exit code of the server."""
-    slow = [asyncio.create_task(request(proxy.address, "GET", "/slow")) for _ in range(SLOW)]
-    await under_way([server.address(slot) for slot in range(2)], held + SLOW)
+    slow = [asyncio.create_task(request(proxy.address, "GET", "/last")) for _ in range(SLOW)]
+    await under_way([server.address(slot) for slot in range(2)], SLOW, "/last")
     server.signal(number)
     exit_code = await server.exit_code(GRACEFUL_SECONDS + 1)
     return await asyncio.gather(*slow), exit_code
