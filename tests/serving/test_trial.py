@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from slipway.serving.trial import ask
+from tests.harness.processes import children
 
 SECONDS = 30.0
 
@@ -37,18 +38,18 @@ def test_what_it_raises_is_its_answer(answer: Callable[[], dict[str, Any]], erro
     assert ask(answer, SECONDS) == {"error": error}
 
 
-def test_one_that_hangs_is_ended(tmp_path: Path) -> None:
+def test_one_that_hangs_is_ended() -> None:
     """Its process is gone as soon as its time is over."""
+    before = children(os.getpid())
 
     def hang() -> dict[str, Any]:
-        (tmp_path / "pid").write_text(str(os.getpid()))
         time.sleep(600)
         return {}
 
     with pytest.raises(TimeoutError, match=r"has not ended within 0.5 s"):
         ask(hang, 0.5)
 
-    assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
+    assert children(os.getpid()) == before
 
 
 def test_what_it_starts_is_not_waited_for() -> None:
@@ -56,14 +57,14 @@ def test_what_it_starts_is_not_waited_for() -> None:
 
     def fork() -> dict[str, Any]:
         if os.fork() == 0:
-            time.sleep(2)
+            time.sleep(10)
             os._exit(0)
         return {}
 
     began = time.monotonic()
 
     assert ask(fork, SECONDS) == {}
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 8
 
 
 def test_nothing_is_kept_open_and_nothing_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

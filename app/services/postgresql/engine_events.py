@@ -65,8 +65,9 @@ class Checks:
             raise DisconnectionError("the server takes no writes")
 
     def note_refusal(self, context: ExceptionContext) -> None:
-        """The server behind a connection has said that it takes no writes now."""
-        if (getattr(context.original_exception, "sqlstate", None) or "").startswith(REFUSALS):
+        """A server has said that it takes no writes now; what a connect is refused tells nothing of the others."""
+        refused = (getattr(context.original_exception, "sqlstate", None) or "").startswith(REFUSALS)
+        if refused and context.connection is not None:
             self._refused_at = monotonic()
 
 

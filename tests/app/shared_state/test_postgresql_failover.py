@@ -12,11 +12,18 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from psycopg.errors import TooManyConnections
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from app.config import MOST_PER_POOL, AppSettings
 from app.migrate import migrate
+from app.services.database import sync_engine
+from app.services.postgresql import engine_events
+from app.services.postgresql.connections import BlockingConnection
 from tests.app.shared_state.stacks import create, is_unavailable, new_name
 from tests.harness import servers
 from tests.harness.client import Address, Answer, request
@@ -28,6 +35,7 @@ from tests.harness.walks import walk
 
 HEAL_SECONDS = 5.0
 SESSIONS = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()"
+SESSION = text("SELECT pg_backend_pid()")
 NAME = "database.test"
 
 
@@ -284,3 +292,22 @@ async def test_terminated_sessions_cost_nothing(pair: Pair) -> None:
             answers = [await create(server.address(number % 2), new_name()) for number in range(4)]
 
             assert Counter(answer.status for answer in answers) == {201: 4}
+
+
+def test_connection_that_is_refused_costs_no_other(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that has none left refuses new ones; those that there are stay in use."""
+
+    def full(*_: object, **__: object) -> NoReturn:
+        raise TooManyConnections
+
+    monkeypatch.setattr(engine_events, "STAY_SECONDS", 0.0)
+    settings = AppSettings.from_environment({"DATABASE_URL": postgres.new_database()})
+    engine = sync_engine(settings.database_url)
+    with engine.connect() as one:
+        process = one.scalar(SESSION)
+        monkeypatch.setattr(BlockingConnection, "open", full)
+        with pytest.raises(OperationalError):
+            engine.connect()
+    with engine.connect() as again:
+        assert again.scalar(SESSION) == process
+    engine.dispose()
