@@ -39,6 +39,14 @@ async def hear_until(socket: Socket, last: str) -> list[Line]:
     return lines
 
 
+async def come_in(speaker: Socket, *others: Socket) -> None:
+    """Have all heard what was said before they came: another worker's messages may be on their way for a moment."""
+    text = new_text()
+    await say(speaker, text)
+    for client in (speaker, *others):
+        await hear_until(client, text)
+
+
 async def read_until(events: AsyncIterator[Event], last: str) -> list[Event]:
     """The events up to a message with this text, without those that workers send of themselves."""
     found = []

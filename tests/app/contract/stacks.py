@@ -378,14 +378,13 @@ async def pieces_of(body: Sequence[bytes]) -> AsyncIterator[bytes]:
 
 async def parsed(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
     """Events of a stream, by https://html.spec.whatwg.org/multipage/server-sent-events.html section 9.2.6."""
-    text = ""
+    came = b""
     async for chunk in chunks:
-        text += chunk.decode()
-        while "\n\n" in text:
-            block, _, text = text.partition("\n\n")
-            fields = [
-                (key, value.removeprefix(" ")) for key, _, value in (line.partition(":") for line in block.split("\n"))
-            ]
+        came += chunk
+        while b"\n\n" in came:
+            block, _, came = came.partition(b"\n\n")
+            lines = block.decode().split("\n")
+            fields = [(key, value.removeprefix(" ")) for key, _, value in (line.partition(":") for line in lines)]
             data = [value for key, value in fields if key == "data"]
             if data:
                 last = dict(fields)

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from app.asgi.types import Header
-from tests.app.contract.chatting import clients_of_all_workers, hear, hear_until, new_text, say
+from tests.app.contract.chatting import clients_of_all_workers, come_in, hear, hear_until, new_text, say
 from tests.app.contract.stacks import Refused, Served, Stack
 from tests.app.contract.test_users import is_problem
 
@@ -97,7 +97,7 @@ async def test_message(stack: Stack) -> None:
     text = new_text()
     async with stack.websocket("/ws/chat") as socket:
         await socket.send(json.dumps({"user": "ü", "message": text, "id": "7", "type": "reset", "at": 0}))
-        line = await hear(socket)
+        (*_, line) = await hear_until(socket, text)
 
     assert list(line) == ["id", "user", "message", "at"]
     assert (line["user"], line["message"]) == ("ü", text)
@@ -109,6 +109,7 @@ async def test_message_as_bytes(stack: Stack) -> None:
     """A binary message is JSON too."""
     text = new_text()
     async with stack.websocket("/ws/chat") as socket:
+        await come_in(socket)
         await socket.send(json.dumps({"user": "ann", "message": text}).encode())
         assert (await hear(socket))["message"] == text
 
@@ -118,6 +119,7 @@ async def test_everyone_hears_all_in_one_order(stack: Stack) -> None:
     each = 40
     async with AsyncExitStack() as entered:
         clients = await clients_of_all_workers(stack, entered)
+        await come_in(*clients)
 
         async def talk(number: int) -> None:
             for count in range(each):
@@ -249,6 +251,7 @@ async def test_wrong_message(stack: Stack, data: str | bytes) -> None:
     """A message that is none is answered with an error, to its sender alone, and the connection stays."""
     text = new_text()
     async with stack.websocket("/ws/chat") as socket, stack.websocket("/ws/chat") as other:
+        await come_in(socket, other)
         await socket.send(data)
         error = await hear(socket)
         await say(socket, text)
@@ -265,7 +268,7 @@ async def test_longest_message(stack: Stack) -> None:
     user, message = "\U0001f600" * 40, "ü" * 1_968 + new_text()
     async with stack.websocket("/ws/chat") as socket:
         await say(socket, message, user)
-        line = await hear(socket)
+        (*_, line) = await hear_until(socket, message)
 
     assert (line["user"], line["message"]) == (user, message)
 
@@ -277,6 +280,7 @@ async def test_client_that_leaves(stack: Stack) -> None:
         for _ in range(20):
             async with stack.websocket("/ws/chat") as brief:
                 await brief.json()
+        await come_in(socket)
         await say(socket, text)
         assert (await hear(socket))["message"] == text
 
