@@ -43,6 +43,13 @@ headers_more_filter more_clear_headers Server;
 brotli_static brotli_static on;
 zstd_static zstd_static on;
 EOF
+# `Server` without a server's name: unnamed.js, which needs an njs of 2024 or newer.
+if [ -r "$modules/ngx_http_js_module.so" ] && ! grep -q headers_more "$CONF_DIR/modules.conf"; then
+    echo "load_module $modules/ngx_http_js_module.so;" >>"$CONF_DIR/modules.conf"
+    echo "js_path $NGINX_DIR; js_import unnamed from unnamed.js; js_set \$unnamed unnamed.answer;" >>"$CONF_DIR/features.conf"
+else
+    echo "map '' \$unnamed { default ''; }" >>"$CONF_DIR/features.conf"
+fi
 export PROXY_PROTOCOL="${PROXY_PROTOCOL:-}"
 
 # As many workers as CPUs of the quota, which `auto` does not look at, and at most 8: each has 16,384 connections, in 8 MiB,

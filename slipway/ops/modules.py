@@ -13,6 +13,7 @@ MODULES = {
     "ngx_http_brotli_static_module.so": "brotli_static on;",
     "ngx_http_zstd_static_module.so": "zstd_static on;",
 }
+NOT_UNNAMED = 'map "" $unnamed { default ""; }'  # headers.conf asks for it; only the image has a script module for it
 
 
 def found(folder: Path) -> list[str]:
@@ -27,4 +28,4 @@ def loaded(folder: Path, names: Sequence[str]) -> str:
 
 def features(names: Sequence[str]) -> str:
     """The directives for the `http` block."""
-    return "".join(f"{MODULES[name]}\n" for name in names)
+    return "".join(f"{line}\n" for line in [*(MODULES[name] for name in names), NOT_UNNAMED])

@@ -260,7 +260,7 @@ def test_modules(tmp_path: Path) -> None:
     script = (nginx_text.NGINX_DIR / "container.sh").read_text()
 
     assert modules.loaded(tmp_path, names) == f'load_module "{tmp_path}/ngx_http_brotli_static_module.so";\n'
-    assert modules.features(names) == "brotli_static on;\n"
+    assert modules.features(names) == f"brotli_static on;\n{modules.NOT_UNNAMED}\n"
     for name, directive in modules.MODULES.items():
         short = name.removeprefix("ngx_http_").removesuffix("_module.so")
         assert f"\n{short} {directive}\n" in script
