@@ -6,12 +6,15 @@ lead to another one that runs: then the operator says when, since it may be read
 """
 
 import fcntl
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from slipway.serving import slot_lists
 from slipway.serving.settings import ServerSettings
 from slipway.serving.static import hand_out
+
+COARSE_NANOSECONDS = 1_000_000_000  # changes that follow each other this fast may have the same time
 
 
 def runs(settings: ServerSettings) -> bool:
@@ -72,6 +75,19 @@ def are_ours(settings: ServerSettings) -> bool:
     if not all(_leads_to(link, target) for link, target in _turned(settings).items()):
         return False
     return slot_lists.are_written(settings.run_dir, _addresses(settings))
+
+
+def changes(settings: ServerSettings) -> tuple[int, ...]:
+    """When what nginx finds here was changed last: the folder, in which links and files come and go, and the lists.
+
+    In nanoseconds; empty where a file is missing, or so young that a later change could have the same time.
+    """
+    folder = settings.run_dir
+    try:
+        times = tuple(path.stat().st_mtime_ns for path in (folder, *slot_lists.paths(folder)))
+    except OSError:
+        return ()
+    return times if max(times) < time.time_ns() - COARSE_NANOSECONDS else ()
 
 
 def _addresses(settings: ServerSettings) -> list[str]:

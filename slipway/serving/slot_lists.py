@@ -19,8 +19,13 @@ def write(folder: Path, addresses: Sequence[str]) -> None:
 
 def remove(folder: Path) -> None:
     """Tell it that there are none."""
-    for name, _ in (SLOTS, LISTENING):
-        (folder / name).unlink(missing_ok=True)
+    for path in paths(folder):
+        path.unlink(missing_ok=True)
+
+
+def paths(folder: Path) -> list[Path]:
+    """Where they are."""
+    return [folder / name for name, _ in (LISTENING, SLOTS)]
 
 
 def are_written(folder: Path, addresses: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -26,6 +27,7 @@ from tests.harness.walks import walk
 from tests.live.sites import GET_OLD, Site, source
 
 HEAL_SECONDS = 15.0
+RESTS = 3.0  # seconds after which the arbiter has seen that nothing changes
 
 
 @contextmanager
@@ -151,6 +153,37 @@ async def test_lost_files(site: Site, lose: Change, give_back: Change) -> None:
         second.start()
         assert await second.exit_code(20) == 1
         assert "runs already" in second.log()
+
+
+def says(paths: list[Path]) -> list[str]:
+    return [path.read_text() for path in paths if path.exists()]
+
+
+def leads_elsewhere(folder: Path) -> None:
+    (folder / "slot-1.sock").unlink()
+    (folder / "slot-1.sock").symlink_to("elsewhere.sock")
+
+
+CHANGES = {
+    **{name: lose for name, (lose, give_back) in LOSSES.items() if give_back is nothing},
+    "link-leads-elsewhere": leads_elsewhere,
+    "list-says-something-else": lambda folder: (folder / "slots.conf").write_text(""),
+    "other-list-says-something-else": lambda folder: (folder / "listening.conf").write_text(""),
+}
+
+
+@pytest.mark.parametrize("change", walk(CHANGES, "status", "link-leads-elsewhere", "list-says-something-else"))
+async def test_change_while_nothing_goes_on(site: Site, change: Change) -> None:
+    """What has long been right, and is looked at by its times alone, is put right when somebody changes it."""
+    with short_folder() as parent, in_own_folder(site, parent) as server:
+        lists = [server.folder / name for name in ("slots.conf", "listening.conf")]
+        await until(lambda: tells(server) and all(path.exists() for path in lists), 10)
+        right = [path.read_text() for path in lists]
+        await until(lambda: time.time() - max(path.stat().st_mtime for path in [server.folder, *lists]) > RESTS, 20)
+        change(server.folder)
+
+        await until(lambda: tells(server) and says(lists) == right, HEAL_SECONDS, "the files")
+        await heals(server, 0)
 
 
 @pytest.mark.parametrize("how", ["full", "read-only"])

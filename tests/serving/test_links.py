@@ -1,5 +1,6 @@
 """Which instance nginx finds: changes of the number of workers, and the end of a predecessor."""
 
+import os
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -74,3 +75,21 @@ def test_a_predecessor_by_ports_withdraws_its_list(tmp_path: Path) -> None:
     links.withdraw(server)
 
     assert not [*tmp_path.iterdir()]
+
+
+def test_changes(tmp_path: Path) -> None:
+    """Each change of what nginx finds has another time; one that is a moment old has none that is certain."""
+    server = instance(tmp_path, "app", 2)
+    assert links.changes(server) == ()
+
+    links.publish(server)
+    assert links.changes(server) == ()
+
+    files = [tmp_path, tmp_path / "slots.conf", tmp_path / "listening.conf"]
+    for number, file in enumerate(files):
+        os.utime(file, (number, number))
+    before = links.changes(server)
+    os.utime(files[2], (5, 5))
+
+    assert before == (0, 2_000_000_000, 1_000_000_000)
+    assert links.changes(server) == (0, 5_000_000_000, 1_000_000_000)
