@@ -61,7 +61,7 @@ class _Families(Collector):
     def _of_requests(self) -> Iterator[Metric]:
         labels = ["slot", "http_request_method", "http_route", "http_response_status_class"]
         durations = HistogramMetricFamily(DURATION, "Duration of requests.", labels=labels)
-        lags = HistogramMetricFamily(LAG, "How late the event loop was, twice a second.", labels=["slot"])
+        lags = HistogramMetricFamily(LAG, "How late the event loop was at each heartbeat.", labels=["slot"])
         for slot, found in self._scrape.slots.items():
             for (method, kind, route), values in sorted(found.series.items()):
                 durations.add_metric([slot, method, route, kind], *_histogram(layout.DURATIONS, values))

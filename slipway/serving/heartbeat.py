@@ -8,17 +8,21 @@ from collections.abc import Callable
 from slipway.logs import writer
 
 BEAT_SECONDS = 0.5
+REST_SECONDS = 1.0  # while nothing goes on
 LOG_SECONDS = 0.2  # to write the log if the worker has to leave by force
 ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone is killed by nothing else, so it has this long
 
 
-async def beat(arbiter: int, step: Callable[[], None], late: Callable[[float], None]) -> None:
-    """Take a step twice a second, and tell how late the loop was, until the arbiter is gone."""
+async def beat(
+    arbiter: int, step: Callable[[], None], late: Callable[[float], None], rests: Callable[[], bool]
+) -> None:
+    """Take a step twice a second, or once if it `rests`, and tell how late the loop was, until the arbiter is gone."""
     clock = asyncio.get_running_loop().time
     while os.getppid() == arbiter:
         step()
-        due = clock() + BEAT_SECONDS
-        await asyncio.sleep(BEAT_SECONDS)
+        pause = REST_SECONDS if rests() else BEAT_SECONDS
+        due = clock() + pause
+        await asyncio.sleep(pause)
         late(max(0.0, clock() - due))
 
 

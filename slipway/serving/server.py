@@ -17,7 +17,7 @@ from slipway.serving.faults import Faults
 from slipway.serving.http import Http, OneRequest
 
 TICK_SECONDS = 0.1
-REST_SECONDS = 1.0  # while nothing goes on; the worker's heartbeat wakes it sooner
+REST_SECONDS = 1.0  # while nothing goes on; the worker's heartbeat wakes it as well
 
 
 class WorkerLifespan(LifespanOn):

@@ -110,13 +110,13 @@ class Worker(UvicornWorker):
 
     async def _live(self) -> None:
         """Beat from the end of startup to that of the drain; stop when the arbiter is gone."""
-        await heartbeat.beat(self.ppid, self._beat, self.counts.board.lag)
+        await heartbeat.beat(self.ppid, self._beat, self.counts.board.lag, self._rests)
         self.log.error("The arbiter is gone; stopping")
         self.server.stop(quick=True)
         heartbeat.leave_in_time()
 
     def _beat(self) -> None:
-        """Tell the arbiter that the loop turns, and do what is due twice a second."""
+        """Tell the arbiter that the loop turns, and do what is due from time to time."""
         with self._faults("The heartbeat"):
             if self._failure.is_ready:
                 self.notify()
@@ -126,8 +126,12 @@ class Worker(UvicornWorker):
                 self.counts.note()
         self.server.wake()
 
+    def _rests(self) -> bool:
+        """Whether nothing goes on: no client has come or was answered of late, and nothing is open."""
+        return self.server.can_rest and not self.counts.active
+
     async def _look_around(self) -> None:
-        """Ten times a second, twice while nothing goes on: see what the arbiter asks, and whether there is room."""
+        """Ten times a second, at rest with each heartbeat: see what the arbiter asks, and whether there is room."""
         self.server.can_rest = False
         with self._faults("Asking the app whether it is ready"):
             self._answers.look()

@@ -1,5 +1,6 @@
 """What fails in a worker is logged once per kind; it serves, drains and runs lifespan.shutdown all the same."""
 
+import asyncio
 import resource
 import signal
 from concurrent.futures import Future
@@ -38,7 +39,7 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def looks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, "Future[None]"]:
-    """Workers that look around in vain, each in a server of its own; at rest, they look seldom."""
+    """Workers that look around in vain, each in a server of its own."""
     cases = {fault: partial(_looks, Site(tmp_path_factory.mktemp("site")), *what) for fault, what in BROKEN.items()}
     return coroutines_at_once(cases)
 
@@ -47,8 +48,9 @@ async def _looks(site: Site, statement: str, path: str) -> None:
     site.write(source(startup=COUNTED.format(statement=statement, path=path)))
     with serving(site.name, workers=1, **site.options, **SPENT) as server:
         async with await Connection.open(server.address()) as kept:
-            await until(lambda: server.logged("a look") >= TICKS, 10)
-            assert (await kept.request("GET", "/")).body == b"old"
+            async with asyncio.timeout(10):
+                while server.logged("a look") < TICKS:  # at rest they were seldom
+                    assert (await kept.request("GET", "/")).body == b"old"
 
         assert server.logged("Looking whether to be replaced failed") == 1
         await _ends_well(server)

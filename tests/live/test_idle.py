@@ -14,7 +14,7 @@ from tests.harness.processes import children, is_alive, until
 from tests.harness.stack import Server, serving
 
 SECONDS = 2.0  # in which a worker's looks are counted
-MOST_PER_SECOND = 6  # the heartbeat's two, and what libuv does beside them; ten looks a second are more than ten
+MOST_PER_SECOND = 3  # the heartbeat's one, and what libuv does beside it; ten looks a second are more than ten
 ENDS = 3.0  # until an idle worker that is told to end has ended
 SETTLES = 20.0
 

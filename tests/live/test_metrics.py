@@ -180,7 +180,7 @@ async def test_no_worker_does_anything_for_a_scrape(server: Server) -> None:
 
 
 async def test_no_worker_is_woken_for_scrapes(server: Server) -> None:
-    """A worker wakes for its heartbeat alone, twice a second, however often metrics are read."""
+    """A worker wakes for its heartbeat alone, however often metrics are read."""
     (pid,) = server.pids()
     before, begun = switches(pid), time.monotonic()
     for _ in range(SCRAPES):
