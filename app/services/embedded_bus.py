@@ -14,6 +14,7 @@ from .errors import Unavailable
 
 BUSY_SECONDS = 1.5  # how long a writer waits for another process's lock; below the bus's own time-out
 LOOK_SECONDS = 1.0  # the log is read so often at least: a worker may be killed between its commit and its wake-up
+EARLY_SECONDS = 0.5  # a read that is due so soon is done with a beat, which has woken the process anyway
 DATAGRAM_BYTES = 65_536
 
 
@@ -27,7 +28,7 @@ class EmbeddedBus(Bus):
         # One connection each, so that a writer that waits for a lock does not hold up the readers.
         self._writer = LogConnection(folder / "bus.db", "bus-write")
         self._reader = LogConnection(folder / "bus.db", "bus-read")
-        self._more = False  # whether the last look at the log has left something
+        self._look_at = 0.0  # when the log is to be read, by the loop's clock
         self._path = folder / f"bus-{secrets.token_hex(4)[1:]}.sock"  # pids differ less: containers may share a folder
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._is_bound = False
@@ -45,22 +46,28 @@ class EmbeddedBus(Bus):
         return place
 
     async def tell(self, data: str) -> None:
-        self._send(data.encode())
-        await self._writer.run(lambda database: embedded_log.trim(database, self._keep), BUSY_SECONDS)
+        try:
+            await self._writer.run(lambda database: embedded_log.trim(database, self._keep), BUSY_SECONDS)
+        finally:  # afterwards, since our own reader is woken too, and both threads at once would take turns
+            self._send(data.encode())
 
     async def read(self, after: int, limit: int) -> Extract:
         return await self._reader.run(
             lambda database: embedded_log.read(database, after, limit, self._keep), BUSY_SECONDS
         )
 
-    async def news(self, after: int, limit: int) -> tuple[Extract, Sequence[Beat]]:
-        # All datagrams are taken before the log is read, so no message can slip between the two; and the log is read
-        # whatever they say, since a wake-up is dropped where beats have filled the socket's queue.
+    async def news(self, after: int, limit: int) -> tuple[Extract | None, Sequence[Beat]]:
+        # All datagrams are taken before the log is read, so no message can slip between the two. Beyond a beat that has
+        # come alone the log is read whatever they say: a wake-up is dropped where beats have filled the socket's queue.
         self._bind()
-        datagrams = [] if self._more else await self._datagrams()
+        clock = asyncio.get_running_loop().time
+        datagrams = await self._datagrams(self._look_at - clock())
+        beats = [Beat(datagram.decode(errors="replace")) for datagram in datagrams if datagram]
+        if len(beats) == len(datagrams) == 1 and clock() < self._look_at - EARLY_SECONDS:
+            return None, beats
         extract = await self.read(after, limit)
-        self._more = len(extract.messages) == limit
-        return extract, [Beat(datagram.decode(errors="replace")) for datagram in datagrams if datagram]
+        self._look_at = 0.0 if len(extract.messages) == limit else clock() + LOOK_SECONDS
+        return extract, beats
 
     async def renew(self, epoch: str) -> None:
         await self._writer.run(lambda database: embedded_log.renew(database, epoch), BUSY_SECONDS)
@@ -82,12 +89,13 @@ class EmbeddedBus(Bus):
             raise Unavailable(f"the bus is not available: {error}") from error
         self._is_bound = True
 
-    async def _datagrams(self) -> list[bytes]:
-        """What has come, after a wait for the first."""
+    async def _datagrams(self, seconds: float) -> list[bytes]:
+        """What has come, after a wait of so long for the first."""
         datagrams = []
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
-                datagrams.append(await asyncio.get_running_loop().sock_recv(self._socket, DATAGRAM_BYTES))
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    datagrams.append(await asyncio.get_running_loop().sock_recv(self._socket, DATAGRAM_BYTES))
         with suppress(BlockingIOError):
             while True:
                 datagrams.append(self._socket.recv(DATAGRAM_BYTES))

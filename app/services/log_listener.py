@@ -66,14 +66,16 @@ class LogListener:
         while True:
             try:
                 extract, beats = await self._shared.news(feed.last, BATCH)
-                if extract.epoch == feed.epoch and (extract.forked or extract.newest < feed.last):
+                if extract and extract.epoch == feed.epoch and (extract.forked or extract.newest < feed.last):
                     await self._shared.renew(feed.epoch)  # the log's store came back, or was replaced, without its end
                     continue
-                feed.pass_on(extract)
+                if extract:
+                    feed.pass_on(extract)
                 for beat in beats:
                     feed.put(beat)
-                self.succeeded(reads=True)
-                pause = RETRY_SECONDS[0]
+                if extract:
+                    self.succeeded(reads=True)
+                    pause = RETRY_SECONDS[0]
                 await asyncio.sleep(0)  # the connections write before the next batch comes
                 continue
             except Unavailable as error:

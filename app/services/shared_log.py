@@ -25,8 +25,8 @@ class SharedLog(ABC):
         """Messages after a number, oldest first."""
 
     @abstractmethod
-    async def news(self, after: int, limit: int) -> tuple[Extract, Sequence[Beat]]:
-        """The same, but wait a second for something new; and the beats that came meanwhile."""
+    async def news(self, after: int, limit: int) -> tuple[Extract | None, Sequence[Beat]]:
+        """The same, but wait a second for something new; and the beats that came, for which alone it may go unread."""
 
     @abstractmethod
     async def renew(self, epoch: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from app.services.backlog import QUEUE_BYTES, QUEUE_MESSAGES
 from app.services.bus import Availability, Bus, Item, Message, Retention, SlowReader
-from app.services.embedded_bus import EmbeddedBus
+from app.services.embedded_bus import EARLY_SECONDS, EmbeddedBus
 from app.services.errors import Unavailable
 from app.services.redis_bus import RedisBus
 from app.services.subscription import BATCH
@@ -241,6 +241,31 @@ async def test_listener_survives_anything(ends: Ends, monkeypatch: pytest.Monkey
     async with bus.subscribe(beats=False) as items:
         await publish(bus, "a", "b")
         assert await take(items, 2) == ["a", "b"]
+
+
+async def test_beats_cost_no_read_of_the_log(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded log is read about once a second while nothing but beats comes, and a message is read at once."""
+    bus, reads = EmbeddedBus(folder, KEEP), 0
+    read = bus.read
+
+    async def counted(after: int, limit: int) -> object:
+        nonlocal reads
+        reads += 1
+        return await read(after, limit)
+
+    monkeypatch.setattr(bus, "read", counted)
+    await bus.start()
+    async with bus.subscribe() as items:
+        reads, began = 0, time.monotonic()
+        for _ in range(20):
+            await bus.beat("{}")
+            assert await take(items, 1) == ["Beat"]
+            await asyncio.sleep(0.1)
+        assert reads <= (time.monotonic() - began) / EARLY_SECONDS + 1
+
+        await publish(bus, "now")
+        assert await take(items, 1) == ["now"]
+    await bus.stop()
 
 
 # A bus that is away
