@@ -47,7 +47,9 @@ class EmbeddedBus(Bus):
 
     async def tell(self, data: str) -> None:
         try:
-            await self._writer.run(lambda database: embedded_log.trim(database, self._keep), BUSY_SECONDS)
+            ends = await self._writer.run(lambda database: embedded_log.trim(database, self._keep), BUSY_SECONDS)
+            if ends == (self.epoch, self.last):
+                self._look_at = asyncio.get_running_loop().time() + LOOK_SECONDS
         finally:  # afterwards, since our own reader is woken too, and both threads at once would take turns
             self._send(data.encode())
 

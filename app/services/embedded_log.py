@@ -23,14 +23,19 @@ def append(database: sqlite3.Connection, data: str, key: str, keep: Retention) -
         return epoch, row[0]
 
 
-def trim(database: sqlite3.Connection, keep: Retention) -> None:
-    """Forget what is too much or too old; the row of `beat` is written each time, to see that the file takes writes."""
+def trim(database: sqlite3.Connection, keep: Retention) -> tuple[str, int]:
+    """Forget what is too much or too old; the epoch, and the newest number.
+
+    The row of `beat` is written each time, to see that the file takes writes.
+    """
     with transaction(database):
+        epoch = database.execute(EPOCH).fetchone()[0]
         newest = database.execute(NEWEST).fetchone()[0]
         _forget(database, max(_oldest(database, keep) - 1, newest - keep.messages), keep)
         if not database.execute("UPDATE beat SET at = ?", (time.time(),)).rowcount:
             database.execute("INSERT INTO beat VALUES (?)", (time.time(),))
     _shorten(database)
+    return epoch, newest
 
 
 def _forget(database: sqlite3.Connection, number: int, keep: Retention) -> None:
