@@ -155,4 +155,6 @@ class Compose:
             raise Failure(f"the app serves, but not everything runs: {engine_reason(done.stderr)}")
         self.start.await_ready()
         self.services.remove_stores()
+        if outdated := self.services.outdated():
+            say(f"  there is another image now for {' and '.join(outdated)}: `make down` and `make up` take it")
         self.renewal.follow()

@@ -279,3 +279,20 @@ def test_image_from_elsewhere_and_back(restored: Containers, settings: StackSett
         assert wait.get(f"{restored.url}/version")[1]["commit"] != "elsewhere"
     finally:
         restored.docker("image", "rm", "--force", other)
+
+
+def test_other_image_is_told(restored: Containers, tmp_path: Path) -> None:
+    """A newer nginx waits for a stop and a start, since its container has the ports, and a deploy says so."""
+    image = f"{restored.project}-newer"
+    (tmp_path / "Dockerfile").write_text("FROM nginx:1.30\nLABEL newer=yes\n")
+    (tmp_path / "override.yml").write_text(f"services: {{nginx: {{image: {image}}}}}\n")
+    restored.docker("build", "--quiet", "--tag", image, str(tmp_path))
+    before = restored.container("nginx")
+    done = restored.make("up", COMPOSE_FILE=f"{ROOT}/docker-compose.yml:{tmp_path}/override.yml")
+    again = restored.make("up")
+    restored.docker("image", "rm", image)
+
+    told = "there is another image now for nginx: `make down` and `make up` take it"
+    assert (done.returncode, told in done.stdout) == (0, True), done.stdout + done.stderr
+    assert told not in again.stdout
+    assert restored.container("nginx") == before
