@@ -71,11 +71,10 @@ class LogListener:
                     continue
                 if extract:
                     feed.pass_on(extract)
-                for beat in beats:
-                    feed.put(beat)
-                if extract:
                     self.succeeded(reads=True)
                     pause = RETRY_SECONDS[0]
+                for beat in beats:
+                    feed.put(beat)
                 await asyncio.sleep(0)  # the connections write before the next batch comes
                 continue
             except Unavailable as error:

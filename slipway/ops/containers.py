@@ -86,9 +86,7 @@ class AppContainers:
 
     def is_current(self, container: str, image: str) -> bool:
         """Whether it is what would be made of an image and the settings of now."""
-        made_of = self._engine.docker("inspect", "--format", "{{.Image}}", container)
-        new = self._engine.docker("image", "inspect", "--format", "{{.Id}}", image)
-        return made_of == new and self.has_settings_of_now(container)
+        return self._engine.are_of(image, container) and self.has_settings_of_now(container)
 
     def has_settings_of_now(self, container: str) -> bool:
         """Whether compose would make it with the same settings; a label says with which it was made."""

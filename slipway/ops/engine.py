@@ -58,10 +58,15 @@ class Engine:
         `config --hash` alone leaves out what env_file brings, which containers are hashed with; so it is given the
         configuration in which all files are read.
         """
-        done = self.attempt("-f", "-", "config", "--hash", service, stdin=json.dumps(self._configuration()))
+        done = self.attempt("-f", "-", "config", "--hash", service, stdin=json.dumps(self.configuration()))
         return _output(done, "docker compose config").split()[-1]
 
-    def _configuration(self) -> Any:
+    def are_of(self, image: str, *containers: str) -> bool:
+        """Whether containers are made of the image that this name leads to now."""
+        made_of = self.attempt_docker("inspect", "--format", "{{.Image}}", *containers).stdout.split()
+        return {*made_of} == {*self.attempt_docker("image", "inspect", "--format", "{{.Id}}", image).stdout.split()}
+
+    def configuration(self) -> Any:
         """The services that `up` starts; what one depends on and is not asked for is no part of its hash."""
         found = json.loads(self.compose(*[f"--profile={name}" for name in self._wanted()], "config", "--format=json"))
         services = found["services"]

@@ -13,7 +13,7 @@ MODULES = {
     "ngx_http_brotli_static_module.so": "brotli_static on;",
     "ngx_http_zstd_static_module.so": "zstd_static on;",
 }
-NOT_UNNAMED = 'map "" $unnamed { default ""; }'  # headers.conf asks for it; only the image has a script module for it
+NOT_UNNAMED = "map '' $unnamed { default ''; }"  # headers.conf asks for it; only the image has a script module for it
 
 
 def found(folder: Path) -> list[str]:

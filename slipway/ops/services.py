@@ -1,7 +1,5 @@
 """The services of one project: PostgreSQL and Redis start before the others, and only where they are named."""
 
-import json
-
 from slipway.ops import container_files
 from slipway.ops.backends import SERVICES
 from slipway.ops.console import Failure, step
@@ -37,15 +35,13 @@ class ComposeServices:
 
     def outdated(self) -> list[str]:
         """Those that run another image than the one that is named now; what is built here is none of them."""
-        services: dict[str, dict[str, str]] = json.loads(self._engine.compose("config", "--format=json"))["services"]
+        services = self._engine.configuration()["services"]
         images = {name: of["image"] for name, of in services.items() if "build" not in of}
-        ours = {name for name, image in images.items() if image == self._engine.image}
-        return [name for name in self.names() if name in images.keys() - ours and self._is_old(name, images[name])]
+        theirs = [name for name in self.names() if images.get(name, self._engine.image) != self._engine.image]
+        return [name for name in theirs if not self._engine.are_of(images[name], *self._containers(name))]
 
-    def _is_old(self, name: str, image: str) -> bool:
-        containers = self._engine.compose("ps", "--quiet", name).split()
-        made_of = self._engine.attempt_docker("inspect", "--format", "{{.Image}}", *containers).stdout
-        return made_of != self._engine.attempt_docker("image", "inspect", "--format", "{{.Id}}", image).stdout
+    def _containers(self, name: str) -> list[str]:
+        return self._engine.compose("ps", "--quiet", name).split()
 
     def start_stores(self, *, fixed: bool) -> None:
         """Start the stores that the settings name and wait until they are healthy; `fixed` ones keep their password."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from slipway.logs import writer
 
 BEAT_SECONDS = 0.5
-REST_SECONDS = 1.0  # while nothing goes on
+REST_SECONDS = 1.0  # while nothing goes on; the server looks around as seldom then
 LOG_SECONDS = 0.2  # to write the log if the worker has to leave by force
 ORPHAN_SECONDS = 2.0  # a worker whose arbiter is gone is killed by nothing else, so it has this long
 

@@ -14,10 +14,10 @@ from uvicorn.lifespan.on import LifespanOn
 
 from slipway.serving.drain import DrainingServer
 from slipway.serving.faults import Faults
+from slipway.serving.heartbeat import REST_SECONDS
 from slipway.serving.http import Http, OneRequest
 
 TICK_SECONDS = 0.1
-REST_SECONDS = 1.0  # while nothing goes on; the worker's heartbeat wakes it as well
 
 
 class WorkerLifespan(LifespanOn):

@@ -69,6 +69,14 @@ class Containers:
         done = self.make("up", **settings)
         assert done.returncode == 0, done.stdout + done.stderr
 
+    def other_nginx(self, dockerfile: str, folder: Path) -> tuple[str, str]:
+        """Build an image; its name, and the COMPOSE_FILE with which nginx is of it."""
+        image, override = f"{self.project}-nginx", folder / "override.yml"
+        (folder / "Dockerfile").write_text(dockerfile)
+        override.write_text(f"services: {{nginx: {{image: {image}}}}}\n")
+        self.docker("build", "--quiet", "--tag", image, str(folder))
+        return image, f"{ROOT}/docker-compose.yml:{override}"
+
     def compose(self, *arguments: str, **settings: str) -> str:
         done = self._run(["docker", "compose", *arguments], settings)
         assert done.returncode == 0, done.stderr

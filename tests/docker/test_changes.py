@@ -283,12 +283,9 @@ def test_image_from_elsewhere_and_back(restored: Containers, settings: StackSett
 
 def test_other_image_is_told(restored: Containers, tmp_path: Path) -> None:
     """A newer nginx waits for a stop and a start, since its container has the ports, and a deploy says so."""
-    image = f"{restored.project}-newer"
-    (tmp_path / "Dockerfile").write_text("FROM nginx:1.30\nLABEL newer=yes\n")
-    (tmp_path / "override.yml").write_text(f"services: {{nginx: {{image: {image}}}}}\n")
-    restored.docker("build", "--quiet", "--tag", image, str(tmp_path))
+    image, files = restored.other_nginx("FROM nginx:1.30\nLABEL newer=yes\n", tmp_path)
     before = restored.container("nginx")
-    done = restored.make("up", COMPOSE_FILE=f"{ROOT}/docker-compose.yml:{tmp_path}/override.yml")
+    done = restored.make("up", COMPOSE_FILE=files)
     again = restored.make("up")
     restored.docker("image", "rm", image)
 

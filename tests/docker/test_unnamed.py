@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from slipway.ops.settings import ROOT
 from tests.docker.conftest import Containers
 from tests.harness.edge import exchange, message
 
@@ -23,13 +22,9 @@ RUN test -e {MODULE} || (mkdir -p /etc/nginx/modules-enabled && apt-get update -
 @pytest.fixture(scope="module")
 def scripted(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
     """The stack with such an nginx."""
-    folder = tmp_path_factory.mktemp("image")
-    image = f"{containers.project}-nginx"
-    (folder / "Dockerfile").write_text(IMAGE)
-    containers.docker("build", "--quiet", "--tag", image, str(folder))
-    (folder / "override.yml").write_text(f"services: {{nginx: {{image: {image}}}}}\n")
+    image, files = containers.other_nginx(IMAGE, tmp_path_factory.mktemp("image"))
     containers.compose("down")
-    containers.up(COMPOSE_FILE=f"{ROOT}/docker-compose.yml:{folder}/override.yml")
+    containers.up(COMPOSE_FILE=files)
     yield containers
     containers.compose("down")
     containers.up()
@@ -78,8 +73,3 @@ def test_newer_protocols(scripted: Containers, protocol: str, path: str) -> None
     assert head.startswith(f"HTTP/{protocol[0]} ")
     assert head.replace("\r", "").count("\nserver: -\n") == 1
     assert head.count("\nserver:") == 1
-
-
-def test_nothing_is_warned_of(scripted: Containers) -> None:
-    """The module and its script are taken without a word."""
-    assert not [line for line in scripted.log("nginx") if "unnamed" in line or "js:" in line]

@@ -264,3 +264,4 @@ def test_modules(tmp_path: Path) -> None:
     for name, directive in modules.MODULES.items():
         short = name.removeprefix("ngx_http_").removesuffix("_module.so")
         assert f"\n{short} {directive}\n" in script
+    assert f'echo "{modules.NOT_UNNAMED}"'.replace("$", r"\$") in script

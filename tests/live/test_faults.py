@@ -174,7 +174,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", walk(CHANGES, "status", "link-leads-elsewhere", "list-says-something-else"))
 async def test_change_while_nothing_goes_on(site: Site, change: Change) -> None:
-    """What has long been right, and is looked at by its times alone, is put right when somebody changes it."""
+    """What has long been right, and is looked at by its times alone, is put right when it is changed."""
     with short_folder() as parent, in_own_folder(site, parent) as server:
         lists = [server.folder / name for name in ("slots.conf", "listening.conf")]
         await until(lambda: tells(server) and all(path.exists() for path in lists), 10)

@@ -1,6 +1,7 @@
 """Which instance nginx finds: changes of the number of workers, and the end of a predecessor."""
 
 import os
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -78,18 +79,22 @@ def test_a_predecessor_by_ports_withdraws_its_list(tmp_path: Path) -> None:
 
 
 def test_changes(tmp_path: Path) -> None:
-    """Each change of what nginx finds has another time; one that is a moment old has none that is certain."""
+    """Each change of what nginx finds has another time, and what is missing or too young has none that is certain."""
     server = instance(tmp_path, "app", 2)
     assert links.changes(server) == ()
 
     links.publish(server)
-    assert links.changes(server) == ()
+    files = [tmp_path, tmp_path / "listening.conf", tmp_path / "slots.conf"]
+    for changed in files:
+        for number, file in enumerate(files):
+            os.utime(file, (number, number))
+        before = links.changes(server)
+        os.utime(changed, (5, 5))
+        after = links.changes(server)
+        os.utime(changed, (time.time() + 60, time.time() + 60))
 
-    files = [tmp_path, tmp_path / "slots.conf", tmp_path / "listening.conf"]
-    for number, file in enumerate(files):
-        os.utime(file, (number, number))
-    before = links.changes(server)
-    os.utime(files[2], (5, 5))
-
-    assert before == (0, 2_000_000_000, 1_000_000_000)
-    assert links.changes(server) == (0, 5_000_000_000, 1_000_000_000)
+        assert before == (0, 1_000_000_000, 2_000_000_000)
+        assert after == tuple(
+            5_000_000_000 if file == changed else known for file, known in zip(files, before, strict=True)
+        )
+        assert links.changes(server) == ()
