@@ -4,18 +4,18 @@ import json
 
 from slipway.ops import readiness
 from slipway.ops.console import NOTHING_RUNS, Failure, say
-from slipway.ops.engine import Engine
+from slipway.ops.engine import LABEL, Engine
 from slipway.ops.following import follow
 from slipway.ops.settings import StackSettings
 
 
 def status(engine: Engine, settings: StackSettings) -> None:
     """Print what runs, and the answer of the ready path."""
-    rows = engine.compose("ps", "--all", "--format", "{{.Service}}\t{{.Status}}").splitlines()
+    rows = engine.containers(show=f'{{{{.Label "{LABEL}.service"}}}}\t{{{{.Status}}}}')
     if not rows:
         raise Failure("nothing runs; `make up` starts it", NOTHING_RUNS)
     say(f"  project {engine.project}, for `docker compose -p {engine.project} …`")
-    for row in rows:
+    for row in sorted(rows):
         say("  {:15} {}".format(*row.split("\t")))
     url = readiness.url(settings, settings.url)
     code, body = readiness.ask(settings, settings.url)

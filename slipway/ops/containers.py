@@ -30,17 +30,13 @@ class AppContainers:
         self._engine = engine
         self._stop_seconds = stop_seconds
 
-    def all(self, *states: str) -> list[str]:
-        """Their ids, oldest last; with `states` of those alone. What `docker compose run` has made is none of them."""
-        labels = {"project": self._engine.project, "service": "app", "oneoff": "False"}
-        filters = [f"label={LABEL}.{name}={value}" for name, value in labels.items()]
-        filters += [f"status={state}" for state in states]
-        options = [word for found in filters for word in ("--filter", found)]
-        return self._engine.docker("ps", "--all", "--quiet", "--no-trunc", *options).split()
+    def all(self, *, running: bool = False) -> list[str]:
+        """Their ids, oldest last; what `docker compose run` has made is none of them."""
+        return self._engine.containers("app", running=running, runs=False)
 
     def find_in_service(self) -> str | None:
         """The one that nginx's links lead to; where that can't be seen, the oldest one that runs."""
-        running = self.all("running", "restarting", "paused")
+        running = self.all(running=True)
         for container in running:
             link = self._engine.attempt_docker("exec", container, "readlink", FIRST_LINK).stdout.strip()
             led_to = [found for found in running if link and found.startswith(link.removesuffix("-0.sock"))]

@@ -111,7 +111,7 @@ class Deployment:
                 raise SettingError(name, new, f"{old} until `make down` and `make up`")
 
     def _nginx(self) -> str:
-        return self._engine.compose("ps", "--quiet", "nginx").strip()
+        return next(iter(self._engine.containers("nginx", running=True)), "")
 
     def _start_beside(self, old: str) -> str:
         """A new container that is healthy."""

@@ -14,6 +14,7 @@ from slipway.ops.settings import ROOT, StackSettings
 PROFILES = ("baseline", "locust", "migrate", acme.NAME, *backends.SERVICES)
 FOR_ALL = ("down", "config", "logs")
 LABEL = "com.docker.compose"  # what compose writes on each container
+RUNNING = ("running", "restarting", "paused")
 REASON = re.compile(r"error|failed|denied|refused|no such|unhealthy|not found|invalid|conflict", re.IGNORECASE)
 SHOWN_LINES = 5
 NO_PORT = "0"
@@ -51,6 +52,20 @@ class Engine:
     def attempt(self, *arguments: str, stdin: str = "") -> Done:
         """The same for one that may fail and reads what is given to it."""
         return _run(self.command(*arguments), self.environment(), stdin)
+
+    def containers(
+        self, service: str = "", *, running: bool = False, runs: bool = True, show: str = "{{.ID}}"
+    ) -> list[str]:
+        """A line for each container of the project, or of one service; the oldest last.
+
+        `running` leaves out those that have ended, `runs=False` those that `docker compose run` has made.
+        `docker compose ps` fails when another command removes a container that it has just listed; this is one look.
+        """
+        labels = {"project": self.project, "service": service, "oneoff": "" if runs else "False"}
+        filters = [f"label={LABEL}.{name}={value}" for name, value in labels.items() if value]
+        filters += [f"status={state}" for state in RUNNING if running]
+        options = [word for found in filters for word in ("--filter", found)]
+        return self.docker("ps", "--all", "--no-trunc", "--format", show, *options).splitlines()
 
     def settings_hash(self, service: str) -> str:
         """The hash that a container of a service would get now.

@@ -7,7 +7,7 @@ import shlex
 
 from slipway.ops.console import Failure, step
 from slipway.ops.containers import IMAGE_ROOT
-from slipway.ops.engine import LABEL, Engine
+from slipway.ops.engine import Engine
 from slipway.ops.failed_start import first_error
 from slipway.ops.settings import StackSettings
 from slipway.tracebacks import has_traceback, one_line
@@ -35,9 +35,7 @@ class Migration:
 
     def _end_interrupted(self) -> None:
         """End one that goes on since the verb that began it was killed: two must not run at once."""
-        labels = (f"label={LABEL}.project={self._engine.project}", f"label={LABEL}.service=migrate")
-        filters = [word for label in labels for word in ("--filter", label)]
-        for container in self._engine.docker("ps", "--all", "--quiet", *filters).split():
+        for container in self._engine.containers("migrate"):
             self._engine.attempt_docker("stop", container)
             self._engine.attempt_docker("rm", "--force", container)
 

@@ -53,7 +53,7 @@ class ComposeRenewal:
         """Have it run with the image and settings of now, or not at all; the stack itself serves."""
         if self._settings.acme.domains:
             self._run()
-        elif acme.NAME in self._engine.compose("ps", "--all", "--services").split():
+        elif self._engine.containers(acme.NAME):
             self._engine.attempt("rm", "--stop", "--force", acme.NAME)
 
     def _run(self) -> None:

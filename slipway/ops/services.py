@@ -3,7 +3,7 @@
 from slipway.ops import container_files
 from slipway.ops.backends import SERVICES
 from slipway.ops.console import Failure, step
-from slipway.ops.engine import Engine, engine_reason
+from slipway.ops.engine import LABEL, Engine, engine_reason
 from slipway.ops.failed_start import first_error
 from slipway.ops.settings import StackSettings
 
@@ -21,15 +21,15 @@ class ComposeServices:
         self._engine = engine
         self._settings = settings
 
-    def names(self, *options: str) -> list[str]:
-        """Those that `docker compose ps` lists."""
-        return self._engine.compose("ps", "--services", *options).split()
+    def names(self, *, running: bool = False) -> list[str]:
+        """Those that have a container, or one that runs."""
+        return sorted({*self._engine.containers(running=running, show=f'{{{{.Label "{LABEL}.service"}}}}')})
 
     def up(self, *arguments: str) -> None:
         """Start what does not run; Failure with the engine's reason, and with that of a service that is not healthy."""
         done = self._engine.attempt("up", "--detach", *arguments)
         if done.returncode:
-            said = [self._said(name) for name in self.names("--all")]
+            said = [self._said(name) for name in self.names()]
             reasons = "\n  ".join(filter(None, [engine_reason(done.stderr), *said]))
             raise Failure(f"the containers do not start: {reasons}")
 
@@ -37,11 +37,9 @@ class ComposeServices:
         """Those that run another image than the one that is named now; what is built here is none of them."""
         services = self._engine.configuration()["services"]
         images = {name: of["image"] for name, of in services.items() if "build" not in of}
-        theirs = [name for name in self.names() if images.get(name, self._engine.image) != self._engine.image]
-        return [name for name in theirs if not self._engine.are_of(images[name], *self._containers(name))]
-
-    def _containers(self, name: str) -> list[str]:
-        return self._engine.compose("ps", "--quiet", name).split()
+        found = {name: self._engine.containers(name, running=True) for name in self.names(running=True)}
+        theirs = [name for name in found if images.get(name, self._engine.image) != self._engine.image]
+        return [name for name in theirs if not self._engine.are_of(images[name], *found[name])]
 
     def start_stores(self, *, fixed: bool) -> None:
         """Start the stores that the settings name and wait until they are healthy; `fixed` ones keep their password."""
@@ -59,13 +57,13 @@ class ComposeServices:
 
     def remove_stores(self) -> None:
         """Remove the containers of stores that the settings do not name any more; their data stay."""
-        left = [name for name in self.names("--all") if name in SERVICES and name not in self._engine.stores]
+        left = [name for name in self.names() if name in SERVICES and name not in self._engine.stores]
         if left:
             self._engine.attempt("rm", "--stop", "--force", *left)
 
     def _said(self, service: str) -> str:
         """Why a service that is not healthy is not, as far as its log says it."""
-        if "unhealthy" not in self._engine.attempt("ps", "--all", "--format", "{{.Status}}", service).stdout:
+        if not any("unhealthy" in status for status in self._engine.containers(service, show="{{.Status}}")):
             return ""
         log = ("logs", "--tail", "20", "--no-log-prefix", "--no-color", service)
         return f"{service}: {first_error(self._engine.attempt(*log).stdout.splitlines())}"

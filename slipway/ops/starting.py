@@ -24,7 +24,7 @@ class Start:
 
     def run(self) -> None:
         """Start them and wait until the stack is ready; on failure remove what this has started, and raise."""
-        running = self._services.names("--status", "running")
+        running = self._services.names(running=True)
         try:
             self._services.start_stores(fixed=False)
             Migration(self._engine, self._settings).run()
@@ -32,14 +32,14 @@ class Start:
                 self._start()
                 self.await_ready()
         except BaseException:
-            if started := [name for name in self._services.names("--all") if name not in running]:
+            if started := [name for name in self._services.names() if name not in running]:
                 self._engine.attempt("rm", "--stop", "--force", *started)
             raise
         self._services.remove_stores()
 
     def check_ports(self) -> None:
         """Raise Failure for an address that nginx could not bind, with the reason."""
-        running = self._services.names("--status", "running")
+        running = self._services.names(running=True)
         ports = {"nginx": self._settings.public_ports}
         if self._settings.baseline:
             ports["baseline-nginx"] = {"BASELINE_PORT": self._settings.baseline_port}

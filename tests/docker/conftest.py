@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from slipway.ops import wait
+from slipway.ops.engine import LABEL
 from slipway.ops.settings import ROOT
 from tests.app.contract.stacks import VARIABLES
 from tests.harness.processes import free_ports, short_folder
@@ -101,8 +102,14 @@ class Containers:
         command = ("psql", "-qAt", "-U", "slipway", "-v", "ON_ERROR_STOP=1", "-c", statement, database)
         return self.compose("exec", "-T", "db", *command).strip()
 
+    def ids(self, service: str) -> list[str]:
+        """Its containers, also while another command removes one, which `docker compose ps` may fail on."""
+        labels = {"project": self.project, "service": service, "oneoff": "False"}
+        filters = [word for name, value in labels.items() for word in ("--filter", f"label={LABEL}.{name}={value}")]
+        return self.docker("ps", "--all", "--quiet", "--no-trunc", *filters).split()
+
     def container(self, service: str = "app") -> str:
-        return self.compose("ps", "--quiet", service).strip()
+        return "\n".join(self.ids(service))
 
     def inspect(self, template: str, service: str = "app") -> str:
         return self.docker("inspect", "--format", template, self.container(service)).strip()

@@ -39,7 +39,7 @@ def restored(containers: Containers) -> Iterator[Containers]:
 
 def apps(containers: Containers) -> list[str]:
     """The app's containers."""
-    return containers.compose("ps", "--all", "--quiet", "app").split()
+    return containers.ids("app")
 
 
 def test_number_of_workers_goes_up_and_down(restored: Containers, settings: StackSettings) -> None:
