@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import socket
 from contextlib import AsyncExitStack
 from datetime import datetime
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -285,14 +287,24 @@ async def test_client_that_leaves(stack: Stack) -> None:
         assert (await hear(socket))["message"] == text
 
 
+def narrow(stack: Served) -> socket.socket:
+    """A connection for which the client's system holds little: who does not read it is soon noticed."""
+    url = urlsplit(stack.url)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * 1024)
+    connection.connect((url.hostname, url.port))
+    return connection
+
+
 async def test_slow_reader(stack: Stack) -> None:
     """A client that does not read is closed with 1013, and holds up no other client."""
     if not isinstance(stack, Served):
         pytest.skip("a queue in this process has no end, so no reader is slow")
-    async with stack.websocket("/ws/chat", max_queue=1) as slow, stack.websocket("/ws/chat") as quick:
+    slow_one = stack.websocket("/ws/chat", max_queue=1, sock=narrow(stack))
+    async with slow_one as slow, stack.websocket("/ws/chat") as quick:
         message = "\U0001f600" * 2_000
         async with asyncio.timeout(30):
-            for _ in range(40):  # 15 MiB: the buffers on the way hold up to 10, and it has 5 s from when they are full
+            for _ in range(16):  # 6 MiB: the buffers on the way hold 4, and it has 5 s from when they are full
                 for _ in range(50):
                     await say(quick, message)
                 for _ in range(50):

@@ -1,0 +1,86 @@
+"""The listener of the metrics: its thread sleeps while nobody asks, and it lets go of its addresses at once."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from slipway.metrics.listener import AGAIN_SECONDS, Address, Listener
+from slipway.ops import wait
+from tests.harness.processes import free_ports, short_folder
+
+
+@pytest.fixture
+def addresses() -> Iterator[list[Address]]:
+    with short_folder() as folder:
+        yield [str(folder / "metrics.sock"), ("127.0.0.1", free_ports())]
+
+
+@pytest.fixture
+def listener(addresses: list[Address]) -> Iterator[Listener]:
+    listener = Listener(addresses, "text/plain", lambda: b"figures")
+    listener.start()
+    yield listener
+    listener.end()
+
+
+def asked(address: Address) -> str:
+    url = "http://metrics/metrics" if isinstance(address, str) else f"http://{address[0]}:{address[1]}/metrics"
+    transport = httpx.HTTPTransport(uds=address if isinstance(address, str) else None)
+    with httpx.Client(transport=transport) as client:
+        return client.get(url).text
+
+
+def thread() -> threading.Thread | None:
+    return next((each for each in threading.enumerate() if each.name == "metrics"), None)
+
+
+def sleeps() -> int:
+    """How often the listener's thread has gone to sleep."""
+    found = thread()
+    assert found is not None
+    lines = Path(f"/proc/self/task/{found.native_id}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+
+def test_answers_on_all_addresses(listener: Listener, addresses: list[Address]) -> None:
+    """By the unix socket and by TCP."""
+    assert [asked(address) for address in addresses] == ["figures", "figures"]
+
+
+def test_sleeps_while_nobody_asks(listener: Listener, addresses: list[Address]) -> None:
+    """With all its addresses it waits for clients alone, and does not look around."""
+    for address in addresses:
+        asked(address)
+    before = sleeps()
+    assert not wait.until(lambda: sleeps() > before + 1, 2.5 * AGAIN_SECONDS)
+
+
+def test_address_is_taken_as_soon_as_it_is_free(addresses: list[Address]) -> None:
+    """It tries again while another server has it."""
+    other = socket.create_server(("127.0.0.1", addresses[1][1]))  # type: ignore[arg-type]
+    listener = Listener(addresses, "text/plain", lambda: b"figures")
+    listener.start()
+    try:
+        assert asked(addresses[0]) == "figures"
+        other.close()
+        assert wait.until(lambda: socket.socket().connect_ex(addresses[1]) == 0, 5)
+        assert asked(addresses[1]) == "figures"
+    finally:
+        listener.end()
+
+
+def test_end_frees_the_addresses(listener: Listener, addresses: list[Address]) -> None:
+    """The next server has them at once, and the thread is gone."""
+    assert asked(addresses[1]) == "figures"
+    listener.end()
+    began = time.monotonic()
+    assert wait.until(lambda: thread() is None, 5)
+
+    assert time.monotonic() - began < AGAIN_SECONDS / 2
+    with socket.create_server(("127.0.0.1", addresses[1][1])):  # type: ignore[arg-type]
+        assert not Path(str(addresses[0])).exists()
