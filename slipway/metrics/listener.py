@@ -46,6 +46,9 @@ class Listener:
     def end(self) -> None:
         """Stop listening, and take the socket's file away."""
         self._ended.set()
+        for each in self._sockets.values():
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)  # which wakes the thread
         self.forget()
         for address in self._sockets:
             if isinstance(address, str):
@@ -76,7 +79,8 @@ class Listener:
                         log.info("Metrics can't be served at %s yet: %s", address, error.strerror or error)
 
     def _serve(self) -> None:
-        ready, _, _ = select.select([*self._sockets.values()], [], [], AGAIN_SECONDS)
+        missing = len(self._sockets) < len(self._addresses)
+        ready, _, _ = select.select([*self._sockets.values()], [], [], AGAIN_SECONDS if missing else None)
         for listener in ready:
             connection, _ = listener.accept()
             with connection, suppress(OSError):

@@ -26,6 +26,7 @@ def listener(addresses: list[Address]) -> Iterator[Listener]:
     listener.start()
     yield listener
     listener.end()
+    assert wait.until(lambda: thread() is None, 5)
 
 
 def asked(address: Address) -> str:
@@ -33,6 +34,11 @@ def asked(address: Address) -> str:
     transport = httpx.HTTPTransport(uds=address if isinstance(address, str) else None)
     with httpx.Client(transport=transport) as client:
         return client.get(url).text
+
+
+def is_reached(address: Address) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(address) == 0
 
 
 def thread() -> threading.Thread | None:
@@ -62,13 +68,13 @@ def test_sleeps_while_nobody_asks(listener: Listener, addresses: list[Address]) 
 
 def test_address_is_taken_as_soon_as_it_is_free(addresses: list[Address]) -> None:
     """It tries again while another server has it."""
-    other = socket.create_server(("127.0.0.1", addresses[1][1]))  # type: ignore[arg-type]
+    other = socket.create_server(("127.0.0.1", addresses[1][1]))
     listener = Listener(addresses, "text/plain", lambda: b"figures")
     listener.start()
     try:
         assert asked(addresses[0]) == "figures"
         other.close()
-        assert wait.until(lambda: socket.socket().connect_ex(addresses[1]) == 0, 5)
+        assert wait.until(lambda: is_reached(addresses[1]), 5)
         assert asked(addresses[1]) == "figures"
     finally:
         listener.end()
@@ -82,5 +88,5 @@ def test_end_frees_the_addresses(listener: Listener, addresses: list[Address]) -
     assert wait.until(lambda: thread() is None, 5)
 
     assert time.monotonic() - began < AGAIN_SECONDS / 2
-    with socket.create_server(("127.0.0.1", addresses[1][1])):  # type: ignore[arg-type]
+    with socket.create_server(("127.0.0.1", addresses[1][1])):
         assert not Path(str(addresses[0])).exists()
