@@ -3,8 +3,6 @@
 import logging
 import traceback
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 log = logging.getLogger("gunicorn.error")
 
@@ -15,13 +13,9 @@ class Faults:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()  # by what was done and the kind of error
 
-    @contextmanager
-    def __call__(self, doing: str) -> Iterator[None]:
+    def __call__(self, doing: str) -> "Step":
         """Take whatever the block raises; cancelling and the end of the process pass through."""
-        try:
-            yield
-        except Exception as error:
-            self.failed(doing, error)
+        return Step(self, doing)
 
     def failed(self, doing: str, error: Exception) -> None:
         """Count a failure, and log the first of its kind in one line that says where it was raised."""
@@ -31,6 +25,24 @@ class Faults:
         self.counts[kind] += 1
         if self.counts[kind] == 1:
             log.error("%s failed: %s; more of this kind are not logged", doing, describe(error))
+
+
+class Step:
+    """One block; a class, since the heartbeat has some of them, and a generator costs more."""
+
+    __slots__ = ("_doing", "_faults")
+
+    def __init__(self, faults: Faults, doing: str) -> None:
+        self._faults = faults
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, Exception):
+            self._faults.failed(self._doing, error)
+        return error is None or isinstance(error, Exception)
 
 
 def describe(error: BaseException) -> str:

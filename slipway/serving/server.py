@@ -14,7 +14,6 @@ from uvicorn.lifespan.on import LifespanOn
 
 from slipway.serving.drain import DrainingServer
 from slipway.serving.faults import Faults
-from slipway.serving.heartbeat import REST_SECONDS
 from slipway.serving.http import Http, OneRequest
 
 TICK_SECONDS = 0.1
@@ -103,7 +102,7 @@ class Server(DrainingServer):
                 if await self.on_tick(int(second == before)):  # at 0 uvicorn makes a new date for its answers
                     return
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(REST_SECONDS if self.can_rest else TICK_SECONDS):
+                    async with asyncio.timeout(None if self.can_rest else TICK_SECONDS):
                         await self._woken.wait()
         except asyncio.CancelledError:
             self.unclean.append("the server's task was cancelled")

@@ -23,7 +23,7 @@ class Status:
         self._settings = settings
         self._folder = settings.run_dir
         self._values: dict[str, Any] = {"reload": {"number": 0, "state": "none", "reason": ""}}
-        self._written = ""
+        self._written: dict[str, Any] = {}
         self._in_place: tuple[int, ...] = ()  # when what nginx finds was changed last, as it was seen to be right
         self._lock: int | None = None
         self._ready = False
@@ -73,14 +73,13 @@ class Status:
         """Bring lock, file and links up to date; they step in when the instance in service has ended."""
         if not self._ready:
             return
-        text = json.dumps(self._values)
         changes = links.changes(self._settings)
-        if text == self._written and changes and changes == self._in_place:
+        if self._values == self._written and changes and changes == self._in_place:
             return
-        if text != self._written or not self._path("json").exists():
+        if self._values != self._written or not self._path("json").exists():
             self._keep_lock()
-            write_whole(self._path("json"), text)
-            self._written = text
+            write_whole(self._path("json"), json.dumps(self._values))
+            self._written = {**self._values}
         if links.are_ours(self._settings):
             self._in_place = changes
         elif not links.another_serves(self._settings):
