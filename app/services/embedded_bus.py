@@ -1,8 +1,10 @@
 """The bus of one machine: the log is a table in SQLite, the wake-up a unix datagram to every worker's socket."""
 
 import asyncio
+import re
 import secrets
 import socket
+import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +15,13 @@ from .embedded_connection import LogConnection
 from .errors import Unavailable
 
 BUSY_SECONDS = 1.5  # how long a writer waits for another process's lock; below the bus's own time-out
-LOOK_SECONDS = 1.0  # the log is read so often at least: a worker may be killed between its commit and its wake-up
-EARLY_SECONDS = 0.5  # a read that is due so soon is done with a beat, which has woken the process anyway
+# The log is looked at so often: a worker may be killed between its commit and its wake-up. A beat says where the log
+# ends, so it is a look for all workers, and comes first where both are due.
+LOOK_SECONDS = 1.01
 DATAGRAM_BYTES = 65_536
+END = re.compile(r',"log":"([^"]*)"}\Z')  # what a beat says of the log
+SOCKET = re.compile(r"bus-.*\.sock")
+QUEUE = 10  # datagrams that Linux holds for a socket; more are dropped
 
 
 class EmbeddedBus(Bus):
@@ -26,8 +32,9 @@ class EmbeddedBus(Bus):
         self._folder = folder
         self._keep = keep
         # One connection each, so that a writer that waits for a lock does not hold up the readers.
-        self._writer = LogConnection(folder / "bus.db", "bus-write")
-        self._reader = LogConnection(folder / "bus.db", "bus-read")
+        self._log = folder / "bus.db"
+        self._writer = LogConnection(self._log, "bus-write")
+        self._reader = LogConnection(self._log, "bus-read")
         self._look_at = 0.0  # when the log is to be read, by the loop's clock
         self._path = folder / f"bus-{secrets.token_hex(4)[1:]}.sock"  # pids differ less: containers may share a folder
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -42,16 +49,21 @@ class EmbeddedBus(Bus):
         place = await self._writer.run(
             lambda database: embedded_log.append(database, data, key, self._keep), BUSY_SECONDS
         )
-        self._send(b"")
+        self._send(b"", self._sockets())
         return place
 
     async def tell(self, data: str) -> None:
+        end = ""
         try:
-            ends = await self._writer.run(lambda database: embedded_log.trim(database, self._keep), BUSY_SECONDS)
-            if ends == (self.epoch, self.last):
-                self._look_at = asyncio.get_running_loop().time() + LOOK_SECONDS
-        finally:  # afterwards, since our own reader is woken too, and both threads at once would take turns
-            self._send(data.encode())
+            end = await self._writer.run(self._trim, BUSY_SECONDS)
+            if end == self._end:
+                self._look_at = self._next_look()
+            else:
+                self._send(b"", [self._path])
+        finally:
+            self._feed.put(Beat(data))
+            told = f'{data[:-1]},"log":"{end}"}}' if end else data  # versions that do not know the field pass it over
+            self._send(told.encode(), [path for path in self._sockets() if path != self._path])
 
     async def read(self, after: int, limit: int) -> Extract:
         return await self._reader.run(
@@ -59,16 +71,18 @@ class EmbeddedBus(Bus):
         )
 
     async def news(self, after: int, limit: int) -> tuple[Extract | None, Sequence[Beat]]:
-        # All datagrams are taken before the log is read, so no message can slip between the two. Beyond a beat that has
-        # come alone the log is read whatever they say: a wake-up is dropped where beats have filled the socket's queue.
+        # All datagrams are taken before the log is read, so no message can slip between the two. Where beats may have
+        # filled the socket's queue it is read whatever they say, since a wake-up may have been dropped.
         self._bind()
-        clock = asyncio.get_running_loop().time
-        datagrams = await self._datagrams(self._look_at - clock())
+        datagrams = await self._datagrams()
         beats = [Beat(datagram.decode(errors="replace")) for datagram in datagrams if datagram]
-        if len(beats) == len(datagrams) == 1 and clock() < self._look_at - EARLY_SECONDS:
+        ends = {found[1] for beat in beats if (found := END.search(beat.data))}
+        if len(beats) == len(datagrams) < QUEUE and ends <= {self._end} and self._before_look() > 0:
+            if self._end in ends:
+                self._look_at = self._next_look()
             return None, beats
         extract = await self.read(after, limit)
-        self._look_at = 0.0 if len(extract.messages) == limit else clock() + LOOK_SECONDS
+        self._look_at = 0.0 if len(extract.messages) == limit else self._next_look()
         return extract, beats
 
     async def renew(self, epoch: str) -> None:
@@ -91,10 +105,17 @@ class EmbeddedBus(Bus):
             raise Unavailable(f"the bus is not available: {error}") from error
         self._is_bound = True
 
-    async def _datagrams(self, seconds: float) -> list[bytes]:
-        """What has come, after a wait of so long for the first."""
-        datagrams = []
-        if seconds > 0:
+    def _next_look(self) -> float:
+        return asyncio.get_running_loop().time() + LOOK_SECONDS
+
+    def _before_look(self) -> float:
+        """Seconds until the log is to be read, whatever comes."""
+        return self._look_at - asyncio.get_running_loop().time()
+
+    async def _datagrams(self) -> list[bytes]:
+        """What has come, after a wait for the first."""
+        datagrams: list[bytes] = []
+        while not datagrams and (seconds := self._before_look()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     datagrams.append(await asyncio.get_running_loop().sock_recv(self._socket, DATAGRAM_BYTES))
@@ -103,8 +124,25 @@ class EmbeddedBus(Bus):
                 datagrams.append(self._socket.recv(DATAGRAM_BYTES))
         return datagrams
 
-    def _send(self, datagram: bytes) -> None:
-        for path in self._folder.glob("bus-*.sock"):
+    def _trim(self, database: sqlite3.Connection) -> str:
+        """Keep the log short; the id of its end."""
+        epoch, newest = embedded_log.trim(database, self._keep)
+        embedded_log.shorten(database, self._log)
+        return f"{epoch}-{newest}"
+
+    @property
+    def _end(self) -> str:
+        """The end of what we have passed on."""
+        return f"{self.epoch}-{self.last}"
+
+    def _sockets(self) -> list[Path]:
+        """All workers' own, and ours."""
+        with suppress(OSError):
+            return [path for path in self._folder.iterdir() if SOCKET.fullmatch(path.name)]
+        return []
+
+    def _send(self, datagram: bytes, paths: Sequence[Path]) -> None:
+        for path in paths:
             try:
                 self._socket.sendto(datagram, str(path))
             except BlockingIOError:

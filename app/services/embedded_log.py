@@ -2,9 +2,10 @@
 
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from .embedded_schema import COST, EPOCH, NEWEST, begin_epoch, transaction
+from .embedded_schema import COST, ENDS, EPOCH, NEWEST, begin_epoch, transaction
 from .items import Extract, Message, Retention
 
 WAL_BYTES = 16 << 20  # a write-ahead log that readers have kept from being used again is cut when it is longer
@@ -29,12 +30,11 @@ def trim(database: sqlite3.Connection, keep: Retention) -> tuple[str, int]:
     The row of `beat` is written each time, to see that the file takes writes.
     """
     with transaction(database):
-        epoch = database.execute(EPOCH).fetchone()[0]
-        newest = database.execute(NEWEST).fetchone()[0]
-        _forget(database, max(_oldest(database, keep) - 1, newest - keep.messages), keep)
+        epoch, _, newest, oldest, at, size = database.execute(ENDS).fetchone()
+        if oldest and (oldest <= newest - keep.messages or at < time.time() - keep.seconds or size > keep.size):
+            _forget(database, max(_oldest(database, keep) - 1, newest - keep.messages), keep)
         if not database.execute("UPDATE beat SET at = ?", (time.time(),)).rowcount:
             database.execute("INSERT INTO beat VALUES (?)", (time.time(),))
-    _shorten(database)
     return epoch, newest
 
 
@@ -55,19 +55,21 @@ def _forget(database: sqlite3.Connection, number: int, keep: Retention) -> None:
     database.execute("DELETE FROM log WHERE number <= ?", (number,))
 
 
-def _shorten(database: sqlite3.Connection) -> None:
-    """Cut the write-ahead log when it is long; readers that overlap for ever keep it from being used again."""
-    path = Path(f"{database.execute('PRAGMA database_list').fetchone()[2]}-wal")
-    if path.exists() and path.stat().st_size > WAL_BYTES:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+def shorten(database: sqlite3.Connection, path: Path) -> None:
+    """Cut a file's write-ahead log when it is long; readers that overlap for ever keep it from being used again."""
+    with suppress(FileNotFoundError):
+        if path.with_name(f"{path.name}-wal").stat().st_size > WAL_BYTES:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def read(database: sqlite3.Connection, after: int, limit: int, keep: Retention) -> Extract:
     """Messages after a number, of this epoch and not too old."""
+    name, start, newest, *_ = database.execute(ENDS).fetchone()
+    if newest <= after:
+        return Extract(name, start, newest, [])
     with transaction(database, "DEFERRED"):
-        name, start, _ = database.execute(EPOCH).fetchone()
-        newest = database.execute(NEWEST).fetchone()[0]
-        first = max(after + 1, start, _oldest(database, keep)) if newest > after else newest + 1
+        name, start, newest, *_ = database.execute(ENDS).fetchone()
+        first = max(after + 1, start, _oldest(database, keep))
         rows = database.execute(
             "SELECT number, data FROM log WHERE number >= ? ORDER BY number LIMIT ?", (first, limit)
         )

@@ -26,6 +26,11 @@ CREATE TRIGGER removed AFTER DELETE ON log BEGIN UPDATE kept SET bytes = bytes -
 """
 NEWEST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'log'"
 EPOCH = "SELECT name, start, boot FROM epoch"
+# The epoch and its first number, the newest number, the oldest one that is kept, when it came, and the bytes of all.
+ENDS = f"""
+SELECT name, start, ({NEWEST}), (SELECT min(number) FROM log), (SELECT at FROM log ORDER BY number LIMIT 1), bytes
+FROM epoch, kept
+"""
 
 
 def prepare(database: sqlite3.Connection, deadline: float) -> None:

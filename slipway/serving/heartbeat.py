@@ -20,9 +20,9 @@ async def beat(
     clock = asyncio.get_running_loop().time
     while os.getppid() == arbiter:
         step()
-        pause = REST_SECONDS if rests() else BEAT_SECONDS
-        due = clock() + pause
-        await asyncio.sleep(pause)
+        period = REST_SECONDS if rests() else BEAT_SECONDS
+        due = (clock() // period + 1) * period  # when what apps do once a second is due, too: one wake-up is for all
+        await asyncio.sleep(due - clock())
         late(max(0.0, clock() - due))
 
 
