@@ -26,7 +26,7 @@ class SharedLog(ABC):
 
     @abstractmethod
     async def news(self, after: int, limit: int) -> tuple[Extract | None, Sequence[Beat]]:
-        """The same, but wait a second for something new; and the beats that came. None: they say that there is nothing new."""
+        """The same, but wait a second for something new; and the beats that came. None: they tell of nothing new."""
 
     @abstractmethod
     async def renew(self, epoch: str) -> None:

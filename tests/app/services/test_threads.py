@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -21,14 +21,19 @@ MOST = 3
 
 
 @pytest.fixture
-async def store(url: URL) -> AsyncIterator[Users]:
+def threads() -> Callable[[], list[str]]:
+    """Tells the names of SQLite's threads; an app that other tests keep in this process has its own."""
+    before = {*threading.enumerate()}
+    return lambda: [
+        each.name for each in threading.enumerate() if each.name.startswith("sqlite-") and each not in before
+    ]
+
+
+@pytest.fixture
+async def store(threads: Callable[[], list[str]], url: URL) -> AsyncIterator[Users]:
     store = open_users(url, MOST)
     yield store
     await store.close()
-
-
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("sqlite-")]
 
 
 class Held:
@@ -47,7 +52,7 @@ class Held:
         assert await asyncio.to_thread(self.inside.wait, SECONDS)
 
 
-async def test_threads_are_few(store: Users) -> None:
+async def test_threads_are_few(threads: Callable[[], list[str]], store: Users) -> None:
     """However many requests come at once, there are as many threads as connections."""
     await asyncio.gather(*(store.read(users.page, 1, 0) for _ in range(200)))
     await asyncio.gather(*(store.write(users.create, f"user {number}") for number in range(20)))
@@ -56,7 +61,7 @@ async def test_threads_are_few(store: Users) -> None:
     assert len(await store.read(users.page, 100, 0)) == 20
 
 
-async def test_threads_end(url: URL) -> None:
+async def test_threads_end(threads: Callable[[], list[str]], url: URL) -> None:
     """A store that is closed leaves no thread."""
     store = open_users(url, MOST)
     await store.read(users.ping)
