@@ -141,10 +141,10 @@ async def talk_through(
 
             async def fault() -> None:
                 await fail_over(pair, stack)
-                before = length(pair.second)
+                before = newest(pair.second)
                 name.move(pair.second.host)
                 moved = time.monotonic()
-                await until(lambda: length(pair.second) > before, HEAL_SECONDS, "a message at the new one")
+                await until(lambda: newest(pair.second) not in ([], before), HEAL_SECONDS, "a message at the new one")
                 await until_bus(stack, "pass", moved + HEAL_SECONDS - time.monotonic())
 
             result = await talk([nginx.address], CLIENTS, messages, [fault], 50)
@@ -154,6 +154,12 @@ async def talk_through(
             late.close()
             await reading
             return result
+
+
+def newest(redis: Redis) -> object:
+    """The newest message of its log, if there is one; a new epoch begins with an empty log."""
+    with redis.client() as client:
+        return client.xrevrange("{slipway}:log", count=1)
 
 
 def length(redis: Redis) -> int:
