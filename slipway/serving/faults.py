@@ -13,9 +13,9 @@ class Faults:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()  # by what was done and the kind of error
 
-    def __call__(self, doing: str) -> "Step":
+    def __call__(self, doing: str) -> "GuardedBlock":
         """Take whatever the block raises; cancelling and the end of the process pass through."""
-        return Step(self, doing)
+        return GuardedBlock(self, doing)
 
     def failed(self, doing: str, error: Exception) -> None:
         """Count a failure, and log the first of its kind in one line that says where it was raised."""
@@ -27,8 +27,8 @@ class Faults:
             log.error("%s failed: %s; more of this kind are not logged", doing, describe(error))
 
 
-class Step:
-    """One block; a class, since the heartbeat has some of them, and a generator costs more."""
+class GuardedBlock:
+    """What a call of `Faults` returns. A generator would cost more, and each heartbeat has some."""
 
     __slots__ = ("_doing", "_faults")
 
@@ -42,7 +42,7 @@ class Step:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         if isinstance(error, Exception):
             self._faults.failed(self._doing, error)
-        return error is None or isinstance(error, Exception)
+        return isinstance(error, Exception)
 
 
 def describe(error: BaseException) -> str:
