@@ -7,7 +7,8 @@ from slipway.ops import certificate, compose_commands, compose_view, container_f
 from slipway.ops.console import Failure, say, step
 from slipway.ops.containers import AppContainers
 from slipway.ops.deployment import Deployment
-from slipway.ops.engine import Engine, engine_answers, engine_reason
+from slipway.ops.engine import Engine, engine_answers
+from slipway.ops.engine_reason import engine_reason
 from slipway.ops.images import Images
 from slipway.ops.programs import METRICS_PORT
 from slipway.ops.renewals import ComposeRenewal

@@ -1,4 +1,4 @@
-"""`docker` and `docker compose` for the project of this folder; what they are called with, and why they fail."""
+"""`docker` and `docker compose` for the project of this folder; and what they are called with."""
 
 import hashlib
 import json
@@ -9,14 +9,13 @@ from typing import Any
 
 from slipway.ops import acme, backends
 from slipway.ops.console import Failure
+from slipway.ops.engine_reason import engine_reason
 from slipway.ops.settings import ROOT, StackSettings
 
 PROFILES = ("baseline", "locust", "migrate", acme.NAME, *backends.SERVICES)
 FOR_ALL = ("down", "config", "logs")
 LABEL = "com.docker.compose"  # what compose writes on each container
 RUNNING = ("running", "restarting", "paused")
-REASON = re.compile(r"error|failed|denied|refused|no such|unhealthy|not found|invalid|conflict", re.IGNORECASE)
-SHOWN_LINES = 5
 NO_PORT = "0"
 Done = subprocess.CompletedProcess[str]
 
@@ -28,12 +27,6 @@ def engine_answers() -> bool:
         return all(subprocess.run(command, capture_output=True, timeout=10).returncode == 0 for command in commands)
     except (OSError, subprocess.TimeoutExpired):
         return False
-
-
-def engine_reason(text: str) -> str:
-    """What an engine says of a failure: the lines that name errors, each once; else the last one."""
-    lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
-    return "\n  ".join([line for line in lines if REASON.search(line)][-SHOWN_LINES:] or lines[-1:])
 
 
 class Engine:
@@ -133,8 +126,7 @@ class Engine:
         if not engine_answers():
             raise Failure("RUNTIME=docker, but no Docker engine with compose answers; start it, or use RUNTIME=local")
         folder = f'{{{{.Label "{LABEL}.project.working_dir"}}}}'
-        filters = ("--all", "--filter", f"label={LABEL}.project={self.project}", "--format", folder)
-        others = {*self.docker("ps", *filters).splitlines()} - {str(ROOT), ""}
+        others = {*self.containers(show=folder)} - {str(ROOT), ""}
         if others:
             raise Failure(
                 f"the project {self.project} is {min(others)}'s on this engine; "

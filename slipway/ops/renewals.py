@@ -2,7 +2,8 @@
 
 from slipway.ops import acme, packages
 from slipway.ops.console import Failure, step
-from slipway.ops.engine import Engine, engine_reason
+from slipway.ops.engine import Engine
+from slipway.ops.engine_reason import engine_reason
 from slipway.ops.programs import Programs
 from slipway.ops.settings import StackSettings
 from slipway.ops.supervisor import Supervisor

@@ -3,7 +3,8 @@
 from slipway.ops import container_files
 from slipway.ops.backends import SERVICES
 from slipway.ops.console import Failure, step
-from slipway.ops.engine import LABEL, Engine, engine_reason
+from slipway.ops.engine import LABEL, Engine
+from slipway.ops.engine_reason import engine_reason
 from slipway.ops.failed_start import first_error
 from slipway.ops.settings import StackSettings
 
