@@ -146,7 +146,7 @@ class EmbeddedBus(Bus):
             try:
                 self._socket.sendto(datagram, str(path))
             except BlockingIOError:
-                pass  # its queue is full (10 datagrams on Linux), so it is going to look anyway
+                pass  # its queue is full, so it is going to read the log whatever it holds
             except (ConnectionRefusedError, FileNotFoundError):
                 path.unlink(missing_ok=True)  # left behind by a worker that was killed
             except OSError:

@@ -1,4 +1,4 @@
-"""The listener of the metrics: its thread sleeps while nobody asks, and it lets go of its addresses at once."""
+"""The listener of the metrics: its thread sleeps until a client asks, and it lets go of its addresses at once."""
 
 import socket
 import threading
@@ -58,7 +58,7 @@ def test_answers_on_all_addresses(listener: Listener, addresses: list[Address]) 
     assert [asked(address) for address in addresses] == ["figures", "figures"]
 
 
-def test_sleeps_while_nobody_asks(listener: Listener, addresses: list[Address]) -> None:
+def test_sleeps_until_a_client_asks(listener: Listener, addresses: list[Address]) -> None:
     """With all its addresses it waits for clients alone, and does not look around."""
     for address in addresses:
         asked(address)

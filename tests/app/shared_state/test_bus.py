@@ -435,7 +435,7 @@ async def test_worker_that_is_killed_before_it_wakes_the_others(folder: Path) ->
         assert time.monotonic() - start < 2
 
 
-async def test_beat_tells_of_a_message_that_woke_nobody(folder: Path) -> None:
+async def test_beat_tells_of_a_message_without_a_wake_up(folder: Path) -> None:
     """Another worker's beat says that the embedded log has more, long before the next look."""
     async with embedded(folder) as bus, embedded(folder) as other, bus.subscribe() as items:
         await other.beat("{}")
