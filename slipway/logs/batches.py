@@ -1,7 +1,7 @@
-"""Writes lines by many at once: they are kept for a moment, and a thread writes them.
+"""Collects lines for a moment and writes them in batches from a thread.
 
-`write` never blocks and never raises. When stdout takes nothing (a pipe that is not read, a full disk), lines are kept
-up to a bound; what comes above it is dropped, and one record tells how many as soon as a write succeeds again.
+`write` never raises, and blocks only at exit (LATE_SECONDS). When stdout accepts nothing (an unread pipe, a full disk),
+lines are kept up to MAX_PENDING and dropped above it; one record says how many as soon as a write succeeds again.
 """
 
 import queue
@@ -14,20 +14,20 @@ from slipway.logs.output import Output
 from slipway.logs.pending import Make, Render
 from slipway.logs.threads import start_thread
 
-MAX_PENDING = 1024 * 1024  # bytes of lines that wait; as much again may be in the write that does not return
-BATCH_SECONDS = 0.05  # the first line goes out at once, those that follow are collected for so long
-HURRY = 256 * 1024  # bytes that are written sooner
-AGAIN_SECONDS = 5.0  # after a failure, to tell what was dropped if no line comes
-EXIT_SECONDS = 0.5  # at an exit, for a stdout that takes nothing
-SLOW_SECONDS = 3.0  # at an exit, for one that takes some
-LATE_SECONDS = 0.1  # the same for each line that comes after the exit handlers
+MAX_PENDING = 1024 * 1024  # bytes of waiting lines; a blocked write may hold as many again
+BATCH_SECONDS = 0.05  # the first line is written at once, those that follow are collected for this long
+HURRY = 256 * 1024  # pending bytes that are written before BATCH_SECONDS have passed
+AGAIN_SECONDS = 5.0  # after a failed write without new lines, until the dropped ones are reported
+EXIT_SECONDS = 0.5  # at exit, for a stdout that accepts nothing
+SLOW_SECONDS = 3.0  # at exit, for a slow one
+LATE_SECONDS = 0.1  # for each line that is logged after the exit handlers
 
 NEVER = MAX_PENDING + 1
 Answer = queue.SimpleQueue[None]
 
 
 class Writer:
-    """A bounded list of lines and the thread that writes them. Both begin anew in a forked process."""
+    """A bounded list of lines and the thread that writes them. A forked process starts without both."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -35,24 +35,24 @@ class Writer:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what the parent process has yet to write, and its thread, which has not come with the fork."""
-        # Reentrant, both: a handler of a signal may log while it interrupts us.
+        """Drop the pending lines, which the parent process writes, and the thread, which a fork does not copy."""
+        # Lock and queue are reentrant: a signal handler may log while it interrupts these methods.
         self._lock = threading.RLock()
         self._wakes: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
-        self.dropped = 0  # lines that were lost, in all
+        self.dropped = 0  # lines lost in total
         self._pending: list[bytes | Make] = []
         self._size = 0
         self._dropped = 0
-        self._wake_at = 0  # bytes of pending lines for which the thread is woken
+        self._wake_at = 0  # pending bytes at which the thread is woken
         self._ending = False
         self._thread: threading.Thread | None = None
 
     def write(self, lines: bytes) -> None:
-        """Take a line or more, with their newlines, on their way to stdout. Returns at once, whatever stdout is."""
+        """Queue one or more lines, with their newlines, for stdout. Blocks only at exit, for LATE_SECONDS at most."""
         self._take(lines, len(lines))
 
     def write_later(self, make: Make) -> None:
-        """Have the thread call this for lines, if there are any by then. It may be given again once it is called."""
+        """Have the thread call `make`, which returns lines or b"". Once called, it may be queued again."""
         self._take(make, 0)
 
     def _take(self, lines: bytes | Make, size: int) -> None:
@@ -71,7 +71,7 @@ class Writer:
         self._wake()
 
     def flush(self, seconds: float = EXIT_SECONDS) -> bool:
-        """Wait until all lines are written or lost, but no longer than this; whether they are."""
+        """Wait at most `seconds` until all lines are written or lost; return whether they are."""
         answer: Answer = queue.SimpleQueue()
         if self._runs():
             self._wakes.put(answer)
@@ -85,11 +85,11 @@ class Writer:
         self._output.descriptor = descriptor
 
     def render(self, how: Render | None) -> None:
-        """Write each line as this makes it, also in processes that are forked from now on; None: as it is."""
+        """Write each line as `how` renders it, also in processes forked later; None: unchanged."""
         self._render = how
 
     def end(self) -> None:
-        """Write what there is, and from now on each line at once: the process exits."""
+        """Write all pending lines, and from now on each line at once: the process exits."""
         with self._lock:
             self._ending, self._wake_at = True, 0
             idle = not self._pending and self._thread is None
@@ -109,12 +109,12 @@ class Writer:
             self._wakes.put(None)
 
     def _runs(self) -> bool:
-        """Whether the thread runs; start it if it does not."""
+        """Start the thread if it does not run; return whether it runs."""
         with self._lock:
             if self._thread is None:
                 try:
                     self._thread = start_thread(self._run, "log")
-                except (RuntimeError, MemoryError):  # no thread or memory is to be had
+                except (RuntimeError, MemoryError):  # no thread or memory available
                     return False
             return True
 
@@ -130,7 +130,7 @@ class Writer:
                 answer = self._sleep(None if written else AGAIN_SECONDS)
 
     def _sleep(self, seconds: float | None) -> Answer | None:
-        """Wait for a line, if there is none."""
+        """Wait for a line if none is pending."""
         with self._lock:
             if self._pending:
                 return None
@@ -141,7 +141,7 @@ class Writer:
             return None
 
     def _put(self) -> bool:
-        """Write all lines, and how many were dropped; whether that succeeded."""
+        """Write all lines and the number of dropped ones; return whether that succeeded."""
         while True:
             with self._lock:
                 lines, self._pending, self._size = self._pending, [], 0
@@ -153,7 +153,7 @@ class Writer:
             lost = self._output.put(data) if data else 0
             if lost > 0:
                 with self._lock:
-                    # The record about the dropped ones is the last, so it is lost too.
+                    # The record of dropped lines comes last, so it is lost too.
                     self._dropped += dropped + lost - bool(dropped)
                     self.dropped += lost - bool(dropped)
                 return False

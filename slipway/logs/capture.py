@@ -1,4 +1,4 @@
-"""Makes records of what a process says without a logger: print, warnings, exceptions that nothing catches."""
+"""Turns output that comes from no logger into records: print, warnings, uncaught exceptions."""
 
 import atexit
 import io
@@ -18,7 +18,7 @@ _descriptors = Descriptors()
 
 
 def take_over() -> None:
-    """From now on every line of this process, and of those that it starts, is a record. For the arbiter."""
+    """Turn every line that this process and its children write into a record. Called by the arbiter."""
     if _descriptors.captured:
         return
     _descriptors.take()
@@ -33,12 +33,12 @@ def take_over() -> None:
 
 
 def end_lines() -> None:
-    """Make records of what a program has left without a line's end, before the next one goes on with it."""
+    """Make records of the unfinished lines of an ended program, before the next program continues them."""
     _descriptors.finish()
 
 
 def give_back() -> None:
-    """Undo it for the descriptors, which outlive an exec."""
+    """Restore the original descriptors, since descriptors survive an exec."""
     _descriptors.give_back()
 
 
@@ -50,7 +50,7 @@ def _text(level: str, logger: str, before: TextIO | None) -> TextIO:
 
 
 def _move_handlers(logger: logging.Logger) -> None:
-    """gunicorn's handler for `--access-logfile -` was made before."""
+    """Move gunicorn's handler for `--access-logfile -`, made before the take-over, to the new sys.stdout."""
     for handler in logger.handlers:
         if type(handler) is logging.StreamHandler and handler.stream is sys.__stdout__:
             handler.setStream(sys.stdout)

@@ -1,4 +1,4 @@
-"""Shows lines of JSON to people: one record is one line, with its traceback below it. Standard library only."""
+"""Renders JSON log lines for people: one line for each record, its traceback below. Standard library only."""
 
 import json
 import os
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-BELOW = ("exc_info", "stack_info", "stacks")  # many lines each
+BELOW = ("exc_info", "stack_info", "stacks")  # values of many lines
 LEFT_OUT = {"time", "level", "logger", "message", *BELOW}
-# A person who follows a log looks for none of these in each line.
+# Left out of each line: a reader who follows a log seldom needs them.
 QUIET = {"pid", "slot", "span_id", "trace_id", "client", "upstream_status", "upstream_header_time", "protocol", "tries"}
 COLOURS = {"DEBUG": "2", "WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
 SHOWN_NAME = 14  # characters
@@ -17,7 +17,7 @@ Render = Callable[[bytes], bytes]
 
 
 def readable(line: bytes, *, colours: bool = False) -> bytes:
-    """One line of a log as a person reads it; what is no JSON object stays as it is."""
+    """Return a log line in readable form; a line that is no JSON object stays unchanged."""
     try:
         record = json.loads(line)
         if not isinstance(record, dict):
@@ -28,12 +28,12 @@ def readable(line: bytes, *, colours: bool = False) -> bytes:
 
 
 def in_colours(line: bytes) -> bytes:
-    """The same with levels that stand out, for a terminal."""
+    """Return a readable line in the colour of its level, for a terminal."""
     return readable(line, colours=True)
 
 
 def render_for(descriptor: int | None) -> Render:
-    """How lines are shown on a descriptor."""
+    """Return the function that renders lines for a descriptor: in colours on a terminal."""
     return in_colours if descriptor is not None and os.isatty(descriptor) else readable
 
 
@@ -48,7 +48,7 @@ def _shown(record: dict[str, Any], colours: bool) -> str:
 
 
 def _clock(value: object) -> str:
-    """The time of day here, to the millisecond."""
+    """Return the local time of day, to the millisecond."""
     try:
         moment = datetime.fromisoformat(str(value)).astimezone()
     except (ValueError, OverflowError, OSError):
@@ -74,7 +74,7 @@ def _plain(record: dict[str, Any]) -> str:
 
 
 def _one_line(value: object) -> str:
-    """A client's text may hold a terminal's commands; they are shown, not obeyed."""
+    """Escape unprintable characters: text from a client may contain terminal commands."""
     text = value if isinstance(value, str) else json.dumps(value)
     return text if text.isprintable() else repr(text)[1:-1]
 

@@ -1,7 +1,7 @@
-"""Descriptors 1 and 2 of the stack's processes lead into pipes; the arbiter makes records of what comes out.
+"""Redirects descriptors 1 and 2 of the stack's processes into pipes; the arbiter turns their lines into records.
 
-So a line becomes a record, too, when it comes from a program that the app or PRESTART runs, from a C library, or from
-the interpreter itself. What Python code says (logging, print) does not take this way.
+This covers programs that the app or PRESTART runs, C libraries, and the interpreter itself. Output of Python code
+(logging, print) does not pass through the pipes.
 """
 
 import atexit
@@ -16,12 +16,12 @@ from slipway.logs.streams import Stream
 from slipway.logs.threads import start_thread
 
 READ = 64 * 1024  # bytes
-PART_SECONDS = 0.2  # for the rest of a line; its program may have ended without it
+PART_SECONDS = 0.2  # to wait for the rest of a line; its program may have ended
 
 
 @dataclass
 class CapturedDescriptor:
-    """One descriptor, a copy of what it was, and the end of the pipe that it is now."""
+    """One descriptor, a copy of the original, and the read end of the pipe that has replaced it."""
 
     number: int
     before: int
@@ -31,16 +31,16 @@ class CapturedDescriptor:
 
 @dataclass
 class Descriptors:
-    """What the arbiter has taken. In a worker the descriptors still lead to it, but only it reads."""
+    """The captured descriptors. Workers inherit and write to the pipes; only the arbiter reads them."""
 
     captured: list[CapturedDescriptor] = field(default_factory=list)
 
     def take(self) -> None:
-        """Have them lead to us; the log goes where stdout went. One that the process has not got stays away."""
+        """Redirect stdout and stderr into pipes, and the log to the original stdout. A missing stream is skipped."""
         if sys.__stdout__ is not None:
             before = os.dup(sys.__stdout__.fileno())
             writer.redirect(before)
-            writer.flush()  # a record in its write must not meet the pipe, which would make another record of it
+            writer.flush()  # a record under way must not enter the pipe, which would make another record of it
             self._take(sys.__stdout__.fileno(), before, "INFO", "stdout")
         if sys.__stderr__ is not None:
             self._take(sys.__stderr__.fileno(), os.dup(sys.__stderr__.fileno()), "ERROR", "stderr")
@@ -49,12 +49,12 @@ class Descriptors:
             start_thread(self._pump, "descriptors")
 
     def give_back(self) -> None:
-        """Before another program takes the place of ours (SIGUSR2): it begins with what we began with."""
+        """Restore the original descriptors for the program that replaces this one (SIGUSR2)."""
         for each in self.captured:
             os.dup2(each.before, each.number)
 
     def forget(self) -> None:
-        """Called in a forked process: without a reader a write fails, rather than waiting for one."""
+        """Close the read ends in a forked process, so that its writes fail, not block, once the arbiter is gone."""
         for each in self.captured:
             with suppress(OSError):
                 os.close(each.pipe)
@@ -62,7 +62,7 @@ class Descriptors:
         atexit.unregister(self.finish)
 
     def finish(self) -> None:
-        """Make records of what is left: at the exit, and when a program has ended."""
+        """Make records of the remaining output: at exit, and when a program has ended."""
         for each in self.captured:
             self._read(each)
             each.stream.end_line()
@@ -79,7 +79,7 @@ class Descriptors:
         for each in self.captured:
             ready.register(each.pipe, select.POLLIN)
         while True:
-            with suppress(Exception):  # no memory; without a reader, programs would stand in their writes
+            with suppress(Exception):  # no memory; without this reader, programs would block in their writes
                 self._wait_and_read(ready)
 
     def _wait_and_read(self, ready: select.poll) -> None:

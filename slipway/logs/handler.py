@@ -10,20 +10,20 @@ from pythonjsonlogger.json import JsonFormatter
 from slipway.logs import console, lines, writer
 from slipway.logs.writer import write
 
-# As it was at the start: later descriptor 1 leads into a pipe of ours.
+# Decided at import, since descriptor 1 becomes a pipe later.
 _for_people = console.render_for(None if sys.__stdout__ is None else sys.__stdout__.fileno())
 
 _context: Callable[[], Mapping[str, str]] = dict
 
 
 def use_context(find: Callable[[], Mapping[str, str]]) -> None:
-    """Have records hold what this finds where they are made: the request that is served."""
+    """Add to each record the fields that `find` returns: the ids of the request whose task makes the record."""
     global _context
     _context = find
 
 
 class Formatter(JsonFormatter):
-    """The fields that every line has can't be replaced by what a caller adds."""
+    """Formats records; a caller's extra fields can't replace the fields that every line has."""
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         super().add_fields(log_data, record, message_dict)
@@ -33,9 +33,9 @@ class Formatter(JsonFormatter):
 
 
 class Handler(logging.Handler):
-    """Never raises and never writes elsewhere: what can't be formatted is logged as far as it can be.
+    """Writes records to the log. Never raises, never writes elsewhere; logs a record in part if formatting fails.
 
-    `form` is json or console, for all lines of the process, those that come from no logger too.
+    `form` is json or console, for all lines of the process, including those that come from no logger.
     """
 
     def __init__(self, level: int | str = logging.NOTSET, form: str = "json") -> None:

@@ -16,18 +16,18 @@ ESSENTIAL = ("time", "level", "logger", "message", "pid")
 
 Dumps = Callable[..., str]
 
-# For a line that is too long: values of so many characters, and so many fields.
+# Limits for a line that is too long, tried in turn: characters of a value, and number of fields.
 SHARES = ((20_000, 100), (4_000, 50), (200, 5))
 
 
 def record(level: str, logger: str, message: str, **fields: object) -> bytes:
-    """A line that does not come from a logger, with the same fields."""
+    """Return a line for text that comes from no logger, with the fields of a logger's record."""
     essential = {"level": level, "logger": logger, "pid": os.getpid(), "message": message}
     return text({**essential, **fields, "time": datetime.now(UTC)}).encode() + b"\n"
 
 
 def text(fields: Mapping[str, object], **options: Any) -> str:
-    """The fields as JSON; a `json_serializer` for python-json-logger, whose options for json.dumps it takes."""
+    """Return the fields as JSON; a `json_serializer` for python-json-logger, whose json.dumps options it accepts."""
     dumps = partial(json.dumps, **{"cls": JsonEncoder, **options, "allow_nan": False})
     line = _strict(fields, dumps)
     for most, count in SHARES:
@@ -38,7 +38,7 @@ def text(fields: Mapping[str, object], **options: Any) -> str:
 
 
 def quoted(value: str, most: int = 2_000) -> str:
-    """One text as JSON, of at most so many characters: for lines that are put together by hand, in a microsecond."""
+    """Return a text as JSON, cut to about `most` characters: for lines joined by hand, in a microsecond."""
     shown = encode_basestring_ascii(value if len(value) <= most else _cut(value, most))
     if "\\ud" in shown:
         return json.dumps(_cut(value, most), ensure_ascii=False).encode("ascii", "slipway.json").decode()
@@ -46,18 +46,18 @@ def quoted(value: str, most: int = 2_000) -> str:
 
 
 def _strict(fields: Mapping[str, object], dumps: Dumps) -> str:
-    """What strict readers take: json.dumps writes a lone surrogate as an escape, which they refuse."""
+    """Return JSON for strict readers, which refuse the escape that json.dumps writes for a lone surrogate."""
     line = _tolerant(fields, dumps)
-    if "\\ud" in line and len(line) <= MAX_LINE:  # of a pair or a lone one; a line that will be cut need not be right
+    if "\\ud" in line and len(line) <= MAX_LINE:  # a paired or lone surrogate; a longer line is cut first
         line = _tolerant(fields, partial(dumps, ensure_ascii=False)).encode("ascii", "slipway.json").decode()
     return line
 
 
 def _tolerant(fields: Mapping[str, object], dumps: Dumps) -> str:
-    """What JSON can't say (a cycle, NaN, a key that is no string) is said by its repr."""
+    """Return JSON, with the repr of values that JSON can't represent (a cycle, NaN, a key that is no string)."""
     try:
         return dumps(fields)
-    except Exception:  # values come from the app, and so do their methods
+    except Exception:  # values come from the app, with methods that may raise
         return dumps({_shown(name): _plain(value, dumps) for name, value in fields.items()})
 
 
@@ -90,7 +90,7 @@ def _cut_value(value: object, most: int) -> object:
 
 
 def _cut(value: str, most: int) -> str:
-    """Begin and end stay: a traceback says at its end what was raised, and where at its begin."""
+    """Keep the begin and the end: a traceback begins with the place and ends with the exception."""
     if len(value) <= most:
         return value
     half = most // 2
@@ -98,7 +98,7 @@ def _cut(value: str, most: int) -> str:
 
 
 def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """Escapes for JSON; a lone surrogate becomes the text of its escape."""
+    """Return JSON escapes, for a lone surrogate the literal text of its escape; a codec error handler."""
     assert isinstance(error, UnicodeEncodeError)
     return "".join(map(_escape, error.object[error.start : error.end])), error.end
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-PACK = 256 * 1024  # bytes in one write; each has to wait for the interpreter's lock afterwards
-PIPE_BUF = select.PIPE_BUF  # pipe(7): so many are never mixed with another process's write, even without a lock
-LOCK_SECONDS = 0.016  # the longest pause before a lock is asked for again
+PACK = 256 * 1024  # bytes in one write; after each, the thread waits for the GIL
+PIPE_BUF = select.PIPE_BUF  # bytes; pipe(7): a write up to this size is atomic, even without a lock
+LOCK_SECONDS = 0.016  # the longest pause between two attempts to lock
 
 
 @dataclass
@@ -19,10 +19,10 @@ class Output:
     """A descriptor for lines; None discards them all."""
 
     descriptor: int | None
-    written: int = 0  # bytes, by which a slow reader differs from none
+    written: int = 0  # bytes; tells a slow reader from a missing one
 
     def put(self, lines: bytes) -> int:
-        """Write all lines; return how many were lost, which are always the last ones. May block; raises nothing."""
+        """Write all lines; return the number of lost ones, always the last. May block; raises nothing."""
         written = 0
         try:
             with self._alone() as most:
@@ -32,15 +32,15 @@ class Output:
             return 0
         except Torn as torn:
             written += torn.whole_bytes
-        except Exception:  # no space, no reader, no descriptor, no memory: the count is all that can be kept
+        except Exception:  # no space, reader, descriptor or memory: only the count can be kept
             pass
         return lines.count(b"\n", written)
 
     @contextmanager
     def _alone(self) -> Iterator[int]:
-        """Keep other processes of the stack out, so that no line is cut by theirs; yields how much may be one write.
+        """Lock out the stack's other processes, so that lines do not mix; yield the most bytes for one write.
 
-        The lock lies on the pipe itself, so there is no file to agree on, and the system frees it when its holder dies.
+        The lock is on the pipe itself: it needs no lock file, and the system frees it when its holder dies.
         """
         if self.descriptor is None:
             raise BrokenPipeError
@@ -55,9 +55,9 @@ class Output:
                     fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1)
 
     def _lock(self) -> bool:
-        """Ask again and again: a process that waits for a lock may have one of the app's refused as a deadlock.
+        """Poll for the lock: if the log waited for it, the system might refuse one of the app's locks as a deadlock.
 
-        The descriptor may be another one by then: the process has taken stdout for pipes.
+        The descriptor may change between two attempts, when the process redirects stdout into pipes.
         """
         assert self.descriptor is not None
         pause = LOCK_SECONDS / 16
@@ -81,7 +81,7 @@ class Output:
             raise Torn(self._without_the_torn_line(pack[:written])) from None
 
     def _some(self, data: bytes) -> int:
-        """Write a part; wait where another program has made the descriptor non-blocking for all."""
+        """Write a part; wait until writable if another program has made the shared descriptor non-blocking."""
         assert self.descriptor is not None
         try:
             count = os.write(self.descriptor, data)
@@ -94,7 +94,7 @@ class Output:
         return count
 
     def _without_the_torn_line(self, written: bytes) -> int:
-        """Take a line that was begun back off a file whose disk is full; return the bytes of whole lines that stay."""
+        """Remove an incomplete line from a file on a full disk; return the bytes of the whole lines before it."""
         torn = len(written) - written.rfind(b"\n") - 1
         if torn and self.descriptor is not None:
             with suppress(OSError):
@@ -105,7 +105,7 @@ class Output:
 
 
 class Torn(Exception):
-    """A pack could be written in part only."""
+    """Only a part of a pack was written."""
 
     def __init__(self, whole_bytes: int) -> None:
         super().__init__(whole_bytes)
@@ -113,7 +113,7 @@ class Torn(Exception):
 
 
 def packs(data: bytes, most: int) -> Iterator[bytes]:
-    """Whole lines of up to so many bytes together; a longer line is a pack of its own."""
+    """Yield packs of whole lines of at most `most` bytes; a longer line is a pack of its own."""
     start = 0
     while len(data) - start > most:
         end = data.rfind(b"\n", start, start + most) + 1 or data.find(b"\n", start + most) + 1 or len(data)

@@ -9,7 +9,7 @@ log = logging.getLogger("gunicorn.error")
 
 
 def opened(folder: str | None) -> IO[bytes] | None:
-    """A file without a name, made before the fork; None where there is no room for it."""
+    """Return an unnamed file, made before the fork; None where there is no room for it."""
     try:
         return tempfile.TemporaryFile(buffering=0, dir=folder)
     except OSError:
@@ -17,7 +17,7 @@ def opened(folder: str | None) -> IO[bytes] | None:
 
 
 def enable(file: IO[bytes] | None) -> None:
-    """Have stacks written into the file, else to stderr."""
+    """Have faulthandler write stacks into the file, or to stderr if there is none."""
     if file is None:
         faulthandler.enable()
     else:
@@ -25,7 +25,7 @@ def enable(file: IO[bytes] | None) -> None:
 
 
 def report(file: IO[bytes] | None, pid: int) -> None:
-    """Log what a worker that has ended has left, and close the file."""
+    """Log the stacks that an ended worker has left, and close the file."""
     if file is None:
         return
     with file:

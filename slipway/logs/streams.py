@@ -1,4 +1,4 @@
-"""A file in the place of sys.stdout or sys.stderr, whose lines become records."""
+"""A replacement for sys.stdout or sys.stderr whose lines become records."""
 
 import io
 import threading
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from slipway.logs import lines
 from slipway.logs.writer import write
 
-MAX_PART = 1024 * 1024  # bytes of a line that does not end
+MAX_PART = 1024 * 1024  # bytes; an unfinished line that is longer becomes a record
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -27,7 +27,7 @@ class Stream(io.RawIOBase):
         return True
 
     def fileno(self) -> int:
-        """That of the stream whose place this takes: subprocess and faulthandler ask for it."""
+        """Return the descriptor of the replaced stream: subprocess and faulthandler ask for it."""
         if self._descriptor is None:
             raise io.UnsupportedOperation("fileno")
         return self._descriptor
@@ -51,7 +51,7 @@ class Stream(io.RawIOBase):
         return bool(self._part)
 
     def end_line(self) -> None:
-        """Make a record of what there is."""
+        """Make a record of the line so far."""
         with self._lock:
             message = self._part.decode(errors="backslashreplace").rstrip("\r")
             self._part.clear()
@@ -59,6 +59,6 @@ class Stream(io.RawIOBase):
             write(lines.record(self._level, self.logger, message))
 
     def forget(self) -> None:
-        """Called in a forked process, whose parent goes on with the line that it has begun."""
+        """Drop an unfinished line in a forked process: the parent completes it."""
         self._lock = threading.RLock()
         self._part.clear()

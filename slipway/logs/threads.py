@@ -1,4 +1,4 @@
-"""Threads that no signal disturbs and that no exit waits for."""
+"""Daemon threads that receive no signals."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ FAULTS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL}  # belong
 
 
 def start_thread(run: Callable[[], None], name: str) -> threading.Thread:
-    """A daemon thread in which no handler of a signal is triggered: the main thread waits for them."""
+    """Start a daemon thread that blocks signals, so that they reach the main thread, which waits for them."""
     thread = threading.Thread(target=run, name=name, daemon=True)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - FAULTS)
     try:

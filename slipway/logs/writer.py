@@ -1,4 +1,4 @@
-"""The one way of a process to its log: one list of lines for all that log in it, from its start to its very end."""
+"""The log of a process: all its lines go through one list, from its start to its exit."""
 
 import atexit
 import os
@@ -9,11 +9,11 @@ from slipway.logs.output import Output
 
 
 def _stdout() -> int | None:
-    """Its descriptor; None when the process was started without one, since the number may be another file's by now."""
+    """Return its descriptor; None if the process was started without it, since 1 may be another file by now."""
     return None if sys.__stdout__ is None else sys.__stdout__.fileno()
 
 
-# One for the life of the process: whatever logs in it, at whatever moment, has to go through the same list.
+# One for the life of the process, since all its lines must go through the same list.
 _writer = Writer(Output(_stdout()))
 os.register_at_fork(after_in_child=_writer.reset)
 atexit.register(_writer.end)
@@ -26,5 +26,5 @@ render = _writer.render
 
 
 def dropped() -> int:
-    """How many lines this process has lost."""
+    """Return the number of lines that this process has lost."""
     return _writer.dropped

@@ -1,4 +1,4 @@
-"""The figures of a server that carries any app: counted by its workers in memory, read and added up by the arbiter.
+"""The server's metrics, whatever the app: counted by the workers in memory, read and summed by the arbiter.
 
-Knows neither gunicorn nor uvicorn.
+Independent of gunicorn and uvicorn.
 """

@@ -1,7 +1,7 @@
-"""An app's own metrics, if it makes them with prometheus_client: a file for each worker's process, folded at its end.
+"""An app's own metrics, if made with prometheus_client: files for each worker process, merged when it ends.
 
-prometheus_client keeps a file for every process that there ever was; here those of a worker that has ended are added
-to one file and removed, so that there are as many after a hundred reloads as after one. No file has two writers.
+prometheus_client keeps the files of every process that ever ran. Here the files of an ended worker are added to one
+file for each kind and removed, so that their number does not grow with reloads. No file has two writers.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ ADDED_UP = ("counter", "histogram", "summary")  # kinds whose values outlive the
 
 
 class AppFiles:
-    """The folder of one server; None where there is no room for it, or the reader has one of their own."""
+    """The files of one server. `folder` is None where there is no room, or PROMETHEUS_MULTIPROC_DIR is set already."""
 
     def __init__(self, name: str) -> None:
         memory = Path("/dev/shm")
@@ -30,7 +30,7 @@ class AppFiles:
         self._sums: dict[str, Any] = {}
 
     def begin(self) -> None:
-        """Start empty; what a killed server has left goes."""
+        """Make an empty folder, and remove those that killed servers have left."""
         if os.environ.get(VARIABLE) or self.folder is None:
             self.folder = None
             return
@@ -43,7 +43,7 @@ class AppFiles:
             self.folder = None
 
     def end(self) -> None:
-        """The server stops."""
+        """Close the sums and remove the folder, when the server stops."""
         for sums in self._sums.values():
             with suppress(Exception):
                 sums.close()
@@ -51,7 +51,7 @@ class AppFiles:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def in_worker(self) -> None:
-        """Before the app is loaded: its metrics go into files. The module may have come from the arbiter."""
+        """Make the app's metrics go into files, before its import. The arbiter may have imported prometheus_client."""
         if self.folder is None:
             return
         os.environ[VARIABLE] = str(self.folder)
@@ -60,13 +60,13 @@ class AppFiles:
             values.ValueClass = values.get_value_class()
 
     def fold(self, pid: int) -> None:
-        """Add what a process that has ended has counted to the sums, and remove its files."""
+        """Add the counts of an ended process to the sums, and remove its files."""
         if self.folder is None:
             return
         for path in self.folder.glob(f"*_{pid}.db"):
             kind = path.name.partition("_")[0]
             if kind in ADDED_UP:
-                with suppress(Exception):  # a file that was cut off costs what it holds
+                with suppress(Exception):  # a truncated file loses only its own counts
                     self._add(kind, path)
             path.unlink(missing_ok=True)
 
@@ -82,7 +82,7 @@ class AppFiles:
             sums.write_value(key, before + value, timestamp)
 
     def collect(self) -> Iterator[Any]:
-        """The families of the app."""
+        """Yield the app's metric families."""
         if self.folder is None or not any(self.folder.iterdir()):
             return
         from prometheus_client import CollectorRegistry

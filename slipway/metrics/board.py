@@ -1,6 +1,6 @@
-"""Where a worker counts: memory that its arbiter can read, at any time and after the worker's end.
+"""A worker's figures, in memory that the arbiter can read at any time, also after the worker's end.
 
-A request costs four additions. Nothing is sent, so nothing is late or lost, whatever becomes of the worker.
+A request costs two additions. Nothing is sent, so no count is late or lost, even if the worker is killed.
 """
 
 import gc
@@ -22,9 +22,9 @@ Key = tuple[str, str, int]
 
 
 def opened() -> int | None:
-    """A descriptor of memory for one worker, made before the fork; None where there is no room.
+    """Return a descriptor of memory for one worker, made before the fork; None where there is no room.
 
-    It is reserved now: later, a page that can't be had would end the worker with SIGBUS.
+    The memory is reserved at once: later, a missing page would end the worker with SIGBUS.
     """
     file = None
     try:
@@ -38,7 +38,7 @@ def opened() -> int | None:
 
 
 def tell_reloads(file: int, reloads: int) -> None:
-    """Have a worker know how many reloads were done; called by the arbiter."""
+    """Write the number of reloads into a worker's memory; called by the arbiter."""
     with suppress(OSError):
         os.pwrite(file, array("d", [reloads]).tobytes(), layout.RELOADS * DOUBLE)
 
@@ -49,7 +49,7 @@ def _file() -> int:
 
 
 class Board:
-    """The figures of one worker, in shared memory or, without any, in its own."""
+    """The figures of one worker, in shared memory, or in its own if there is none."""
 
     def __init__(self, file: int | None = None) -> None:
         memory = None
@@ -62,22 +62,22 @@ class Board:
         self.figures = self._all[:FIGURES]
         self._series: dict[Key, memoryview[float]] = {}
         self._streams = [0.0] * SUM
-        self._rest: memoryview[float] | None = None  # for what comes when all rows are taken
+        self._rest: memoryview[float] | None = None  # for new series when all rows are taken
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request that is over."""
+        """Count a finished request."""
         key = method, route, status // 100
         series = self._series.get(key) or self._find(key)
         series[bisect_left(DURATIONS, seconds) if seconds > FASTEST else 0] += 1  # most are below the first limit
         series[SUM] += seconds
 
     def lag(self, seconds: float) -> None:
-        """Note how late the loop was."""
+        """Count one measurement of the event loop's lag."""
         self.figures[layout.LAG + bisect_left(layout.LAGS, seconds)] += 1
         self.figures[layout.LAG + len(layout.LAGS) + 1] += seconds
 
     def note(self, requests: int, streams: int, websockets: int) -> None:
-        """Write down what is open, and what the process has used so far."""
+        """Write the open requests, and the process's CPU time, dropped log lines and garbage collections so far."""
         figures = self.figures
         figures[layout.REQUESTS], figures[layout.STREAMS], figures[layout.WEBSOCKETS] = requests, streams, websockets
         figures[layout.CPU] = time.process_time()
@@ -86,27 +86,27 @@ class Board:
             figures[layout.COLLECTIONS + number] = generation["collections"]
 
     def streamed(self, seconds: float) -> None:
-        """Remember that a request that was observed was a stream, which takes as long as its client wants it to."""
+        """Mark an observed request as a stream, whose duration is up to its client."""
         self._streams[bisect_left(layout.DURATIONS, seconds)] += 1
 
     def durations(self) -> list[float]:
-        """How many requests took how long, by the limits of layout.DURATIONS and above them, without streams."""
+        """Return the number of requests for each bucket of layout.DURATIONS and above the last, without streams."""
         rows = range(FIGURES, FIGURES + int(self.figures[layout.USED]) * ROW, ROW)
         counts = (self._all[start + NAME : start + NAME + SUM] for start in rows)
         return [sum(bucket) - streams for streams, *bucket in zip(self._streams, *counts, strict=True)]
 
     def took(self, size: int) -> None:
-        """Count a websocket's message that the app has received."""
+        """Count a websocket message for the app."""
         self.figures[layout.MESSAGES_IN] += 1
         self.figures[layout.BYTES_IN] += size
 
     def gave(self, size: int) -> None:
-        """Count one that it has sent."""
+        """Count a websocket message from the app."""
         self.figures[layout.MESSAGES_OUT] += 1
         self.figures[layout.BYTES_OUT] += size
 
     def _find(self, key: Key) -> "memoryview[float]":
-        """The series of a key that is met for the first time. A worker has a bounded number of them."""
+        """Return the series of a new key. A worker has a bounded number of series."""
         method, route, kind = key
         named = method if method in layout.METHODS else OTHER, route, kind if 0 < kind < 6 else 5
         series = self._series.get(named)
@@ -132,5 +132,5 @@ class Board:
         name = f"{method} {kind}xx {route}".encode(errors="replace")[:NAME_BYTES]
         start = FIGURES + number * ROW
         self._bytes[start * DOUBLE : start * DOUBLE + len(name)] = name
-        self.figures[layout.USED] = number + 1  # last: readers look at no more rows
+        self.figures[layout.USED] = number + 1  # last, since readers look at this many rows
         return self._all[start + NAME : start + ROW]

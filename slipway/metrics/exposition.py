@@ -1,6 +1,6 @@
-"""The text of a scrape: all that is told, by the names of names.py. Series are keyed by slot, never by process.
+"""The text of a scrape, with the names of names.py. Series are keyed by slot, never by process.
 
-`families` has the names that dashboards, rules and pages may use; a test holds them to it.
+Dashboards, rules and pages may use only the names that `families` returns; a test checks this.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 @dataclass
 class Scrape:
-    """All that one scrape tells."""
+    """The values of one scrape."""
 
     slots: Mapping[str, WorkerFigures]
     memory: Mapping[str, float]
@@ -33,7 +33,7 @@ class Scrape:
 
 
 def families() -> set[str]:
-    """The names of all series that are exported, as a query has them."""
+    """Return the names of all exported series, as used in queries."""
     return {sample.name for family in _Families(_EMPTY).collect() for sample in family.samples}
 
 
@@ -42,7 +42,7 @@ class _Families(Collector):
         self._scrape = scrape
 
     def collect(self) -> Iterator[Metric]:
-        """Ours, then the app's; a name of ours is ours alone."""
+        """Yield the server's families, then the app's; leave out an app's family that has a name of the server's."""
         ours: set[str] = set()
         for family in (
             *self._of_requests(),
@@ -54,7 +54,7 @@ class _Families(Collector):
             yield family
         try:
             theirs = [*self._scrape.app()]
-        except Exception:  # a file of the app's that is cut off, or of another version
+        except Exception:  # a truncated file of the app's, or one of another version
             return
         yield from (family for family in theirs if family.name not in ours)
 
@@ -107,7 +107,7 @@ def _family(kind: str, name: str, text: str, label: str, values: Mapping[str, fl
 
 
 def _histogram(limits: tuple[float, ...], values: list[float]) -> tuple[list[tuple[str, float]], float]:
-    """Prometheus' buckets, each with those below it, and the sum."""
+    """Return Prometheus' cumulative buckets, and the sum."""
     below, buckets = 0.0, []
     for limit, count in zip((*map(str, limits), "+Inf"), values[:-1], strict=True):
         below += count
@@ -116,7 +116,7 @@ def _histogram(limits: tuple[float, ...], values: list[float]) -> tuple[list[tup
 
 
 def text(scrape: Scrape) -> bytes:
-    """The answer to a scrape."""
+    """Return the body of the response to a scrape."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Families(scrape))
     return generate_latest(registry)

@@ -1,4 +1,4 @@
-"""Reads boards and adds them up, so that a slot's counters go on when its worker is replaced or killed."""
+"""Reads boards and adds them up, so that a slot's counters continue when its worker is replaced or killed."""
 
 import os
 from array import array
@@ -13,7 +13,7 @@ Series = tuple[str, str, str]  # method, status class, route
 
 @dataclass(slots=True)
 class WorkerFigures:
-    """What one or more workers have counted."""
+    """The figures of one worker or the sum of several."""
 
     single: list[float] = field(default_factory=lambda: [0.0] * FIGURES)
     series: dict[Series, list[float]] = field(default_factory=dict)
@@ -26,12 +26,12 @@ class WorkerFigures:
             self.series[name] = [*values] if before is None else [a + b for a, b in zip(before, values, strict=True)]
 
     def close(self) -> None:
-        """Forget the gauges: what the worker had open has ended with it."""
+        """Zero the gauges: the worker's open requests have ended with it."""
         self.single[COUNTERS_END:] = [0.0] * (FIGURES - COUNTERS_END)
 
 
 def read(file: int) -> WorkerFigures:
-    """What a board holds now."""
+    """Return the current figures of a board."""
     data = os.pread(file, layout.SIZE, 0)
     values = array("d", data)
     found = WorkerFigures([*values[:FIGURES]])
@@ -46,7 +46,7 @@ def read(file: int) -> WorkerFigures:
 
 
 def total(all_figures: Iterable[WorkerFigures]) -> WorkerFigures:
-    """The sum."""
+    """Return the sum of all figures."""
     result = WorkerFigures()
     for each in all_figures:
         result.add(each)

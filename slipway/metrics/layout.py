@@ -1,4 +1,4 @@
-"""How one worker's figures lie in memory: an array of doubles, first single figures, then a row for each series.
+"""The layout of a worker's figures in memory: an array of doubles, first single figures, then a row for each series.
 
 Names and limits of the histogram are OpenTelemetry's:
 https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#metric-httpserverrequestduration
@@ -15,13 +15,13 @@ DOUBLE: Final = 8  # bytes
 # Single figures. Counters first, so that those of a worker that has ended can be added to its slot's.
 USED, MESSAGES_IN, MESSAGES_OUT, BYTES_IN, BYTES_OUT, CPU, DROPPED = range(7)
 COLLECTIONS: Final = 7
-LAG: Final = COLLECTIONS + GENERATIONS  # one more than LAGS, and the sum
+LAG: Final = COLLECTIONS + GENERATIONS  # one bucket more than LAGS, and the sum
 COUNTERS_END: Final = LAG + len(LAGS) + 2
 REQUESTS, STREAMS, WEBSOCKETS = range(COUNTERS_END, COUNTERS_END + 3)
-RELOADS: Final = COUNTERS_END + 3  # of the server: the arbiter tells its workers
+RELOADS: Final = COUNTERS_END + 3  # of the server; written by the arbiter
 FIGURES: Final = COUNTERS_END + 4
 
-# A series: its name in bytes, then one more than DURATIONS, and the sum.
+# A series: its name in bytes, then one bucket more than DURATIONS, and the sum.
 NAME_BYTES: Final = 160
 NAME: Final = NAME_BYTES // DOUBLE
 VALUES: Final = len(DURATIONS) + 2

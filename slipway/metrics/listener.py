@@ -1,7 +1,7 @@
-"""Answers scrapes on listeners of its own, in a thread of the arbiter: whatever the workers' loops do, it answers.
+"""Answers scrapes on listeners of its own, in a thread of the arbiter, even if the workers' event loops are blocked.
 
-The public listeners lead to nginx and the workers; this one is on a unix socket beside them, for `make top` and other
-tools of this machine, and by TCP where METRICS_PORT says so, for Prometheus.
+The public listeners lead to nginx and the workers. This one is a unix socket beside them, for `make top` and other
+local tools, and with METRICS_PORT also a TCP port, for Prometheus.
 """
 
 import logging
@@ -16,10 +16,10 @@ from slipway.logs.threads import start_thread
 
 log = logging.getLogger("slipway.metrics")
 
-AGAIN_SECONDS = 1.0  # until an address that another server has is tried again
-CLIENT_SECONDS = 2.0  # for a client to ask, and to take its answer
+AGAIN_SECONDS = 1.0  # until an address in use by another server is tried again
+CLIENT_SECONDS = 2.0  # for each read of a client's request, and for its whole answer
 MOST_BYTES = 8_192  # of a request's head
-NICE = 15  # a scrape waits for requests, not they for it
+NICE = 15  # requests go before scrapes
 PATHS = (b"/metrics", b"/")
 HEAD = "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n"
 
@@ -27,7 +27,7 @@ Address = str | tuple[str, int]
 
 
 class Listener:
-    """Listens on its addresses as soon as each is free."""
+    """Listens on each of its addresses as soon as it is free."""
 
     def __init__(self, addresses: Sequence[Address], content_type: str, answer: Callable[[], bytes]) -> None:
         self._addresses = list(addresses)
@@ -38,13 +38,13 @@ class Listener:
         self._ended = threading.Event()
 
     def start(self) -> None:
-        """Begin in a thread of its own; nothing of it can keep the server from its work."""
+        """Start the thread. No error here can stop the server."""
         with suppress(Exception):
             self._bind()
         start_thread(self._run, "metrics")
 
     def end(self) -> None:
-        """Stop listening, and take the socket's file away."""
+        """Stop listening, and remove the socket's file."""
         self._ended.set()
         for each in self._sockets.values():
             with suppress(OSError):
@@ -56,7 +56,7 @@ class Listener:
                     os.unlink(address)  # noqa: PTH108 (an address is no path to everyone)
 
     def forget(self) -> None:
-        """In a forked process: the listeners are the parent's."""
+        """Close the parent's listeners in a forked process."""
         for each in self._sockets.values():
             each.close()
 
@@ -64,7 +64,7 @@ class Listener:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while not self._ended.is_set():
-            with suppress(Exception):  # no memory, no descriptor; the next one may find some
+            with suppress(Exception):  # no memory or descriptor; the next attempt may succeed
                 self._bind()
                 self._serve()
 

@@ -5,7 +5,7 @@ from slipway.metrics import layout
 DURATION = "http_server_request_duration_seconds"  # OpenTelemetry's http.server.request.duration
 LAG = "slipway_event_loop_lag_seconds"
 
-# Name, type, help and labels of what stands in a worker's figures or is known of one.
+# Name, type and help, then the place in a worker's figures (in DIRECTED: of received and of sent).
 PER_SLOT = (
     ("http_server_active_requests", "gauge", "Requests under way, without streams.", layout.REQUESTS),
     ("slipway_active_streams", "gauge", "Answers that are streams and go on.", layout.STREAMS),

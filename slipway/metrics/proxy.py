@@ -1,6 +1,6 @@
-"""What the nginx before the workers says of itself: ngx_http_stub_status_module, on a unix socket beside theirs.
+"""Figures of the nginx before the workers: from ngx_http_stub_status_module, on a unix socket beside theirs.
 
-nginx/status.conf.template has the other end. nginx serves it by itself, so it is answered whatever the workers do.
+nginx/status.conf.template configures the other end. nginx answers it by itself, even if the workers are blocked.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Final
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-SECONDS: Final = 0.5  # for an answer: a scrape goes on without it
+SECONDS: Final = 0.5  # for each step of the exchange; without an answer the scrape goes on
 MOST_BYTES: Final = 4_096
 REQUEST: Final = b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n"
 NUMBERS: Final = re.compile(
@@ -34,7 +34,7 @@ EXAMPLE: Final = {UP: 1.0, **{name: 0.0 for name, _, _ in FAMILIES}}
 
 
 def read(path: str) -> Mapping[str, float]:
-    """Its figures by name; `nginx_up` alone, as 0, where it does not answer."""
+    """Return nginx's figures by name; only `nginx_up`, as 0, if nginx does not answer."""
     with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(SECONDS)
         connection.connect(path)
@@ -54,7 +54,7 @@ def _answer(connection: socket.socket) -> str:
 
 
 def families(figures: Mapping[str, float]) -> Iterator[Metric]:
-    """What is told of it: nothing where there is no nginx of ours, since the server has a port of its own."""
+    """Yield nginx's families; none where the server listens on a port of its own, without nginx."""
     if UP not in figures:
         return
     yield GaugeMetricFamily(UP, "Whether nginx answers.", value=figures[UP])

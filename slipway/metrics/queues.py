@@ -1,4 +1,4 @@
-"""How many clients wait in a listener's queue, as the system knows it: sock_diag(7) for unix sockets, tcp(7) else."""
+"""The length of a listener's accept queue: from sock_diag(7) for unix sockets, from tcp(7) for others."""
 
 import os
 import socket
@@ -15,11 +15,11 @@ HEADER = struct.Struct("=IHHII")  # of a message: length, type, flags, sequence,
 QUESTION = struct.Struct("=BBHIIIII")  # family, protocol, pad, states, inode, show, cookie
 ANSWER_BYTES = 16  # struct unix_diag_msg
 ATTRIBUTE = struct.Struct("=HH")  # length, type
-WAITING = struct.Struct("=24xI")  # tcpi_unacked of struct tcp_info: of a listener, those that wait
+WAITING = struct.Struct("=24xI")  # tcpi_unacked of struct tcp_info; of a listener, the length of its accept queue
 
 
 def length(listener: socket.socket) -> int | None:
-    """How many connections wait to be accepted; None where the system does not tell."""
+    """Return the number of connections that wait to be accepted; None if the system does not report it."""
     with suppress(OSError, struct.error):
         if listener.family == socket.AF_UNIX:
             return _unix(os.fstat(listener.fileno()).st_ino)

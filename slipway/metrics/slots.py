@@ -1,4 +1,4 @@
-"""The figures of each slot: those of the workers that run, and of all that have run before them."""
+"""The figures of each slot: the sum over its running and its ended workers."""
 
 import os
 import threading
@@ -20,10 +20,10 @@ class Generation:
     label: str  # of its slot
     pid: int
     file: int | None
-    cpu: float = 0.0  # seconds that were told last; a counter must not fall
+    cpu: float = 0.0  # seconds reported last; a counter must not fall
 
     def read(self) -> WorkerFigures:
-        """What it has counted until now, with the CPU time that the system knows."""
+        """Return its current figures, with the CPU time that the system knows."""
         found = WorkerFigures() if self.file is None else figures.read(self.file)
         self.cpu = found.single[layout.CPU] = max(self.cpu, found.single[layout.CPU], cpu_seconds(self.pid))
         return found
@@ -31,27 +31,27 @@ class Generation:
 
 @dataclass
 class SlotFigures:
-    """Filled by the arbiter, read by the thread that answers scrapes."""
+    """The figures of all slots, filled by the arbiter and read by the thread that answers scrapes."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     running: dict[int, Generation] = field(default_factory=dict)  # by pid
     ended: dict[str, WorkerFigures] = field(default_factory=dict)  # by label
 
     def started(self, label: str, pid: int, file: int | None) -> None:
-        """A worker has been forked."""
+        """Add a worker after its fork."""
         with self.lock:
             self.running[pid] = Generation(label, pid, file)
             self.ended.setdefault(label, WorkerFigures())
 
     def tell_reloads(self, reloads: int) -> None:
-        """Have each worker that runs know how many reloads were done."""
+        """Write the number of reloads for each running worker."""
         with self.lock:
             for generation in self.running.values():
                 if generation.file is not None:
                     board.tell_reloads(generation.file, reloads)
 
     def has_ended(self, pid: int) -> None:
-        """Its process is gone: its counts become its slot's, in one step."""
+        """Add the counters of an ended worker to its slot's, in one step."""
         with self.lock:
             generation = self.running.pop(pid, None)
             if generation is None:
@@ -64,7 +64,7 @@ class SlotFigures:
                     os.close(generation.file)
 
     def by_label(self) -> dict[str, WorkerFigures]:
-        """Each slot's sum."""
+        """Return the sum for each slot."""
         with self.lock:
             parts = {label: [before] for label, before in self.ended.items()}
             for generation in self.running.values():
@@ -72,7 +72,7 @@ class SlotFigures:
             return {label: figures.total(found) for label, found in sorted(parts.items())}
 
     def pids(self) -> dict[str, list[int]]:
-        """The processes of each slot."""
+        """Return the pids of each slot's running workers."""
         with self.lock:
             found: dict[str, list[int]] = {label: [] for label in sorted(self.ended)}
             for pid, generation in self.running.items():
@@ -80,7 +80,7 @@ class SlotFigures:
             return found
 
     def forget(self) -> None:
-        """In a forked worker: close what is its siblings'. The lock may be held by a thread that has not come along."""
+        """Close the siblings' files in a forked worker, and replace the lock: a thread of the parent may hold it."""
         for generation in self.running.values():
             if generation.file is not None:
                 with suppress(OSError):

@@ -11,21 +11,21 @@ from slipway.middleware.access_lines import AccessLines, Facts
 from slipway.middleware.exchange import Exchange
 from slipway.middleware.types import Scope
 
-TOGETHER = 128  # lines that are made in one go
+TOGETHER = 128  # lines made in one go
 
 
 class LineWriter(Protocol):
-    """What takes lines: a slipway.logs.batches.Writer."""
+    """The interface of slipway.logs.batches.Writer that is used here."""
 
     def write(self, lines: bytes) -> None:
         """Take lines with their newlines."""
 
     def write_later(self, make: Callable[[], bytes]) -> None:
-        """Call this within a moment, in any thread, for the lines that there are by then."""
+        """Call `make` soon, in any thread, for the lines noted by then."""
 
 
 def route_of(scope: Scope) -> str:
-    """The template of its route, if the app says one, as a text or, as Starlette and FastAPI do, an object."""
+    """Return the route's template, which the app sets as a str or, as Starlette does, an object; empty if none."""
     route = scope.get("route")
     if route.__class__ is not str:
         route = getattr(route, "path", "")
@@ -33,13 +33,13 @@ def route_of(scope: Scope) -> str:
 
 
 class AccessRecord:
-    """Notes each request, makes the lines of many at once, and hands them on, by default to the process's log.
+    """Notes each request, makes the lines of many at once and writes them, by default to the process's log.
 
-    Paths that are `quiet` (health checks, which come every few seconds) leave none. What a client says in its query
-    may be secret, so it is left out unless `query` is set.
+    `quiet` paths (health checks, which come every few seconds) leave no record. A query may contain secrets, so it is
+    left out unless `query` is set.
 
-    Among all else that a request does, its line takes twice as long to make as right after others. So it is not made
-    then, but when there are so many, or when the log asks, which may be in another thread.
+    Making a line within its request takes twice as long as making it right after others. So lines are made once
+    TOGETHER requests are noted, or when the log asks for them, which may be in another thread.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class AccessRecord:
         self._query = query
         self._noted: deque[Facts] = deque()
         self._making = threading.Lock()
-        self._asked = False  # whether the log is going to ask
+        self._asked = False  # whether the log will call _when_asked
 
     def __call__(self, scope: Scope, exchange: Exchange, route: str, seconds: float) -> None:
-        """Record a request that took so long."""
+        """Record a request that took `seconds`."""
         path: Any = scope.get("path")
         if path.__class__ is str and path in self._quiet:
             return
@@ -69,7 +69,7 @@ class AccessRecord:
             self._log.write_later(self._when_asked)
 
     def _when_asked(self) -> bytes:
-        self._asked = False  # first: what is noted while lines are made may not be among them
+        self._asked = False  # first, since requests noted while lines are made may not be among them
         return self._make()
 
     def _make(self) -> bytes:

@@ -1,4 +1,4 @@
-"""The lines of the access log, each from what is known of one request."""
+"""The lines of the access log, each made from the facts about one request."""
 
 import json
 import os
@@ -11,16 +11,16 @@ from orjson import dumps
 from slipway.logs.lines import text
 from slipway.middleware.exchange import Exchange
 
-CLIENT_LEFT = 499  # nginx's number for a client that left before the answer
-MOST_KNOWN = 1_000  # methods with their routes, and clients, whose parts of a line are kept
+CLIENT_LEFT = 499  # nginx's status for a client that left before the answer
+MOST_KNOWN = 1_000  # cached parts of lines: of methods with their routes, and of clients
 MILLISECONDS = [b"%03d" % each for each in range(1_000)]
 
-# When it was over, its method, route, path and client, the exchange, and the seconds that it took.
+# Time of the end, method, route, path, client, exchange, and duration in seconds.
 Facts = tuple[float, Any, str, Any, Any, Exchange, float]
 
 
 class Digits(dict[int, bytes]):
-    """Of whole numbers. The smaller ones are kept: making them takes twice as long as looking them up."""
+    """The digits of whole numbers. Small ones are cached: making them takes twice as long as a look-up."""
 
     def __missing__(self, number: int) -> bytes:
         made = b"%d" % number
@@ -30,11 +30,11 @@ class Digits(dict[int, bytes]):
 
 
 class AccessLines:
-    """Makes them.
+    """Makes the lines.
 
-    A line is put together from parts: those of the worker are made once, those of routes and clients once for each, and
-    only the path is quoted anew. A whole `json.dumps` takes ten times as long. A float takes four times as long as a
-    whole number, so durations are microseconds with an exponent, which JSON has: 1230e-6.
+    A line is joined from parts: those of routes and clients are made once for each, and only the path is quoted anew.
+    A whole `json.dumps` takes ten times as long. A float takes four times as long as a whole number, so durations are
+    microseconds with an exponent, which JSON allows: 1230e-6.
     """
 
     def __init__(self, slot: int | None) -> None:
@@ -45,7 +45,7 @@ class AccessLines:
         self._digits = Digits()
 
     def line(self, facts: Facts) -> bytes:
-        """The line of one request, with its newline."""
+        """Return the line of one request, with its newline."""
         now, method, route, path, client, exchange, seconds = facts
         known, digits, own = self._known, self._digits, exchange.own
         asked = method, route, exchange.status
@@ -54,7 +54,7 @@ class AccessLines:
             if not 0 <= part < 1:
                 part = self._tick(now)
             if not path.isascii():
-                raise ValueError  # orjson leaves it as UTF-8
+                raise ValueError  # orjson would write it as UTF-8, not ASCII
             parts = (
                 self._date,
                 MILLISECONDS[int(part * 1e3)],
@@ -77,17 +77,17 @@ class AccessLines:
                 known.get(client[0]) or self._end(client[0]),
             )
             return b"".join(parts)
-        except Exception:  # nothing that an app leaves in its scope costs a record, or those that are made with it
+        except Exception:  # no value in an app's scope may cost this record, or those made with it
             return self._of_anything(facts)
 
     def _begin(self, method: str, route: str, status: int) -> bytes:
-        """From the time to the path."""
+        """Return the part from the time to the path."""
         asked = {"method": method, "route": route or None, "status": status or CLIENT_LEFT}
         words = _inner({"level": "INFO", "logger": "access", "message": "request", **asked})
         return self._keep((method, route, status), f'Z",{words},"path":'.encode())
 
     def _end(self, client: str) -> bytes:
-        """From the client to the line's end."""
+        """Return the part from the client to the line's end."""
         return self._keep(client, f",{_inner({'client': client, **self._worker})}}}\n".encode())
 
     def _keep(self, key: Any, part: bytes) -> bytes:
@@ -97,12 +97,12 @@ class AccessLines:
         return part
 
     def _tick(self, now: float) -> float:
-        """Begin another second of UTC (RFC 3339); the part of it that has passed."""
+        """Begin another second of UTC (RFC 3339); return the part of it that has passed."""
         self._second, self._date = int(now), strftime('{"time":"%Y-%m-%dT%H:%M:%S.', gmtime(now)).encode()
         return now - self._second
 
     def _of_anything(self, facts: Facts) -> bytes:
-        """The same of a scope that is not as ASGI has it: what is no text is written as Python shows it."""
+        """Return the line for any path and scope: values that JSON can't represent are written as their repr."""
         now, method, route, path, client, exchange, seconds = facts
         milliseconds = int(self._tick(now) * 1e3)
         words = {
@@ -127,5 +127,5 @@ class AccessLines:
 
 
 def _inner(words: Mapping[str, object]) -> str:
-    """An object without its braces; raises nothing, whatever an app has put into its scope."""
+    """Return a JSON object without its braces; raises nothing, whatever an app has put into its scope."""
     return text(words, cls=json.JSONEncoder, separators=(",", ":"), default=repr)[1:-1]

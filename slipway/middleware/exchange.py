@@ -1,4 +1,4 @@
-"""One request while it runs: its answer's start, and the number of bytes in and out."""
+"""One running request: the start of its answer, and the bytes in and out."""
 
 from collections.abc import Iterable
 from time import perf_counter
@@ -15,13 +15,13 @@ LOOKED_AT = frozenset({REQUEST_ID, TRACEPARENT, LENGTH, ENCODING})  # of a reque
 
 
 class StreamRefused(OSError):
-    """The worker has as many streams as it may have: the client was answered 503, and the app may end."""
+    """The worker is at its limit of streams: the client was answered 503, and the app may end."""
 
 
 class Exchange(RequestIds):
-    """What is known of one request, from what its app sends; `scope["state"]["exchange"]` holds it.
+    """The state of one request, updated with what its app sends; stored as `scope["state"]["exchange"]`.
 
-    It knows neither the server's `send` nor the scope: a circle would leave each request to the collector.
+    It refers to neither the server's `send` nor the scope: a reference cycle would leave each request to the collector.
     """
 
     __slots__ = (
@@ -39,15 +39,15 @@ class Exchange(RequestIds):
 
     def __init__(self, kind: str, headers: Iterable[Header], counts: Counts) -> None:
         self._counts = counts
-        self.kind = kind  # what it is counted as
+        self.kind = kind  # the kind that it is counted as
         self.started = perf_counter()
-        self.first = 0.0  # when the first of the answer was sent
+        self.first = 0.0  # when the first part of the answer was sent
         self.status = 0  # 0 until the response has started; 101 for an accepted websocket, 403 for one closed before
         self.sent = 0  # bytes of body
         self.received = 0
-        # Where no length is declared, what arrives is counted, which costs a coroutine for each message.
+        # Without a declared length the received bytes are counted, which costs a coroutine for each message.
         self.counts_received = False
-        self.refused = False  # whether it was a stream too many, and is answered
+        self.refused = False  # whether it was a stream over the limit, and is answered
         self.over = False  # whether the app has returned
         self.traceparent = self._own = given = None
         for name, value in headers:
@@ -63,7 +63,7 @@ class Exchange(RequestIds):
         self.identify(given)
 
     def receiver(self, receive: Receive) -> Receive:
-        """Count what the app receives of a body."""
+        """Return a `receive` that counts the body's bytes."""
 
         async def counted() -> Message:
             message = await receive()
@@ -73,30 +73,30 @@ class Exchange(RequestIds):
         return counted
 
     def take(self, size: int) -> None:
-        """Count a websocket's message of so many bytes that is there for the app."""
+        """Count a websocket message of `size` bytes for the app."""
         self.received += size
         self._counts.board.took(size)
 
     def give(self, size: int) -> None:
-        """Count one that the app sends."""
+        """Count a websocket message of `size` bytes from the app."""
         self.sent += size
         self._counts.board.gave(size)
 
     def begin_answer(self, kind: str, message: Message) -> list[Header] | None:
-        """Note the status; return the headers without an id of the app's, or None for a stream too many."""
+        """Note the status; return the headers without the app's x-request-id, or None for a stream over the limit."""
         self.status = message.get("status", 101)
         if kind != START:
             self.first = perf_counter()
         headers, named = [*(message.get("headers") or ())], False
         for name, value in headers:
-            if len(name) != 12:  # neither of the two that count
+            if len(name) != 12:  # neither content-type nor x-request-id
                 continue
             if name == b"content-type" or (name := name.lower()) == b"content-type":
                 if len(value) >= 17 and kind == START and _is_event_stream(value) and not self.become_stream():
                     return None
             elif name == b"x-request-id":
                 named = True
-        if named:  # the id of the answer is that of the records
+        if named:  # the answer has the id of the records
             headers = [header for header in headers if header[0].lower() != b"x-request-id"]
         return headers
 
@@ -118,7 +118,7 @@ class Exchange(RequestIds):
         return True
 
     async def refuse(self, send: Send) -> NoReturn:
-        """Answer a stream too many, and tell its app by raising StreamRefused."""
+        """Answer 503 to a stream over the limit, and raise StreamRefused for its app."""
         self.status, self.refused = 503, True
         self.sent = await respond(send, 503, OVERLOADED, self.request_id)
         raise StreamRefused

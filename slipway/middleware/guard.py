@@ -1,4 +1,4 @@
-"""The middleware itself: one coroutine around the app, and everything that a request needs is done in it."""
+"""The middleware itself: one coroutine around the app, which does all the work for a request."""
 
 from collections.abc import Awaitable, Callable
 from math import inf
@@ -19,22 +19,22 @@ from slipway.middleware.types import ASGIApp, Receive, Scope, Send
 
 KINDS = ("http", "websocket")
 
-Record = Callable[[Scope, Exchange, str, float], None]  # called with the route and the seconds that it took
+Record = Callable[[Scope, Exchange, str, float], None]  # called with the route and the duration in seconds
 Follow = Callable[[Exchange, Send], Send]
 OtherStatus = Callable[[Send], int | None]
 
 
 def _as_it_is(scope: Scope) -> None:
-    """No proxy is known of."""
+    """Leave the scope as it is: no proxy is known."""
 
 
 class Guard:
-    """Counts requests, gives each an id, refuses those over the limits, and answers those that the app leaves open.
+    """Counts requests, gives each an id, refuses those over the limits, and answers those that the app does not.
 
-    `exempt` paths (health checks) always pass, or an overloaded worker would be taken for a dead one. `record` is
-    called when a request is over. With a `deadline` a request that takes too long is cancelled and answered.
-    What a server adds: `see` writes the client behind a proxy into the scope, `follow` has an exchange told what its
-    app sends, and `other_status` knows what the server has sent, or will, in the app's place.
+    `exempt` paths (health checks) pass the limit of open requests, or an overloaded worker would be taken for a dead
+    one. `record` is called when a request is over. With a `deadline`, late requests are cancelled and answered.
+    A server may set three functions: `see` writes the client behind a proxy into the scope, `follow` tells an exchange
+    what its app sends, and `other_status` returns the status that the server sends in the app's place.
     """
 
     other_status: OtherStatus | None = None
@@ -80,7 +80,7 @@ class Guard:
                 await self.app(scope, receive, answer)
             if not exchange.status:
                 await self._answer(None, scope, receive, answer, exchange)
-            if not exchange.sent:  # as after most errors, and seldom else
+            if not exchange.sent:  # as after most errors, seldom otherwise
                 self._correct(kind, send, exchange)
         except BaseException as error:
             if not await self._answer(error, scope, receive, answer, exchange):
@@ -90,7 +90,7 @@ class Guard:
             self._end(scope, exchange, kind)
 
     def _end(self, scope: Scope, exchange: Exchange, kind: str) -> None:
-        """Count a request that is over, and record it."""
+        """Count and record a finished request."""
         seconds = perf_counter() - exchange.started
         exchange.over = True
         self.counts.end(exchange)
@@ -104,13 +104,13 @@ class Guard:
                 self.counts.board.observe(scope["method"], route, exchange.status or CLIENT_LEFT, seconds)
                 if exchange.kind == STREAM:
                     self.counts.board.streamed(seconds)
-            except (TypeError, LookupError):  # the app's status is no number, or the scope not as ASGI has it
+            except (TypeError, LookupError):  # the app's status is no number, or its scope violates ASGI
                 pass
         if self.record is not None:
             self.record(scope, exchange, route, seconds)
 
     async def _limit(self, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> None:
-        """Refuse what is over a limit; a health check is over that of its fields alone."""
+        """Refuse a request over a limit; a health check only for too many header fields."""
         if len(scope["headers"]) > self.max_headers:
             await instead.refuse(scope, receive, send, exchange, 431, TOO_MANY_FIELDS)
         elif scope.get("path") in self.exempt:
@@ -119,7 +119,7 @@ class Guard:
             await instead.refuse(scope, receive, send, exchange, 503, OVERLOADED)
 
     def _correct(self, kind: str, send: Send, exchange: Exchange) -> None:
-        """Have the record say what the client gets, where that is not what the app has begun to send."""
+        """Record the status that the client gets, where it differs from the app's."""
         if kind == REQUEST and self.other_status is not None:
             status = self.other_status(send)
             if status is not None:
@@ -133,14 +133,14 @@ class Guard:
         return await instead.failed(error, scope, receive, send, exchange)
 
     def _pass(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Leave the app what is no request, a lifespan with our counts."""
+        """Pass on a scope that is no request; a lifespan gets the counts in its state."""
         if scope["type"] == "lifespan":
             scope.setdefault("state", {})["counts"] = self.counts
         return self.app(scope, receive, send)
 
 
 def guarded(app: ASGIApp, settings: GuardSettings, slot: int | None, board: Board | None = None) -> Guard:
-    """The middleware as the settings have it, around an app."""
+    """Return the middleware around an app, configured by the settings."""
     limits = {
         REQUEST: settings.max_requests_in_flight,
         STREAM: settings.max_streams,

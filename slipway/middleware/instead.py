@@ -1,4 +1,4 @@
-"""What is answered in the place of an app that fails, takes too long or may not be asked."""
+"""Answers in the place of an app that fails, takes too long or may not be called."""
 
 import asyncio
 import logging
@@ -10,18 +10,18 @@ from slipway.middleware.types import Receive, Scope, Send
 
 log = logging.getLogger("slipway")
 
-UNREAD = 100  # messages that an app may have left unread; behind them it is told that the client has left
+UNREAD = 100  # messages that an app may have left unread before the disconnect
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, exchange: Exchange, status: int, detail: str) -> None:
-    """Answer a request that the app does not get."""
+    """Refuse a request in the place of the app."""
     if scope["type"] == "websocket":
         await receive()  # websocket.connect
     await answer(scope, send, status, detail, exchange.request_id)
 
 
 async def late(scope: Scope, send: Send, exchange: Exchange) -> bool:
-    """Answer 504 in the place of a handler that was cancelled."""
+    """Answer 504 in the place of a cancelled handler."""
     if (task := asyncio.current_task()) is not None:
         task.uncancel()
     path, request_id = scope.get("path"), exchange.request_id
@@ -31,9 +31,9 @@ async def late(scope: Scope, send: Send, exchange: Exchange) -> bool:
 
 
 async def failed(error: BaseException | None, scope: Scope, receive: Receive, send: Send, exchange: Exchange) -> bool:
-    """Answer 500 for an app that has not answered; False if that is not possible any more."""
+    """Answer 500 for an app that has not answered; return False if that is no longer possible."""
     if exchange.refused:
-        return True  # the error is how its app was told
+        return True  # the client has its answer, and the error told the app
     if error is not None and not isinstance(error, Exception):  # cancelled: the server answers
         exchange.status = exchange.status or 500
         return False

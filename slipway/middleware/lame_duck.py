@@ -1,4 +1,4 @@
-"""An app whose server stops soon: its ready path says so to balancers that poll, and everything else is served."""
+"""Wraps an app whose server stops soon: its ready path fails for polling balancers, all other paths are served."""
 
 import asyncio
 from collections.abc import Collection
@@ -10,7 +10,7 @@ STOPPING = "The server is about to stop."
 
 
 class LameDuck:
-    """Shows health checks `state["draining"]` as set; an app that calls itself ready all the same is answered for."""
+    """Gives health checks a set `state["draining"]`; answers 503 for an app that reports ready all the same."""
 
     def __init__(self, app: ASGIApp, ready_path: str, health_paths: Collection[str]) -> None:
         self._app = app
@@ -28,7 +28,7 @@ class LameDuck:
         await self._not_ready(scope, receive, send)
 
     async def _not_ready(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on an answer that is no success, and replace one that is."""
+        """Pass on an error response, and replace any other with a 503."""
         replaced = False
 
         async def check(message: Message) -> None:

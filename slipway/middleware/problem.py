@@ -30,7 +30,7 @@ async def answer(scope: Scope, send: Send, status: int, detail: str, request_id:
 async def respond(
     send: Send, status: int, detail: str, request_id: str, *, head: bool = False, prefix: str = "http"
 ) -> int:
-    """Send a whole response; the number of bytes of its body."""
+    """Send a whole response; return its content length in bytes."""
     body = _problem(status, detail, request_id)
     headers: list[Header] = [
         (b"content-type", b"application/problem+json"),

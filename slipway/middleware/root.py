@@ -1,4 +1,4 @@
-"""The app below a path: ROOT_PATH is its `root_path`, and nothing outside of it reaches the app."""
+"""Serves the app below ROOT_PATH, its `root_path`; requests for other paths do not reach the app."""
 
 from collections.abc import Awaitable
 
@@ -9,7 +9,7 @@ OUTSIDE = "There is nothing at this path."
 
 
 class Root:
-    """Gives requests below the prefix their `root_path`; `path` stays whole, as ASGI has it.
+    """Gives requests below the prefix their `root_path`; `path` stays whole, as ASGI requires.
 
     https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope
     """

@@ -11,7 +11,7 @@ STARTS = frozenset({START, "websocket.http.response.start", "websocket.accept"})
 
 
 def followed(exchange: Exchange, send: Send) -> Send:
-    """The `send` for the app of this exchange."""
+    """Return the `send` for the app of this exchange."""
     return Sender(exchange, send).send
 
 
@@ -58,7 +58,7 @@ async def _refused(message: Message) -> None:
 
 
 def _size(message: Message) -> int:
-    """Bytes of a websocket's message."""
+    """Return the size of a websocket message in bytes."""
     text = message.get("text")
     if text is None:
         return len(message.get("bytes") or b"")

@@ -7,19 +7,19 @@ from slipway.environment import Environment
 from slipway.paths import health_paths, ready_path, root_path
 from slipway.project import served
 
-USUAL = "/readyz"  # asked of an app of which no path is known; one that has none answers 404 before and after
+USUAL = "/readyz"  # for an app without a known path; if it has no such route, old and new code both answer 404
 
 
 @dataclass(frozen=True, slots=True)
 class GuardSettings:
-    """What one worker may have open, and what it records."""
+    """The limits, paths and records of one worker."""
 
     max_requests_in_flight: int
     max_streams: int
     max_websockets: int
     max_headers: int
     request_timeout: int
-    """Seconds; 0: any time."""
+    """Seconds; 0: no limit."""
     access_log: bool
     root_path: str
     """The prefix below which the app is served; empty for none."""
@@ -27,9 +27,9 @@ class GuardSettings:
     ready_path: str
     """The path that answers 200 when the app can serve; empty where none is known."""
     takeover_path: str
-    """The path that a new worker's app is asked before it takes over; empty: it is not asked."""
+    """The path requested of a new worker's app before it takes over; empty: none."""
     health_paths: frozenset[str]
-    """The paths that are always answered and never recorded."""
+    """The paths that are exempt from the limit of open requests and never recorded."""
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> "GuardSettings":
@@ -53,7 +53,7 @@ class GuardSettings:
 
 
 def _request_timeout(env: Environment) -> int:
-    """Below PROXY_READ_TIMEOUT, or nginx would answer first and the handler would go on for no client."""
+    """Return a time below PROXY_READ_TIMEOUT, or nginx would answer first and the handler run on without a client."""
     most = env.integer("PROXY_READ_TIMEOUT", 60, 1, 86_400) - 1
     allowed = f"a whole number of seconds from 1 to {most}, which is less than PROXY_READ_TIMEOUT, or 0 for no limit"
     return env.integer("REQUEST_TIMEOUT", max(1, most - 4), 0, most, allowed)

@@ -1,7 +1,7 @@
 """Sends spans to a collector by OTLP over HTTP: with OTEL_EXPORTER_OTLP_ENDPOINT set and the extra `otel` installed.
 
-Set up in each worker after the fork, since its thread would not come along, and flushed in the drain. The settings are
-OpenTelemetry's own: https://opentelemetry.io/docs/specs/otel/protocol/exporter/. Off, none of it is imported.
+Set up in each worker after the fork, which would not copy its thread, and flushed in the drain. The settings are
+OpenTelemetry's own: https://opentelemetry.io/docs/specs/otel/protocol/exporter/. It is imported only if used.
 """
 
 import logging
@@ -16,19 +16,19 @@ from slipway.middleware.exchange import Exchange
 from slipway.middleware.types import ASGIApp, Receive, Scope, Send
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-FLUSH_SECONDS = 1.0  # in the drain; a collector that does not answer holds nothing up for longer
+FLUSH_SECONDS = 1.0  # in the drain; the longest wait for a collector that does not answer
 
 log = logging.getLogger("slipway.traces")
 
 
 def wanted() -> bool:
-    """Whether a collector is named and OpenTelemetry's own switch does not turn it off."""
+    """Whether a collector is configured, and OpenTelemetry's own switch (OTEL_SDK_DISABLED) is not set."""
     env = Environment()
     return any(map(env.text, ENDPOINTS)) and env.text("OTEL_SDK_DISABLED").lower() != "true"
 
 
 def started_spans(slot: int | None) -> "Spans | None":
-    """The exporter of this worker; None where it is not wanted or can't be had, which is no reason not to serve."""
+    """Return the exporter of this worker; None if it is not wanted or fails, since the worker serves without it."""
     if not wanted():
         return None
     try:
@@ -41,7 +41,7 @@ def started_spans(slot: int | None) -> "Spans | None":
 
 
 class Spans:
-    """Makes a span of each request that is over, with the ids that its records have."""
+    """Makes a span of each request, with the ids of its records."""
 
     def __init__(self, slot: int | None) -> None:
         from opentelemetry import context, trace
@@ -60,11 +60,11 @@ class Spans:
         self._provider = TracerProvider(resource=resource, id_generator=self._ids)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         if not isinstance(trace.get_tracer_provider(), TracerProvider):
-            trace.set_tracer_provider(self._provider)  # for the app's own spans, unless it has one
+            trace.set_tracer_provider(self._provider)  # for the app's own spans, unless it has set a provider
         self._tracer = self._provider.get_tracer("slipway")
 
     def begin(self, scope: Scope, exchange: Exchange) -> Any:
-        """The span of a request, as the parent of those that the app makes in it."""
+        """Begin the span of a request, as the parent of the spans that the app makes in it."""
         trace = self._trace
         parent = self._context.Context()
         if exchange.parent is not None:
@@ -79,7 +79,7 @@ class Spans:
         return span
 
     def end(self, span: Any, scope: Scope, exchange: Exchange, status: int) -> None:
-        """The request is over. Names are OpenTelemetry's for HTTP servers; no query, which may be secret."""
+        """End a request's span. Names are OpenTelemetry's for HTTP servers; the query may be secret and is left out."""
         if span.is_recording():
             route = route_of(scope)
             method, client = scope.get("method", "WEBSOCKET"), scope.get("client")
@@ -100,7 +100,7 @@ class Spans:
         span.end()
 
     def flush(self) -> None:
-        """Send what there is, in bounded time; the worker's last step."""
+        """Send the remaining spans in at most FLUSH_SECONDS, at the end of the worker."""
         ending = threading.Thread(target=self._provider.shutdown, daemon=True)
         ending.start()
         ending.join(FLUSH_SECONDS)
@@ -109,7 +109,7 @@ class Spans:
 
 
 class Traced:
-    """Around an app, within the guard: a span for each request and websocket."""
+    """Wraps an app, within the guard: makes a span for each request and websocket."""
 
     def __init__(self, app: ASGIApp, spans: Spans) -> None:
         self._app = app
@@ -131,7 +131,7 @@ class Traced:
 
 
 def _ids() -> Any:
-    """Gives a request's span the ids of its records; other spans get random ones."""
+    """Return an id generator: a request's span gets the ids of its records, other spans random ones."""
     from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
     class Ids(RandomIdGenerator):

@@ -1,7 +1,7 @@
-"""Which trace a request belongs to: W3C Trace Context, https://www.w3.org/TR/trace-context/.
+"""The trace of a request: W3C Trace Context, https://www.w3.org/TR/trace-context/.
 
-A request without a `traceparent` begins a trace, whose id is the request's own, and its span the first half of that: so
-nginx, which makes the id, can name both in its log by itself.
+A request without a `traceparent` begins a trace. The trace id is the request id if its form allows, the span id its
+first half, so that nginx, which makes the request id, can log both by itself.
 """
 
 import re
@@ -26,7 +26,7 @@ class Parent:
 
 
 class RequestIds:
-    """The ids of a request; those that only records and spans have are made when they are asked for."""
+    """The ids of a request; those for records and spans alone are made on first use."""
 
     __slots__ = ("_own", "header", "request_id", "traceparent")
 
@@ -36,7 +36,7 @@ class RequestIds:
     _own: bytes | None
 
     def identify(self, given: bytes | None) -> None:
-        """Take the id that the caller gives, if it may stand in a log."""
+        """Take the id given by the caller if it is safe to log, else make one."""
         if given is None or not ((given.isalnum() and len(given) <= 64) or REQUEST_ID.fullmatch(given)):
             given = self._own = new_id()
         self.request_id = given.decode()
@@ -49,7 +49,7 @@ class RequestIds:
 
     @property
     def own(self) -> bytes:
-        """32 hexadecimal digits: the trace that a request without a parent begins, and its span."""
+        """32 hexadecimal digits: the trace id of a request without a parent; the first 16 are its span id."""
         if self._own is None:
             given = self.header[1]
             self._own = given if is_own(given) else new_id()
@@ -67,12 +67,12 @@ class RequestIds:
         return self.own[:16].decode()
 
 
-# The request in whose task a record is made, for the fields of the record.
+# The request of the current task, for the fields of records.
 current: ContextVar[RequestIds | None] = ContextVar("request", default=None)
 
 
 def fields() -> dict[str, str]:
-    """The ids of the request that is served where this is called, for a record; none outside of requests."""
+    """Return the ids of the current request, for a record; none outside of requests."""
     request = current.get()
     if request is None:
         return {}
@@ -80,17 +80,17 @@ def fields() -> dict[str, str]:
 
 
 def is_own(request_id: bytes) -> bool:
-    """Whether it is as nginx makes them, and the half that names the span is not all zero."""
+    """Whether an id has the form of nginx's, and its first half, the span id, is not all zero."""
     return len(request_id) == 32 and not request_id.strip(HEXADECIMAL) and request_id >= FIRST_OWN
 
 
 def new_id() -> bytes:
-    """32 hexadecimal digits, of which the first 16 are not all zero."""
+    """Return 32 hexadecimal digits, of which the first 16 are not all zero."""
     return (getrandbits(128) | FIRST_BIT).to_bytes(16).hex().encode()
 
 
 def parent(value: bytes) -> Parent | None:
-    """What a `traceparent` says; None for a malformed one."""
+    """Parse a `traceparent`; return None for a malformed one."""
     found = PARENT.fullmatch(value)
     if found is None:
         return None
