@@ -1,6 +1,6 @@
-"""What the process model needs and gunicorn and uvicorn lack. Knows both of them; `app/` knows neither.
+"""The parts of the process model that gunicorn and uvicorn lack. Depends on both; `app/` depends on neither.
 
-`install` puts our worker and arbiter in the place of the stock ones, so that the literal command
+`install` replaces the stock worker and arbiter by ours, so that the literal command
 `gunicorn -k uvicorn.workers.UvicornWorker app.main:application` runs with them.
 """
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def install(settings: "ServerSettings") -> None:
-    """Put our worker and arbiter in the place of uvicorn's worker and gunicorn's Arbiter; have options checked."""
+    """Replace uvicorn's worker and gunicorn's Arbiter by ours; add a check of gunicorn's options."""
     import gunicorn.app.base
     import gunicorn.config
 
@@ -23,15 +23,15 @@ def install(settings: "ServerSettings") -> None:
     from slipway.serving.worker import Worker
 
     Worker.settings = Arbiter.settings = settings
-    # -k on the command line names a class by its path and beats the configuration file, so the path must lead to ours,
-    # whether or not the package that has such a module is installed.
+    # -k on the command line names a class by its path and overrides the configuration file, so that path must lead to
+    # our worker, whether or not the package with such a module is installed.
     for name in ("uvicorn.workers", "uvicorn_worker"):
         _provide(name, UvicornWorker=Worker)
     gunicorn.app.base.Arbiter = Arbiter
     stock = vars(gunicorn.config.Config)["validate"]
 
     def validate(cfg: Any) -> None:
-        """Before anything is started, while there still is a terminal to say it on."""
+        """Check options before anything starts, while errors still reach the terminal."""
         stock(cfg)
         options.check(cfg)
         options.with_options(Arbiter.settings, cfg)
@@ -42,7 +42,7 @@ def install(settings: "ServerSettings") -> None:
 
 
 def _provide(name: str, **contents: Any) -> None:
-    """Let an import of a module find these contents."""
+    """Register a module with these contents, for imports to find."""
     module = ModuleType(name, "The worker of slipway.serving under the name that gunicorn is given.")
     vars(module).update(contents)
     sys.modules[name] = module

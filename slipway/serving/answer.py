@@ -1,4 +1,4 @@
-"""How an answer goes out: its head waits for the first of its body, so that an app which fails can be answered for."""
+"""Sends responses. The head waits for the first part of the body, so that a 500 is possible if the app fails before."""
 
 from typing import Any
 
@@ -14,19 +14,19 @@ BODILESS = (204, 304)  # RFC 9112 section 6.3
 
 
 class Answer:
-    """Takes an app's messages; a head is written with the first of its body.
+    """Writes an app's messages to the transport; the head is written together with the first part of the body.
 
-    Stock behaviour that this answers: two system calls for each response, and a worker that is killed between them has
-    sent a head without its body, which the proxy can't ask for again: 3 of 31,000 GETs under 132 kills. A server need
-    not send the head any sooner: https://asgi.readthedocs.io/en/latest/specs/www.html#response-start-send-event
+    Stock behaviour that this replaces: two system calls per response, and a worker that is killed between them has sent
+    a head without a body, after which the proxy can't retry: 3 of 31,000 GETs under 132 kills. A server need not send
+    the head any sooner: https://asgi.readthedocs.io/en/latest/specs/www.html#response-start-send-event
     """
 
-    exchange: Exchange | None = None  # is told what the app sends
+    exchange: Exchange | None = None  # records what the app sends
     disconnected = False
     response_started = False
     response_complete = False
-    _head: list[bytes] | None = None  # what is held back; empty once it is out
-    _left: int | None = 0  # bytes of the body that are still to come; None where it is sent in chunks
+    _head: list[bytes] | None = None  # its parts, held back; None before the app's start message, empty once sent
+    _left: int | None = 0  # bytes of the body not yet sent; None for chunked encoding
 
     def __init__(self, protocol: Any, scope: Any, *, keep_alive: bool) -> None:
         self._protocol = protocol
@@ -40,7 +40,7 @@ class Answer:
         self.waiting_for_100_continue = protocol.expect_100_continue
 
     async def send(self, message: Any) -> None:
-        """Take the answer's head, or a part of its body. Raises RuntimeError for a message out of order."""
+        """Take the response's head or a part of its body; raise RuntimeError for a message out of order."""
         kind, exchange = message["type"], self.exchange
         headers: list[Header] | None = []
         if kind == BODY:
@@ -49,7 +49,7 @@ class Answer:
         elif kind == START and not self.response_started:
             headers = self._headers(message, exchange)
             if headers is None:
-                await exchange.refuse(self.send)  # type: ignore[union-attr]  # it was the exchange that said so
+                await exchange.refuse(self.send)  # type: ignore[union-attr]  # None comes from an exchange only
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:
@@ -60,7 +60,7 @@ class Answer:
             self._start(kind, message, headers or [])
 
     def _headers(self, message: Any, exchange: Exchange | None) -> list[Header] | None:
-        """The headers of the answer, with its id; None for a stream too many."""
+        """Return the response's headers with the request id; None for a stream over the limit."""
         if exchange is None or exchange.status:
             return [*message.get("headers", ())]
         headers = exchange.begin_answer(START, message)
@@ -69,7 +69,7 @@ class Answer:
         return headers
 
     def _start(self, kind: str, message: Any, headers: list[Header]) -> None:
-        """Hold the head back."""
+        """Build the head, and hold it back."""
         if kind != START:
             raise RuntimeError(f"Expected ASGI message '{START}', but got '{kind}'.")
         status = message["status"]
@@ -125,7 +125,7 @@ class Answer:
         self.on_response()
 
     def _log(self, status: int) -> None:
-        """For gunicorn's `--access-logfile`."""
+        """Write a line to uvicorn's access logger, if that has handlers."""
         scope = self.scope
         words = get_client_addr(scope), scope["method"], get_path_with_query_string(scope), scope["http_version"]
         self._protocol.access_logger.info('%s - "%s %s HTTP/%s" %d', *words, status)

@@ -1,6 +1,6 @@
-"""gunicorn's arbiter: its loop hands on to `Service`.
+"""gunicorn's arbiter, with a loop that delegates to `Service`.
 
-Stock behaviour that this answers: a reload tells the old workers to stop before the new ones have started; a dead
+Stock behaviour that this replaces: a reload tells the old workers to stop before the new ones have started; a dead
 worker is not replaced while another drains; one failing startup, whenever it happens, halts the whole service
 (https://github.com/benoitc/gunicorn/issues/2443), and so does any error in the arbiter's own loop.
 """
@@ -28,7 +28,7 @@ BOOT_FAILURES = {3: "Worker failed to boot.", 4: "App failed to load."}
 
 
 class Arbiter(gunicorn.arbiter.Arbiter):
-    """Overrides of gunicorn's loop: each hands on to the service, and lets no error out."""
+    """Overrides the steps of gunicorn's loop: each delegates to the service, and contains errors."""
 
     settings: ServerSettings  # set on the class by gunicorn.conf.py
 
@@ -42,32 +42,32 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         self.configuration = Configuration(self)
 
     def adopt(self, settings: ServerSettings) -> None:
-        """Use these from now on; workers find them on their class."""
+        """Use these settings from now on; workers read them from their class."""
         type(self).settings = self.worker_class.settings = settings
 
     def load_libraries(self) -> None:
-        """Load what the workers are to share. With --preload it is the app itself that gunicorn loads."""
+        """Load the libraries that the workers share. With --preload gunicorn loads the app itself."""
         if not self.cfg.preload_app:
             self.preloaded = preload(self.settings.preload, self.app.app_uri.partition(":")[0], self.settings.timeout)
 
-    # What the service needs
+    # The service's `Host`
 
     def fork(self, predecessor: WorkerState | None) -> WorkerState:
-        """Start a worker in the place of another, or in the slot that needs one most."""
+        """Start a successor of a worker, or, without a predecessor, a worker for the slot with the fewest."""
         state = self.forking.fork(predecessor, super().spawn_worker)
         self.service.metrics.started(state)
         return state
 
     def ready_path(self) -> str | None:
-        """Where workers ask their app; gunicorn's own classes listen as soon as they run."""
+        """Return the path at which workers ask their app; None for gunicorn's own classes, which listen at once."""
         return self.settings.guard.takeover_path if hasattr(self.worker_class, "takes_handover") else None
 
     def patience(self) -> float:
-        """Seconds in which a worker has to get ready."""
+        """Return the seconds within which a worker must be ready."""
         return float(self.settings.timeout)
 
     def bind(self, path: str) -> Any:
-        """Another listener in the place of one whose file is gone."""
+        """Return a new listener for a path whose socket file is gone."""
         return gunicorn.sock.UnixSocket(path, self.cfg, self.log)
 
     def owns_files(self) -> bool:
@@ -75,30 +75,30 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         return bool(self.reexec_pid == self.master_pid == 0) and not self.systemd
 
     def mailboxes(self) -> Iterator[Mailbox]:
-        """Of all workers."""
+        """Yield the mailboxes of all workers."""
         return (state.handover.mailbox for state in self.service.roster)
 
     # gunicorn's loop
 
     def manage_workers(self) -> None:
-        """Called after every signal and at least once a second."""
+        """Run the service's steps; called after every signal and at least once a second."""
         for state in self.service.roster:
             if state.pid not in self.WORKERS:  # gunicorn has found no such process
                 self.service.worker_ended(state.pid, None)
         self.service.step()
 
     def murder_workers(self) -> None:
-        """Called before it: end workers that hang."""
+        """End workers that hang; called before `manage_workers`."""
         self.service.end_hanging()
 
     def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
-        """Look more often while something is under way."""
+        """Wait for signals, for at most POLL_SECONDS while work is under way."""
         busy = self.service.is_busy
         signals: list[int] = super().wait_for_signals(min(timeout, POLL_SECONDS) if busy else timeout)
         return signals
 
     def reap_workers(self) -> None:
-        """Take note of children that have ended; raise HaltServer if the very first start of a worker fails."""
+        """Take note of ended children; raise HaltServer if a worker fails to boot before any has been ready."""
         failure: int | None = None
         for pid, wait_status in child_processes.ended():
             if pid == self.reexec_pid:
@@ -118,11 +118,11 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         self.cfg.child_exit(self, worker)
 
     def reload(self) -> None:
-        """SIGHUP: see reload.py."""
+        """Begin a reload, on SIGHUP; see reload.py."""
         self.service.reloads.begin()
 
     def stop(self, graceful: bool = True) -> None:
-        """End all workers within the graceful time-out; each part is tried, whatever has become of the others."""
+        """End all workers within the graceful time-out; a part that fails does not stop the other parts."""
         self._stopping = True
         run = self.service.steps.run
         run("ending a reload", self.service.stopping)
@@ -135,15 +135,15 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         run("ending workers", shutdown.end_workers, lambda: len(self.WORKERS), graceful=graceful)
         super().stop(graceful)
 
-    # Signals and what else the loop calls: an error in one of them ends nothing
+    # Signal handlers and other calls of the loop: errors in them are contained
 
     def spawn_worker(self) -> int:
-        """gunicorn's own way to start one; the service has another."""
+        """Start a worker by way of the crew, where gunicorn itself asks for one."""
         state = self.service.crew.start(None)
         return state.pid if state is not None else 0
 
     def handle_chld(self) -> None:
-        """A child has ended, or a worker wants to be replaced."""
+        """SIGCHLD: a child has ended, or a worker wakes the arbiter."""
         self.service.steps.run("SIGCHLD", super().handle_chld)
 
     handle_cld = handle_chld
@@ -153,7 +153,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
         self.service.steps.run("SIGHUP", super().handle_hup)
 
     def handle_term(self) -> None:
-        """Stop, after the time in which balancers notice."""
+        """Stop, after LAME_DUCK_SECONDS in which balancers notice."""
         seconds, service = self.settings.lame_duck, self.service
         alone = self.reexec_pid == 0  # after SIGUSR2 another arbiter serves the same clients
         if seconds and alone and service.has_been_ready and hasattr(self.worker_class, "takes_handover"):
@@ -176,7 +176,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
             self.num_workers = 0
 
     def handle_ttou(self) -> None:
-        """SIGTTOU: one worker less; its slot is lent to others, if their class can borrow."""
+        """SIGTTOU: run one worker less; ignored where the class could not serve its slot on loan."""
         borrows = self.service.loans is None or hasattr(self.worker_class, "takes_handover")
         if borrows or self.num_workers > len(self.LISTENERS):
             super().handle_ttou()
@@ -184,9 +184,9 @@ class Arbiter(gunicorn.arbiter.Arbiter):
             self.log.warning("SIGTTOU is ignored: %s can't serve another's slot", self.cfg.worker_class_str)
 
     def manage_dirty_arbiter(self) -> None:
-        """Look after gunicorn's second kind of workers."""
+        """Supervise gunicorn's dirty workers."""
         self.service.steps.run("the dirty arbiter", super().manage_dirty_arbiter)
 
     def maybe_promote_master(self) -> None:
-        """After SIGUSR2: see whether the old arbiter has ended."""
+        """After SIGUSR2: become the master once the old arbiter has ended."""
         self.service.steps.run("becoming the master", super().maybe_promote_master)

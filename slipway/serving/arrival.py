@@ -1,10 +1,10 @@
-"""Tells a handler that something has arrived for it."""
+"""An event that wakes a handler when something has arrived for it."""
 
 import asyncio
 
 
 class Arrival:
-    """An asyncio.Event that is made when something waits for it: most requests have arrived whole by then."""
+    """A lazy asyncio.Event, made only when a handler has to wait: most requests have arrived whole by then."""
 
     __slots__ = ("_event", "is_set")
 
@@ -13,13 +13,13 @@ class Arrival:
         self.is_set = False
 
     def set(self) -> None:
-        """Wake what waits, and let through what comes."""
+        """Wake the waiting handler, and let later waits return at once."""
         self.is_set = True
         if self._event is not None:
             self._event.set()
 
     def clear(self) -> None:
-        """Have what comes wait."""
+        """Make later waits block."""
         self.is_set = False
         if self._event is not None:
             self._event.clear()

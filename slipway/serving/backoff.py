@@ -1,11 +1,11 @@
-"""How long the next start of a worker waits after starts that have failed."""
+"""The pause before the next start of a worker, after failed starts."""
 
 from slipway.serving.clock import RunningClock
 
 FIRST_SECONDS = 0.1
 LONGEST_SECONDS = 5.0
-YOUNG_SECONDS = 0.3  # after a worker that was ready, but not for long: it may have been killed by chance
-MOST_DOUBLINGS = 16  # by far more than the longest pause needs, and small enough for a float
+YOUNG_SECONDS = 0.3  # after a worker that ended soon after it was ready: it may have been killed by chance
+MOST_DOUBLINGS = 16  # far more than LONGEST_SECONDS needs, and small enough for a float
 
 
 class Backoff:
@@ -19,18 +19,18 @@ class Backoff:
         self.failed_starts = 0
 
     def failed(self) -> float:
-        """A start has failed; return the seconds until the next one."""
+        """Note a failed start; return the seconds until the next one."""
         pause = min(FIRST_SECONDS * 2.0 ** min(self._failures, MOST_DOUBLINGS), LONGEST_SECONDS)
         self._failures += 1
         self.failed_starts += 1
         return self._hold(pause)
 
     def ended_young(self) -> float:
-        """A worker ended soon after it was ready; return the seconds until the next start."""
+        """Note that a worker ended soon after it was ready; return the seconds until the next start."""
         return self._hold(YOUNG_SECONDS)
 
     def succeeded(self, spawned_at: float) -> None:
-        """A worker is ready; failures count from the beginning again if it was started after the last of them."""
+        """Note that a worker is ready; reset the failures if it was started after the last of them."""
         if spawned_at >= self._failed_at:
             self._failures = 0
 

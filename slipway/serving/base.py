@@ -1,7 +1,7 @@
-"""gunicorn's worker with uvicorn in it: what `uvicorn.workers` and the package `uvicorn_worker` offer, kept here.
+"""A gunicorn worker that runs uvicorn, in place of `uvicorn.workers` and of the package `uvicorn_worker`.
 
-uvicorn announces the end of `uvicorn.workers`, and `uvicorn_worker` is another package to install; the command
-`gunicorn -k uvicorn.workers.UvicornWorker` does not need either of them. The choice of options is theirs.
+uvicorn has deprecated `uvicorn.workers`, and `uvicorn_worker` is one more package to install; here the command
+`gunicorn -k uvicorn.workers.UvicornWorker` needs neither. The options passed to uvicorn follow theirs.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class UvicornWorker(Worker):
         )
 
     def init_signals(self) -> None:
-        """Leave signals to the server; SIGHUP, which a terminal or a script sends to all, is the arbiter's alone."""
+        """Reset signals, for the server to handle; ignore SIGHUP, which terminals and scripts send to every process."""
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         for number in self.SIGNALS:
             signal.signal(number, signal.SIG_DFL)
@@ -72,11 +72,11 @@ class UvicornWorker(Worker):
 
 
 def ignore(number: int, frame: object) -> None:
-    """Do nothing on a signal; unlike SIG_IGN this is not passed on to programs that the app starts."""
+    """Do nothing on a signal; unlike SIG_IGN, this is not inherited by programs that the app starts."""
 
 
 def _share_handlers(name: str, stock: logging.Logger) -> None:
-    """Let a logger of uvicorn write where gunicorn's does, unless the configuration gives it handlers of its own."""
+    """Give a logger of uvicorn the handlers of gunicorn's, unless the configuration gives it its own."""
     logger = logging.getLogger(name)
     logger.setLevel(stock.level)
     logger.handlers = logger.handlers or [*stock.handlers]

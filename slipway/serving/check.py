@@ -1,4 +1,4 @@
-"""A command that must succeed before a reload goes on, run beside the arbiter's loop."""
+"""A command that must succeed before a reload goes on; it does not block the arbiter's loop."""
 
 import os
 import signal
@@ -15,10 +15,10 @@ from slipway.serving.clock import RunningClock
 from slipway.serving.result import STANDS
 from slipway.tracebacks import innermost, one_line
 
-# The arbiter reaps every child, so the exit code of a check would be lost to it; this runs the command as a child of
-# its own and writes the code as the last line. With the lowest priority, since workers serve meanwhile. When both are
-# told to abort, the command alone writes where it stands (-I leaves PYTHONFAULTHANDLER to it): two stacks at a time in
-# one file are mixed up.
+# The arbiter reaps every child, so the exit code of a check would be lost. This wrapper runs the command as its own
+# child, at the lowest priority since workers serve meanwhile, and writes the exit code as the last line. On SIGABRT
+# only the command writes its stack (-I makes the wrapper ignore PYTHONFAULTHANDLER): two stacks in one file would be
+# mixed up.
 RUN = """
 import os, subprocess, sys
 os.nice(19)
@@ -30,7 +30,7 @@ except (OSError, ValueError) as error:
 print('', code, sep='\\n')
 """
 
-ABORT_SECONDS = 1.0  # in which a program that hangs writes where
+ABORT_SECONDS = 1.0  # for a hanging program to write its stack after SIGABRT
 
 
 class Check:
@@ -46,14 +46,14 @@ class Check:
     ) -> None:
         self._command = command
         self._environment = environment
-        self._folder = folder  # to run it in; None is the one that we are in
+        self._folder = folder  # the command's working directory; None: ours
         self._seconds = seconds or float("inf")
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._aborted = False
 
     def failure(self) -> str | None:
-        """Start it if it was not; None while it runs, then the reason of its failure, empty if it has succeeded."""
+        """Start the command if needed; return None while it runs, then the reason of its failure, empty on success."""
         if not self._command:
             return ""
         if self._process is None:
@@ -67,24 +67,24 @@ class Check:
         return None
 
     def kill(self) -> None:
-        """End it and all that it has started."""
+        """Kill the command and its process group."""
         if self._process is None or self._output.closed:
             return
         if self._process.poll() is None or self._aborted:
             self._abort(signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(1)  # a second at most: one that the kernel holds is left to it
+                self._process.wait(1)  # at most 1 s: a process that is stuck in the kernel is left behind
             self._output.close()
 
     def _abort(self, number: int) -> None:
-        """Told to abort, a Python program writes where it stands, and ends."""
+        """Signal the process group; on SIGABRT a Python program writes its stack and ends."""
         assert self._process is not None
         self._aborted = True
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
     def _hung(self) -> str | None:
-        """Where it stood; None until it has said so, at most a second."""
+        """Return the failure, with the line where the command hung; None while that is awaited, for ABORT_SECONDS."""
         self._output.seek(0)
         place = innermost(self._output.read().decode(errors="replace"), ROOT)
         if not place and self._clock.now() < self._deadline + ABORT_SECONDS:
@@ -109,7 +109,7 @@ class Check:
                 stderr=self._output,
                 start_new_session=True,
             )
-        except (OSError, ValueError) as error:  # no memory, no such folder any more, a value that is none
+        except (OSError, ValueError) as error:  # no memory, a removed folder, an invalid argument
             self._output.close()
             return f"the check of the new code can't be started: {error}"
         return None

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 
 def ended() -> Iterator[tuple[int, int]]:
-    """Pid and wait status of each child that has ended since the last call."""
+    """Yield the pid and wait status of each child that has ended since the last call."""
     while True:
         try:
             pid, wait_status = os.waitpid(-1, os.WNOHANG)
@@ -17,5 +17,5 @@ def ended() -> Iterator[tuple[int, int]]:
 
 
 def exit_code(wait_status: int) -> int:
-    """The exit code; negative the number of the signal that has killed it."""
+    """Return the exit code, or the negative number of the signal that killed the child."""
     return os.waitstatus_to_exitcode(wait_status)

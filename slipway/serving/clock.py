@@ -1,7 +1,7 @@
-"""The arbiter's clock: it counts the seconds in which the arbiter itself ran.
+"""The arbiter's clock, which counts only the seconds in which the arbiter itself ran.
 
-After a stop of the whole machine or container (a suspended laptop, `docker pause`, SIGSTOP) the monotonic clock has
-gone on, and every worker seems to have been silent, although it was stopped as well.
+While a whole container or process group is stopped (`docker pause`, SIGSTOP), the monotonic clock goes on. By that
+clock every worker would seem to have missed its heartbeats, although it was stopped as well.
 """
 
 import time

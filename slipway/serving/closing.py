@@ -1,7 +1,7 @@
-"""The end of a connection: the peer gets time to read what was written, however much it goes on sending.
+"""Closes a connection so that the peer has time to read what was written, even while it goes on sending.
 
-Stock behaviour that this answers: a connection that is closed with data unread makes the kernel send a reset, and the
-peer sees that instead of its answer (https://www.rfc-editor.org/rfc/rfc9112#section-9.6): 5 of 13,435 POSTs that were
+Stock behaviour that this replaces: if a connection is closed with unread data, the kernel sends a reset, which the
+peer sees instead of the response (https://www.rfc-editor.org/rfc/rfc9112#section-9.6): 5 of 13,435 POSTs that were
 answered before their body was read, under reloads.
 """
 
@@ -9,22 +9,22 @@ import asyncio
 import select
 from typing import Any
 
-READ_SECONDS = 2.0  # to discard what still arrives, below the drain; a proxy closes as soon as it has the answer
-READ_BYTES = 64 * 1024 * 1024  # more than a body that is worth an answer
-TAKE_SECONDS = 10.0  # for the peer of a closed websocket to take what is written; uvicorn waits so long for its close
+READ_SECONDS = 2.0  # to discard input, within the drain's time; a proxy closes as soon as it has the response
+READ_BYTES = 64 * 1024 * 1024  # discarded at most; more than any body that is worth a response
+TAKE_SECONDS = 10.0  # for the peer of a closed websocket to read the rest; uvicorn's close time-out is the same
 
 
 class Closing:
-    """A connection's transport whose `close` stops sending first, and reading only when the peer is done.
+    """A transport whose `close` ends sending at once, and reading only when the peer is done.
 
-    Once closed it takes nothing more, and says so, although the kernel's connection lives for a while.
+    After `close` it ignores writes and reports that it is closing, although the kernel's connection lives for a while.
     """
 
     __slots__ = ("_transport", "is_closing", "pause_reading", "resume_reading", "take_seconds", "write")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self.take_seconds: float | None = None  # a slow reader of a long answer may take its time
+        self.take_seconds: float | None = None  # None: a slow reader of a long response may take any time
         self.write = transport.write
         self.is_closing = transport.is_closing
         self.pause_reading = transport.pause_reading
@@ -34,7 +34,7 @@ class Closing:
         return getattr(self._transport, name)
 
     def close(self) -> None:
-        """Send what was written, then the end; discard what arrives, bounded; then close."""
+        """Send the buffered data and the end of the stream, discard a bounded amount of input, then close."""
         if self.is_closing():
             return
         self.is_closing = _yes
@@ -47,7 +47,7 @@ class Closing:
 
 
 class Lingering(asyncio.Protocol):
-    """Stands in for the protocol of a connection that is being closed; passes everything on but the data."""
+    """Replaces the protocol of a connection that is being closed: discards data, and passes all other events on."""
 
     def __init__(self, transport: asyncio.Transport, take_seconds: float | None) -> None:
         self._transport = transport
@@ -76,7 +76,7 @@ class Lingering(asyncio.Protocol):
         self._protocol.connection_lost(exc)
 
     def _give_up(self) -> None:
-        """The peer does not close; while there is something left to send it may have reason to."""
+        """Abort a connection that the peer has not closed; while data is unsent, wait on until the deadline."""
         unsent = self._transport.get_write_buffer_size()
         if unsent and (self._deadline is None or self._loop.time() < self._deadline):
             self._timer = self._loop.call_later(READ_SECONDS, self._give_up)
@@ -85,7 +85,7 @@ class Lingering(asyncio.Protocol):
 
 
 def has_unread(transport: Any) -> bool:
-    """Whether something waits to be read: data, or the peer's end."""
+    """Whether something can be read: data, or the end of the peer's stream."""
     arrived = select.poll()
     arrived.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
     return bool(arrived.poll(0))

@@ -1,4 +1,4 @@
-"""Settings, code and gunicorn's configuration as a reload changes them: checked first, taken whole, or left alone."""
+"""Reloads settings, code and gunicorn's configuration: all are checked first, and taken as a whole or not at all."""
 
 import os
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class Configured(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _InUse:
-    """What a refused reload goes back to."""
+    """The configuration that a refused reload restores."""
 
     cfg: Config
     settings: ServerSettings
@@ -46,7 +46,7 @@ class _InUse:
 
 
 class Configuration:
-    """The configuration in use and, during a reload, the one that is to take its place."""
+    """The configuration in use and, during a reload, the one that will replace it."""
 
     def __init__(self, server: Configured) -> None:
         self._server = server
@@ -54,7 +54,7 @@ class Configuration:
         self._new_variables: dict[str, str] | None = None
 
     def checks(self, clock: Any) -> list[Check]:
-        """Read new settings; return what a start with them has to do, to be done beside us."""
+        """Read new settings; return the checks that must pass before they are used: --check-config and PRESTART."""
         server = self._server
         self._before, self._new_variables = self._in_use(), None
         if server.cfg.preload_app:
@@ -74,13 +74,13 @@ class Configuration:
         ]
 
     def take(self) -> None:
-        """Read the configuration anew. What the listeners depend on can't change under them."""
+        """Read the configuration again and use it; raise RefusedError for a change that needs a restart."""
         server = self._server
         _unset_raw_env(server.cfg)
         try:
             server.app.reload()
             settings = with_options(server.settings, server.app.cfg)
-        except (Exception, SystemExit) as error:  # it was right a moment ago; the file has changed since
+        except (Exception, SystemExit) as error:  # the check has passed, so the file has changed since
             raise RefusedError(f"the configuration can't be read: {error}") from None
         _check_fixed(self._before.cfg, server.app.cfg)
         self._set_up()
@@ -89,7 +89,7 @@ class Configuration:
         server.cfg.on_reload(server)
 
     def restore(self) -> None:
-        """Use what was in use before `checks`, and have the file of settings say so for the next start."""
+        """Use the configuration from before `checks` again, and write its variables to the file for the next start."""
         server, before = self._server, self._before
         if self._new_variables is not None or server.app.cfg is not before.cfg:
             server.app.cfg = before.cfg
@@ -101,18 +101,18 @@ class Configuration:
             variables.refuse(self._new_variables)
 
     def changed_packages(self) -> list[str]:
-        """The packages that were loaded before the fork, and have changed since: a reload brings none of them."""
+        """Return the packages that were loaded before the fork and have changed since; a reload does not load them."""
         return self._server.preloaded.changed()
 
     def new_size(self) -> int | None:
-        """How many workers the new configuration wants, None if it wants as many as the old one."""
+        """Return the new configuration's number of workers; None if it has not changed."""
         return self._server.cfg.workers if self._server.cfg.workers != self._before.cfg.workers else None
 
     def _in_use(self) -> _InUse:
         return _InUse(self._server.cfg, self._server.settings, variables.in_use)
 
     def _set_up(self) -> None:
-        workers = self._server.num_workers  # what SIGTTIN and SIGTTOU have made of it stays
+        workers = self._server.num_workers  # the number as SIGTTIN and SIGTTOU have set it
         self._server.setup(self._server.app)
         self._server.num_workers = workers
 

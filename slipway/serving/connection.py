@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, changed in how a request starts, and in how a connection waits and ends."""
+"""uvicorn's HTTP protocol, changed in how requests start and in how connections idle and close."""
 
 import asyncio
 from collections import deque
@@ -13,11 +13,11 @@ from slipway.serving.closing import Closing
 from slipway.serving.cycle import Cycle
 
 BUSY = refusals.refusing(503, "The server has all that it can serve.")
-TRAILERS: Any = deque(maxlen=0)  # keeps nothing
+TRAILERS: Any = deque(maxlen=0)  # discards what is appended
 
 
 class HttpConnection(HttpToolsProtocol):
-    """Starts requests with our own Cycle, and makes no timer and no callback for each of them."""
+    """Starts requests with our own Cycle, without a timer and a callback for each of them."""
 
     app: Any
     cycle: Any
@@ -33,7 +33,7 @@ class HttpConnection(HttpToolsProtocol):
         self.tasks.add(task)
 
     def on_headers_complete(self) -> None:
-        """A request starts here; fields that come after its body are none of it, since no proxy has looked at them."""
+        """Start a request; trailer fields after its body are discarded, since no proxy has checked them."""
         parser, scope = self.parser, self.scope
         scope["http_version"] = version = heads.check(parser, self.url, self.headers)
         scope["method"] = parser.get_method().decode("ascii")
@@ -59,7 +59,7 @@ class HttpConnection(HttpToolsProtocol):
         return limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit)
 
     def on_response_complete(self) -> None:
-        """Begin the next request that was read, or wait for one."""
+        """Start the next pipelined request, or begin to idle."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -72,7 +72,7 @@ class HttpConnection(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_at(self._idle_until, self._end_idle)
 
     def _end_idle(self) -> None:
-        """Close a connection that has waited long enough; the timer is not made anew for each request."""
+        """Close a connection that has idled for its keep-alive time; one timer serves all requests."""
         self.timeout_keep_alive_task = None
         if self._idle_until is None:
             return

@@ -1,6 +1,6 @@
-"""How many workers this machine or container can carry: its CPU quota, its affinity mask and its memory decide.
+"""The number of workers for this machine or container, by its CPU quota, affinity mask and memory limit.
 
-`os.cpu_count()` names the host's CPUs, 64 in a container that may use 1.5 of them:
+`os.cpu_count()` counts the host's CPUs, for example 64 in a container that may use 1.5 of them:
 https://github.com/benoitc/gunicorn/issues/2028
 """
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MIB = 1 << 20
-WORKER_BYTES = 128 * MIB  # a worker of the app that ships has 80 MiB in RAM when busy
+WORKER_BYTES = 128 * MIB  # a busy worker of the shipped app has 80 MiB in RAM
 UNLIMITED_BYTES = 1 << 60  # cgroup v1 writes "no limit" as a number near 2**63
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerCount:
-    """The number of workers, and what decided it."""
+    """The number of workers, and the limit that decided it."""
 
     workers: int
     reason: str
 
 
 def worker_count(root: Path = Path("/")) -> WorkerCount:
-    """The smallest of CPU quota, affinity mask and what the memory limit holds, at least 1.
+    """Return the smallest of CPU quota, affinity mask and the workers that fit the memory limit; at least 1.
 
-    `root` is where proc and sys are mounted.
+    `root` is the folder where proc and sys are mounted.
     """
     limits = [
         WorkerCount(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, "CPUs")
@@ -40,7 +40,7 @@ def worker_count(root: Path = Path("/")) -> WorkerCount:
 
 
 def _cgroup_folders(root: Path) -> list[Path]:
-    """The process's cgroups and all above them, v1 and v2: a limit anywhere on the way binds."""
+    """Return the folders of the process's cgroups and all their parents, v1 and v2: a limit in any of them applies."""
     mount = root / "sys/fs/cgroup"
     folders = [mount, mount / "cpu", mount / "memory"]
     try:

@@ -1,6 +1,6 @@
-"""Brings the workers that run closer to those that should run: starts, replaces, retires and lends.
+"""Starts, replaces and retires workers until the wanted number of them serves.
 
-Knows nothing of gunicorn: it is given a function that forks.
+Independent of gunicorn: workers are forked through `Forks`.
 """
 
 import logging
@@ -21,20 +21,20 @@ class StartFailedError(Exception):
 
 
 class Forks(Protocol):
-    """What the crew needs of the server."""
+    """The server as the crew needs it."""
 
     def fork(self, predecessor: WorkerState | None) -> WorkerState:
-        """Start a process; raise what the system says if it can't be."""
+        """Start a worker; raise the system's error if it can't be forked."""
 
     def ready_path(self) -> str | None:
-        """The path at which workers ask their app; empty: they don't ask; None: their class can't be held back."""
+        """Return the path at which workers ask their app; empty: they don't; None: their class can't be held back."""
 
     def patience(self) -> float:
-        """Seconds in which a worker has to get ready."""
+        """Return the seconds within which a worker must be ready."""
 
 
 class Crew:
-    """All workers, and the starts that wait."""
+    """Manages the workers of the roster."""
 
     def __init__(self, roster: Roster, clock: RunningClock, watch: Watch, backoff: Backoff, server: Forks) -> None:
         self._roster = roster
@@ -47,7 +47,7 @@ class Crew:
         self.last_unclean_end = ""
 
     def start(self, predecessor: WorkerState | None) -> WorkerState | None:
-        """Start a worker; None while starts are held back; raise StartFailedError if there is no process for it."""
+        """Start a worker; return None while starts are held back; raise StartFailedError if it can't be forked."""
         if self.backoff.holds():
             return None
         try:
@@ -61,13 +61,13 @@ class Crew:
         return state
 
     def fill(self, wanted: int) -> None:
-        """Start the workers that are missing."""
+        """Start missing workers."""
         for _ in range(wanted - len(self._roster.serving())):
             if self._start_quietly(None) is None:
                 return
 
     def replace(self, spent: Callable[[WorkerState], bool], wanted: int) -> None:
-        """Replace workers that ask for it, one at a time, so that a common cause does not double the memory."""
+        """Replace spent workers one at a time, so that a common cause does not double the memory in use."""
         if self._roster.successors():
             return
         state = next((each for each in self._roster.serving()[:wanted] if each.is_ready and spent(each)), None)
@@ -75,7 +75,7 @@ class Crew:
             log.info("Worker (pid:%s) has done its share and is replaced", state.pid)
 
     def retire_surplus(self, wanted: int) -> None:
-        """Retire workers too many: first those that share a slot, of these the oldest."""
+        """Retire surplus workers: first those that share a slot, the oldest of them first."""
         serving = self._roster.serving()
         slots = [state.slot for state in serving]
         by_need = sorted(serving, key=lambda state: (-slots.count(state.slot), state.age))
@@ -83,14 +83,14 @@ class Crew:
             self._watch.retire(state)
 
     def hand_over_places(self) -> None:
-        """Let successors that are ready where their predecessors are take the places."""
+        """Let each successor take its predecessor's place once it is ready where the predecessor is."""
         for state in self._roster.successors():
             if state.is_ready and state.predecessor is not None:
                 self._hand_over(state, state.predecessor)
         self._takeovers = {state: each for state, each in self._takeovers.items() if state in self._roster}
 
     def ended(self, state: WorkerState) -> None:
-        """Count how a worker has ended; after a failed start the next one waits."""
+        """Count an unclean end; delay the next start after a failed one."""
         if state.end_reason and state.is_ready:
             self.unclean_ends += 1
             self.last_unclean_end = state.end_reason
@@ -109,7 +109,7 @@ class Crew:
         try:
             return self.start(predecessor)
         except StartFailedError:
-            return None  # it is logged, and tried again
+            return None  # logged already; the next step tries again
 
     def _hand_over(self, new: WorkerState, old: WorkerState) -> None:
         path, mailbox = self._server.ready_path(), new.handover.mailbox
@@ -141,5 +141,5 @@ class Crew:
 
 
 def ready_slots(states: Iterable[WorkerState]) -> list[tuple[int, int]]:
-    """The slots that have a worker of their own, with its pid."""
+    """Return each slot that has a ready worker of its own, with that worker's pid."""
     return [(state.slot, state.pid) for state in states if state.slot is not None and state.is_ready]

@@ -1,4 +1,4 @@
-"""Talks to an instance that runs: `python -m slipway.serving.ctl VERB`, in the environment that the instance has."""
+"""Controls a running instance: `python -m slipway.serving.ctl VERB`, in the environment of the instance."""
 
 import json
 import os
@@ -17,7 +17,7 @@ POLL_SECONDS = 0.05
 
 
 def main() -> None:
-    """Run one verb; exit 1 with the reason when it does not succeed."""
+    """Run one verb; exit with code 1 and the reason if it fails."""
     verbs = {
         "reload": reload,
         "ready": ready,
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def reload(settings: ServerSettings) -> None:
-    """Have the workers replaced by ones with the code as it is now; wait for the end of it."""
+    """Replace the workers by new ones with the current code, and wait for the result."""
     before = _status(settings)
     os.kill(before["pid"], signal.SIGHUP)
     deadline = time.monotonic() + (2 * settings.timeout + settings.graceful_timeout) * (before["workers"] + 1)
@@ -52,8 +52,8 @@ def reload(settings: ServerSettings) -> None:
 
 
 def status(settings: ServerSettings) -> None:
-    """Print what the instance says of itself, and what each worker has open, as JSON."""
-    # Late, here and below: a container's health check, which is run every few seconds, takes half the time without.
+    """Print the instance's status, with each worker's open requests, streams and websockets, as JSON."""
+    # Imported late, here and below: a container's health check, run every few seconds, takes half the time without.
     from slipway.serving import worker_table
 
     found = _status(settings)
@@ -61,14 +61,14 @@ def status(settings: ServerSettings) -> None:
 
 
 def doctor(settings: ServerSettings) -> None:
-    """Print what the server does about its settings, as seen on its own sockets, as JSON."""
+    """Print whether the server behaves as its settings say, observed on its own sockets, as JSON."""
     from slipway.serving import probes
 
     probes.show(settings, _status(settings))
 
 
 def metrics(settings: ServerSettings) -> None:
-    """Print the metrics of the instance, as a scrape has them."""
+    """Print the instance's metrics in the form of a scrape."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(5)
         try:
@@ -81,7 +81,7 @@ def metrics(settings: ServerSettings) -> None:
 
 
 def kill(settings: ServerSettings) -> None:
-    """Kill a worker with SIGKILL, to see what happens: `make prove` does."""
+    """Kill a worker with SIGKILL, for `make prove` to observe the effect."""
     serving = _status(settings)["serving"]
     if not serving:
         sys.exit("no worker is ready")
@@ -90,15 +90,15 @@ def kill(settings: ServerSettings) -> None:
 
 
 def put_into_service(settings: ServerSettings) -> None:
-    """Turn nginx's links to this instance, which it does not do itself while they lead to another one that runs."""
+    """Point nginx's links at this instance, which it does not do itself while they lead to another running one."""
     _status(settings)
     publish(settings)
 
 
 def ready(settings: ServerSettings) -> None:
-    """Whether the instance is ready, asked on its own listener: a container's health check.
+    """Exit with the response unless the instance is ready, asked on its own listener: a container's health check.
 
-    READY_PATH answers 200; for an app without one, `/` answers anything below 500.
+    Ready: READY_PATH answers 200 or, for an app without one, `/` answers with a status below 500.
     """
     _status(settings)  # written when all workers are ready
     address: Any = settings.socket_paths()[0] if settings.socket_dir else (settings.slot_host, settings.slot_port)

@@ -1,4 +1,4 @@
-"""A request and its answer: what uvicorn's RequestResponseCycle is to its protocol, and what an app gets of it."""
+"""A request and its response: replaces uvicorn's RequestResponseCycle, and provides the app's `receive` and `send`."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ CLOSE = b"connection", b"close"
 
 
 class Cycle(Answer):
-    """Runs the app for one request, and answers in its place where it fails."""
+    """Runs the app for one request, and answers in its place if it fails."""
 
     task: asyncio.Task[None] | None = None
     more_body = True  # of the request
@@ -22,19 +22,19 @@ class Cycle(Answer):
         self.body = bytearray()
         self._keep_alive = keep_alive
         if self.waiting_for_100_continue:
-            # A client that has its answer before it was told to go on may leave the body out: what comes next on the
-            # connection could be either.
+            # A client that gets a final response instead of 100 Continue may omit the body, so the next bytes on the
+            # connection could be the body or a new request.
             self.keep_alive = False
 
     @property
     def other_status(self) -> int | None:
-        """What the client gets of an app that has ended, if it is not what the app has sent; 0 if it gets nothing."""
+        """The client's status after the app has ended, where it differs from the app's; 0 for no response."""
         if self._refused or self._head == []:
             return self._refused
         return 0 if self.transport.is_closing() else 500
 
     async def run_asgi(self, app: Any) -> None:
-        """Call the app; answer for one that fails, or that returns without a whole answer."""
+        """Call the app; if it fails or leaves the response incomplete, end the connection, with a 500 if possible."""
         try:
             result = await app(self.scope, self.receive, self.send)
         except BaseException as error:
@@ -47,10 +47,10 @@ class Cycle(Answer):
                 self._failed(f"ASGI callable returned without {what} response.")
         finally:
             self._protocol.tasks.discard(self.task)
-            self.on_response, self._protocol = _nothing, None  # a circle would leave both to the collector
+            self.on_response, self._protocol = _nothing, None  # a reference cycle would leave both to the collector
 
     def refuse(self, status: int, detail: str) -> None:
-        """Answer in the app's place, if nothing was sent, and end the connection."""
+        """Answer in the app's place if nothing was sent, and close the connection."""
         if self._head != [] and not self.transport.is_closing():
             request_id = refusals.request_id(self.scope["headers"])
             self.transport.write(refusals.response(status, detail, request_id, method=self.scope["method"]))
@@ -58,13 +58,13 @@ class Cycle(Answer):
         self.transport.close()
 
     async def receive(self) -> Any:
-        """The next of the body, or that there is none any more."""
+        """Return the next part of the body, or http.disconnect after the response or the client's end."""
         if self.waiting_for_100_continue and not self.transport.is_closing():
             self._say_continue()
         if not self.disconnected and not self.response_complete:
             self.flow.resume_reading()
             arrival = self.message_event
-            if not arrival.is_set:  # a body that is there costs no coroutine
+            if not arrival.is_set:  # a body that has arrived costs no coroutine
                 await arrival.wait()
             arrival.clear()
         if self.disconnected or self.response_complete:
@@ -73,8 +73,8 @@ class Cycle(Answer):
         return {"type": "http.request", "body": bytes(body), "more_body": self.more_body}
 
     def _failed(self, reason: str, error: BaseException | None = None) -> None:
-        """End the connection. If nothing was sent the app is answered for: a proxy would take a worker that closes
-        without a word for dead, and ask the next one."""
+        """End the connection, with a 500 if nothing was sent: after a close without a response, a proxy would take the
+        worker for dead and send the request to the next one."""
         self._protocol.logger.error(reason, exc_info=error)
         self.refuse(500, refusals.FAILED)
         if not self.response_started:

@@ -1,8 +1,8 @@
-"""The one process of `make dev`: the app on a listener that it inherits, with the worker's server around it.
+"""The single app process of `make dev`: runs the app with the worker's server, on an inherited listener.
 
-`python -m slipway.serving.development LISTENER REPORT`; both are descriptors. "ready" or the reason of a failure goes
-to the report. There is no arbiter and no heartbeat, so a breakpoint may stand as long as it likes, and standard
-input and output are the terminal's.
+`python -m slipway.serving.development LISTENER REPORT`; both are descriptors. The process writes "ready" or the reason
+of a failure to REPORT. There is no arbiter and no heartbeat, so a breakpoint can hold a request for any time, and
+standard input and output are the terminal's.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from slipway.serving.settings import ServerSettings
 from slipway.serving.worker import Worker
 from slipway.tracebacks import one_line
 
-DRAIN_SECONDS = 0.2  # nginx has no other worker to turn to, and a person waits
+DRAIN_SECONDS = 0.2  # short: nginx has no other worker for new requests, and the developer waits
 GRACEFUL_SECONDS = 1.0
 FAILED = 3  # exit code, as gunicorn's
 
@@ -42,11 +42,11 @@ class DevelopmentStart:
         self._listens = False
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; report why if it does not come so far."""
+        """Serve until SIGTERM or SIGINT; report the reason if the start fails."""
         first = FirstError()
 
         def is_no_failure(record: logging.LogRecord) -> bool:
-            """What goes wrong in a startup is reported, in one line with its place, and not logged as well."""
+            """Keep errors of the startup out of the log; they are reported, in one line with their place."""
             if record.levelno >= first.level:
                 first.handle(record)
             return self._listens or record.levelno < logging.ERROR
@@ -67,7 +67,7 @@ class DevelopmentStart:
             util.import_app(served().app), **{**Worker.CONFIG_KWARGS, "log_config": None, "forwarded_allow_ips": "*"}
         )
         load_guarded_app(config, self._settings.guard, 0)
-        config.lifespan_class = WorkerLifespan  # what loads the app chooses uvicorn's own
+        config.lifespan_class = WorkerLifespan  # loading the app has set uvicorn's own
         self._server = Server(
             config,
             drain=DRAIN_SECONDS,
@@ -80,7 +80,7 @@ class DevelopmentStart:
             runner.run(self._server.serve(sockets=[]))
 
     async def _listen(self) -> None:
-        """Accept at the first tick after the startup; what has come before waits in the listener's queue."""
+        """Start accepting at the first tick after the startup; earlier clients wait in the listener's queue."""
         if not self._listens:
             self._listens = True
             self._server.servers.append(await self._server.listen(self._listener, Http))

@@ -1,9 +1,9 @@
-"""How a worker ends: it answers what it has and loses nothing that it has accepted.
+"""How a worker ends: it answers the requests that it has accepted, within bounded time.
 
-Stock behaviour that this answers: connections that wait in the listener's queue, or whose request is just on its way,
-are cut; an event stream holds the end until SIGKILL, and lifespan.shutdown does not run
-(https://github.com/Kludex/uvicorn/issues/451); a handshake that is under way is answered with 500; one connection whose
-shutdown raises ends the drain, and everything else that was open with it.
+Stock behaviour that this replaces: connections in the listener's queue, or with a request still on its way, are cut;
+an event stream delays the end until SIGKILL, and lifespan.shutdown does not run
+(https://github.com/Kludex/uvicorn/issues/451); a handshake under way is answered with 500; one connection whose
+shutdown raises ends the drain, and with it all other open connections.
 
 slipway/serving/endings.py says how each kind of connection ends.
 """
@@ -23,12 +23,12 @@ from slipway.serving.faults import Faults
 
 log = logging.getLogger("gunicorn.error")
 
-QUICK_SECONDS = 1.0  # what is open gets this long on SIGINT, SIGQUIT or when the arbiter is gone
-QUICK_IDLE_SECONDS = 0.5  # and idle connections this long: a request may be on its way
-RELEASE_SECONDS = 0.3  # before handlers are cancelled: for those that waited for their client to end by themselves
-CANCEL_SECONDS = 0.5  # what a cancelled handler gets for its `finally`
-LIFESPAN_SECONDS = 1.0  # lifespan.shutdown gets at least this
-QUEUE_SECONDS = 0.5  # to accept what waits in the listeners' queues
+QUICK_SECONDS = 1.0  # for open connections on SIGINT, SIGQUIT or when the arbiter is gone
+QUICK_IDLE_SECONDS = 0.5  # for idle connections then: a request may be on its way
+RELEASE_SECONDS = 0.3  # before handlers are cancelled: for those that waited for their client, to end by themselves
+CANCEL_SECONDS = 0.5  # for the `finally` of cancelled handlers
+LIFESPAN_SECONDS = 1.0  # at least, for lifespan.shutdown
+QUEUE_SECONDS = 0.5  # to accept the clients in the listeners' queues
 POLL_SECONDS = 0.02
 
 
@@ -37,18 +37,18 @@ class DrainingServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, drain: float, graceful: float, on_drain: Callable[[], None]) -> None:
         super().__init__(config)
-        self.quick = False  # what is open has to be gone soon
-        self.unclean: list[str] = []  # what went wrong at the end; empty when all ended as it should
-        self._drain = drain  # seconds for idle connections to be closed by the proxy, which must do so sooner
-        self._graceful = graceful  # seconds for all of the shutdown but lifespan.shutdown
+        self.quick = False  # whether open connections get QUICK_SECONDS only
+        self.unclean: list[str] = []  # what went wrong in the drain; empty after a clean one
+        self._drain = drain  # seconds until idle connections are closed; the proxy must close them sooner
+        self._graceful = graceful  # seconds for the shutdown, lifespan.shutdown not included
         self._on_drain = on_drain
         self._faults = Faults()
-        self._began = 0.0  # the loop's time at the beginning of the end
+        self._began = 0.0  # the loop's time at the start of the drain
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting, let what runs end, close what idles, cancel what is late, then run lifespan.shutdown.
+        """Stop accepting, await running requests, close idle connections, cancel late handlers, run lifespan.shutdown.
 
-        Each step is bounded in time, and none can keep the next from being taken.
+        Each step is bounded in time, and a step that fails does not stop the next one.
         """
         self._began = asyncio.get_running_loop().time()
         log.info("Draining", extra={"connections": len(self.server_state.connections)})
@@ -75,7 +75,7 @@ class DrainingServer(uvicorn.Server):
     async def _announce(self) -> None:
         """Tell the app, and say `connection: close` in every response, so that the proxy sends nothing more.
 
-        A response that has begun can't say so any more; its connection is drained like one that idles.
+        A response that has already started can't carry it; its connection is then drained like an idle one.
         """
         state = self.server_state
         state.default_headers = [*state.default_headers, (b"connection", b"close")]
@@ -91,7 +91,7 @@ class DrainingServer(uvicorn.Server):
         for server in self.servers:
             with self._faults("Closing a listener"):
                 server.close()
-        await asyncio.sleep(POLL_SECONDS)  # until the last one is known to us
+        await asyncio.sleep(POLL_SECONDS)  # until the last accepted connection is registered
 
     async def _empty_queues(self) -> None:
         queues = select.poll()
@@ -104,7 +104,7 @@ class DrainingServer(uvicorn.Server):
             await asyncio.sleep(0)  # one turn of the loop accepts one connection
 
     async def _let_end(self) -> None:
-        """Wait for requests and handshakes under way; close websockets as they are found, idle ones after a while."""
+        """Wait for running requests and handshakes; close websockets at once, idle connections after DRAIN_SECONDS."""
         await self._until(self._all_closed, self._graceful - RELEASE_SECONDS, QUICK_SECONDS - RELEASE_SECONDS)
 
     def _all_closed(self) -> bool:
@@ -114,12 +114,12 @@ class DrainingServer(uvicorn.Server):
         return self._all_done()
 
     async def _release(self) -> None:
-        """End the connections whose handlers wait for the client, so that these end by themselves."""
+        """End the connections whose handlers wait for the client, so that those handlers end by themselves."""
         self._each(endings.release)
         await self._until(self._all_done, self._graceful, QUICK_SECONDS)
 
     async def _cancel(self) -> None:
-        """Cancel the handlers that are left; then nothing can keep a connection open."""
+        """Cancel the remaining handlers, then cut the remaining connections."""
         tasks = self._running()
         if tasks:
             seconds = asyncio.get_running_loop().time() - self._began
@@ -128,11 +128,11 @@ class DrainingServer(uvicorn.Server):
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
-            await asyncio.sleep(POLL_SECONDS)  # until their last words are written
+            await asyncio.sleep(POLL_SECONDS)  # until their last output is written
         if left := sum(not connection.transport.is_closing() for connection in self.server_state.connections):
-            self.unclean.append(f"connections cut: {left}")  # each of them has had its time to be closed
+            self.unclean.append(f"connections cut: {left}")  # each of them has had time to close
         self._each(endings.cut)
-        await asyncio.sleep(0)  # until the connections know
+        await asyncio.sleep(0)  # for connection_lost to be called
 
     async def end_lifespan(self) -> None:
         """Run lifespan.shutdown, in bounded time."""
@@ -148,7 +148,7 @@ class DrainingServer(uvicorn.Server):
             self.unclean.append("lifespan.shutdown failed")
 
     def _each(self, step: Callable[[Any], None]) -> None:
-        """Take a step with each connection; one that raises is cut, and keeps nothing from the others."""
+        """Call `step` with each connection; cut one for which it raises, and go on with the others."""
         for connection in list(self.server_state.connections):
             try:
                 step(connection)
@@ -161,7 +161,7 @@ class DrainingServer(uvicorn.Server):
         return not self.server_state.connections and not self._running()
 
     def _running(self) -> list[asyncio.Task[None]]:
-        """The handlers that run; one that was cancelled before it began could not take itself off the list."""
+        """Return the running handlers; a task that was cancelled before it began is still in the set, but done."""
         return [task for task in self.server_state.tasks if not task.done()]
 
     async def _until(self, done: Callable[[], bool], seconds: float, quick_seconds: float) -> None:

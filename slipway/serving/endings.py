@@ -1,10 +1,10 @@
 """How each kind of connection ends in a drain.
 
-A request that has arrived whole is answered, and so are all that were read with it. A connection without one (just
-accepted, idle, half a head) is closed without a word: its client, nginx above all, may send the request elsewhere. An
-accepted websocket is closed with 1012; a handshake has as much time as a request, then it is answered with 503. A
-request whose body does not arrive is answered with 408 in the end, and a connection whose client does not take its
-answer is cut. slipway/serving/closing.py has what a client that still sends sees of a close: all that was written.
+A request that has arrived whole is answered, as are all requests read with it. A connection without a request (just
+accepted, idle, half a head) is closed without a response, so that its client, usually nginx, may send the request
+elsewhere. An accepted websocket is closed with 1012; a handshake has as much time as a request, then it is answered
+with 503. A request whose body does not arrive in that time is answered with 408, and a connection whose client does not
+read its response is cut. slipway/serving/closing.py lets a client that still sends read all that was written.
 
 The two protocols are told apart by their attributes: `cycle` is HTTP's, `handshake_complete` the websocket's.
 """
@@ -19,14 +19,14 @@ LATE = "The server is stopping, and the rest of the request has not arrived."
 
 
 def say_close(connection: Any) -> None:
-    """Make the response of the request under way say `connection: close`, if it has not begun."""
+    """Have the current request's response say `connection: close`, if it has not started."""
     cycle = getattr(connection, "cycle", None)
     if cycle is not None and not cycle.response_started:
         cycle.keep_alive = False
 
 
 def close_if_over(connection: Any, *, idle_stays: bool) -> None:
-    """Close a connection that has nothing under way; one that idles may have a request on its way."""
+    """Close a connection without a running request; `idle_stays` spares idle ones: a request may be on its way."""
     if connection.transport.is_closing():
         return
     if hasattr(connection, "handshake_complete"):
@@ -38,7 +38,7 @@ def close_if_over(connection: Any, *, idle_stays: bool) -> None:
 
 
 def release(connection: Any) -> None:
-    """End what waits for its client. Handlers that do not wait for it go on."""
+    """End a connection that waits for its client. A handler that does not wait for the client goes on."""
     transport = connection.transport
     if transport.is_closing() or transport.get_write_buffer_size():
         transport.abort()
@@ -49,12 +49,12 @@ def release(connection: Any) -> None:
 
 
 def cut(connection: Any) -> None:
-    """Close a connection at once, whatever is still to be sent."""
+    """Close a connection at once, and drop its unsent data."""
     connection.transport.abort()
 
 
 def is_no_cancellation(record: logging.LogRecord) -> bool:
-    """A filter of records: that handlers were cancelled is told once for all, and is no error of the app."""
+    """Filter out the records of cancelled handlers: the drain logs their number, and they are no errors of the app."""
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 

@@ -1,4 +1,4 @@
-"""Why a worker has not started, or has not ended cleanly: said in its log, and left to the arbiter."""
+"""Logs why a worker has not started or has not ended cleanly, and leaves the reason to the arbiter."""
 
 import logging
 from collections.abc import Iterator
@@ -11,27 +11,27 @@ from slipway.serving.first_error import FirstError
 from slipway.serving.handover import Report
 from slipway.serving.result import STANDS
 
-HANG_SECONDS = 1.0  # before the arbiter ends a start that hangs, the worker says where it stands
+HANG_SECONDS = 1.0  # between a hanging worker's report of its place and its end by the arbiter
 
 log = logging.getLogger("gunicorn.error")
 
 
 class FailureReport:
-    """Of one worker, from the beginning of its start on."""
+    """The report of one worker, from the beginning of its start."""
 
     def __init__(self, report: Report, timeout: float) -> None:
         self._report = report
-        self._timeout = timeout  # seconds in which a worker has to get ready
+        self._timeout = timeout  # seconds within which a worker must be ready
         self._starting = standing.watch(timeout - HANG_SECONDS, self._tell_hang, ROOT)
-        self.is_ready = False  # until then an error is one of the start
+        self.is_ready = False  # before that, an error belongs to the start
 
     def stop_watching(self) -> None:
-        """The start does not hang."""
+        """Cancel the watch for a hanging start."""
         self._starting.cancel()
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
-        """Leave why the block has failed: of a start its first error that was logged, else what the block raises."""
+        """Leave why the block failed: during a start its first logged error, later the exception raised."""
         failure = FirstError()
         for name in ("uvicorn.error", "gunicorn.error"):
             logging.getLogger(name).addHandler(failure)
@@ -46,12 +46,12 @@ class FailureReport:
                 self._report.write(failure.text)
 
     def leave(self, reason: str) -> None:
-        """Log in one line why this was no clean end, and leave it to the arbiter, in place of an earlier note."""
+        """Log in one line why the end was not clean, and leave that to the arbiter in place of an earlier reason."""
         log.error("The worker did not end cleanly: %s", reason)
         self._report.write(reason)
 
     def _tell_hang(self, place: str) -> None:
-        """Say where a start stands, shortly before the arbiter ends it."""
+        """Report where a start hangs, shortly before the arbiter ends it."""
         if place and not self.is_ready:
             self._report.write(f"{STANDS} ({place})")
             seconds = self._timeout - HANG_SECONDS

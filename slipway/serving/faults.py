@@ -1,4 +1,4 @@
-"""What may fail without ending the process: each kind of failure is logged once, and all are counted."""
+"""Contains failures that must not end the process: each kind is logged once, and all are counted."""
 
 import logging
 import traceback
@@ -14,7 +14,7 @@ class Faults:
         self.counts: Counter[str] = Counter()  # by what was done and the kind of error
 
     def __call__(self, doing: str) -> "GuardedBlock":
-        """Take whatever the block raises; cancelling and the end of the process pass through."""
+        """Return a block that contains exceptions; CancelledError, SystemExit and the like pass through."""
         return GuardedBlock(self, doing)
 
     def failed(self, doing: str, error: Exception) -> None:
@@ -28,7 +28,7 @@ class Faults:
 
 
 class GuardedBlock:
-    """What a call of `Faults` returns. A generator would cost more, and each heartbeat has some."""
+    """The context manager that `Faults` returns; cheaper than a generator, since each heartbeat enters some."""
 
     __slots__ = ("_doing", "_faults")
 
@@ -46,7 +46,7 @@ class GuardedBlock:
 
 
 def describe(error: BaseException) -> str:
-    """An error in one line: its type, its text, and the line of code that raised it."""
+    """Return an error in one line: its type, its text, and the line of code that raised it."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     frames = traceback.extract_tb(error.__traceback__)
     return f"{text} ({frames[-1].filename}:{frames[-1].lineno})" if frames else text

@@ -1,4 +1,4 @@
-"""What a worker says of a startup that has failed."""
+"""The reason why a worker's startup has failed."""
 
 import logging
 import traceback

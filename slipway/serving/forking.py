@@ -1,4 +1,4 @@
-"""Forks a worker and hands it what it needs: its slot, its row in the table, and the ways to talk with the arbiter."""
+"""Forks workers, and gives each its slot, its row in the table and its channels to the arbiter."""
 
 import os
 import signal
@@ -29,20 +29,20 @@ class ForkingServer(Protocol):
 
 
 class Forking:
-    """One fork after the other."""
+    """Forks workers one at a time."""
 
     def __init__(self, server: ForkingServer, table: WorkerTable) -> None:
         self._table = table
         self._server = server
-        self._handover: Handover | None = None  # of the worker that is just being forked
+        self._handover: Handover | None = None  # of the worker being forked
         self._first_beat = 0.0
 
     def fork(self, predecessor: WorkerState | None, spawn: Callable[[], int]) -> WorkerState:
-        """Start a worker by gunicorn's own way, which is `spawn`."""
+        """Start a worker with `spawn`, gunicorn's own method."""
         server = self._server
         self._handover = handover = self._new_handover(predecessor)
-        # A signal to stop that reached the child before it has handlers of its own would be lost in a copy of our
-        # queue; the post_fork hook lets it through.
+        # A stop signal that reached the child before it has handlers of its own would be lost in its copy of our
+        # queue. So these signals are blocked until the post_fork hook.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             pid = spawn()
@@ -60,7 +60,7 @@ class Forking:
         return WorkerState(pid, worker.age, handover, predecessor, heartbeat, now, self._first_beat)
 
     def prepare(self, worker: Any) -> None:
-        """Called before each fork (the pre_fork hook)."""
+        """Give the worker its handover; the pre_fork hook calls this before each fork."""
         worker.handover = self._handover
         self._first_beat = worker.tmp.last_update()
         worker.sockets = [*worker.handover.own]

@@ -1,4 +1,4 @@
-"""The client and the scheme that a proxy tells of."""
+"""The client's address and the scheme, as forwarded by a proxy."""
 
 from functools import lru_cache
 from typing import Any
@@ -7,11 +7,11 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 FOR, PROTO = NAMES = b"x-forwarded-for", b"x-forwarded-proto"
 SCHEMES = frozenset({"http", "https", "ws", "wss"})
-MOST_KNOWN = 1_000  # clients
+MOST_KNOWN = 1_000  # values of X-Forwarded-For whose client is cached
 
 
 class Forwarded:
-    """Writes into a scope what uvicorn's ProxyHeadersMiddleware does, without a coroutine for each request."""
+    """Changes a scope as uvicorn's ProxyHeadersMiddleware does, without a coroutine per request."""
 
     def __init__(self, trusted: list[str] | str) -> None:
         nothing: Any = None
@@ -19,7 +19,7 @@ class Forwarded:
         self._address = lru_cache(MOST_KNOWN)(self._trusted.get_trusted_client_address)
 
     def __call__(self, scope: Any) -> None:
-        """Believe `X-Forwarded-For` and `-Proto` of a peer that is trusted."""
+        """Apply `X-Forwarded-For` and `X-Forwarded-Proto` of a trusted peer."""
         for name, _ in scope["headers"]:
             if name in NAMES:
                 client = scope.get("client")

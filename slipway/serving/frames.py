@@ -3,11 +3,11 @@
 import struct
 
 TEXT = 0x81  # the whole message in one frame: RFC 6455 section 5.2
-SHORT, LONG = 126, 65_536  # bytes from which the length takes 2 more, then 8
+SHORT, LONG = 126, 65_536  # payload bytes from which the length field has 2 more bytes, then 8
 
 
 def text_frame(text: str) -> bytes:
-    """The frame of a text as a server sends it: without a mask."""
+    """Return the frame of a text as a server sends it: without a mask."""
     payload = text.encode()
     size = len(payload)
     if size < SHORT:
@@ -18,7 +18,7 @@ def text_frame(text: str) -> bytes:
 
 
 class LastFrame:
-    """The frame that was made last, for the very same str: in a fan-out one follows the other to all clients."""
+    """Caches the newest frame by its str object: a fan-out sends one text to all clients before the next."""
 
     __slots__ = ("_frame", "_text")
 
@@ -27,7 +27,7 @@ class LastFrame:
         self._frame = text_frame("")
 
     def of(self, text: str) -> bytes:
-        """The frame of a text."""
+        """Return the frame of a text."""
         if text is not self._text:
             self._text, self._frame = text, text_frame(text)
         return self._frame

@@ -20,8 +20,8 @@ def load_guarded_app(
 ) -> Guard:
     """Load the app and put the guard around it; return the guard.
 
-    uvicorn first finds out what kind of app it is, a factory, ASGI 2 or 3, by a look at the app itself. The guard
-    stands within the middleware that knows the client's address behind a proxy, so that its records have it.
+    uvicorn has to load the bare app, to detect its kind (a factory, ASGI 2 or 3). The guard itself applies proxy
+    headers, in place of uvicorn's middleware, so that its records have the client's address.
     """
     config.proxy_headers, proxied = False, config.proxy_headers
     config.load()
@@ -30,13 +30,13 @@ def load_guarded_app(
     guard.follow, guard.other_status = follow, other_status
     if proxied:
         guard.see = Forwarded(config.forwarded_allow_ips)
-    app: Any = guard  # uvicorn's types name each message; ours are as the specification has them
+    app: Any = guard  # uvicorn types each message; our types follow the specification
     config.loaded_app = app
     return guard
 
 
 def follow(exchange: Exchange, send: Any) -> Any:
-    """Have our own cycle tell the exchange by itself; a websocket's `send` is followed."""
+    """Have our Cycle report to the exchange directly; wrap the `send` of a websocket."""
     cycle = send.__self__
     if cycle.__class__ is not Cycle:
         return followed(exchange, send)
@@ -45,6 +45,6 @@ def follow(exchange: Exchange, send: Any) -> Any:
 
 
 def other_status(send: Any) -> int | None:
-    """What the client gets of a request whose app has ended, if not what the app has sent; `send` is uvicorn's."""
+    """Return `Cycle.other_status` of the request; `send` is a bound method of its Cycle."""
     status: int | None = send.__self__.other_status
     return status

@@ -1,4 +1,4 @@
-"""Runs the arbiter's steps: an error in one is logged once for each kind and counted, and the workers serve on."""
+"""Runs the arbiter's steps: errors are counted and logged once per kind, and the workers serve on."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 log = logging.getLogger("gunicorn.error")
 
-MOST_KINDS = 1_000  # that are remembered
+MOST_KINDS = 1_000  # of errors to remember
 CHILD_EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h
 
 Arguments = ParamSpec("Arguments")
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class GuardedSteps:
-    """Takes steps, and catches what they raise."""
+    """Runs steps, and contains their exceptions."""
 
     def __init__(self) -> None:
         self._pid = os.getpid()
@@ -27,7 +27,7 @@ class GuardedSteps:
     def run(
         self, what: str, step: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result | None:
-        """Take one step; None if it raises."""
+        """Run one step and return its result; None if it raises."""
         try:
             return step(*args, **kwargs)
         except Exception as error:
@@ -46,7 +46,7 @@ class GuardedSteps:
 
 
 def _end_child(what: str) -> None:
-    """End a forked process whose start has raised: in the arbiter's loop it would be a second arbiter."""
+    """End a forked process whose start has raised: back in the arbiter's loop it would act as a second arbiter."""
     try:
         log.exception("A new process has failed: %s", what)
     finally:

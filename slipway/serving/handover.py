@@ -1,4 +1,4 @@
-"""What a worker gets from the arbiter before the fork, as its one attribute `handover`."""
+"""The objects that the arbiter gives a worker before the fork, as its one attribute `handover`."""
 
 import os
 import socket
@@ -13,24 +13,24 @@ from slipway.serving.slots import Loans
 from slipway.serving.worker_table import WorkerRow
 
 MOST_REPORT_BYTES = 500
-REPLACE_ME = "replace me"  # no reason to worry
+REPLACE_ME = "replace me"  # not a failure
 
 
 class Report:
-    """A file without a name in which a worker leaves why it has failed; the arbiter reads it after the worker's end."""
+    """An unnamed file for the reason of a worker's failure; the arbiter reads it after the worker's end."""
 
     def __init__(self, folder: str | None) -> None:
         self._file = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115 (closed after the worker's end)
 
     def write(self, reason: str) -> None:
-        """Leave a reason, in one line, in place of an earlier one; without room for it the worker ends all the same."""
+        """Write a reason in one line, in place of an earlier one; errors such as a full disk are ignored."""
         line = " ".join(reason.split()).encode(errors="replace")
         with suppress(OSError, ValueError):
             os.ftruncate(self._file.fileno(), 0)
             os.pwrite(self._file.fileno(), line[:MOST_REPORT_BYTES], 0)
 
     def read(self) -> str:
-        """The reason; empty if the worker has left none."""
+        """Return the reason; empty if the worker has left none."""
         text = os.pread(self._file.fileno(), MOST_REPORT_BYTES, 0).decode(errors="replace").strip("\0\n ")
         return text.removeprefix(REPLACE_ME).strip()
 
@@ -40,14 +40,14 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The worker's slot and its ways to the arbiter."""
+    """The worker's slot, its listeners and its channels to the arbiter."""
 
     slot: int | None  # None: all workers share the listeners
     own: Sequence[socket.socket]  # the listeners that it serves
-    listeners: Sequence[socket.socket]  # all, for slots that are lent to it
+    listeners: Sequence[socket.socket]  # all listeners, for slots on loan
     loans: Loans | None
     report: Report
     mailbox: Mailbox
     row: WorkerRow  # in the table of workers
-    stacks: IO[bytes] | None  # where a blocked worker writes how it stands
-    board: int | None = None  # a descriptor of the memory in which it counts
+    stacks: IO[bytes] | None  # to which a blocked worker writes its stacks
+    board: int | None = None  # a descriptor of the memory for its metrics

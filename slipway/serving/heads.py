@@ -1,8 +1,8 @@
-"""What the parser lets through in a request's head, and HTTP does not have: refused before a request is made of it.
+"""Refuses request heads that the parser accepts, but HTTP does not allow.
 
-nginx refuses the same, but a worker can be reached without it. Stock behaviour that this answers: a request without a
-Host, or with two, a version that is not spoken here, and a transfer coding that stays undecoded reach the app
-(RFC 9112 sections 2.3, 3.2 and 6.1).
+nginx refuses the same, but a worker can be reached without it. Stock behaviour that this replaces: a request without a
+Host or with two, an unsupported version, or a transfer coding that stays undecoded reaches the app (RFC 9112 sections
+2.3, 3.2 and 6.1).
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any
 
 HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 ABSOLUTE = re.compile(rb"https?://((?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?)(?:[/?].*)?", re.I)
-WRONG_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})|^[^?]*%00")  # in a query, NUL is a character
+WRONG_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})|^[^?]*%00")  # NUL is allowed in a query only
 
 
 DETAILS = {
@@ -29,8 +29,8 @@ class Malformed(Exception):
 
 
 def check(parser: Any, url: bytes, headers: list[tuple[bytes, bytes]]) -> str:
-    """Return the version of HTTP, or raise Malformed; the one Host that counts is left: that of an absolute request
-    line beats the field."""
+    """Return the version of HTTP, or raise Malformed. The host of an absolute request line replaces the one in the
+    Host field."""
     version: str = parser.get_http_version()
     if version not in ("1.1", "1.0"):
         raise Malformed(505)

@@ -22,26 +22,26 @@ from slipway.serving.settings import ServerSettings
 
 
 def tmp_dir() -> str | None:
-    """A folder in memory for the heartbeat files, or the system's default where there is none."""
+    """Return a folder in memory for the heartbeat files; None, gunicorn's default, where there is none."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 class Refusals(logging.Filter):
-    """uvicorn calls it an error when an app refuses a handshake with a 403 or 404, which any client can cause."""
+    """Drops uvicorn's error about a handshake that the app refused with a 403 or 404: any client can cause it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.msg != "ASGI callable returned without completing handshake."
 
 
 def log_config(settings: ServerSettings) -> dict[str, Any]:
-    """One line for each record of gunicorn, uvicorn and the app, on stdout: JSON, or for people (LOG_FORMAT)."""
+    """Return a configuration that writes each record as one line to stdout: JSON, or for people (LOG_FORMAT)."""
     level = settings.log_level.upper()
     return {
         "root": {"level": level, "handlers": ["console"]},
         "filters": {"refusals": {"()": Refusals}},
         "loggers": {
-            # uvicorn's worker gives its logger gunicorn's list of handlers, the same object. Configured anew by a
-            # reload, each must name its own, or the one that names none empties the list of both.
+            # uvicorn's stock worker shares one list of handlers between both loggers. A reload configures them again:
+            # each must name its own handlers, or configuring the one without any would empty the shared list.
             "gunicorn.error": {"level": level, "handlers": ["console"], "propagate": False},
             "uvicorn.error": {"level": level, "handlers": ["console"], "propagate": False},
         },
@@ -67,7 +67,7 @@ def log_config(settings: ServerSettings) -> dict[str, Any]:
 
 
 def on_starting(arbiter: Any) -> None:
-    """Before anything is bound: refuse a second start, and run what must run once."""
+    """Before anything is bound: refuse a second start, and run PRESTART and other one-time steps."""
     capture.take_over()
     take_descriptors()
     _take_app(arbiter.app.app_uri)
@@ -75,24 +75,24 @@ def on_starting(arbiter: Any) -> None:
     if not arbiter.master_pid:  # after SIGUSR2 the old arbiter has lock and addresses, and the new one shares them
         arbiter.service.status.lock()
         _refuse_addresses_in_use(arbiter.cfg.address)
-    os.environ["WORKER_COUNT"] = str(arbiter.num_workers)  # --workers beats the settings
+    os.environ["WORKER_COUNT"] = str(arbiter.num_workers)  # --workers takes precedence over the settings
     prestart.run(arbiter.settings.prestart)
     capture.end_lines()
     arbiter.load_libraries()
-    os.environ["PRESTARTED"] = "1"  # done: the workers need not look
+    os.environ["PRESTARTED"] = "1"  # PRESTART is done: the workers need not check
     arbiter.service.metrics.start(arbiter.service.clock.now, arbiter.service.figures)
     arbiter.service.status.tell(table=arbiter.table.path)
 
 
 def _take_app(named: str) -> None:
-    """What the command line names is served: nothing of the project's own app holds for another."""
+    """Set APP to the command line's app: the project's settings hold for the project's own app only."""
     app = named if ":" in named else f"{named}:application"  # gunicorn's default
     if app != served().app:
         os.environ["APP"] = app
 
 
 def _refuse_addresses_in_use(addresses: list[Any]) -> None:
-    """gunicorn removes a socket file before it binds, without asking for a server that listens there."""
+    """Exit if a server listens on a socket file, which gunicorn would remove before it binds."""
     for address in addresses:
         if isinstance(address, str):
             with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
@@ -101,7 +101,7 @@ def _refuse_addresses_in_use(addresses: list[Any]) -> None:
 
 
 def when_ready(arbiter: Any) -> None:
-    """Say how many workers there are, and why; and what another worker class lacks."""
+    """Log the number of workers and its reason, and a warning about what gunicorn's own worker classes lack."""
     settings = arbiter.settings
     slots = "one listener each" if settings.has_slots else "one listener for all"
     arbiter.log.info("%d workers (%s), %s", settings.workers, settings.workers_reason, slots)
@@ -114,12 +114,12 @@ def when_ready(arbiter: Any) -> None:
 
 
 def pre_fork(arbiter: Any, worker: Any) -> None:
-    """Give the worker what it needs of the arbiter."""
+    """Give the worker its handover."""
     arbiter.forking.prepare(worker)
 
 
 def post_fork(arbiter: Any, worker: Any) -> None:
-    """In the worker: take leave of what is the arbiter's."""
+    """In the worker: reset the arbiter's signal handlers, and close its files and those of siblings."""
     for number in STOP_SIGNALS:  # the arbiter's handlers came with the fork; gunicorn sets the worker's own a bit later
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, ignore)
@@ -132,25 +132,25 @@ def post_fork(arbiter: Any, worker: Any) -> None:
         sibling.handover.mailbox.close()
         if sibling.handover.stacks is not None:
             sibling.handover.stacks.close()
-    # as signals and a reload have left it
+    # the number after signals and reloads
     os.environ["WORKER_COUNT"] = str(max(arbiter.num_workers, service.reloads.planned_workers))
     if worker.handover.slot is not None:
         os.environ["WORKER_SLOT"] = str(worker.handover.slot)
 
 
 def pre_exec(arbiter: Any) -> None:
-    """SIGUSR2: another arbiter is about to begin in this process."""
+    """On SIGUSR2, in the forked process that becomes another arbiter: give back captured descriptors."""
     capture.give_back()
     writer.flush()
 
 
 def post_worker_init(worker: Any) -> None:
-    """SIGHUP to all processes at once is a reload, which the arbiter does; gunicorn's own classes would die of it."""
+    """Ignore SIGHUP: sent to all processes it means a reload by the arbiter, but would end gunicorn's own classes."""
     signal.signal(signal.SIGHUP, ignore)
 
 
 def worker_int(worker: Any) -> None:
-    """Called by the thread of --reload when a file has changed, before it ends: have the arbiter reload."""
+    """Have the arbiter reload; the thread of --reload calls this when a file has changed, before it ends."""
     if worker.cfg.reload and hasattr(worker, "takes_handover"):
         os.kill(worker.ppid, signal.SIGHUP)
         reloader = worker.reloader

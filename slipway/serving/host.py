@@ -1,4 +1,4 @@
-"""What the parts of the process model need of the server in which they run; gunicorn's arbiter has it."""
+"""The server as the parts of the process model need it; gunicorn's arbiter implements this."""
 
 from typing import Any, Protocol
 
@@ -12,19 +12,19 @@ class ConfigurationChange(Protocol):
     """How a reload changes the configuration."""
 
     def checks(self, clock: RunningClock) -> list[Check]:
-        """Read new settings; return what has to succeed before they are used."""
+        """Read new settings; return the checks that must pass before they are used."""
 
     def take(self) -> None:
         """Use the new configuration."""
 
     def restore(self) -> None:
-        """Use the one from before."""
+        """Use the previous configuration again."""
 
     def changed_packages(self) -> list[str]:
-        """The packages that workers have from before the fork, and that have changed since."""
+        """Return the packages that were loaded before the fork and have changed since."""
 
     def new_size(self) -> int | None:
-        """How many workers the new configuration wants, None if it wants as many as the old one."""
+        """Return the new configuration's number of workers; None if it has not changed."""
 
 
 class Host(Forks, Protocol):
@@ -40,7 +40,7 @@ class Host(Forks, Protocol):
         """Send a signal to a worker."""
 
     def bind(self, path: str) -> Any:
-        """A new listener on a unix socket."""
+        """Return a new listener on a unix socket."""
 
     def owns_files(self) -> bool:
         """Whether no other arbiter has the same listeners, as after SIGUSR2."""

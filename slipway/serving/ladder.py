@@ -1,13 +1,13 @@
-"""The ladder of time-outs: each has to be longer than what it waits for."""
+"""The ladder of time-outs: each must be longer than the one that it waits for."""
 
 from itertools import pairwise
 
 from slipway.environment import Environment, SettingError
 
-# nginx/nginx.conf.template says the same; a test compares them.
+# nginx/nginx.conf.template has the same values; a test compares them.
 NGINX_UPSTREAM_KEEPALIVE = 1.0  # seconds that nginx keeps an idle connection to a worker
 PROXY_READ_TIMEOUT = 60  # seconds that nginx waits for an answer, or for more of it
-QUIET_SECONDS = 20  # of an idle websocket between two pings; event streams send something every 15
+QUIET_SECONDS = 20  # between two pings on an idle websocket; event streams send something every 15 s
 
 Rung = tuple[str, float]
 
@@ -15,7 +15,7 @@ Rung = tuple[str, float]
 def check(
     *, drain: float, graceful_timeout: int, timeout: int, keepalive: int, lame_duck: float, stop_grace_period: float
 ) -> None:
-    """Raise SettingError for a wrong order of times in seconds, naming both."""
+    """Raise SettingError, naming both settings, for times in the wrong order. All are in seconds."""
     nginx: Rung = ("nginx's upstream keepalive_timeout", NGINX_UPSTREAM_KEEPALIVE)
     ladder: list[Rung] = [
         nginx,
@@ -32,6 +32,6 @@ def check(
 
 
 def read_timeout(env: Environment) -> int:
-    """PROXY_READ_TIMEOUT, which is nginx's, and checked here too: a lower one would cut every quiet connection."""
+    """Return PROXY_READ_TIMEOUT, nginx's setting, checked here too: a lower one would cut every quiet connection."""
     allowed = f"a whole number of seconds, more than {QUIET_SECONDS} (a websocket's ping) and at most 86400"
     return env.integer("PROXY_READ_TIMEOUT", PROXY_READ_TIMEOUT, QUIET_SECONDS + 1, 86_400, allowed)

@@ -1,4 +1,4 @@
-"""The time between SIGTERM and the drain in which balancers that poll notice: all is served, but not ready."""
+"""The time between SIGTERM and the drain: requests are served, but the ready path tells balancers to go elsewhere."""
 
 import logging
 import signal
@@ -15,26 +15,26 @@ AT_ONCE = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
 class Supervising(Protocol):
-    """What gunicorn's arbiter does again and again."""
+    """The steps of the arbiter's loop."""
 
     def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
-        """The signals that have come, after at most `timeout` seconds."""
+        """Return the signals that have arrived, after at most `timeout` seconds."""
 
     def reap_workers(self) -> None:
-        """Take note of workers that have ended."""
+        """Take note of ended workers."""
 
     def murder_workers(self) -> None:
         """End workers that hang."""
 
     def manage_workers(self) -> None:
-        """Start those that are missing."""
+        """Start missing workers."""
 
     def mailboxes(self) -> Iterable[Mailbox]:
-        """Of all workers."""
+        """Return the mailboxes of all workers."""
 
 
 def serve_on(server: Supervising, clock: RunningClock, seconds: float) -> bool:
-    """Have workers say that they are not ready, and look after them; whether a signal says that there is no time."""
+    """Have workers report not ready, and keep the loop going; return whether a signal asks for a quick stop."""
     log.info("Stopping in %g s; until then all is served, and the ready path answers 503", seconds)
     deadline = clock.tick() + seconds
     while clock.tick() < deadline:

@@ -1,8 +1,8 @@
-"""Where nginx finds the slots: links, `slot-0.sock` and so on, that lead to the sockets of the instance in service.
+"""The links at which nginx finds the slots: `slot-0.sock` and so on point to the sockets of the instance in service.
 
-So a new container takes over from the old one without a word to nginx: a reload of nginx would cut idle connections,
-and with them a request that is just on its way. An instance that is ready turns the links to itself, but not while they
-lead to another one that runs: then the operator says when, since it may be ready and yet not healthy.
+So a new container takes over from the old one without a reload of nginx, which would cut idle connections and with
+them a request on its way. A ready instance points the links at itself, but not while they lead to another running
+instance: then the operator decides when, since a ready instance may still not be healthy.
 """
 
 import fcntl
@@ -14,11 +14,11 @@ from slipway.serving import slot_lists
 from slipway.serving.settings import ServerSettings
 from slipway.serving.static import hand_out
 
-COARSE_NANOSECONDS = 1_000_000_000  # changes that follow each other this fast may have the same time
+COARSE_NANOSECONDS = 1_000_000_000  # changes within this time may have the same mtime
 
 
 def runs(settings: ServerSettings) -> bool:
-    """Whether an arbiter holds the instance's lock; its files say little after a SIGKILL."""
+    """Whether an arbiter holds the instance's lock; its other files outlive a SIGKILL."""
     try:
         with (settings.run_dir / f"{settings.instance}.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -30,17 +30,17 @@ def runs(settings: ServerSettings) -> bool:
 
 
 def another_serves(settings: ServerSettings) -> bool:
-    """Whether nginx's links lead to another instance that runs."""
+    """Whether nginx's links lead to another running instance."""
     link = _link(settings, 0)
     instance = link.readlink().name.removesuffix("-0.sock") if link.is_symlink() else settings.instance
     return instance != settings.instance and runs(replace(settings, instance=instance))
 
 
 def publish(settings: ServerSettings) -> None:
-    """Put the instance into service: turn the links to its sockets, each in one step.
+    """Put the instance into service: point the links at its sockets, each in one step.
 
-    Links beyond its slots, which a predecessor with more workers has left, are turned too: nginx uses them until it has
-    taken the new `slots.conf` up.
+    Links beyond its slots, left by a predecessor with more workers, are pointed at them, too: nginx uses these links
+    until it has loaded the new `slots.conf`.
     """
     if not settings.has_slots:
         return
@@ -55,9 +55,9 @@ def publish(settings: ServerSettings) -> None:
 
 
 def withdraw(settings: ServerSettings) -> None:
-    """Remove the links that lead to this instance, and the list of slots if it is its own.
+    """Remove the links that lead to this instance, and the lists of slots if they are its own.
 
-    What another instance has turned to itself stays, its list included.
+    Links and lists of another instance stay.
     """
     names = [Path(path).name for path in settings.socket_paths()]
     serves = _leads_to(_link(settings, 0), names[0]) if names else settings.slot_port > 0
@@ -69,7 +69,7 @@ def withdraw(settings: ServerSettings) -> None:
 
 
 def are_ours(settings: ServerSettings) -> bool:
-    """Whether nginx finds every slot of this instance; with ports it has no links that could lead elsewhere."""
+    """Whether links and lists lead nginx to every slot of this instance; with ports there are lists only."""
     if not settings.has_slots:
         return True
     if not all(_leads_to(link, target) for link, target in _turned(settings).items()):
@@ -78,9 +78,9 @@ def are_ours(settings: ServerSettings) -> bool:
 
 
 def changes(settings: ServerSettings) -> tuple[int, ...]:
-    """When what nginx finds here was changed last: the folder, in which links and files come and go, and the lists.
+    """Return the times of the last changes that concern nginx: those of the folder, with its links, and of the lists.
 
-    In nanoseconds; empty where a file is missing, or so young that a later change could have the same time.
+    In nanoseconds; empty if a file is missing, or so new that a later change could have the same time.
     """
     folder = settings.run_dir
     try:
@@ -91,7 +91,7 @@ def changes(settings: ServerSettings) -> tuple[int, ...]:
 
 
 def _addresses(settings: ServerSettings) -> list[str]:
-    """What nginx is told: the links, or the ports."""
+    """Return the addresses for nginx: the links, or the ports."""
     if settings.socket_dir is None:
         return settings.addresses()
     return [f"unix:{_link(settings, number)}" for number in range(settings.workers)]
@@ -102,13 +102,13 @@ def _link(settings: ServerSettings, number: int) -> Path:
 
 
 def _links(settings: ServerSettings) -> dict[int, Path]:
-    """All that are there, by number."""
+    """Return all existing links, by number."""
     links = (link for link in settings.run_dir.glob("slot-*.sock") if link.is_symlink())
     return {int(link.stem.removeprefix("slot-")): link for link in links if link.stem[5:].isdecimal()}
 
 
 def _turned(settings: ServerSettings) -> dict[Path, str]:
-    """Where each link leads while this instance serves; those beyond its slots lead to them in turn."""
+    """Return each link's target while this instance serves; links beyond its slots share the slots in turn."""
     names = [Path(path).name for path in settings.socket_paths()]
     if not names:
         return {}

@@ -1,4 +1,4 @@
-"""Where a worker accepts connections: on its own listeners while there is room for clients, and on slots on loan."""
+"""A worker's listeners, on which it accepts while descriptors are free: its own, and those of slots on loan."""
 
 import asyncio
 import errno
@@ -12,21 +12,21 @@ from slipway.serving.server import Server
 
 
 class Listening:
-    """The worker's part of the arbiter's listeners."""
+    """Starts and stops accepting on the arbiter's listeners."""
 
     def __init__(self, server: Server, handover: Handover, descriptor: int, faults: Faults) -> None:
         self._server = server
         self._handover = handover
-        self._descriptor = descriptor  # any open one, which is duplicated to see whether another is free
+        self._descriptor = descriptor  # any open one; duplicating it shows whether another is free
         self._faults = faults
         self._room = Room()
-        self._own = 0  # how many of our own listeners we serve
+        self._own = 0  # number of our own listeners that are served
         self._lent: dict[int, asyncio.Server] = {}
 
     async def look(self) -> None:
-        """Begin or cease to accept, as the arbiter and the free descriptors have it; OSError without any of these."""
+        """Start or stop accepting, as the arbiter and the free descriptors allow; raise OSError if too few are free."""
         if self._room.look(self._descriptor, len(self._server.server_state.connections)):
-            self._server.stop_listening()  # clients wait in the queue
+            self._server.stop_listening()  # new clients wait in the listener's queue
             self._own = 0
             self._lent.clear()
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -36,13 +36,13 @@ class Listening:
             await self._serve_lent(set(self._handover.loans.of(os.getpid())))
 
     def close(self) -> None:
-        """Close what came with the fork; while any worker has it, a client of a lost arbiter would wait in vain."""
+        """Close the inherited listeners: while a worker holds one, a client of a dead arbiter would wait in vain."""
         for listener in self._handover.listeners:
             with self._faults("Closing a listener"):
                 listener.close()
 
     async def _serve_own(self) -> None:
-        """Serve our own listeners; what has failed is tried again in the next turn."""
+        """Serve our own listeners; one that fails is tried again at the next look."""
         for listener in self._handover.own[self._own :]:
             self._server.servers.append(await self._server.listen(listener, Http))
             self._own += 1

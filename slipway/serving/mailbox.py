@@ -1,6 +1,6 @@
 """A few words of shared memory between the arbiter and one worker; neither ever waits for the other.
 
-The arbiter rings when it has written, so that an idle worker need not look many times a second.
+The arbiter rings a bell after writing, so that an idle worker need not look many times a second.
 """
 
 import mmap
@@ -19,11 +19,11 @@ class Mailbox:
     def __init__(self, *, admitted: bool) -> None:
         self._memory = mmap.mmap(-1, WORDS.size)
         self.bell = _new_bell()
-        """A descriptor that is readable when the arbiter has rung; None where the system has none."""
+        """An eventfd that is readable after the arbiter has rung; None where the system has no eventfd."""
         self._put(ADMITTED, admitted)
 
     def close(self) -> None:
-        """Give the descriptor back; nothing rings any more."""
+        """Close the bell; ringing has no effect afterwards."""
         bell, self.bell = self.bell, None
         if bell is not None:
             os.close(bell)
@@ -41,7 +41,7 @@ class Mailbox:
         self.ring()
 
     def say_lame_duck(self) -> None:
-        """Have the worker say that it is not ready, and serve on."""
+        """Have the worker report not ready, and serve on."""
         if not self.is_lame_duck:
             self._put(LAME_DUCK, 1)
             self.ring()
@@ -55,7 +55,7 @@ class Mailbox:
     # Written by the worker
 
     def silence(self) -> None:
-        """The worker has heard it."""
+        """Reset the bell."""
         if self.bell is not None:
             with suppress(OSError):
                 os.eventfd_read(self.bell)

@@ -1,7 +1,7 @@
-"""gunicorn's own options, however they are given: honoured, or refused in one line with the way out.
+"""Checks gunicorn's own options, however they are given: each is honoured, or refused in one line with an alternative.
 
-gunicorn accepts all of its options with any worker class; many are read by its own workers alone, and would be ignored
-in silence by one that runs uvicorn.
+gunicorn accepts all of its options with any worker class; many are read only by its own workers, and a worker that runs
+uvicorn would silently ignore them.
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ from slipway.environment import SettingError
 from slipway.serving.settings import ServerSettings
 
 OURS = ("uvicorn.workers.UvicornWorker", "uvicorn_worker.UvicornWorker")
-# gunicorn's own that run under our arbiter: respawned, reloaded one by one, with a slot each.
+# gunicorn's own classes that run under our arbiter: respawned, reloaded one by one, with a slot each.
 STOCK = ("sync", "gthread", "asgi")
 
 NGINX = "the limit of nginx holds; see nginx/nginx.conf.template"
@@ -91,7 +91,7 @@ def check(cfg: Config) -> None:
 
 
 def with_options(settings: ServerSettings, cfg: Config) -> ServerSettings:
-    """What gunicorn has made of the settings: options on the command line beat them, and are checked the same."""
+    """Return the settings as gunicorn has them: options on the command line take precedence, and are checked alike."""
     if settings.has_slots and cfg.settings["bind"].value != settings.addresses():
         raise SettingError("--bind", ",".join(cfg.settings["bind"].value), "nothing, with SOCKET_DIR or SLOT_PORT")
     if settings.has_slots and cfg.workers != settings.workers:
@@ -112,7 +112,7 @@ def with_options(settings: ServerSettings, cfg: Config) -> ServerSettings:
 
 
 def _is_ours(cfg: Config) -> bool:
-    """Whether the worker class is our worker or built on it; raise SettingError if it is unknown to the arbiter."""
+    """Whether the worker class is our worker or built on it; raise SettingError if the arbiter does not support it."""
     named = cfg.settings["worker_class"].get()
     allowed = f"{OURS[0]}, {OURS[1]} or a class built on one of them, or gunicorn's own {', '.join(STOCK)}"
     if named in (*STOCK, *(SUPPORTED_WORKERS[name] for name in STOCK)):
@@ -125,7 +125,7 @@ def _is_ours(cfg: Config) -> bool:
 
 
 def _is_set(cfg: Config, name: str) -> bool:
-    """Whether an option has another value than its default."""
+    """Whether an option differs from its default."""
     setting = cfg.settings[name]
     value, default = setting.get(), type(setting)().get()
     if callable(value) and callable(default):

@@ -1,7 +1,7 @@
-"""The libraries that an app imports, loaded by the arbiter before it forks: all workers then share their memory.
+"""Loads the libraries that an app imports in the arbiter, before it forks, so that all workers share their memory.
 
 The app's own modules are imported by each worker, so that a reload takes new code. PRELOAD=auto finds the libraries by
-trying the app in a fork of its own, PRELOAD=off loads none, and anything else names them.
+importing the app in a trial fork, PRELOAD=off loads none, and anything else names them.
 """
 
 import gc
@@ -21,29 +21,29 @@ log = logging.getLogger("gunicorn.error")
 
 AUTO, OFF = "auto", "off"
 MOST_TRIES = 20  # each finds one library that has to be left out
-MOST_TOLD = 3  # Django's, that need its settings, are dozens
-SHARE = 0.5  # of TIMEOUT for all tries together: a start must not fail for what only saves memory
+MOST_TOLD = 3  # warnings about left-out modules; dozens of Django's need its settings
+SHARE = 0.5  # of TIMEOUT for all tries together: a start must not fail over a saving of memory
 
-Stamp = tuple[int, int]  # a file's time of change in nanoseconds, and its size
+Stamp = tuple[int, int]  # a file's mtime in nanoseconds, and its size
 
 
 @dataclass(slots=True)
 class Preloaded:
-    """What was loaded, the server's own libraries included."""
+    """The loaded libraries, the server's own included."""
 
-    files: dict[str, tuple[str, Stamp | None]] = field(default_factory=dict)  # by module: its file, as it was then
+    files: dict[str, tuple[str, Stamp | None]] = field(default_factory=dict)  # by module: its file and stamp
     left_out: dict[str, str] = field(default_factory=dict)  # by module: why
 
     def changed(self) -> list[str]:
-        """The packages whose files are others by now: what is loaded stays until the server is started anew."""
+        """Return the packages whose files have changed: the loaded code stays until the server is restarted."""
         names = {name.partition(".")[0] for name, (file, stamp) in self.files.items() if _stamp(file) != stamp}
         return sorted(names)
 
 
 def preload(setting: Sequence[str], app: str, seconds: float) -> Preloaded:
-    """Load what the setting says for an app (a module), and take it out of the collector's sight.
+    """Load the setting's libraries for an app (a module), and exempt existing objects from garbage collection.
 
-    Nothing that fails here ends the start: what was not loaded is imported by each worker.
+    No failure here ends the start: each worker imports what was not loaded.
     """
     found = Preloaded()
     if setting != [OFF]:
@@ -54,7 +54,7 @@ def preload(setting: Sequence[str], app: str, seconds: float) -> Preloaded:
 
 def _share(found: Preloaded, setting: Sequence[str], app: str, seconds: float) -> None:
     before = len(sys.modules)
-    gc.disable()  # imports leave nothing to collect, and looking for it is a fifth of their time
+    gc.disable()  # imports leave no garbage, and a search for it is a fifth of their time
     try:
         _load(found, _names(setting, app, found.left_out, seconds))
     except (OSError, ValueError) as error:
@@ -64,7 +64,7 @@ def _share(found: Preloaded, setting: Sequence[str], app: str, seconds: float) -
     _tell(found.left_out)
     log.info("%d modules of libraries are loaded before the fork", len(sys.modules) - before)
     gc.collect()
-    gc.freeze()  # a collection in a worker would write to all objects, and so copy them
+    gc.freeze()  # else a collection in a worker would write to all objects, and so copy them
 
 
 def _tell(left_out: Mapping[str, str]) -> None:
@@ -75,7 +75,7 @@ def _tell(left_out: Mapping[str, str]) -> None:
 
 
 def _names(setting: Sequence[str], app: str, left_out: dict[str, str], seconds: float) -> list[str]:
-    """The libraries to load; what may not be is added to `left_out`."""
+    """Return the libraries to load; add those that must not be loaded to `left_out`."""
     deadline = time.monotonic() + seconds * SHARE
     if setting == [AUTO]:
         answer = ask(partial(try_app, app), deadline - time.monotonic())

@@ -1,6 +1,6 @@
 """PRESTART: a command that has to succeed before the first worker starts, and before a reload.
 
-`python -m slipway.serving.prestart` runs it alone, for many servers that are told PRESTART=none.
+`python -m slipway.serving.prestart` runs it alone, once for several servers with PRESTART=none.
 """
 
 import os
@@ -16,7 +16,7 @@ from slipway.serving.settings import ServerSettings
 
 
 def command(words: Sequence[str]) -> list[str]:
-    """The command to run; `python` means the interpreter that runs gunicorn."""
+    """Return the command to run; `python` means the interpreter that runs gunicorn."""
     return [sys.executable, *words[1:]] if words and words[0] == "python" else [*words]
 
 
@@ -29,7 +29,7 @@ def check_program(words: Sequence[str], path: str | None = None) -> None:
 
 
 def run(words: Sequence[str]) -> None:
-    """Run it; end the start with one line if it fails."""
+    """Run the command; exit with one line if it fails."""
     if not words:
         return
     check_program(words)
@@ -43,7 +43,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Become the command that the settings name, so that what it prints and its exit code are all there is."""
+    """Replace this process by the command, so that output and exit code are the command's own."""
     words = ServerSettings.from_environment().prestart
     if words:
         check_program(words)

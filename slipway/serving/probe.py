@@ -1,4 +1,4 @@
-"""Which libraries an app imports, and which may not be loaded before a fork: found out in a process of its own."""
+"""Finds the libraries that an app imports, and those that must not be loaded before a fork; runs in a trial fork."""
 
 import importlib
 import site
@@ -13,25 +13,25 @@ from types import ModuleType
 from typing import Any
 
 PLACES = ("stdlib", "platstdlib", "purelib", "platlib")
-SHARED = ("socket:", "anon_inode:[event")  # by all that have them: what one process reads, another misses
+SHARED = ("socket:", "anon_inode:[event")  # between processes after a fork: data that one process reads, another misses
 FOLDERS = ("site-packages", "dist-packages")
 
 
 class LeftOutError(ImportError):
-    """A library that may not be loaded is wanted by another one."""
+    """A library imports a module that must not be loaded."""
 
 
 class Fence:
-    """Stands before the other finders of sys.meta_path: no own code, and nothing that was left out, is imported."""
+    """The first finder of sys.meta_path: refuses imports of the project's own code and of left-out libraries."""
 
     def __init__(self, left_out: Collection[str] = ()) -> None:
         self._left_out = {*left_out}
-        self.stopped = ""  # what was wanted last and may not be
+        self.stopped = ""  # the last refused import
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find nothing; raise for what may not be imported."""
+        """Find nothing; raise LeftOutError for a module that must not be imported."""
         if name in self._left_out:
             self._stop(name)
         spec = PathFinder.find_spec(name, path, target)
@@ -54,12 +54,12 @@ def is_library(file: str) -> bool:
 
 @cache  # a third of a trial's time otherwise
 def _places() -> frozenset[str]:
-    """The folders of installed libraries."""
+    """Return the folders of installed libraries."""
     return frozenset({*(sysconfig.get_path(name) for name in PLACES), *site.getsitepackages()})
 
 
 def libraries() -> dict[str, str]:
-    """The libraries that are loaded, with their files, in the order in which their imports began."""
+    """Return the loaded libraries, with their files, in the order in which their imports began."""
     found = {}
     for name, module in [*sys.modules.items()]:
         spec: ModuleSpec | None = getattr(module, "__spec__", None)
@@ -71,18 +71,18 @@ def libraries() -> dict[str, str]:
 
 
 def trouble() -> str:
-    """What of this process would not outlive a fork, in words; empty if there is nothing."""
+    """Return in words what would not survive a fork of this process; empty if there is nothing."""
     if len([*Path("/proc/self/task").iterdir()]) > 1:  # all threads, not Python's alone
         return "it starts a thread"
     for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):  # the one by which the folder was read is gone
+        with suppress(OSError):  # the descriptor by which the folder was read is closed
             if str(descriptor.readlink()).startswith(SHARED):
                 return "it opens a socket"
     return ""
 
 
 def load(name: str, fence: Fence) -> str:
-    """Import one library; why it may not be loaded, or nothing. What a failed import has left behind is taken away."""
+    """Import one library; return why it must not be loaded, or nothing. Remove what a failed import has added."""
     before = {*sys.modules}
     fence.stopped = ""
     try:
@@ -101,14 +101,14 @@ def load(name: str, fence: Fence) -> str:
 
 
 def try_app(module: str) -> dict[str, Any]:
-    """Which libraries an app brings that are not loaded yet, and whether none of them is any trouble."""
+    """Import an app; return the libraries that were not loaded before, and what would not survive a fork."""
     known = {*sys.modules}
     importlib.import_module(module)
     return {"names": [name for name in libraries() if name not in known], "trouble": trouble()}
 
 
 def try_names(names: Iterable[str], left_out: Collection[str]) -> dict[str, Any]:
-    """The first of some libraries that may not be loaded, with the reason."""
+    """Return the first of some libraries that must not be loaded, with the reason."""
     fence = Fence(left_out)
     sys.meta_path.insert(0, fence)
     for name in names:

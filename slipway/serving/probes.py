@@ -1,4 +1,4 @@
-"""What a running server does about its settings, observed on its own sockets; `make doctor` runs it there."""
+"""Observes on a running server's own sockets whether it behaves as its settings say, for `make doctor`."""
 
 import json
 import socket
@@ -11,15 +11,15 @@ from typing import Any
 from slipway.serving import worker_table
 from slipway.serving.settings import ServerSettings
 
-SLACK_SECONDS = 3.0  # by which a time may be missed
-LONGEST_SECONDS = 100.0  # a time-out that is longer is not waited for
+SLACK_SECONDS = 3.0  # tolerated difference of a measured time
+LONGEST_SECONDS = 100.0  # longer time-outs are not waited for
 
-# The setting, what it should be, what was seen, and whether they agree; None: it could not be seen.
+# The setting, the expected and the observed value, and whether they agree; None: it could not be observed.
 Finding = tuple[str, str, str, bool | None]
 
 
 def findings(settings: ServerSettings, status: dict[str, Any]) -> list[Finding]:
-    """One for each setting that can be seen from outside, in the time of the slowest."""
+    """Return one finding per observable setting; all probes run at the same time."""
     probes: list[Callable[[ServerSettings, dict[str, Any]], Finding]] = [
         _workers,
         _keepalive,
@@ -37,7 +37,7 @@ def _workers(settings: ServerSettings, status: dict[str, Any]) -> Finding:
 
 
 def _keepalive(settings: ServerSettings, status: dict[str, Any]) -> Finding:
-    """An idle connection is closed by the worker after so long."""
+    """The worker closes an idle connection after KEEPALIVE seconds."""
     wanted = float(settings.keepalive)
     expected = f"an idle connection is closed after {wanted:g} s"
     if wanted > LONGEST_SECONDS:
@@ -72,7 +72,7 @@ def _metrics(settings: ServerSettings, status: dict[str, Any]) -> Finding:
 
 
 def _sockets(settings: ServerSettings, status: dict[str, Any]) -> Finding:
-    """Each worker has a listener of its own."""
+    """Each slot has a listener of its own, which accepts connections."""
     open_now = 0
     for slot in range(settings.slots):
         try:
@@ -85,7 +85,7 @@ def _sockets(settings: ServerSettings, status: dict[str, Any]) -> Finding:
 
 
 def _taken(settings: ServerSettings, status: dict[str, Any]) -> Finding:
-    """No worker has served more requests than it may."""
+    """No worker has taken more than twice the requests that it may: it serves on until it is replaced."""
     most = settings.max_requests + settings.max_requests_jitter
     counts = [row["requests"] for row in worker_table.read(Path(status["table"]))]
     if not settings.max_requests:

@@ -1,4 +1,4 @@
-"""Whether nothing goes on in a worker, so that it need not look around ten times a second; and what wakes it."""
+"""Whether a worker is idle, so that it need not look around ten times a second; and the bell that wakes it."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from slipway.serving.mailbox import Mailbox
 
 
 class Quiet:
-    """Compares what a worker has done at each look. Made in the loop, which listens to the arbiter's bell."""
+    """Compares a worker's counts from look to look. Made in the loop, which watches the arbiter's bell."""
 
     def __init__(self, mailbox: Mailbox, state: ServerState, wake: Callable[[], None]) -> None:
         self._mailbox = mailbox
@@ -20,7 +20,7 @@ class Quiet:
             asyncio.get_running_loop().add_reader(mailbox.bell, self._rung)
 
     def look(self) -> bool:
-        """Whether all is served, no client has come or was answered since the last look, and the arbiter can ring."""
+        """Whether the worker listens, has as many connections and answers as at the last look, and has a bell."""
         before, self._before = self._before, (len(self._state.connections), self._state.total_requests)
         return self._mailbox.bell is not None and self._mailbox.listens and before == self._before
 

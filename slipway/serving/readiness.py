@@ -1,4 +1,4 @@
-"""Asks the worker's own app whether it is ready, by a request that never was on a connection."""
+"""Asks the worker's own app whether it is ready, by a request within the process, without a connection."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], A
 
 
 class Answers:
-    """What a worker answers to the arbiter's questions whether its app is ready, one at a time."""
+    """Answers the arbiter's questions whether the app is ready, one at a time."""
 
     def __init__(self, mailbox: Mailbox, ask: Callable[[], Awaitable[int]], told: Callable[[], None]) -> None:
         self._mailbox = mailbox
@@ -25,7 +25,7 @@ class Answers:
         self._asking: asyncio.Task[None] | None = None
 
     def look(self) -> None:
-        """Ask the app if there is a new question; an older one that is not answered yet is given up."""
+        """Ask the app if there is a new question; give up an older one that is not answered yet."""
         if (question := self._mailbox.question) == self._question:
             return
         self._question = question
@@ -39,7 +39,7 @@ class Answers:
 
 
 async def ask(app: App, path: str, state: dict[str, Any], root_path: str = "") -> int:
-    """GET a path of an ASGI app; the status of its response, NO_RESPONSE if it raises."""
+    """GET a path of an ASGI app; return the status of its response, NO_RESPONSE if it raises."""
     response = _Response()
     running = asyncio.ensure_future(app(_scope(path, state, root_path), response.receive, response.send))
     ended = asyncio.ensure_future(response.ended.wait())
@@ -76,7 +76,7 @@ def _scope(path: str, state: dict[str, Any], root_path: str) -> Message:
 
 
 class _Response:
-    """The other side of the app: it sends nothing but the request, and keeps the status."""
+    """The client's side of the request: sends an empty body, and keeps the status of the response."""
 
     def __init__(self) -> None:
         self.status = NO_RESPONSE

@@ -1,4 +1,4 @@
-"""What the server answers by itself: problem details (RFC 9457) with the request's id, made here and nowhere else."""
+"""The server's own error responses: problem details (RFC 9457) with the request's id."""
 
 import json
 import re
@@ -10,11 +10,11 @@ from typing import Any
 
 FAILED = "The server failed; its log has the reason."
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-SHOWN = 200  # characters of a reason, which may hold what the client sent
+SHOWN = 200  # characters of a reason, which may quote the client
 
 
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The request's `x-request-id`, which nginx sets, if it is a sane one, else a new one."""
+    """Return the request's `x-request-id`, which nginx sets, if it is well-formed, otherwise a new one."""
     for name, value in headers:
         if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
             return value.decode()
@@ -22,7 +22,7 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def problem(status: int, detail: str, request_id: str) -> tuple[list[tuple[str, str]], bytes]:
-    """Headers and body of an answer after which the connection is closed."""
+    """Return the headers and the body of a response after which the connection is closed."""
     members = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -42,7 +42,7 @@ def problem(status: int, detail: str, request_id: str) -> tuple[list[tuple[str, 
 
 
 def response(status: int, detail: str, request_id: str, *, method: str = "") -> bytes:
-    """The same as it goes out; the answer to a HEAD has no body."""
+    """Return the same response as bytes; the response to a HEAD has no body."""
     headers, body = problem(status, detail, request_id)
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", f"date: {formatdate(usegmt=True)}"]
     lines += [f"{name}: {value}" for name, value in headers]
@@ -50,7 +50,7 @@ def response(status: int, detail: str, request_id: str, *, method: str = "") -> 
 
 
 def refusing(status: int, detail: str) -> Callable[[Any, Any, Any], Coroutine[Any, Any, None]]:
-    """An app that answers every request so."""
+    """Return an app that answers every request with this problem."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         headers, body = problem(status, detail, request_id(scope["headers"]))

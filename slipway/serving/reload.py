@@ -1,7 +1,7 @@
 """A reload in steps: check new code and settings in a process of their own, then replace the workers one at a time.
 
-At the first failure the workers that serve go on serving, with the configuration that they have. `Reload.step` is
-called by the arbiter's loop, many times a second, and never waits.
+At the first failure the serving workers go on, with the configuration that they have. The arbiter's loop calls
+`Reload.step` many times a second; it never waits.
 """
 
 import logging
@@ -22,30 +22,30 @@ class RefusedError(Exception):
 
 
 class Reloadable(Protocol):
-    """What a reload needs of the server; the arbiter has it."""
+    """The server as a reload needs it; `Reloads` implements this."""
 
     roster: Roster
     clock: RunningClock
 
     @property
     def timeout(self) -> float:
-        """Seconds in which a worker has to get ready."""
+        """Seconds within which a worker must be ready."""
 
     @property
     def num_workers(self) -> int:
-        """How many workers should run."""
+        """The number of workers that should run."""
 
     def new_checks(self) -> list[Check]:
-        """Read new settings; raise RefusedError, or return what has to succeed before they are taken."""
+        """Read new settings; return the checks that must pass before they are used, or raise RefusedError."""
 
     def take_configuration(self) -> None:
-        """Use new settings and code for workers that start from now on; raise RefusedError if that can't be."""
+        """Use new settings and code for workers that start from now on; raise RefusedError if that is not possible."""
 
     def restore_configuration(self) -> None:
-        """Use the ones from before."""
+        """Use the previous settings and code again."""
 
     def start_successor(self, predecessor: WorkerState) -> WorkerState | None:
-        """Start a worker that takes over; None while starts are held back; raise RefusedError if it can't be forked."""
+        """Start a successor; return None while starts are held back; raise RefusedError if it can't be forked."""
 
     def resize(self) -> None:
         """Run as many workers as the new settings say."""
@@ -59,7 +59,7 @@ class Reload:
         self._status = status
         self._started_at = server.clock.now()
         self._check: Check | None = None
-        self.newest_age: int | None = None  # of the workers with the old code, once there can be others
+        self.newest_age: int | None = None  # of the workers with the old code; None before new code is used
         self._replaced: list[WorkerState] = []
         self._steps = self._run()
         self.number = number
@@ -79,7 +79,7 @@ class Reload:
             self._refuse(f"{type(error).__name__}: {error}")
 
     def abandon(self) -> None:
-        """The server stops."""
+        """Kill the running check, if there is one."""
         if self._check is not None:
             self._check.kill()
 
@@ -106,7 +106,7 @@ class Reload:
         successor: WorkerState | None = None
         while successor is None:
             if old not in self._server.roster or old.retired_at is not None:
-                return  # it has ended meanwhile, and what took its place runs the new code
+                return  # it has ended meanwhile, and its replacement runs the new code
             successor = self._server.roster.successor_of(old) or self._server.start_successor(old)
             yield
         while not successor.is_ready or successor.predecessor is not None:
@@ -118,7 +118,7 @@ class Reload:
         self._replaced.append(old)
 
     def _until_settled(self) -> Iterator[None]:
-        """Until old workers are gone and added ones are ready, if these get ready in time."""
+        """Wait until old workers are gone and added ones are ready; give up on added ones after TIMEOUT."""
         server, began_at = self._server, self._server.clock.now()
         while any(state.retired_at is not None for state in server.roster):
             yield
@@ -134,7 +134,7 @@ class Reload:
         return state.end_reason or "the new worker died in its startup"
 
     def _half_way(self) -> str:
-        """Tell operators that the workers that were replaced already stay."""
+        """Return a note for the operator that already replaced workers stay; empty if there are none."""
         workers = self._server.roster.serving()
         new = sum(state.age > (self.newest_age or 0) and state.is_ready for state in workers)
         return f"; {new} of {len(workers)} workers run the new code already: mend it and reload again" if new else ""

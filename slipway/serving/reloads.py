@@ -1,4 +1,4 @@
-"""Reloads one after another, and what workers should run after them."""
+"""Runs reloads one after another, and knows which workers run refused code after them."""
 
 import logging
 from collections import Counter
@@ -16,14 +16,14 @@ log = logging.getLogger("gunicorn.error")
 
 
 class Reloads:
-    """Begins reloads, and does for them what they need."""
+    """Begins reloads, and is the `Reloadable` that they use."""
 
     def __init__(self, host: Host, roster: Roster, clock: RunningClock, crew: Crew, status: Status) -> None:
         self.roster = roster
         self.clock = clock
         self.running: Reload | None = None
-        self.planned_workers = 0  # how many there will be after a reload that adds some
-        # Workers with a higher age run code that a reload has refused; None if the last one was done.
+        self.planned_workers = 0  # number after the running reload, if it changes that; else 0
+        # Workers with a higher age run code that a reload has refused; None if the last reload was done.
         self.refused_at_age: int | None = None
         self._host = host
         self._crew = crew
@@ -33,7 +33,7 @@ class Reloads:
         self._again = False
 
     def begin(self) -> None:
-        """Begin a reload; one that is asked for during another follows it, since its changes may have come too late."""
+        """Begin a reload; during another one, begin it after that, which may have started before the newest changes."""
         if self.running is not None:
             self._again = True
             return
@@ -42,7 +42,7 @@ class Reloads:
         self.running = Reload(self, self._status, self._number)
 
     def step(self) -> None:
-        """Go on with the one that runs."""
+        """Take the running reload's next step."""
         if self.running is None:
             return
         self.running.step()
@@ -57,24 +57,24 @@ class Reloads:
                 self.begin()
 
     def abandon(self) -> None:
-        """The server stops."""
+        """Abandon the running reload, because the server stops."""
         if self.running is not None:
             self.running.abandon()
 
-    # What a reload needs
+    # `Reloadable`
 
     @property
     def timeout(self) -> float:
-        """Seconds in which a worker has to get ready."""
+        """Seconds within which a worker must be ready."""
         return self._host.settings.timeout
 
     @property
     def num_workers(self) -> int:
-        """How many workers should run."""
+        """The number of workers that should run."""
         return self._host.num_workers
 
     def new_checks(self) -> list[Check]:
-        """What has to succeed before new settings are used."""
+        """Return the checks that must pass before new settings are used."""
         return self._host.configuration.checks(self.clock)
 
     def take_configuration(self) -> None:
@@ -87,12 +87,12 @@ class Reloads:
             log.warning("%s: %s", CHANGED_PACKAGES, ", ".join(changed))
 
     def restore_configuration(self) -> None:
-        """Use the one from before."""
+        """Use the previous configuration again."""
         self.planned_workers = 0
         self._host.configuration.restore()
 
     def start_successor(self, predecessor: WorkerState) -> WorkerState | None:
-        """Start a worker that takes over; None while starts are held back."""
+        """Start a successor; return None while starts are held back."""
         try:
             return self._crew.start(predecessor)
         except StartFailedError as error:

@@ -1,4 +1,4 @@
-"""A response's head as it goes out: checked, in lower case, with its body's framing (RFC 9112 section 6)."""
+"""A response's head as it is sent: checked, field names in lower case, with the body's framing (RFC 9112 section 6)."""
 
 import re
 from collections.abc import Iterable
@@ -10,13 +10,13 @@ CONTROL = re.compile(rb"[\0-\x08\x0a-\x1f\x7f]")
 LENGTH, CODING, CONNECTION = SPECIAL = b"content-length: ", b"transfer-encoding: ", b"connection: "
 MOST_NAMES = 1_000
 
-_names: dict[bytes, bytes] = {}  # of fields that were sent, as they are written
+_names: dict[bytes, bytes] = {}  # field names of earlier responses, in the form that is sent
 
 
 def parts(
     status: int, headers: Iterable[tuple[bytes, bytes]], *, keep_alive: bool, has_body: bool
 ) -> tuple[list[bytes], int | None, bool]:
-    """The head's parts, the body's length or None where it is sent in chunks, and whether the connection stays.
+    """Return the head's parts, the body's length (None: chunked encoding), and whether the connection stays open.
 
     Raises RuntimeError for a field that HTTP does not allow, KeyError for an unknown status.
     """
@@ -43,7 +43,7 @@ def parts(
 
 
 def _known(name: bytes) -> bytes:
-    """A field's name as it is written."""
+    """Return a field's name in the form that is sent."""
     if not NAME.fullmatch(name):
         raise RuntimeError("Invalid HTTP header name.")
     if len(_names) >= MOST_NAMES:

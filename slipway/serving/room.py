@@ -1,18 +1,18 @@
 """Whether a worker has descriptors left for new connections.
 
-Stock behaviour that this answers: without a free descriptor libuv accepts each client with its last one and closes the
-connection at once. A worker that stops listening in time leaves them in the queue, which is the arbiter's.
+Stock behaviour that this replaces: without a free descriptor libuv accepts each client with its reserve descriptor and
+closes the connection at once. A worker that stops listening in time leaves clients in the arbiter's queue.
 """
 
 import os
 import resource
 
-MOST = 65_536  # three times what all of a worker's limits allow
-SPARE = 32  # kept for connections that come between two looks, for files, and for the end
+MOST = 65_536  # three times as many as all of a worker's limits allow
+SPARE = 32  # kept for connections between two looks, for files, and for the shutdown
 
 
 def take_descriptors() -> None:
-    """Raise the soft limit to the hard one, within reason: some engines start containers with 1,024."""
+    """Raise the soft limit of open files to the hard one, at most to MOST: some engines start containers with 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST if hard == resource.RLIM_INFINITY else min(hard, MOST)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -20,13 +20,13 @@ def take_descriptors() -> None:
 
 
 class Room:
-    """Looks for free descriptors; once there were too few, twice as many must be free."""
+    """Looks for free descriptors; after a shortage twice as many must be free."""
 
     def __init__(self) -> None:
         self.is_short = False
 
     def look(self, descriptor: int, connections: int) -> bool:
-        """Whether too few are free; with few connections one free descriptor tells enough, and costs less."""
+        """Whether too few are free; with few connections a test for one free descriptor is enough, and cheaper."""
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft == resource.RLIM_INFINITY:
             return False

@@ -1,4 +1,4 @@
-"""What the arbiter knows of its workers, by pid."""
+"""The arbiter's records of its workers, by pid."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ class WorkerState:
     """One worker, from its fork until its process has ended. Times are the arbiter's running seconds."""
 
     pid: int
-    age: int  # counts the starts: a younger worker has a higher one
+    age: int  # number of its start: a younger worker has a higher one
     handover: Handover
     predecessor: "WorkerState | None"  # whose place it takes as soon as it can serve
     heartbeat: Callable[[], float]  # reads the time of the heartbeat file
@@ -29,7 +29,7 @@ class WorkerState:
     aborted_at: float | None = None  # when it was told to write its stacks and end
     killed_because: str = ""
     refused_because: str = ""  # why it may not take its predecessor's place
-    end_reason: str = ""  # after its end: what was not clean about it
+    end_reason: str = ""  # after its end: why that was not clean
 
     def __post_init__(self) -> None:
         self.beat_at = self.spawned_at
@@ -40,7 +40,7 @@ class WorkerState:
 
     @property
     def is_serving(self) -> bool:
-        """Whether it has a place: it neither drains nor waits for its predecessor."""
+        """Whether it has a place: it neither drains nor waits to take its predecessor's."""
         return self.retired_at is None and self.predecessor is None
 
     @property
@@ -48,7 +48,7 @@ class WorkerState:
         return self.ready_at is not None
 
     def ended(self, wait_status: int | None) -> None:
-        """Note how its process has ended, as os.waitpid tells it; None if that is not known."""
+        """Note how its process has ended: the wait status of os.waitpid, None if unknown."""
         self.end_reason = self.handover.report.read() or self.killed_because or _reason(wait_status)
         self.handover.report.close()
         self.handover.mailbox.close()
@@ -80,7 +80,7 @@ class Roster:
         self._states: dict[int, WorkerState] = {}
 
     def __iter__(self) -> Iterator[WorkerState]:
-        """Oldest first, over a copy."""
+        """Iterate over a copy, oldest first."""
         return iter(sorted(self._states.values(), key=lambda state: state.age))
 
     def __len__(self) -> int:
@@ -93,7 +93,7 @@ class Roster:
         self._states[state.pid] = state
 
     def remove(self, pid: int) -> WorkerState | None:
-        """Forget a worker; one that was to take its place takes it without waiting."""
+        """Forget a worker; its successor takes its place at once."""
         ended = self._states.pop(pid, None)
         for state in self:
             if ended is not None and state.predecessor is ended:
@@ -108,5 +108,5 @@ class Roster:
         return next((other for other in self.successors() if other.predecessor is state), None)
 
     def successors(self) -> list[WorkerState]:
-        """Those that are to take a place."""
+        """Return the workers that are to take a predecessor's place."""
         return [state for state in self if state.predecessor is not None and state.retired_at is None]

@@ -1,4 +1,4 @@
-"""uvicorn's server, changed in how it starts and what ends it; slipway/serving/drain.py has the end itself."""
+"""uvicorn's server, changed in its start, its signals and its main loop; slipway/serving/drain.py has the shutdown."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ class WorkerLifespan(LifespanOn):
     """Gives the app `state["draining"]`, an asyncio.Event that is set when the worker begins to drain.
 
     uvicorn's "auto" serves an app whose startup raises, and its "on" refuses one that has no lifespan (Django). An app
-    that asks for the first event has one, so from then on a failure counts.
+    that receives the first event has one, so from then on a failure counts.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -56,24 +56,24 @@ class Server(DrainingServer):
         self._ticks = Faults()
         self._woken = asyncio.Event()
         self.can_rest = False
-        """Whether nothing goes on, so that it is enough to look when something wakes the server."""
+        """Whether the worker is idle, so that the server ticks only when it is woken."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle signals, and do not raise them again at the end as uvicorn does.
 
-        The worker would die of its own SIGTERM before gunicorn's worker_exit hook and the exit handlers have run; for
-        the same reason the handlers stay when the loop is closed.
+        A SIGTERM raised again would kill the worker before gunicorn's worker_exit hook and the exit handlers have run;
+        for the same reason the signal handlers stay in place after the loop is closed.
         """
         self._loop = asyncio.get_running_loop()
         signal.signal(signal.SIGTERM, lambda number, frame: self.stop())
         for number in (signal.SIGINT, signal.SIGQUIT):
-            # https://github.com/Kludex/uvicorn-worker/issues/2: the stock worker takes no notice of SIGQUIT
+            # https://github.com/Kludex/uvicorn-worker/issues/2: the stock worker ignores SIGQUIT
             signal.signal(number, lambda number, frame: self.stop(quick=True))
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Run lifespan.startup, then listen; where that fails, the app still has its lifespan.shutdown."""
+        """Run lifespan.startup, then the rest of the startup; if the rest fails, still run lifespan.shutdown."""
         try:
             await super().startup(sockets)
         except Exception:
@@ -82,24 +82,24 @@ class Server(DrainingServer):
         self._on_ready()
 
     def stop(self, quick: bool = False) -> None:
-        """Begin to drain, or to leave within about two seconds."""
+        """Begin to drain; with `quick`, end within about 2.5 seconds."""
         self.quick = self.quick or quick
         self.should_exit = True
-        with suppress(RuntimeError):  # the loop is closed: told again, while the exit handlers run
-            self._loop.call_soon_threadsafe(self._woken.set)  # from a signal's handler, too
+        with suppress(RuntimeError):  # the loop is closed: a second signal, while the exit handlers run
+            self._loop.call_soon_threadsafe(self._woken.set)  # signal handlers call this, too
 
     def wake(self) -> None:
-        """Look around now."""
+        """Take the next tick now."""
         self._woken.set()
 
     async def main_loop(self) -> None:
-        """Wait until told to stop. An app that cancels all tasks of the loop does not get around the drain."""
+        """Tick until told to stop. An app that cancels all tasks of the loop can't skip the drain."""
         second = 0
         try:
             while not self.should_exit:
                 self._woken.clear()
                 second, before = int(time.time()), second
-                if await self.on_tick(int(second == before)):  # at 0 uvicorn makes a new date for its answers
+                if await self.on_tick(int(second == before)):  # at 0 uvicorn renews the Date header
                     return
                 with suppress(TimeoutError):
                     async with asyncio.timeout(None if self.can_rest else TICK_SECONDS):
@@ -108,16 +108,16 @@ class Server(DrainingServer):
             self.unclean.append("the server's task was cancelled")
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second, or when it is woken.
+        """Take one tick: ten times a second, or when the server is woken.
 
-        Without descriptors or memory a tick fails; the worker serves what it has, and drains.
+        A tick may fail for lack of descriptors or memory; the worker still serves its open connections, and can drain.
         """
         with self._ticks("A look around"):
             await self._tick()
         return await super().on_tick(counter)
 
     async def listen(self, listener: socket.socket, kind: type[Http] = OneRequest) -> asyncio.Server:
-        """Serve one more listener, which is another worker's unless the kind of connections says else."""
+        """Serve one more listener; the default kind of connection is for another worker's listener."""
         loop = asyncio.get_running_loop()
         config = self.config
 
@@ -129,12 +129,12 @@ class Server(DrainingServer):
         return await loop.create_server(protocol, sock=duplicate(listener), ssl=config.ssl, backlog=config.backlog)
 
     def stop_listening(self) -> None:
-        """Accept no more clients; those in the queues stay there, since these are the arbiter's."""
+        """Accept no more clients; those in the queues stay there, since the arbiter holds the listeners."""
         for server in self.servers:
             server.close()
         self.servers.clear()
 
 
 def duplicate(listener: socket.socket) -> socket.socket:
-    """The same listener on a descriptor of its own, so that the loop may close it without a word to gunicorn's."""
+    """Return the listener on another descriptor, so that the loop can close that without closing gunicorn's."""
     return socket.socket(fileno=os.dup(listener.fileno()))

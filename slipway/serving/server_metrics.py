@@ -1,4 +1,4 @@
-"""The metrics of a server: its workers' figures by slot, what the arbiter counts, and a listener that tells both."""
+"""The metrics of a server: its workers' figures by slot, the arbiter's own figures, and a listener for scrapes."""
 
 import time
 from collections import Counter
@@ -36,42 +36,42 @@ class ServerMetrics:
         self._listener = Listener(addresses, exposition.CONTENT_TYPE, self.text)
 
     def start(self, now: Callable[[], float], known: Known) -> None:
-        """Begin to answer; `known` tells what the arbiter counts."""
+        """Begin to answer scrapes; `known` returns the arbiter's own figures."""
         self._now, self._known = now, known
         self._app.begin()
         self._listener.start()
 
     def end(self) -> None:
-        """The server stops."""
+        """Stop answering, and remove the files of the app's own metrics."""
         self._listener.end()
         self._app.end()
 
     def in_worker(self) -> None:
-        """In a forked process, before the app is loaded."""
+        """Prepare a forked worker, before its app is loaded: drop the arbiter's resources."""
         self._listener.forget()
         self._slots.forget()
         self._app.in_worker()
 
     def started(self, state: WorkerState) -> None:
-        """A worker has been forked."""
+        """Take note of a forked worker."""
         self._slots.started(_label(state), state.pid, state.handover.board)
         self._slots.tell_reloads(self._reloads)
 
     def reloaded(self, reloads: int) -> None:
-        """Have the workers know how many reloads were done, if they do not yet."""
+        """Tell the workers how many reloads were done, if the number has changed."""
         if reloads != self._reloads:
             self._reloads = reloads
             self._slots.tell_reloads(reloads)
 
     def ended(self, state: WorkerState) -> None:
-        """A worker's process has ended: what it has counted stays its slot's."""
+        """Add the counts of an ended worker to those of its slot."""
         self._ends[cause(state)] += 1
         self._slots.has_ended(state.pid)
         with self._slots.lock:
             self._app.fold(state.pid)
 
     def text(self) -> bytes:
-        """The answer to one scrape."""
+        """Return the answer to one scrape."""
         pids = self._slots.pids()
         scrape = exposition.Scrape(
             slots=self._slots.by_label(),
@@ -85,7 +85,7 @@ class ServerMetrics:
         return exposition.text(scrape)
 
     def _of_app(self) -> list[Any]:
-        with self._slots.lock:  # or a worker that ends meanwhile would be missing or twice there
+        with self._slots.lock:  # or a worker that ends meanwhile would be missing or counted twice
             return [*self._app.collect()]
 
     def _silence(self) -> dict[str, float]:
@@ -111,7 +111,7 @@ CAUSES = ("replaced", "spent", "unclean", "killed", "exit", "timeout", "failed s
 
 
 def cause(state: WorkerState) -> str:
-    """Why a worker has ended, as one of CAUSES."""
+    """Return why a worker has ended, as one of CAUSES."""
     if state.aborted_at is not None or state.killed_because:
         return "timeout"
     if state.refused_because:
@@ -125,5 +125,5 @@ def cause(state: WorkerState) -> str:
 
 
 def _label(state: WorkerState) -> str:
-    """The slot's number; without slots the place in the table, which the next process takes over."""
+    """Return the slot's number; without slots the number of the row in the table, which the next worker takes over."""
     return str(state.handover.row.number if state.slot is None else state.slot)

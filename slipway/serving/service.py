@@ -1,6 +1,6 @@
-"""Runs the service: looks at workers, replaces them, reloads, and tells others; each step on its own.
+"""Runs the service in guarded steps: watches workers, replaces them, reloads, and writes the status.
 
-Knows nothing of gunicorn: what it needs of the server is `Host`, and the arbiter has it.
+Independent of gunicorn: it uses the server as a `Host`, which the arbiter implements.
 """
 
 import logging
@@ -24,7 +24,7 @@ log = logging.getLogger("gunicorn.error")
 
 
 class Service:
-    """Has the parts, and takes their steps."""
+    """Holds the parts of the process model, and runs their steps."""
 
     def __init__(self, host: Host, slots: int) -> None:
         self.steps = GuardedSteps()
@@ -41,7 +41,7 @@ class Service:
         self._files: SocketFiles | None = None
 
     def step(self) -> None:
-        """Bring what runs closer to what should run."""
+        """Bring the running workers closer to those that should run."""
         self.clock.tick()
         host = self._host
         for what, part in (
@@ -65,7 +65,7 @@ class Service:
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is under way, so that the next step should come soon."""
+        """Whether a start, an end or a reload is under way, so that the next step should come soon."""
         settled = len(self.roster) == self._host.num_workers and all(state.is_ready for state in self.roster)
         return self.reloads.running is not None or not settled
 
@@ -78,13 +78,13 @@ class Service:
             self.steps.run("counting a worker's end", self.metrics.ended, state)
 
     def stopping(self) -> None:
-        """All workers are told to end now."""
+        """Mark all workers as retired, since they are told to end, and abandon a running reload."""
         for state in self.roster:
             state.retired_at = self.clock.now() if state.retired_at is None else state.retired_at
         self.reloads.abandon()
 
     def figures(self) -> dict[str, float | Mapping[str, float]]:
-        """What the arbiter counts, by the names of metrics."""
+        """Return the arbiter's own figures, by the names of metrics."""
         return {
             "slipway_workers": float(self._host.num_workers),
             "slipway_reloads": {"done": 0.0, "refused": 0.0, **self.reloads.results},
@@ -122,7 +122,7 @@ class Service:
             self._files = SocketFiles(self._host.LISTENERS, self._host.bind)
         for number in self._files.missing():
             owners = [state for state in self.roster.serving() if state.slot in (None, number)]
-            if not owners or any(state.is_ready for state in owners):  # else what waits in the old queue would be lost
+            if not owners or any(state.is_ready for state in owners):  # else clients in the old queue would be lost
                 self._files.restore(number, self._host.worker_age)
 
     def _tell(self) -> None:

@@ -1,4 +1,4 @@
-"""The settings of the process model, checked; `.env.example` is the manual. Nothing here touches the machine."""
+"""The settings of the process model, checked; `.env.example` is the manual. Nothing here changes the machine."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
 
 STARTED_AS = os.getpid()  # --daemon gives the server another pid after its settings were read
 
-STATUS_SOCKET = "nginx.sock"  # nginx's own figures, beside the workers' sockets; docker-compose.yml has the same
+STATUS_SOCKET = "nginx.sock"  # nginx's own figures, beside the workers' sockets; docker-compose.yml has the same name
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class ServerSettings:
         settings = cls(
             workers=workers,
             workers_reason="WEB_CONCURRENCY" if env.text("WEB_CONCURRENCY") else count.reason,
-            # By hand every start is an instance of its own, so that none takes another's control socket.
+            # Without slots every start is an instance of its own, so that none takes another's control socket.
             instance=env.text("INSTANCE", socket.gethostname() if slots else f"gunicorn-{STARTED_AS}"),
             run_dir=socket_dir or Path(env.text("RUN_DIR", ".run")).absolute(),
             socket_dir=socket_dir,
@@ -76,7 +76,7 @@ class ServerSettings:
             slot_port=env.integer("SLOT_PORT", 0, 0, 65_535 - workers),
             lame_duck=env.seconds("LAME_DUCK_SECONDS", 0, 0, 3600),
             drain=env.seconds("DRAIN_SECONDS", 2, 0, 3600),
-            graceful_shutdown=graceful_timeout - 2,  # what is left bounds lifespan.shutdown
+            graceful_shutdown=graceful_timeout - 2,  # the rest is for lifespan.shutdown
             graceful_timeout=graceful_timeout,
             timeout=env.integer("TIMEOUT", 30, 4, 86_400),
             keepalive=env.integer("KEEPALIVE", 75, 1, 3600),
@@ -102,7 +102,7 @@ class ServerSettings:
         return settings
 
     def check(self) -> None:
-        """Raise SettingError for a wrong order of time-outs, or for a path of a socket that is too long."""
+        """Raise SettingError for a wrong order of time-outs, or for a socket path that is too long."""
         ladder.check(
             drain=self.drain,
             graceful_timeout=self.graceful_timeout,
@@ -124,18 +124,18 @@ class ServerSettings:
 
     @property
     def slots(self) -> int:
-        """How many listeners there are for one worker each."""
+        """The number of listeners for one worker each; 0 without slots."""
         return self.workers if self.has_slots else 0
 
     def socket_paths(self) -> list[str]:
-        """The slots' unix sockets."""
+        """Return the paths of the slots' unix sockets."""
         if self.socket_dir is None:
             return []
         return [str(self.socket_dir / f"{self.instance}-{slot}.sock") for slot in range(self.workers)]
 
     @property
     def proxy_socket(self) -> str:
-        """The unix socket on which nginx tells its own figures; empty where nginx is elsewhere."""
+        """The unix socket on which nginx serves its own figures; empty where nginx is elsewhere."""
         return str(self.socket_dir / STATUS_SOCKET) if self.socket_dir is not None else ""
 
     @property
@@ -144,7 +144,7 @@ class ServerSettings:
         return str(self.run_dir / f"{self.instance}.stats")
 
     def addresses(self) -> list[str]:
-        """What gunicorn binds: one address per slot, or one that all workers share."""
+        """Return the addresses that gunicorn binds: one per slot, or one that all workers share."""
         if self.socket_dir is not None:
             return [f"unix:{path}" for path in self.socket_paths()]
         if self.slot_port:

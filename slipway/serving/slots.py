@@ -1,9 +1,9 @@
 """Which worker serves which listener.
 
-The arbiter holds one listener per slot for its whole life and gives each worker one. With a listener that all share,
-200 websockets fell on 4 workers as 97/43/30/30, and with one each as 50/50/50/50; and what waits in a dead worker's
-queue is served by its successor instead of being refused. A slot that has lost its worker for a while (after SIGTTOU,
-or while a crashing worker is held back) is lent to another one through a small shared table.
+The arbiter holds one listener per slot for its whole life and gives each worker one. With one shared listener, 200
+websockets were spread over 4 workers as 97/43/30/30, and with one listener each as 50/50/50/50. Clients in a dead
+worker's queue are served by its successor instead of being refused. A slot without a worker (after SIGTTOU, or while
+the restart of a crashing worker is held back) is lent to another worker through a small shared table.
 """
 
 import mmap
@@ -21,25 +21,25 @@ class Loans:
         self._memory = mmap.mmap(-1, max(1, slots) * ENTRY.size)
 
     def lend(self, slot: int, pid: int) -> bool:
-        """Note it; whether that is another worker than before."""
+        """Lend a slot to a worker, or to none (0); return whether that changes the table."""
         before = ENTRY.unpack_from(self._memory, slot * ENTRY.size)[0]
         ENTRY.pack_into(self._memory, slot * ENTRY.size, pid)
         return bool(before != pid)
 
     def of(self, pid: int) -> list[int]:
-        """The slots that are lent to a worker."""
+        """Return the slots that are lent to a worker."""
         return [slot for slot in range(self._slots) if ENTRY.unpack_from(self._memory, slot * ENTRY.size)[0] == pid]
 
 
 def emptiest(slots: int, used: Sequence[int]) -> int:
-    """The slot for a new worker: the first of those with the fewest workers."""
+    """Return the slot for a new worker: the first of those with the fewest workers."""
     return min(range(slots), key=used.count)
 
 
 def lend_orphans(loans: Loans, slots: int, serving: Iterable[tuple[int, int]]) -> bool:
-    """Lend each slot without a worker to one of the workers, given as (slot, pid); take back what has one again.
+    """Lend each slot without a worker to one of the workers, given as (slot, pid); end other loans.
 
-    Whether anything has changed.
+    Return whether anything has changed.
     """
     workers = sorted(serving)
     owned = {slot for slot, _ in workers}
@@ -47,4 +47,4 @@ def lend_orphans(loans: Loans, slots: int, serving: Iterable[tuple[int, int]]) -
     wanted = dict.fromkeys(owned, 0)
     for number, slot in enumerate(orphans):
         wanted[slot] = workers[number % len(workers)][1] if workers else 0
-    return sum(loans.lend(slot, pid) for slot, pid in wanted.items()) > 0  # each of them, so no `any`
+    return sum(loans.lend(slot, pid) for slot, pid in wanted.items()) > 0  # `any` would stop at the first change

@@ -1,7 +1,7 @@
-"""Brings back unix sockets whose files were removed: by a cleaner of temporary files, or with their folder.
+"""Restores unix sockets whose files were removed, by a cleaner of temporary files or with their folder.
 
-A listener without its file serves the connections that it has, and gets no new one. Another listener is bound to the
-path; the workers that serve the old one are then replaced, like workers that have done their share.
+A listener without its file keeps its connections, and gets no new ones. A new listener is bound to the path; workers
+that serve the old one are then replaced, as spent workers are.
 """
 
 import errno
@@ -15,7 +15,7 @@ log = logging.getLogger("gunicorn.error")
 
 
 class SocketFiles:
-    """The files of the listeners, and which of them were bound anew."""
+    """The socket files of the listeners, and the listeners that were bound anew."""
 
     def __init__(self, listeners: list[Any], bind: Callable[[str], Any]) -> None:
         self._listeners = listeners
@@ -26,11 +26,11 @@ class SocketFiles:
         self._bound_at: dict[int, int] = {}  # the age of the youngest worker when the listener was bound anew
 
     def missing(self) -> list[int]:
-        """The listeners whose files are gone."""
+        """Return the numbers of the listeners whose files are gone."""
         return [number for number, path in self._paths.items() if not _exists(path)]
 
     def restore(self, number: int, youngest: int) -> None:
-        """Bind a listener in the place of one whose file is gone; workers up to that age serve the old one."""
+        """Bind a new listener where the file is gone; workers up to the age `youngest` serve the old one."""
         path = self._paths[number]
         if not path.parent.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ class SocketFiles:
         log.error("%s was removed by another program; it is bound anew, and its worker is replaced", path)
 
     def are_old(self, numbers: list[int], age: int) -> bool:
-        """Whether a worker of that age serves a listener that was bound anew since its start."""
+        """Whether a worker of that age serves a listener whose path was bound anew after the worker's start."""
         return any(age <= self._bound_at.get(number, -1) for number in numbers)
 
 

@@ -1,4 +1,4 @@
-"""Whether a worker is spent, so that another takes its place: it has answered its requests, or has grown too large."""
+"""Whether a worker is spent and has to be replaced: it has answered its share of requests, or has grown too large."""
 
 import resource
 from pathlib import Path
@@ -7,7 +7,7 @@ STATM = Path("/proc/self/statm")
 
 
 def is_spent(requests: int, most_requests: int, most_bytes: int) -> bool:
-    """Whether this process is over one of its limits; `most_bytes` of memory are none if they are 0."""
+    """Whether this process has reached one of its limits; `most_bytes` is the one of memory, 0 for none."""
     return requests >= most_requests or bool(most_bytes and _resident_bytes() > most_bytes)
 
 

@@ -1,4 +1,4 @@
-"""Says where a start stands that does not get ready: the line of the app's own code that it waits in or runs."""
+"""Finds where a hanging start stands: the line of the app's own code in which it runs or waits."""
 
 import asyncio
 import gc
@@ -12,9 +12,9 @@ from slipway.tracebacks import is_library, shown
 
 
 def watch(seconds: float, tell: Callable[[str], None], root: Path | None = None) -> threading.Timer:
-    """After these seconds tell where the main thread stands; cancel what is returned once the start is done.
+    """After these seconds tell where the main thread stands; the caller cancels the returned timer after the start.
 
-    By a thread of its own, since the loop may be blocked.
+    The timer runs in a thread of its own, since the loop may be blocked.
     """
     main = threading.main_thread().ident
     timer = threading.Timer(seconds, lambda: tell(_place(main, root)))
@@ -35,14 +35,14 @@ def _place(main: int | None, root: Path | None) -> str:
 
 
 def _callers(frame: FrameType | None) -> Iterator[tuple[str, int]]:
-    """The innermost first."""
+    """Yield file and line of each frame, the innermost first."""
     while frame is not None:
         yield frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back
 
 
 def _awaited(awaitable: object) -> list[tuple[str, int]]:
-    """The coroutine that a task waits in and those that wait for it, the innermost first."""
+    """Return file and line of a task's chain of awaiting coroutines, the innermost first."""
     found: list[tuple[str, int]] = []
     while awaitable is not None:
         frame = getattr(awaitable, "cr_frame", None) or getattr(awaitable, "ag_frame", None)

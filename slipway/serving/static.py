@@ -1,7 +1,7 @@
-"""Static files for an nginx that can't see the app's folders: copies of them in STATIC_VOLUME.
+"""Copies static files to STATIC_VOLUME, for an nginx that can't read the app's folders.
 
-An instance makes them when it is put into service. A file that is no longer among its own stays, since pages that
-clients have open ask for it.
+An instance copies its files when it is put into service. Files that it no longer has stay there, since clients' open
+pages still request them.
 """
 
 import logging
@@ -15,7 +15,7 @@ log = logging.getLogger("slipway")
 
 
 def hand_out(folders: Iterable[str], target: Path, root: Path = ROOT) -> None:
-    """Copy what has changed, each file in one step; what goes wrong is logged, since the app itself can serve them."""
+    """Copy changed files, each in one step; a failure is only logged, since the app itself can serve them."""
     try:
         for folder in folders:
             for source in sorted((root / folder).rglob("*")):
@@ -26,7 +26,7 @@ def hand_out(folders: Iterable[str], target: Path, root: Path = ROOT) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """With its time, of which nginx makes the tag."""
+    """Copy a changed file with its mtime, from which nginx makes the ETag."""
     before, after = source.stat(), target.stat() if target.exists() else None
     if after and (after.st_size, after.st_mtime) == (before.st_size, before.st_mtime):
         return

@@ -1,7 +1,7 @@
-"""The instance's lock, and its file of status: who runs here, which workers serve, how the last reload went.
+"""The instance's lock and its status file: the arbiter's pid, the serving workers, the result of the last reload.
 
-What is to be told is kept in memory and written when it has changed or its file is gone; a write that fails is tried
-again with the arbiter's next step.
+The values are kept in memory, and written when they have changed or the file is gone; a write that fails is tried again
+in the arbiter's next step.
 """
 
 import fcntl
@@ -24,12 +24,12 @@ class Status:
         self._folder = settings.run_dir
         self._values: dict[str, Any] = {"reload": {"number": 0, "state": "none", "reason": ""}}
         self._written: dict[str, Any] = {}
-        self._in_place: tuple[int, ...] = ()  # when what nginx finds was changed last, as it was seen to be right
+        self._in_place: tuple[int, ...] = ()  # `links.changes` when links and lists were last seen to be right
         self._lock: int | None = None
         self._ready = False
 
     def lock(self) -> None:
-        """Refuse a second start on the same paths; the system frees the lock with the last process that holds it."""
+        """Take the lock, or exit if it is held already; the system frees it with the last process that holds it."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             holder = self._take_lock()
@@ -44,19 +44,19 @@ class Status:
             )
 
     def unlock(self) -> None:
-        """Called in a worker, which must not hold the lock when its arbiter has died."""
+        """Close the lock in a worker, which must not hold it after its arbiter has died."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def tell(self, **values: Any) -> None:
-        """Take note of values; `write` tells them."""
+        """Take note of values for the next `write`."""
         self._values.update(values)
 
     def reloaded(
         self, number: int, state: str, reason: str = "", replaced: int = 0, unclean: list[str] | None = None
     ) -> None:
-        """How far a reload is: running, done or refused."""
+        """Take note of a reload's state: running, done or refused."""
         reload = {"number": number, "state": state, "reason": reason, "replaced": replaced, "unclean": unclean or []}
         self.tell(reload=reload)
 
@@ -66,11 +66,11 @@ class Status:
         return reload
 
     def ready(self) -> None:
-        """All workers have been ready: from now on the files are there."""
+        """Write the files from now on; called once all workers are ready."""
         self._ready = True
 
     def write(self) -> None:
-        """Bring lock, file and links up to date; they step in when the instance in service has ended."""
+        """Bring lock, file and links up to date; take over the links of an instance in service that has ended."""
         if not self._ready:
             return
         changes = links.changes(self._settings)
@@ -86,13 +86,13 @@ class Status:
             links.publish(self._settings)
 
     def stopping(self) -> None:
-        """Nothing is to be found here from now on."""
+        """Remove the status file, and the links and lists of this instance."""
         self._ready = False
         self._path("json").unlink(missing_ok=True)
         links.withdraw(self._settings)
 
     def _take_lock(self) -> str:
-        """Lock the file; who holds it already, empty if we have it now."""
+        """Lock the file; return the pid of another holder, empty if we have it now."""
         path = self._path("lock")
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -109,7 +109,7 @@ class Status:
         return ""
 
     def _keep_lock(self) -> None:
-        """Lock again if the file was removed; a lock on a file without a name keeps no second start out."""
+        """Lock again if the file was removed: a lock on a removed file would not refuse a second start."""
         if self._lock is not None and not self._path("lock").exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             self._take_lock()

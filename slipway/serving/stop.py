@@ -1,9 +1,9 @@
-"""The server's end: within the graceful time-out, whatever has become of sockets, clocks and workers.
+"""Stops the server within the graceful time-out, in whatever state sockets, clocks and workers are.
 
-Stock behaviour that this answers:
+Stock behaviour that this replaces:
 
 * a missing socket file ends the stop with a traceback and leaves the workers behind;
-* the time for it is counted by the wall clock, a step of which kills workers that still answer.
+* the time-out is measured by the wall clock, and a step of that clock kills workers that still answer.
 """
 
 import logging
@@ -16,21 +16,21 @@ from slipway.serving.clock import RunningClock
 
 log = logging.getLogger("gunicorn.error")
 
-QUICK_SECONDS = 4.0  # SIGINT and SIGQUIT: about three are the workers' own
+QUICK_SECONDS = 4.0  # on SIGINT and SIGQUIT; a worker's own end takes up to about 3
 POLL_SECONDS = 0.05
 
 
 class WorkerProcesses(Protocol):
-    """What a shutdown needs of the server; gunicorn's arbiter has it."""
+    """The server as a shutdown needs it; gunicorn's arbiter implements this."""
 
     def kill_workers(self, sig: int) -> None:
         """Send a signal to all workers."""
 
     def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
-        """The signals that have come, after at most `timeout` seconds."""
+        """Return the signals that have arrived, after at most `timeout` seconds."""
 
     def reap_workers(self) -> None:
-        """Take note of workers that have ended."""
+        """Take note of ended workers."""
 
 
 class Shutdown:
@@ -43,7 +43,7 @@ class Shutdown:
         self._quick_seconds = min(QUICK_SECONDS, graceful_timeout)
 
     def end_workers(self, running: Callable[[], int], *, graceful: bool) -> None:
-        """Tell workers to end, wait, and kill the rest; a quick signal meanwhile makes it quick."""
+        """Tell workers to end, wait, and kill the rest; SIGINT or SIGQUIT meanwhile makes it quick."""
         self._workers.kill_workers(signal.SIGTERM if graceful else signal.SIGQUIT)
         deadline = self._clock.tick() + (self._graceful_seconds if graceful else self._quick_seconds)
         while running() and self._clock.tick() < deadline:
@@ -56,7 +56,7 @@ class Shutdown:
 
 
 def close_listeners(listeners: Sequence[Any], *, unlink: bool) -> None:
-    """First of all: new clients are refused and may go elsewhere; workers still answer those that they have."""
+    """Close the listeners first: new clients are refused and may go elsewhere; workers answer accepted ones."""
     for listener in listeners:
         name: Any = listener.getsockname()
         listener.close()

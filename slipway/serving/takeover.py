@@ -1,7 +1,7 @@
-"""Whether a successor may take its predecessor's place: it has to be ready where the predecessor is.
+"""Decides whether a successor may take its predecessor's place: it must be ready if the predecessor is.
 
-Both workers ask their app READY_PATH in their own process, at the same time, so that a dependency that is away counts
-for both. The successor accepts no connection until it is admitted: no client meets code that is not ready.
+Both workers ask their app READY_PATH in their own process, at the same time, so that a missing dependency counts for
+both. The successor accepts no connection until it is admitted: no client meets code that is not ready.
 """
 
 from enum import Enum, auto
@@ -15,7 +15,7 @@ NO_RESPONSE = 0  # the status of an app that raised, or ended without a response
 
 
 class TakeoverOutcome(Enum):
-    """What has become of a takeover."""
+    """The state of a takeover."""
 
     OPEN = auto()  # not known yet
     ADMITTED = auto()  # the successor is ready, or the predecessor is not ready either
@@ -36,7 +36,7 @@ class Takeover:
         self._ask()
 
     def outcome(self) -> TakeoverOutcome:
-        """Called many times a second until it is no longer open."""
+        """Return the outcome so far; called many times a second while it is OPEN."""
         new, old = self._new.status, self._old.status
         both = new is not None and old is not None
         self._said = (self._said[0] if new is None else new, self._said[1] if old is None else old)
@@ -50,7 +50,7 @@ class Takeover:
 
     @property
     def reason(self) -> str:
-        """Why it was refused."""
+        """Why the takeover was refused."""
         new, old = self._said
         return f"not ready where the old code is: {self._path} {_in_words(new)}, before {old}"
 

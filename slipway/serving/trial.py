@@ -1,4 +1,4 @@
-"""What a function finds out in a fork: it begins with all that is loaded here, and leaves nothing behind."""
+"""Runs a function in a fork: it begins with all modules that are loaded here, and leaves no changes behind."""
 
 import json
 import logging
@@ -14,9 +14,9 @@ LAST_STANDARD = 2  # the descriptor of stderr
 
 
 def ask(answer: Callable[[], dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """What it says, as JSON has it; what it raises, and its death, are an `error`. Raises TimeoutError.
+    """Return the function's result, passed as JSON; an exception or a death is an `error`. Raises TimeoutError.
 
-    Its process is killed then: an import may have started anything.
+    The process is always killed at the end: an import may have started anything.
     """
     reader, writer = os.pipe()
     pid = os.fork()
@@ -48,20 +48,20 @@ def _reply(answer: Callable[[], dict[str, Any]], writer: int) -> NoReturn:
 
 
 def _let_go(but: int) -> None:
-    """Write nothing to any log, and keep no lock or socket, whatever becomes of this process.
+    """Point all other descriptors to /dev/null: this process must write to no log, and hold no lock or socket.
 
-    Numbers stay in use: what still writes to one must not reach a file that the app opens.
+    The numbers stay in use: a late write to one must not reach a file that the app opens.
     """
     logging.disable()
     null = os.open(os.devnull, os.O_RDWR)
     for path in [*Path("/proc/self/fd").iterdir()]:
         number = int(path.name)
-        if number not in (but, null) and path.exists():  # the one by which the folder was read is gone
+        if number not in (but, null) and path.exists():  # the one by which the folder was read is closed
             os.dup2(null, number, inheritable=number <= LAST_STANDARD)
 
 
 def _read_line(reader: int, deadline: float) -> bytes | None:
-    """A line, or nothing where its writer has died; None if neither comes in time."""
+    """Return a line, or b"" if the writer has died; None if neither happens in time."""
     poll, text = select.poll(), b""
     poll.register(reader, select.POLLIN)
     while not text.endswith(b"\n"):

@@ -1,7 +1,7 @@
 """New settings while the server runs: the file that SETTINGS_FILE names is read at the start and at each reload.
 
-The environment of a process is fixed when it starts, so new values of `.env` could not come in otherwise. What the file
-says beats the environment; a variable that it no longer names is what it was before.
+The environment of a process is fixed when it starts, so new values of `.env` could not reach it otherwise. The file
+takes precedence over the environment; a variable that the file no longer names has its earlier value again.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 from slipway.environment import Environment, SettingError
 from slipway.serving.settings import ServerSettings
 
-# Listeners, files and stop time-outs depend on these settings: they can't change in a reload. With the field of each.
+# Settings, with their fields, that can't change in a reload: listeners, files and stop time-outs depend on them.
 FIXED = {
     "SOCKET_DIR": "socket_dir",
     "RUN_DIR": "run_dir",
@@ -28,7 +28,7 @@ FIXED = {
 
 
 class Variables:
-    """The variables of the file, and their way into our environment and out of it."""
+    """The variables of the file, which are put into our environment and taken out again."""
 
     def __init__(self) -> None:
         self.in_use: dict[str, str] = {}
@@ -37,7 +37,7 @@ class Variables:
         self._path = Path(env.text("SETTINGS_FILE")) if env.text("SETTINGS_FILE") else None
 
     def read(self) -> dict[str, str]:
-        """What the file says now; nothing where there is none."""
+        """Return the file's current variables; none without SETTINGS_FILE."""
         if self._path is None:
             return {}
         try:
@@ -46,13 +46,13 @@ class Variables:
             raise SettingError("SETTINGS_FILE", str(self._path), f"a file with one JSON object ({error})") from None
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """Our environment with these variables in the place of those that the file has set."""
+        """Return our environment with these variables in place of those that the file had set."""
         kept = {name: value for name, value in os.environ.items() if name not in self.in_use}
         before = {name: value for name, value in self._started_with.items() if name in self.in_use}
         return {**kept, **before, **variables}
 
     def take(self, variables: Mapping[str, str]) -> None:
-        """Put them into our environment, with which workers are forked."""
+        """Put these variables into our environment, which forked workers inherit."""
         environment = self.environment(variables)
         for name in self.in_use.keys() - environment.keys():
             os.environ.pop(name, None)
@@ -60,18 +60,18 @@ class Variables:
         self.in_use = dict(variables)
 
     def refuse(self, variables: Mapping[str, str] | None) -> None:
-        """Have the file say what is in force again, for the next start, unless it says something else by now."""
+        """Write the variables in use back to the file, for the next start, unless the file has changed again."""
         try:
             newest: dict[str, str] | None = self.read()
         except SettingError:
             newest = None
         if self._path is not None and newest == variables != self.in_use:
-            with suppress(OSError):  # whatever is wrong with the disk, those who serve go on serving
+            with suppress(OSError):  # a failing disk must not disturb the serving workers
                 write(self._path, self.in_use)
 
 
 def check_change(old: ServerSettings, new: ServerSettings) -> None:
-    """Raise SettingError for a change that needs a start."""
+    """Raise SettingError for a change that needs a restart."""
     for name, field in FIXED.items():
         before, after = getattr(old, field), getattr(new, field)
         if before != after:
@@ -91,5 +91,5 @@ def write(path: Path, variables: Mapping[str, str]) -> None:
     new.replace(path)
 
 
-# One for the life of the process: gunicorn.conf.py, which takes what the file says, is executed again by a reload.
+# One for the life of the process: a reload executes gunicorn.conf.py, which takes the file's variables, again.
 variables = Variables()

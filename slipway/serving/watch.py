@@ -1,7 +1,7 @@
-"""Watches the workers: which are ready, which hang, which are late to end.
+"""Watches which workers are ready, which hang, and which are late to end.
 
-Stock behaviour that this answers: a startup that hangs is never noticed; the time in which a machine was frozen counts
-as silence, and every worker is killed at the thaw.
+Stock behaviour that this replaces: a startup that hangs is never noticed; the time in which all processes were frozen
+counts as missed heartbeats, and every worker is killed at the thaw.
 """
 
 import logging
@@ -14,14 +14,14 @@ from slipway.serving.settings import ServerSettings
 
 log = logging.getLogger("gunicorn.error")
 
-SERVED_SECONDS = 1.0  # a worker that was ready this long did not fail to start
+SERVED_SECONDS = 1.0  # a worker that was ready for longer did not fail to start
 ABORT_SECONDS = 1.0  # between SIGABRT, on which a worker writes its stacks, and SIGKILL
 
 Kill = Callable[[int, int], None]  # pid and signal
 
 
 class Watch:
-    """Looks at heartbeats, and ends what hangs."""
+    """Reads heartbeats, and ends workers that hang."""
 
     def __init__(self, roster: Roster, clock: RunningClock, settings: Callable[[], ServerSettings], kill: Kill) -> None:
         self._roster = roster
@@ -30,7 +30,7 @@ class Watch:
         self._kill_worker = kill
 
     def newly_ready(self) -> list[WorkerState]:
-        """Read all heartbeats; the workers whose first one was seen: their startup is over."""
+        """Read all heartbeats; return the workers whose first one was seen: their startup is over."""
         now = self._clock.now()
         found = []
         for state in self._roster:
@@ -45,7 +45,7 @@ class Watch:
         return found
 
     def end_hanging(self) -> None:
-        """Abort workers without a heartbeat, and kill those that do not end when they are told."""
+        """Abort workers without a heartbeat, and kill those that do not end in time when told."""
         settings, now = self._settings(), self._clock.now()
         for state in self._roster:
             if state.aborted_at is not None:
@@ -63,7 +63,7 @@ class Watch:
             self._kill_worker(state.pid, signal.SIGTERM)
 
     def kill(self, state: WorkerState, why: str) -> None:
-        """End a worker at once, and say why."""
+        """Kill a worker, and log why."""
         if not state.killed_because:
             state.killed_because = why
             log.error("Worker (pid:%s) %s; killed", state.pid, why)

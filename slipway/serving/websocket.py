@@ -1,8 +1,8 @@
-"""uvicorn's websocket protocol, changed in what a client's mistakes do: they are answered, and are no errors of ours.
+"""uvicorn's websocket protocol, changed to answer a client's mistakes, which are no errors of the server.
 
-Stock behaviour that this answers: a handshake that the parser refuses gets no answer at all, and its `shutdown` raises;
-text that is not UTF-8 leaves a traceback; an app that sends on a connection that the server has closed gets a
-RuntimeError; a client that sends faster than its app reads is taken for one that has vanished.
+Stock behaviour that this replaces: a handshake that the parser refuses gets no answer at all, and its `shutdown`
+raises; text that is not UTF-8 leaves a traceback; an app that sends on a connection that the server has closed gets a
+RuntimeError; a client that sends faster than its app reads is treated as vanished.
 """
 
 from typing import Any
@@ -22,10 +22,10 @@ SEND_NOW = "websocket.send_now"  # our extension of ASGI; docs/architecture.md h
 ABNORMAL, INVALID_DATA, SERVER_FAILED, RESTART = 1006, 1007, 1011, 1012  # RFC 6455 section 7.4.1 and IANA's registry
 
 
-# The stock protocol makes it by this name of its module.
+# The stock protocol makes its parser by this name in its module.
 websockets_sansio_impl.ServerProtocol = Parser  # type: ignore[attr-defined]
 
-_last_frame = LastFrame()  # all connections of a worker run in one loop
+_last_frame = LastFrame()  # shared, since all connections of a worker run in one loop
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -35,10 +35,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     transport: Any
     early = b""
     pongs = b""
-    heard = took = False  # whether the client has sent something, or taken what waited for it, since the last ping
+    heard = took = False  # since the last ping: the client has sent data, or has read waiting data
 
     def begin(self, head: bytes, request_id: str, rest: bytes) -> None:
-        """Answer the handshake; `rest` is what the client has sent after it."""
+        """Answer the handshake; `rest` is the data that the client has sent after it."""
         self.transport.take_seconds = TAKE_SECONDS
         self.conn.request_id = request_id
         self.data_received(head)
@@ -49,15 +49,15 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.data_received(rest)
 
     def handle_connect(self, event: Any) -> None:
-        """The handshake is read: offer the app a way to send without a task."""
+        """Take the parsed handshake, and offer the app `send_now`, which is no coroutine."""
         super().handle_connect(event)
         if (
             self.response.status_code == SWITCHING and not self.conn.extensions
-        ):  # a compressed frame is each client's own
+        ):  # compressed frames differ from client to client
             self.scope["extensions"][SEND_NOW] = {"send": self.send_now}
 
     def send_now(self, text: str) -> bool:
-        """Write a message if the socket takes it now; False if it does not: send it by the usual road."""
+        """Write a message if the socket takes it now; otherwise return False, and the app has to use `send`."""
         if (
             not self.writable.is_set()
             or self.disconnected
@@ -73,11 +73,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if hasattr(self, "scope"):  # not of a refused handshake; it knows us by it, a circle for the collector
+        if hasattr(self, "scope"):  # unset for a refused handshake; the entry makes a reference cycle
             self.scope.get("extensions", {}).pop(SEND_NOW, None)
 
     def data_received(self, data: bytes) -> None:
-        """Parse it; what comes before the app has accepted is kept until then."""
+        """Parse the data; before the app has accepted, keep it until then."""
         self.heard = True
         if self.handshake_initiated and not self.handshake_complete:
             self.early += data
@@ -91,7 +91,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.handle_events()
 
     def start_keepalive(self) -> None:
-        """Called when the connection has been accepted."""
+        """Start pings, and parse early data; called when the app has accepted."""
         super().start_keepalive()
         early, self.early = self.early, b""
         if early:
@@ -110,7 +110,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
                 self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
         except UnicodeDecodeError:
             return self._leave(INVALID_DATA, "text that is not UTF-8")
-        # Counted here: around the app's `receive` it would keep one more coroutine for each idle connection.
+        # Counted here: a wrapper of the app's `receive` would keep one more coroutine per idle connection.
         if (exchange := self.scope["state"].get("exchange")) is not None:
             exchange.take(len(data))
         if not self.read_paused:
@@ -118,7 +118,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
 
     def handle_ping(self) -> None:
-        """Answer pings; of those of a client that does not read, only the last: RFC 6455 section 5.5.3."""
+        """Answer pings; of a client that does not read, only the last one: RFC 6455 section 5.5.3."""
         pongs = b"".join(self.conn.data_to_send())
         if self.writable.is_set():
             self.transport.write(pongs)
@@ -133,7 +133,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(pongs)
 
     def handle_parser_exception(self) -> None:
-        """The parser has given up, and has said why to the client."""
+        """Close the connection after the parser has failed, with the parser's code and reason."""
         sent = self.conn.close_sent
         self._leave(sent.code if sent else ABNORMAL, sent.reason if sent else "")
 
@@ -142,7 +142,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().send_keepalive_ping()
 
     def keepalive_timeout(self) -> None:
-        """The client has not answered a ping; its answer may wait behind messages that the app has not taken yet."""
+        """Close the connection, or ping again where the pong may wait behind messages that the app has not read yet."""
         self.pong_timer = self.pending_ping_payload = None
         if self.close_sent or self.transport.is_closing():
             return
@@ -153,7 +153,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._leave(SERVER_FAILED, "keepalive ping timeout")
 
     def shutdown(self) -> None:
-        """End it for the server's sake, in whatever state it is."""
+        """Close the connection because the server stops, in whatever state it is."""
         self.stop_keepalive()
         if self.close_sent:
             self.transport.close()
@@ -163,7 +163,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._refuse(503, "The server is stopping; try again.")
 
     def send_500_response(self) -> None:
-        """Called when the app has failed or returned; one that was refused has its answer."""
+        """Answer 500 after the app has failed or returned, unless the handshake is answered."""
         if not self.handshake_complete and not self.close_sent:
             self._refuse(500, refusals.FAILED)
 
@@ -174,13 +174,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._over(ABNORMAL)
 
     def _leave(self, code: int, reason: str = "") -> None:
-        """Close an open connection from our side; unlike `send_close`, `fail` is right in every state."""
+        """Close an open connection from our side; unlike `send_close`, `fail` is valid in every state."""
         self.conn.fail(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self._over(code, reason)
 
     def _over(self, code: int, reason: str = "") -> None:
-        """From now on the app sees a client that is gone."""
+        """Close the transport; from now on the app sees a disconnected client."""
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.close_sent = self.disconnected = True
         self.writable.set()

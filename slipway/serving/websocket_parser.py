@@ -1,4 +1,4 @@
-"""The parser of websockets, changed in what it answers to a handshake that it refuses, and where a close may come."""
+"""The websocket parser, changed in its answer to a refused handshake, and in where it accepts a close frame."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ class Parser(ServerProtocol):
     request_id = ""
 
     def recv_frame(self, frame: Frame) -> None:
-        """Take a close between two fragments, where any control frame may come: RFC 6455 section 5.4."""
+        """Accept a close between two fragments, where any control frame is allowed: RFC 6455 section 5.4."""
         if frame.opcode is Opcode.CLOSE:
             self.current_size = None
         super().recv_frame(frame)
 
     def reject(self, status: Any, text: str) -> Response:
-        """Called for each handshake that is refused before the app has answered it with a response of its own."""
+        """Make the response to a handshake that is refused without a response of the app's own."""
         plain = super().reject(status, "")
         detail = text.strip() or "The handshake was refused."
         fields, body = refusals.problem(plain.status_code, detail, self.request_id)

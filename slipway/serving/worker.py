@@ -1,4 +1,4 @@
-"""gunicorn's worker that runs our server: what `-k uvicorn.workers.UvicornWorker` (or `uvicorn_worker`) leads to."""
+"""The gunicorn worker that runs our server; `-k uvicorn.workers.UvicornWorker` (or `uvicorn_worker`) leads to it."""
 
 import asyncio
 import gc
@@ -28,7 +28,7 @@ from slipway.serving.websocket import WebSocketProtocol
 
 
 class Worker(UvicornWorker):
-    """One process: serves its slot and what is lent to it, beats its heart, and drains when told."""
+    """One process: serves its slot and slots on loan, sends heartbeats, and drains when told."""
 
     settings: ServerSettings  # set on the class by gunicorn.conf.py
     CONFIG_KWARGS: dict[str, Any] = {  # noqa: RUF012 (the base class has it so)
@@ -36,20 +36,20 @@ class Worker(UvicornWorker):
         "http": Http,
         "ws": WebSocketProtocol,
         "server_header": False,
-        # Bytes; the default of 16 MiB times all connections is more than the machine has.
+        # Bytes; the default of 16 MiB for each of all connections is more than the machine has.
         "ws_max_size": 1024 * 1024,
         "ws_per_message_deflate": False,  # 62 KiB of memory per idle websocket with it, 21 without
-        "ws_ping_interval": 20.0,  # seconds; with the time-out, a client that vanished is gone within 40
+        "ws_ping_interval": 20.0,  # seconds; with the time-out, a vanished client is closed within 40
         "ws_ping_timeout": 20.0,
     }
 
-    takes_handover = True  # for the arbiter, which knows the class by its path only
+    takes_handover = True  # a mark for the arbiter, which knows the class by its path only
     handover: Handover  # set by the arbiter before the fork
-    counts: Counts  # of what it has open, from its start on
+    counts: Counts  # of its requests, streams and websockets, since its start
 
     def init_signals(self) -> None:
         super().init_signals()
-        # A worker whose loop is blocked is ended with SIGABRT; this writes where it stands first.
+        # A worker whose loop is blocked is ended with SIGABRT; this writes its stacks first.
         stacks.enable(self.handover.stacks)
         self._failure = FailureReport(self.handover.report, self.settings.timeout)
 
@@ -81,7 +81,7 @@ class Worker(UvicornWorker):
         self._quiet = Quiet(self.handover.mailbox, self.server.server_state, self.server.wake)
         beating = asyncio.create_task(self._live())
         try:
-            await self.server.serve(sockets=[])  # it listens when it is admitted
+            await self.server.serve(sockets=[])  # it listens once it is admitted
             if self.server.unclean:
                 self._failure.leave("; ".join(self.server.unclean))
         finally:
@@ -89,10 +89,10 @@ class Worker(UvicornWorker):
             if spans is not None:
                 spans.flush()
             self.counts.note()
-            gc.freeze()  # or the interpreter walks through all objects at its end: 170 ms of CPU instead of 14
+            gc.freeze()  # or the interpreter would visit all objects at its end: 170 ms of CPU instead of 14
 
     def _ready(self) -> None:
-        """The first heartbeat, by which the arbiter knows."""
+        """Send the first heartbeat, which tells the arbiter that the worker is ready."""
         self._failure.stop_watching()
         self._write_row()
         self.counts.note()
@@ -101,7 +101,7 @@ class Worker(UvicornWorker):
         self._wake_arbiter()
 
     def _wake_arbiter(self) -> None:
-        """Have it look now; it would anyhow, some time later, so one that is gone is no matter."""
+        """Have the arbiter look now; a failure does not matter, since it also looks once a second."""
         with suppress(OSError):
             os.kill(self.ppid, signal.SIGCHLD)
 
@@ -109,14 +109,14 @@ class Worker(UvicornWorker):
         self.handover.row.write(self.pid, self.handover.slot, self.counts)
 
     async def _live(self) -> None:
-        """Beat from the end of startup to that of the drain; stop when the arbiter is gone."""
+        """Send heartbeats from the end of startup to the end of the drain; stop when the arbiter is gone."""
         await heartbeat.beat(self.ppid, self._beat, self.counts.board.lag, self._rests)
         self.log.error("The arbiter is gone; stopping")
         self.server.stop(quick=True)
         heartbeat.leave_in_time()
 
     def _beat(self) -> None:
-        """Tell the arbiter that the loop turns, and do what is due from time to time."""
+        """Send a heartbeat, and do the periodic work."""
         with self._faults("The heartbeat"):
             if self._failure.is_ready:
                 self.notify()
@@ -127,11 +127,11 @@ class Worker(UvicornWorker):
         self.server.wake()
 
     def _rests(self) -> bool:
-        """Whether nothing goes on: no client has come or was answered of late, and nothing is open."""
+        """Whether the worker is idle: no new connections or responses, and no open requests, streams or websockets."""
         return self.server.can_rest and not self.counts.active
 
     async def _look_around(self) -> None:
-        """Ten times a second, at rest with each heartbeat: see what the arbiter asks, and whether there is room."""
+        """Look at the arbiter's mailbox and at free descriptors: ten times a second, at rest with each heartbeat."""
         self.server.can_rest = False
         with self._faults("Asking the app whether it is ready"):
             self._answers.look()
@@ -149,11 +149,11 @@ class Worker(UvicornWorker):
 
     def _ask_to_be_replaced(self) -> None:
         if not self.handover.mailbox.wants_successor and self._is_spent():
-            self.handover.mailbox.want_successor()  # and serve on, until another has taken the place
+            self.handover.mailbox.want_successor()  # and serve on until the successor has taken the place
             self._wake_arbiter()
 
     async def _ask_app(self) -> int:
-        """The status of the app's answer on its ready path."""
+        """Return the status of the app's answer on its ready path."""
         guard = self.settings.guard
         root_path = guard.root_path or self.config.root_path
         return await readiness.ask(self._app, guard.takeover_path, self.server.lifespan.state, root_path)

@@ -1,8 +1,8 @@
-"""The table of workers: a row for each process, written by its heartbeat, read from outside while the server runs.
+"""The table of workers: a row for each process, which its heartbeat writes and other programs read.
 
-It is a file without a name, in memory where there is such a folder, like gunicorn's own heartbeat files: requests cost
-nothing more, a busy disk blocks nothing, and nothing is left behind. `python -m slipway.serving.ctl status` finds it
-through the arbiter's descriptor.
+It is an unnamed file, in memory where possible, like gunicorn's own heartbeat files: requests pay nothing for it, a
+busy disk blocks nothing, and no file is left behind. `python -m slipway.serving.ctl status` finds it through the
+arbiter's descriptor.
 """
 
 import os
@@ -17,7 +17,7 @@ from typing import Any
 
 from slipway.middleware.counts import REQUEST, STREAM, WEBSOCKET, Counts
 
-ROW = struct.Struct("=iiQIII")  # pid (0: no worker), slot (-1: none), total, and what is open of each kind
+ROW = struct.Struct("=iiQIII")  # pid (0: no worker), slot (-1: none), total, and the open ones of each kind
 
 
 @dataclass(slots=True)
@@ -28,14 +28,14 @@ class WorkerRow:
     number: int
 
     def write(self, pid: int, slot: int | None, counts: Counts) -> None:
-        """Say how much the worker has done and has open."""
+        """Write the worker's total, and its open requests, streams and websockets."""
         open_now = counts.open
         opened = open_now[REQUEST], open_now[STREAM], open_now[WEBSOCKET]
         data = ROW.pack(pid, -1 if slot is None else slot, counts.total, *opened)
         self._put(data)
 
     def clear(self) -> None:
-        """The worker has ended."""
+        """Empty the row, since the worker has ended."""
         self._put(bytes(ROW.size))
 
     def _put(self, data: bytes) -> None:
@@ -44,7 +44,7 @@ class WorkerRow:
 
 
 class WorkerTable:
-    """The arbiter's end: gives each worker a row before the fork."""
+    """The arbiter's side: gives each worker a row before the fork."""
 
     def __init__(self, folder: str | None) -> None:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -52,7 +52,7 @@ class WorkerTable:
         self.path = f"/proc/{os.getpid()}/fd/{self._file}"
 
     def new_row(self, taken: Iterable[WorkerRow]) -> WorkerRow:
-        """The first row that none of these has, empty."""
+        """Return the first row that is not taken, emptied."""
         numbers = {row.number for row in taken}
         row = WorkerRow(self._file, next(number for number in count() if number not in numbers))
         row.clear()
@@ -60,7 +60,7 @@ class WorkerTable:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of all workers, by slot and pid; empty where the file can't be read."""
+    """Return the rows of all workers, by slot and pid; empty where the file can't be read."""
     try:
         data = path.read_bytes()
     except OSError:
