@@ -1,4 +1,4 @@
-"""`python -m bench.fanout`: the table of rooms. QUICK=1 to estimate; ONLY=Slipway for the arms of that name."""
+"""`python -m bench.fanout`: the table of rooms. QUICK=1: an estimate; ONLY=Slipway: arms with that in their name."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ GOAL = 2.0
 
 
 def main() -> None:
-    """Measure all arms in turn, print and save the figures; a message that was lost or disordered is a failure."""
+    """Measure all arms in turn, print and save the figures; exit with 1 if a message was lost or disordered."""
     rounds, seconds = (2, 4.0) if os.environ.get("QUICK") else (5, 10.0)
     arms = [arm for arm in ARMS if os.environ.get("ONLY", "") in arm.name]
     found: dict[str, list[RoomTalk]] = {arm.name: [] for arm in arms}

@@ -1,4 +1,4 @@
-"""The rooms under test: how each is started on two workers, and what its clients say."""
+"""The rooms under test: how each is started on two workers, and the messages of its clients."""
 
 import json
 import sys
@@ -18,19 +18,19 @@ WORKERS = 2
 
 @dataclass(frozen=True, slots=True)
 class RoomDialect:
-    """What goes over the wire: a greeting, a message with its number, and how the number is read again."""
+    """The format on the wire: a greeting, a numbered message, and the function that reads the number back."""
 
     path: str
     say: Callable[[int], bytes]
     number: Callable[[bytes], int | None]
-    greeting: bytes = b""  # what a client has to say first, and with which the answer to it begins
-    ping: bytes = b""  # a text that is answered with `pong`
+    greeting: bytes = b""  # the first text of a client; the reply begins with it, too
+    ping: bytes = b""  # a text that the client answers with `pong`
     pong: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class ServedRoom:
-    """Servers that run, and their ports: the clients are spread over them."""
+    """Running servers and their ports, over which the clients are spread."""
 
     servers: Sequence[ManagedProcess]
     ports: Sequence[int]
@@ -66,7 +66,7 @@ SOCKETIO = RoomDialect(
 
 
 def slipway(bus: Callable[[str], str]) -> Callable[[ExitStack, Path, str], ServedRoom]:
-    """Ours: one gunicorn, a port for each worker."""
+    """Slipway: one gunicorn with a port for each worker."""
 
     def start(stack: ExitStack, folder: Path, redis: str) -> ServedRoom:
         port = next_to_each_other()
@@ -82,7 +82,7 @@ def slipway(bus: Callable[[str], str]) -> Callable[[ExitStack, Path, str], Serve
 
 
 def next_to_each_other() -> int:
-    """The first of two free ports."""
+    """Return the first of two adjacent free ports."""
     while True:
         port = processes.free_port()
         if wait.is_free("127.0.0.1", port + 1):
@@ -146,7 +146,7 @@ ARMS = (
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
-    """A Redis of the benchmark's own; its CPU time counts for none of the arms."""
+    """Start a Redis for the benchmark; its CPU time is not counted for any arm."""
     port = processes.free_port()
     command = ["redis-server", "--port", str(port), "--save", "", "--appendonly", "no", "--dir", str(folder)]
     server = processes.start("redis", command, log=folder / "redis.log")

@@ -1,4 +1,4 @@
-"""A websocket client that costs little: it reads frames, and answers pings."""
+"""A minimal websocket client with low CPU cost: it reads frames, and answers pings."""
 
 import asyncio
 import struct

@@ -8,18 +8,18 @@ from time import monotonic
 from bench.fanout.arms import RoomDialect, ServedRoom
 from bench.fanout.client import Client
 
-SETTLE_SECONDS = 1.0  # for what the connections themselves cost
-LAST_SECONDS = 5.0  # for the last messages to arrive
+SETTLE_SECONDS = 1.0  # so that the cost of connecting is not measured
+LAST_SECONDS = 5.0  # for all clients to enter the room, and for the last messages to arrive
 
 
 @dataclass(frozen=True, slots=True)
 class RoomTalk:
-    """What came of it."""
+    """The result of one run."""
 
     deliveries: int
     cpu_seconds: float
     latencies: list[float]  # of each delivery, in seconds
-    wrong: int  # messages that were lost, doubled or out of order, over all clients
+    wrong: int  # gaps, doubles and messages out of order, and those missing at the end; over all clients
 
     @property
     def per_cpu_second(self) -> float:
@@ -27,7 +27,7 @@ class RoomTalk:
 
 
 class RoomListener:
-    """What one client has heard."""
+    """The messages received by one client."""
 
     def __init__(self, dialect: RoomDialect, sent: list[float], latencies: list[float]) -> None:
         self._dialect = dialect
@@ -35,11 +35,11 @@ class RoomListener:
         self._latencies = latencies
         self.client: Client | None = None
         self.is_in = not dialect.greeting
-        self.heard = 0  # messages, in order from the first
+        self.heard = 0  # the number of messages up to the last one received
         self.wrong = 0
 
     def take(self, payload: bytes) -> None:
-        """A text has come."""
+        """Handle a received text."""
         if self._dialect.ping and payload == self._dialect.ping:
             assert self.client is not None
             return self.client.send(self._dialect.pong)
@@ -79,7 +79,7 @@ async def talk(room: ServedRoom, dialect: RoomDialect, *, clients: int, rate: fl
 
 
 async def _until(reached: Callable[[], bool]) -> None:
-    """Wait for it, in bounded time; an event for each delivery would cost the clients time."""
+    """Wait for it, at most LAST_SECONDS; an event for each delivery would cost the clients CPU time."""
     end = monotonic() + LAST_SECONDS
     while not reached() and monotonic() < end:  # noqa: ASYNC110
         await asyncio.sleep(0.02)

@@ -12,7 +12,7 @@ from bench.figures.stats import Interval, noise_floor, paired_ratio, verdict
 
 PERCENTS = (99.9, 99, 90, 50)
 WAITING = "waiting"
-SATURATED = 0.9  # of the servers' processors busy; from here on they are the limit
+SATURATED = 0.9  # busy share of the servers' processors, above which they are the limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Comparison:
     workers: int
 
     def peaks_limited_by(self) -> str:
-        """In words; a server whose workers wait is not at the end of its processors."""
+        """Return both limits in words; workers that wait have not exhausted the processors."""
         return " against ".join(
             f"{self.workers} workers that wait" if limit == WAITING else limit for limit in self.peak_limits
         )
@@ -57,7 +57,7 @@ def comparisons(figures: Figures) -> list[Comparison]:
 
 
 def at_highest_rate(rows: Sequence[Comparison]) -> list[Comparison]:
-    """Those of each workload at the highest rate that all arms were asked at."""
+    """Return the rows of each workload at its highest common rate."""
     highest: dict[str, float] = {}
     for row in rows:
         highest[row.workload] = max(row.rate, highest.get(row.workload, 0.0))
@@ -104,7 +104,7 @@ def _of_all(latencies: Histogram, percent: float) -> Interval:
 
 
 def _failed(figures: Figures, workload: str, rate: float, labels: Sequence[str]) -> str:
-    """Which arm has failed requests: a server that refuses or hangs is no faster one."""
+    """Return the arms with failed requests: a server that refuses or hangs is not faster."""
     found = []
     for label in labels:
         runs = [run for run in figures.of("rate", workload, label) if run["rate"] == rate]

@@ -27,7 +27,7 @@ class WorkloadNames(Protocol):
 
 
 class Figures:
-    """All runs of one folder; `workloads` gives their order, `asgi_arms` the arms that are no WSGI server."""
+    """All runs of one folder; `workloads` gives their order, `asgi_arms` names the ASGI servers."""
 
     def __init__(self, results: Results, workloads: Mapping[str, WorkloadNames], asgi_arms: Collection[str]) -> None:
         self.names = workloads

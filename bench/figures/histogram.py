@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-ENOUGH = 100  # samples beyond a percentile, below which the percentile is chance
+ENOUGH = 100  # samples beyond a percentile; with fewer the percentile is chance
 
 
 class Histogram:
@@ -32,9 +32,9 @@ class Histogram:
         return float("nan")
 
     def interval(self, percent: float) -> tuple[float, float]:
-        """Between which values the percentile lies in 95 % of cases, by order statistics; NaN without values.
+        """Return the 95 % interval of the percentile, by order statistics; NaN without values.
 
-        How many of n values lie below it is binomial, so its rank has a standard deviation of sqrt(n p (1 - p)).
+        The number of values below it, out of n, is binomial, so its rank has a standard deviation of sqrt(n p (1 - p)).
         """
         share, count = percent / 100, len(self)
         width = 1.96 * math.sqrt(count * share * (1 - share))

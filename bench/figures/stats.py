@@ -9,7 +9,7 @@ from statistics import median
 RESAMPLES = 2_000
 DRIFT = 0.8  # rank correlation with the order of runs; 8 random values reach it in 1 of 50 cases
 LEAST_FOR_DRIFT = 8
-LEAST_ROUNDS = 5  # from least to most they hold the median in 94 % of cases, three in 75 %
+LEAST_ROUNDS = 5  # their range contains the median in 94 % of cases, that of three rounds in 75 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ NOTHING = Interval(float("nan"), float("nan"), float("nan"))
 
 
 def spread(values: Sequence[float], seed: int = 1) -> Interval:
-    """The median over rounds with its bootstrap interval; for up to five rounds that is minimum and maximum."""
+    """The median over rounds with its bootstrap interval; for up to five rounds it is minimum to maximum."""
     if not values:
         return NOTHING
     chance = random.Random(seed)

@@ -1,4 +1,4 @@
-"""Each arm by itself: at every rate, and with nothing or next to nothing to do."""
+"""Each arm by itself: at every rate, idle, and nearly idle."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class ArmSummary:
 
 @dataclass(frozen=True, slots=True)
 class QuietArm:
-    """The CPU time of an arm and its nginx that are asked nothing or next to nothing, as shares of one processor."""
+    """The CPU time of an idle or nearly idle arm and its nginx, as shares of one processor."""
 
     label: str
     shares: dict[float, float]  # by requests per second
@@ -46,7 +46,7 @@ def summaries(figures: Figures) -> list[ArmSummary]:
 
 
 def quiet(figures: Figures) -> list[QuietArm]:
-    """Each arm, where it was measured."""
+    """Return the idle figures of each arm that has them."""
     found = {label: {run["rate"]: run["share"] for run in figures.of("quiet", label=label)} for label in figures.arms()}
     return [QuietArm(label, shares) for label, shares in found.items() if shares]
 

@@ -1,4 +1,4 @@
-"""`python -m bench.layers`: the table of layers. QUICK=1 to estimate, FULL=1 to quote, ONLY=toolkit for our cases."""
+"""`python -m bench.layers`: the table of layers. QUICK=1: an estimate, FULL=1: to quote, ONLY=toolkit: our cases."""
 
 import json
 import os

@@ -25,7 +25,7 @@ class Case:
     settings: Mapping[str, str] | None = None
 
 
-# The server's own part is in each of these: ids, counts, limits, time-outs and metrics, without and with its records.
+# Cases with settings include the server's own part (ids, counts, limits, time-outs, metrics), without or with records.
 QUIET, WATCHED = {"ACCESS_LOG": "off"}, {"ACCESS_LOG": "on"}
 TOOLKIT = (
     Case("our router and JSON, the stock worker", f"{APPS}.toolkit:routed"),

@@ -1,4 +1,4 @@
-"""Runs under valgrind: imports and warms up once, then forks for each case, so that what differs is its requests.
+"""Runs under valgrind: imports and warms up once, then forks for each case; the children differ only in requests.
 
 `python -m bench.layers.counted REQUESTS` prints a line for each child: its pid and its case.
 """
@@ -19,7 +19,7 @@ from slipway.serving.cycle import Cycle
 from slipway.serving.guarded_app import follow, other_status
 
 HEALTH = frozenset({"/livez", "/readyz", "/healthz"})
-WARMUP = 300  # requests; by then the interpreter has specialised what it can
+WARMUP = 300  # requests, after which the interpreter has specialised the bytecode
 BODY = b'{"name":"Edsger"}'
 HEADERS = [
     (b"host", b"127.0.0.1:8080"),
@@ -36,7 +36,7 @@ REQUESTS = {
 
 
 class Nowhere:
-    """What a request needs of its connection; what is written goes nowhere."""
+    """The parts of a connection that a request needs; writes are discarded."""
 
     expect_100_continue = access_log = write_paused = False
 
@@ -46,34 +46,34 @@ class Nowhere:
         self.tasks: set[object] = set()
 
     def write(self, data: bytes) -> None:
-        """Of a transport."""
+        """Discard data, in place of the transport."""
 
     def resume_reading(self) -> None:
-        """Of the flow's control."""
+        """Do nothing, in place of the flow control."""
 
     def on_response_complete(self) -> None:
-        """Of the protocol."""
+        """Do nothing, in place of the protocol."""
 
 
 class NoLog:
-    """A log that never asks, so that all lines are made by many at once, as under load."""
+    """A log that never asks for lines, so that many are made at once, as under load."""
 
     def write(self, lines: bytes) -> None:
-        """Of a log."""
+        """Discard the lines."""
 
     def write_later(self, make: Callable[[], bytes]) -> None:
-        """Of a log; it would call this."""
+        """Never call `make`, which a real log would."""
 
 
 def guarded(app: ASGIApp, record: Record | None = None) -> Guard:
-    """The server's part around an app."""
+    """Return the app with the server's guard around it."""
     guard = Guard(app, Counts({REQUEST: 2_000, STREAM: 10_000, WEBSOCKET: 10_000}), exempt=HEALTH, record=record)
     guard.follow, guard.other_status = follow, other_status
     return guard
 
 
 def layers(base: ASGIApp) -> dict[str, ASGIApp]:
-    """What stands around what, from the inside out; all take the same requests."""
+    """Return the measured apps, from the bare one to the whole stack; all accept the same requests."""
     return {
         "bare": base,
         "yardstick": yardstick.application,
@@ -85,7 +85,7 @@ def layers(base: ASGIApp) -> dict[str, ASGIApp]:
 
 
 def scope(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> Scope:
-    """As uvicorn makes it."""
+    """Return a scope as uvicorn makes it."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -104,7 +104,7 @@ def scope(method: str, path: str, headers: list[tuple[bytes, bytes]]) -> Scope:
 
 
 def serve(app: ASGIApp, name: str, requests: int) -> None:
-    """Run the app without turns of a loop: nothing that it awaits has to wait."""
+    """Run the app without an event loop's iterations: nothing that it awaits blocks."""
     method, path, headers, _ = REQUESTS[name]
     connection = Nowhere()
     for _ in range(requests):
@@ -119,7 +119,7 @@ def serve(app: ASGIApp, name: str, requests: int) -> None:
 
 
 def in_loop(work: Callable[[], object]) -> None:
-    """Do it in a task: the guard asks for its own."""
+    """Run `work` in a task: the guard calls current_task()."""
 
     async def task() -> None:
         work()
@@ -128,7 +128,7 @@ def in_loop(work: Callable[[], object]) -> None:
 
 
 def in_child(name: str, work: Callable[[], None]) -> None:
-    """Do it in a child, whose count goes into a file of its own."""
+    """Run `work` in a child process, whose count goes into a file of its own."""
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:

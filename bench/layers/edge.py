@@ -1,4 +1,4 @@
-"""What the shipped nginx costs by itself, and what it would cost without one part of its configuration."""
+"""The cost of the shipped nginx by itself, and its cost without one part of its configuration."""
 
 import re
 import shutil
@@ -19,7 +19,7 @@ from slipway.serving import slot_lists
 
 HIGH_LIMITS = {"CLIENT_REQUESTS_PER_SECOND": "1000000"}  # the others are as shipped; wrk has few connections
 SHIPPED = "nginx as shipped"
-Part = Mapping[str, Mapping[str, str]]  # by file, patterns of its text and what stands there instead
+Part = Mapping[str, Mapping[str, str]]  # by file: patterns and their replacements
 
 FIELDS = r"proxy_set_header (?:X-Forwarded-\w+|X-Real-IP|Forwarded) .*"
 PARTS: dict[str, Part] = {
@@ -55,7 +55,7 @@ VARIANTS: dict[str, Part] = {
 
 @contextmanager
 def edges(name: str, cpus: machine.Cpus, logs: Path) -> Iterator[dict[str, Target]]:
-    """Start one app, and an nginx for each part that is left out; only nginx's own CPU time is measured."""
+    """Start one app, and an nginx for each variant; only nginx's own CPU time is measured."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         slot = folder / "slot-0.sock"
@@ -98,7 +98,7 @@ def _nginx(folder: Path, slot: Path, part: Part, cpus: machine.Cpus, logs: Path)
 
 
 def change(file: Path, changes: Mapping[str, str]) -> None:
-    """Replace patterns; raise LookupError for one that the file has nothing of, since that would measure nothing."""
+    """Replace patterns; raise LookupError for one that the file does not contain: it would measure nothing."""
     shipped = text = file.read_text()
     for pattern, to in changes.items():
         if not re.search(pattern, shipped):

@@ -1,8 +1,8 @@
 """Instructions of the app's part of a request, counted by valgrind: the same on a busy machine as on an idle one.
 
-`python -m bench.layers.instructions` prints each layer; with `--commit` it writes the figures that `make test` holds.
-The app's part is what a request takes less what the bare app takes, in units of `apps/yardstick.py`: between a Python
-that was built with and one without optimisation the instructions differ by 20 %, these figures by less than 3.
+`python -m bench.layers.instructions` prints each layer; with `--commit` it writes the figures that `make test` checks.
+The app's part is a request's instructions minus those of the bare app, in units of `apps/yardstick.py`. Between Python
+builds with and without optimisation the instructions differ by 20 %, these figures by less than 3 %.
 """
 
 import json
@@ -24,13 +24,13 @@ SECONDS = 300
 
 
 def count(requests: int = REQUESTS_EACH) -> dict[str, float]:
-    """Instructions per request of each case of `counted.py`."""
+    """Return the instructions per request of each case of `counted.py`."""
     with tempfile.TemporaryDirectory(prefix="instructions-") as folder:
         command = [
             "valgrind", "--tool=cachegrind", "--cache-sim=no", f"--cachegrind-out-file={folder}/%p",
             sys.executable, "-m", "bench.layers.counted", str(requests),
         ]  # fmt: skip
-        # The layout of a dict, and with it the number of its probes, follows from the hashes.
+        # The hashes determine the layout of a dict, and so the number of probes of a look-up.
         env = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=SECONDS)
         if done.returncode:
@@ -53,7 +53,7 @@ def parts(counts: Mapping[str, float]) -> dict[str, float]:
 
 
 def build() -> str:
-    """What the figures hold for."""
+    """Return the Python version and processor type that the figures hold for."""
     return f"Python {sys.version_info.major}.{sys.version_info.minor} {platform.machine()}"
 
 
@@ -64,7 +64,7 @@ def committed() -> dict[str, dict[str, float]]:
 
 
 def too_dear(found: Mapping[str, float], figures: Mapping[str, float]) -> dict[str, str]:
-    """The requests that cost more than they may, each with what it costs and cost."""
+    """Return the requests above the tolerance, each with its present and its committed cost."""
     return {
         name: f"{part:.3f} yardsticks, {part / figures[name] - 1:+.1%} against the committed {figures[name]:.3f}"
         for name, part in found.items()

@@ -33,7 +33,7 @@ http {{
     server {{ listen 127.0.0.1:{ports[3]}; location / {{ return 200 "Hello, World!"; }} }}
 }}
 """
-AS_SHIPPED = ("chrt", "--batch", "0")  # slipway/ops/logged.py starts nginx so
+AS_SHIPPED = ("chrt", "--batch", "0")  # slipway/ops/logged.py sets the same scheduling policy
 WAYS = ("unix, keep-alive", "TCP, keep-alive", "TCP, no keep-alive", "nginx alone")
 
 
@@ -66,7 +66,7 @@ def app(name: str, cpus: machine.Cpus, logs: Path, sockets: Sequence[Path] = ())
 
 @contextmanager
 def served(case: Case, cpus: machine.Cpus, logs: Path) -> Iterator[Target]:
-    """Start the same as this stack does, without nginx; its log goes where those of services go that are not kept."""
+    """Start a case as this stack serves it, without nginx; its log is in a temporary folder and not kept."""
     port = processes.free_port()
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         settings = {

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-Done = Callable[["LoadConnection", str | None], None]  # the connection and why the response is wrong, if it is
+Done = Callable[["LoadConnection", str | None], None]  # the connection, and the failure or None
 
 
 class LoadConnection(asyncio.Protocol):

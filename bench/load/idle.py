@@ -15,7 +15,7 @@ COMPRESSED_FRAME = b"\xc1"  # from servers that accept permessage-deflate
 
 @contextmanager
 def waiting(port: int, kind: str, count: int, memory: Callable[[], int]) -> Iterator[dict[str, Any]]:
-    """Hold `count` idle connections; yield the growth of `memory` per connection in KiB. Without a kind: none."""
+    """Hold `count` idle connections; yield the growth of `memory` per connection in KiB. Without a kind, hold none."""
     if not kind:
         yield {}
         return

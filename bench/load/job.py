@@ -36,7 +36,7 @@ class Job:
 
 @dataclass(slots=True)
 class LoadResult:
-    """Counts and latencies of one job. Requests of the warm-up are counted in `sent` alone."""
+    """Counts and latencies of one job. Requests of the warm-up count only in `sent` and `failures`."""
 
     offered: int = 0
     sent: int = 0

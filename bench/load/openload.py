@@ -1,7 +1,7 @@
 """The open load: requests start by a schedule, regardless of outstanding responses.
 
 Latency is measured from the scheduled start (no coordinated omission). The generator is a separate process:
-`python -m bench.load.openload` reads a Job as JSON from stdin and writes a Result to stdout.
+`python -m bench.load.openload` reads a Job as JSON from stdin and writes a LoadResult to stdout.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from bench.load.connection import LoadConnection, request_bytes
 from bench.load.job import Job, LoadResult, RequestKind
 
 DRAIN_SECONDS = 5.0  # for outstanding responses after the last start
-LATE_SECONDS = 0.005  # above it a start counts as late
+LATE_SECONDS = 0.005  # a start that is later than this counts as late
 
 
 class OpenLoad:
@@ -56,7 +56,7 @@ class OpenLoad:
         return self.result
 
     def _count_unanswered(self) -> None:
-        """Count what has no answer yet as a failure, and with the time that it has waited until now."""
+        """Count unanswered requests as failures, with their waiting time until now as latency."""
         if self._under_way:
             self.result.failures[f"no answer within {DRAIN_SECONDS:g} s"] += self._under_way
         for connection, name in self._kinds.items():

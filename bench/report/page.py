@@ -45,13 +45,13 @@ def page(
 
 
 def with_data(headings: Sequence[str], lines: Sequence[Sequence[object]]) -> Cells:
-    """The same without the columns that say nothing in any line."""
+    """Return the table without columns that are empty in every line."""
     kept = [number for number in range(len(headings)) if any(str(line[number]) not in NO_DATA for line in lines)]
     return [headings[number] for number in kept], [[line[number] for number in kept] for line in lines]
 
 
 def html_table(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """An HTML table of plain-text cells; without columns it is none."""
+    """Return an HTML table of plain-text cells; without columns, a paragraph that says so."""
     if not headings:
         return "<p>Not measured in this run.</p>"
     head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in headings)
@@ -60,7 +60,7 @@ def html_table(headings: Sequence[str], lines: Iterable[Sequence[object]]) -> st
 
 
 def _moment(begun: str) -> str:
-    """A folder's name, 2026-01-31-235900, as a date and a time."""
+    """Return a folder's name, 2026-01-31-235900, as date and time."""
     return f"{begun[:10]}, {begun[11:13]}:{begun[13:15]} UTC"
 
 

@@ -128,7 +128,7 @@ def forest(rows: Sequence[Comparison]) -> str:
 
 
 def _legend(figure: Figure) -> None:
-    """What the colours of the forest mean; below it, where no line is hidden."""
+    """Draw the legend of the forest plot below it, where it hides no line."""
     look: dict[str, Any] = {"marker": "o", "linewidth": 2}
     figure.legend(
         handles=[

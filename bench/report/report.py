@@ -26,9 +26,9 @@ HEADINGS = ("workload", "against", "rate", "percentile", "ASGI ms", "other ms", 
 HEADINGS_SUMMARY = ("workload", "arm", "rate", "n", "p50 ms", "p99 ms", "p99 from the actual start",
                     "KiB per connection", "failed")  # fmt: skip
 HEADINGS_QUIET = ("arm", "asked nothing", "asked 10 times a second")
-PLAIN: Any = {"box": SIMPLE_HEAD, "padding": (0, 0), "pad_edge": False}  # as narrow as can be
+PLAIN: Any = {"box": SIMPLE_HEAD, "padding": (0, 0), "pad_edge": False}  # as narrow as possible
 ALONE = "The app is measured by itself; make bench-compare A=… B=… shows what a change has done."
-LONGEST_WORD = 11  # of a workload or a verdict
+LONGEST_WORD = 11  # characters, in the names of workloads and in verdicts
 CLEAR = 1.3  # each arm is searched once, so only a large difference counts
 
 
@@ -90,7 +90,7 @@ def cells(row: Comparison) -> tuple[str, ...]:
 
 
 def comparison_table(rows: Iterable[Comparison]) -> Table:
-    """The verdict table with the columns that fit into 100 columns; the page has all."""
+    """The verdict table, with the columns that fit into 100 characters; the page has all."""
     table = Table(title="ASGI against the others: same nginx, same number of workers, same database", **PLAIN)
     for heading in ("workload", "against", "at", "ms", "ASGI / other", "in words", "CPU"):
         wraps = heading in ("workload", "in words")
@@ -108,7 +108,7 @@ def quiet_cells(one: QuietArm) -> tuple[str, ...]:
 
 
 def quiet_table(idle: Iterable[QuietArm]) -> Table:
-    """The CPU time of arms that are asked nothing or next to nothing."""
+    """The CPU time of idle and nearly idle arms."""
     table = Table(title="CPU time of app and nginx, of one processor", **PLAIN)
     for heading in HEADINGS_QUIET:
         table.add_column(heading)

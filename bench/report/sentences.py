@@ -1,15 +1,15 @@
-"""The result in plain sentences: who wins, by how much and at which rate, or that it can't be told."""
+"""The result in plain sentences: which arm wins, by how much and at which rate, or that there is no verdict."""
 
 from collections.abc import Iterator, Sequence
 
 from bench.figures.comparisons import Comparison, at_highest_rate
 from bench.figures.stats import Interval
 
-BETTER = " better"  # how a verdict ends that has a winner
+BETTER = " better"  # the end of a verdict with a winner
 
 
 def sentences(rows: Sequence[Comparison], base: str) -> Iterator[str]:
-    """One for each workload, at the highest rate that all arms were asked at; `base` is the first arm."""
+    """Yield one sentence for each workload, at its highest common rate; `base` is the first arm."""
     shown = at_highest_rate(rows)
     for workload in dict.fromkeys(row.workload for row in shown):
         found = [row for row in shown if row.workload == workload]

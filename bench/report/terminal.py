@@ -1,4 +1,4 @@
-"""The console that tables are printed on."""
+"""The console on which tables are printed."""
 
 import sys
 
@@ -8,5 +8,5 @@ WIDE = 100  # columns, without a terminal
 
 
 def console() -> Console:
-    """A console as wide as the terminal; in a file or pipe as wide as the tables need."""
+    """Return a console as wide as the terminal, or WIDE for a file or pipe."""
     return Console() if sys.stdout.isatty() else Console(width=WIDE)

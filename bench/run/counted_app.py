@@ -19,9 +19,9 @@ standalone = cast(Standalone, lifespan.app)
 
 @asynccontextmanager
 async def counted(state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
-    """Run the app's lifespan, then write its count; one that is stopped before it has started could write none."""
+    """Run the app's lifespan, then write its count. A worker that is stopped before its startup writes none."""
     async with lifespan.context(state) as added:
-        # When one worker has ended, hypercorn terminates those that are still at it, and they take no signals.
+        # When one worker has ended, hypercorn sends SIGTERM to the others, which have no handler for it.
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         save_start()

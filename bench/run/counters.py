@@ -59,12 +59,12 @@ def save_count(count: int) -> None:
 
 
 def save_start() -> None:
-    """Say that a worker has started, in the same folder."""
+    """Mark the worker as started, in the same folder."""
     (Path(os.environ[COUNTS]) / f"{os.getpid()}{STARTED}").touch()
 
 
 def started(folder: Path) -> int:
-    """How many workers have."""
+    """Return the number of started workers."""
     return len([*folder.glob(f"*{STARTED}")])
 
 

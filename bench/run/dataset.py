@@ -22,7 +22,7 @@ def prepare(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     project = served()
     if project.prestart:
         subprocess.run(command(project.prestart), env={**os.environ, **env}, cwd=ROOT, check=True)
-    if not project.baseline:  # an app of one's own, which does not know the benchmark's work
+    if not project.baseline:  # an app without the benchmark's endpoints
         return {**env, "PRESTARTED": "1", "PRESTART": "none"}, {}
     try:
         answer = _first_row({**os.environ, **env})
@@ -34,7 +34,7 @@ def prepare(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _first_row(variables: Mapping[str, str]) -> str:
-    """What the shipped app answers with the first user, who is made if there is none."""
+    """Return the shipped app's response for the first user, which is created if missing."""
     from app.config import AppSettings
     from app.handlers.bench import first_user_response
     from app.services import users

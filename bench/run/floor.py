@@ -1,4 +1,4 @@
-"""nginx alone, which shows what the load generator itself can do."""
+"""nginx alone, which shows the limit of the load generator itself."""
 
 import signal
 import tempfile

@@ -12,8 +12,8 @@ from bench.run.workloads import ALL, BY_NAME, OWN, Workload
 
 FLOOR_RATES = (100, 1_000, 4_000, 10_000, 16_000)  # requests per second against nginx alone
 LONGEST = 2.5  # times the mode's length, for slow workloads with few requests
-QUIET_RATES = (0.0, 10.0)  # requests per second of an arm that is idle, or nearly
-SLOW = 100.0  # milliseconds of a workload's own time, from which it is slow
+QUIET_RATES = (0.0, 10.0)  # requests per second to an idle and to a nearly idle arm
+SLOW = 100.0  # milliseconds; a workload whose own time is at least this is slow
 
 # Estimates in seconds
 START_SECONDS = 2.0  # start, readiness, stop and counters
@@ -38,8 +38,8 @@ class Mode:
     probe: float
     fractions: Sequence[float]  # of the weakest arm's sustainable rate; common to all arms
     workloads: Sequence[str]
-    locust: float  # length of its runs
-    peaks: bool = True  # measured in every round, or in the search only
+    locust: float  # length of a run of locust
+    peaks: bool = True  # whether peaks are measured in every round, or in the search only
     quiet: float = 0.0  # length of a measurement of an idle arm; 0: none
 
 
@@ -78,7 +78,7 @@ class Visit:
 
 
 def of_one(mode: Mode) -> Mode:
-    """The same for an app that is measured by itself."""
+    """Return the mode for an app that is measured by itself."""
     return replace(mode, workloads=(OWN.name,))
 
 

@@ -14,7 +14,7 @@ from slipway.ops import wait
 
 START_SECONDS = 20.0
 STOP_SECONDS = 12.0  # above the app server's graceful time-out
-NOT_OUTGOING = range(10_000, 32_768)  # Linux takes outgoing connections' ports from above: ip(7), ip_local_port_range
+NOT_OUTGOING = range(10_000, 32_768)  # Linux assigns higher ports to outgoing connections: ip(7), ip_local_port_range
 
 Address = tuple[str, int] | Path  # host and port, or a unix socket
 
@@ -86,7 +86,7 @@ def listens(address: Address) -> bool:
 
 
 def free_port() -> int:
-    """An unused port of the loopback address, of those that no outgoing connection takes before a server does."""
+    """Return an unused loopback port that no outgoing connection can be assigned before the server binds it."""
     while True:
         port = secrets.choice(NOT_OUTGOING)
         if wait.is_free("127.0.0.1", port):

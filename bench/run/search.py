@@ -30,7 +30,7 @@ class Sustainable:
 
 
 def search(probe: Callable[[float], Probe], *, low: float, high: float, objective: float, probes: int) -> Sustainable:
-    """Probe `high` (the peak of a closed load), then bisect on a logarithmic scale until no probes are left."""
+    """Probe `high`, raise it while it holds, else bisect on a logarithmic scale, until no probes are left."""
     tried: list[Probe] = []
     best, rate = 0.0, high
     for _ in range(probes):

@@ -85,7 +85,7 @@ def serving(
 
 
 def _is_ready(port: int) -> bool:
-    """As `make up` sees it: the ready path answers 200; without one any answer below 500 counts."""
+    """Whether `make up` would call it ready: the ready path answers 200; without one, `/` answers below 500."""
     status = wait.get(f"http://127.0.0.1:{port}{PROJECT.ready_path or '/'}")[0]
     return status == 200 if PROJECT.ready_path else 0 < status < 500
 
@@ -116,7 +116,7 @@ def _start_nginx(folder: Path, port: int, cpus: machine.Cpus, log: Path) -> Mana
         max_body_bytes=MOST_BODY,
         health_paths=PROJECT.health_paths,
         private_paths=PROJECT.private_paths,
-        log_query=True,  # which tells the runs apart
+        log_query=True,  # the query identifies the run
     )
     return processes.start("nginx", nginx.logged(command), log=log, cpus=cpus.servers)
 

@@ -65,7 +65,7 @@ class StepRunner:
         return {"generator": "wrk", "sent": found.requests, "open": step.workload.peak_connections, **figures}
 
     def quiet(self, up: RunningArm, step: Step) -> dict[str, Any]:
-        """CPU time while nothing or next to nothing is asked, as a share of one processor."""
+        """CPU time of an idle or nearly idle arm, as a share of one processor."""
         time.sleep(SETTLE_SECONDS)
         pids = [pid for process in (up.app, up.proxy) for pid in machine.tree(process.pid)]
         used, begun = machine.cpu_seconds(pids), time.monotonic()
@@ -79,7 +79,7 @@ class StepRunner:
         return {"generator": "open load", "rate": step.rate, "share": share, "sent": sent, "open": 0, "void": None}
 
     def search(self, up: RunningArm, step: Step) -> dict[str, Any]:
-        """Search the sustainable rate from the peak of a closed load down; each probe is a point of the curve."""
+        """Search the sustainable rate, first at 90 % of a closed load's peak; each probe is a point of the curve."""
         points: list[dict[str, Any]] = []
 
         def probe(rate: float) -> Probe:
@@ -102,7 +102,7 @@ class StepRunner:
         }  # fmt: skip
 
     def floor(self) -> dict[str, Any]:
-        """The generator against nginx alone."""
+        """Measure the generator against nginx alone."""
         points = []
         with floor(self.cpus, self.results.logs) as port:
             for rate in FLOOR_RATES:
@@ -113,8 +113,8 @@ class StepRunner:
     def common_rate(self, workload: Workload, fraction: float) -> float:
         """A fraction of the weakest arm's sustainable rate, the same for all arms.
 
-        An arm without a sustained probe counts with its search's lower bound: its probes may have failed by the
-        generator.
+        An arm without a sustained probe counts with its search's lower bound, since the generator may have made its
+        probes fail.
         """
         searches = [one for one in self.results.all() if one["what"] == "search" and one["workload"] == workload.name]
         return max(LOWEST, fraction * min((one["sustainable"] or one["low"] for one in searches), default=LOWEST))

@@ -104,7 +104,7 @@ SOCKETS = (
     ),
 )  # fmt: skip
 ALL = (*HTTP, *IDLING, *SOCKETS)
-# What an app without a WSGI twin is asked, since it does not know the others.
+# The workload of an app without a WSGI twin, which lacks the endpoints of the others.
 OWN = Workload("own", "GET / of the app", _one("own", "/", ""), "own", "", "tie", "it is compared with itself")
 BY_NAME = {workload.name: workload for workload in (*ALL, OWN)}
 

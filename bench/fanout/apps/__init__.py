@@ -1,1 +1,1 @@
-"""The chat rooms to compare with, as their documentation has them."""
+"""The chat rooms to compare with, as in their documentation."""

@@ -22,7 +22,7 @@ from django.urls import path  # noqa: E402
 
 
 class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """The tutorial's chat room, its text passed on as it is."""
+    """The tutorial's chat room, which passes the text on unchanged."""
 
     async def connect(self) -> None:
         await self.channel_layer.group_add("chat", self.channel_name)

@@ -40,7 +40,7 @@ def stack(app: ASGIApp) -> ASGIApp:
 
 
 def duties(app: ASGIApp) -> ASGIApp:
-    """The same as a coroutine function, by which uvicorn tells ASGI 3 from ASGI 2."""
+    """Return `stack(app)` as a coroutine function, by which uvicorn tells ASGI 3 from ASGI 2."""
     inner = stack(app)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

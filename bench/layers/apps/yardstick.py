@@ -1,7 +1,7 @@
 """The unit in which the app's instructions are counted: work of the same kinds as the app's, which never changes.
 
-How many instructions a line of Python takes depends on the interpreter and on how it was built; how the app compares
-with this depends on them far less. A change here makes every committed figure void.
+The number of instructions for a line of Python depends on the interpreter and its build; the ratio of the app to this
+module depends on them far less. A change here invalidates every committed figure.
 """
 
 import re
@@ -18,7 +18,7 @@ USERS = {2: {"id": 2, "name": "Grace", "created_at": "2026-01-01T00:00:00Z"}}
 
 
 class ProbeCall:
-    """What is kept of one request."""
+    """The state of one request."""
 
     __slots__ = ("identity", "sent", "status", "totals", "way")
 
