@@ -1,4 +1,4 @@
-"""What all tests share, and what holds for Slipway's own tests alone."""
+"""Shared by all tests, and the rules for Slipway's own tests."""
 
 import gc
 import os
@@ -17,11 +17,11 @@ from tests.harness import sharing
 from tests.harness.processes import short_folder
 from tests.promises.promise import PROPERTY, Row, table
 
-# Else each process of a run, and each server that a test starts, compiles all that it imports anew.
+# Otherwise each process of a run, and each server that a test starts, would compile all its imports again.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# The same examples in each run: a new failure is then caused by a change, and the suite takes the same time.
+# The same examples in each run: only a change can then cause a new failure, and the suite takes the same time.
 settings.register_profile("slipway", derandomize=True, deadline=None, max_examples=200, database=None)
 settings.load_profile("slipway")
 
@@ -31,21 +31,21 @@ USABLE = [ROOT / name for name in RULES.usable]
 IGNORED_WARNING = "The `uvicorn.workers` module"  # pinned; see the dependencies in pyproject.toml
 
 
-@cache  # thousands of tests lie in few files
+@cache  # thousands of tests are in few files
 def is_ours(path: Path) -> bool:
-    """Whether Slipway's rules hold for a test; what a project adds, its author configures."""
+    """Return whether Slipway's rules apply to a test file; a project's own tests have the rules of its author."""
     return any(path.is_relative_to(folder) for folder in OURS)
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out what serves the shipped app, once that has been replaced."""
+    """Leave out tests that need the shipped app once it has been replaced."""
     usable = any(collection_path.is_relative_to(folder) for folder in USABLE)
     return True if is_ours(collection_path) and not usable else None
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Look for no cycles meanwhile, and later for none among what was made here: it stays to the end."""
+    """Collect without the garbage collector, and exempt the collected objects from it: they live until the end."""
     gc.disable()
     try:
         return (yield)
@@ -58,7 +58,7 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Make a warning at import an error, an unknown mark among them."""
+    """Make a warning at import an error, such as that about an unknown mark."""
     with warnings.catch_warnings():
         if is_ours(collector.path):
             warnings.simplefilter("error")
@@ -67,12 +67,12 @@ def pytest_make_collect_report(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take our way of sharing the tests out."""
+    """Register our distribution of tests among processes."""
     config.pluginmanager.register(sharing)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make a warning of a test an error."""
+    """Make a warning in a test an error."""
     strict = pytest.mark.filterwarnings("error", f"ignore:{IGNORED_WARNING}:DeprecationWarning")
     for item in items:
         if is_ours(item.path):
@@ -80,7 +80,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show the promises that were checked, in the table of `make soak`."""
+    """Show the checked promises in the table of `make soak`."""
     rows = [
         Row(*value)
         for reports in terminalreporter.stats.values()

@@ -1,4 +1,4 @@
-"""The users' store, on SQLite unless a test's own `url` says otherwise."""
+"""The user store, on SQLite unless a test overrides `url`."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The settings: what they are by default, and what is said of a wrong one."""
+"""The settings: their defaults, and the messages about wrong values."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from slipway.environment import SettingError
 
 
 def test_defaults() -> None:
-    """Nothing has to be set; everything lies below the folder of the data."""
+    """Every setting has a default, and all files are below the data folder."""
     settings = AppSettings.from_environment({})
 
     assert settings.database_url.render_as_string() == f"sqlite:///{Path.cwd()}/.run/data/slipway.db"
@@ -20,14 +20,14 @@ def test_defaults() -> None:
 
 
 def test_empty_is_not_set() -> None:
-    """An empty variable is as none, as compose files make them."""
+    """An empty variable counts as unset, since compose files pass such variables."""
     names = ["DATABASE_URL", "BUS_URL", "MAX_BODY_BYTES", "ALLOWED_ORIGINS", "LOG_LEVEL", "WORKER_SLOT"]
 
     assert AppSettings.from_environment(dict.fromkeys(names, " ")) == AppSettings.from_environment({})
 
 
 def test_values() -> None:
-    """Values are read as what they are."""
+    """Values are read as their types."""
     settings = AppSettings.from_environment(
         {
             "DATA_DIR": "/data",
@@ -90,7 +90,7 @@ def test_wrong_value(name: str, value: str, allowed: str) -> None:
     "address", ["mysql://ann:s3cret@db/slipway", "postgresql://ann:s3cret@db:port/slipway", "x://ann:p@s3cret@db/"]
 )
 def test_password_is_not_shown(address: str) -> None:
-    """The line about a wrong address does not tell its password."""
+    """The message about a wrong address does not show its password."""
     with pytest.raises(SettingError) as caught:
         AppSettings.from_environment({"DATABASE_URL": address})
 
@@ -99,7 +99,7 @@ def test_password_is_not_shown(address: str) -> None:
 
 @pytest.mark.parametrize("name", ["/" + "x" * 90, "/" + "ü" * 45 + "x"])
 def test_folder_with_too_long_a_name(name: str) -> None:
-    """The embedded bus has sockets in the folder, whose paths have at most 107 bytes."""
+    """A long DATA_DIR is refused for the embedded bus, whose socket paths may have at most 107 bytes."""
     with pytest.raises(SettingError, match=r"^DATA_DIR=.*at most 90 bytes"):
         AppSettings.from_environment({"DATA_DIR": name})
 
@@ -107,18 +107,18 @@ def test_folder_with_too_long_a_name(name: str) -> None:
 
 
 def test_folder_with_the_longest_name() -> None:
-    """A path of 90 bytes is taken."""
+    """A path of 90 bytes is accepted."""
     assert AppSettings.from_environment({"DATA_DIR": "/" + "x" * 89}).data_dir == Path("/" + "x" * 89)
 
 
 def test_setting_error_ends_the_process() -> None:
-    """It is a SystemExit, so that a server that starts shows the line and no traceback."""
+    """A SettingError is a SystemExit, so that a starting server shows its line and no traceback."""
     assert issubclass(SettingError, SystemExit)
 
 
 @pytest.mark.parametrize("password", ["plain", "@/:#% $'\"\\", "é 漢"])
 def test_database_password_may_come_from_a_file(tmp_path: Path, password: str) -> None:
-    """Of any characters; one in the address beats it, and a file of no use is refused by name."""
+    """A password file may have any characters; a password in the address wins; a missing file is refused by name."""
     file = tmp_path / "password"
     file.write_text(f"{password}\n")
 

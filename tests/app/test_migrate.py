@@ -1,4 +1,4 @@
-"""The schema is brought up to date once, however often and by how many it is asked for."""
+"""The migration brings the schema up to date once, also when it runs again or several times at once."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ def revisions(path: Path) -> list[str]:
 
 
 def test_twice(folder: Path) -> None:
-    """The second time changes nothing, and keeps what is stored."""
+    """A second migration changes nothing and keeps the data."""
     url = make_url(f"sqlite:///{folder}/new/slipway.db")
     migrate(url)
     with sqlite3.connect(folder / "new/slipway.db") as database:
@@ -41,7 +41,7 @@ def test_twice(folder: Path) -> None:
 
 
 async def test_at_the_same_time(folder: Path) -> None:
-    """Several processes that do it at once all succeed, and it is done once."""
+    """Several migrations at the same time all succeed, and the schema is migrated once."""
     environment = {**os.environ, "DATABASE_URL": f"sqlite:///{folder}/slipway.db", "DATA_DIR": str(folder)}
     async with asyncio.timeout(30):
         processes = [
@@ -61,7 +61,7 @@ def uses_each_id_once(engine: Engine, table: str) -> bool:
 
 
 def test_tables_are_the_models(folder: Path) -> None:
-    """The revisions make the tables that the code expects: names, columns, what may be null, what is unique."""
+    """The revisions make the tables of the models: names, columns, nullability and uniqueness."""
     migrate(make_url(f"sqlite:///{folder}/migrated.db"))
     migrated = create_engine(f"sqlite:///{folder}/migrated.db")
     modelled = create_engine(f"sqlite:///{folder}/modelled.db")
@@ -81,7 +81,7 @@ def test_tables_are_the_models(folder: Path) -> None:
 
 @pytest.mark.parametrize("password", ["s3cret"])
 def test_database_that_is_away(folder: Path, password: str) -> None:
-    """Of a database that does not answer it is said in one line where it was looked for, without the password."""
+    """If the database does not answer, one line names its address, without the password."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The WSGI baseline is a WSGI app by PEP 3333; that it answers as the ASGI app does stands in tests/app/contract."""
+"""The WSGI baseline is a WSGI app by PEP 3333; tests/app/contract tests that it answers as the ASGI app does."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def application(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Appli
 
 
 def ask(application: Application, method: str, path: str, body: bytes = b"", **more: str) -> tuple[str, Headers, bytes]:
-    """One request, both sides of which are checked against the specification."""
+    """Send one request; check both sides against the specification."""
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
@@ -79,7 +79,7 @@ def ask(application: Application, method: str, path: str, body: bytes = b"", **m
     ],
 )
 def test_answer(application: Application, method: str, path: str, body: bytes, status: str) -> None:
-    """Every answer keeps to PEP 3333, has no header twice, and says its length."""
+    """Every answer follows PEP 3333, repeats no header, and has its length."""
     answered, headers, content = ask(application, method, path, body)
 
     assert answered == status
@@ -90,14 +90,14 @@ def test_answer(application: Application, method: str, path: str, body: bytes, s
 
 
 def test_request_id(application: Application) -> None:
-    """A sane id of the caller is kept, and is in an error's body."""
+    """A valid id of the caller is kept, and is in the body of an error."""
     _, headers, content = ask(application, "GET", "/nothing", HTTP_X_REQUEST_ID="my-id.1")
 
     assert headers["x-request-id"] == json.loads(content)["request_id"] == "my-id.1"
 
 
 def test_no_bench_routes_by_default(folder: Path) -> None:
-    """The benchmark's routes are there only when they are asked for."""
+    """The benchmark's routes exist only if a setting enables them."""
     application = Application(AppSettings.from_environment({"DATA_DIR": str(folder)}))
 
     assert ask(application, "GET", "/plaintext")[0] == "404 Not Found"

@@ -1,4 +1,4 @@
-"""Small servers that misbehave in a known way. Loopback only; each ends with its test."""
+"""Small servers with known faults. Loopback only; each ends with its test."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ def serving(behave: Behave) -> Iterator[int]:
                 writer.write(answer)
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
-            pass  # the client has gone
+            pass  # the client has disconnected
         finally:
             writer.close()
             with contextlib.suppress(OSError):
@@ -61,7 +61,7 @@ def serving(behave: Behave) -> Iterator[int]:
 
 
 def freezing(period: float, frozen: float) -> Behave:
-    """Answers at once, but not at all in the first part of each period."""
+    """Answer at once, except in the first `frozen` seconds of each period, whose answers wait until these are over."""
 
     def behave(request: bytes, now: float) -> tuple[float, bytes]:
         return max(0.0, frozen - now % period), ANSWER
@@ -70,7 +70,7 @@ def freezing(period: float, frozen: float) -> Behave:
 
 
 def wrong_each(count: int) -> Behave:
-    """Every `count`th response has a wrong body."""
+    """Answer every `count`th request with a wrong body."""
     numbers = iter(range(1, 1_000_000))
 
     def behave(request: bytes, now: float) -> tuple[float, bytes]:

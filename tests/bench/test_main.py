@@ -1,6 +1,6 @@
 """`make bench` can be interrupted and resumed.
 
-Rules: loopback only, and only what was started here is ended.
+Rules: loopback only, and only processes started here are ended.
 """
 
 import os
@@ -21,7 +21,7 @@ from slipway.ops.settings import ROOT
 
 pytestmark = pytest.mark.timeout(120)
 
-BEGIN_SECONDS = 45.0  # to verify all arms on a busy machine, and for the first step
+BEGIN_SECONDS = 45.0  # to verify all arms on a busy machine, and to reach the first step
 
 
 def interrupted(results: Results, step: int) -> tuple[int, str]:
@@ -43,7 +43,7 @@ def interrupted(results: Results, step: int) -> tuple[int, str]:
 
 
 def servers_of(folder: Path) -> list[str]:
-    """Processes that still use the database of a results folder."""
+    """Return the command lines of processes that still use the database of a results folder."""
     mark = f"DATA_DIR={folder / 'data'}".encode()
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
@@ -51,11 +51,11 @@ def servers_of(folder: Path) -> list[str]:
             if mark in path.read_bytes():
                 found.append((path.parent / "cmdline").read_text())
         except OSError:
-            continue  # the process has ended meanwhile
+            continue  # the process has ended
     return found
 
 
-@pytest.mark.suite  # two, as far as their first steps
+@pytest.mark.suite  # two runs, each up to its first steps
 def test_an_interrupted_run_keeps_what_it_has_stops_its_servers_and_goes_on(tmp_path: Path) -> None:
     results = Results(tmp_path / "r")
     results.create(about.facts(QUICK, ALWAYS, seed=1, objective=100))
@@ -79,7 +79,7 @@ def test_an_interrupted_run_keeps_what_it_has_stops_its_servers_and_goes_on(tmp_
 
 @pytest.mark.suite
 def test_an_app_of_ones_own_is_measured_against_itself() -> None:
-    """It has no twin and none of the benchmark's work: what is asked is its first page, and two runs are compared."""
+    """An app without a twin is measured by requests for its first page, and two runs are compared."""
     env = {**os.environ, "APP": "bench.layers.apps.bare:get_user", "QUICK": "1"}
     folders = []
     for _ in range(2):

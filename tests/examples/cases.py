@@ -1,11 +1,11 @@
-"""The examples: what each of them serves, and with what."""
+"""The examples: the features that each of them has, and the services that it needs."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Example:
-    """One folder of examples/, and the rows of the table that it leaves out, each with the reason."""
+    """A folder of examples/, and the rows of the table that it leaves out, with the reason beside it."""
 
     name: str
     without: tuple[str, ...] = ()
@@ -18,7 +18,7 @@ class Example:
 
 
 EXAMPLES = (
-    # HTTP only, and one answer to everything.
+    # HTTP only, with the same answer to every request.
     Example("raw", without=("routes", "websocket", "events", "lifespan")),
     Example("asgi2"),
     Example("starlette"),
@@ -26,6 +26,6 @@ EXAMPLES = (
     # Django has no lifespan.
     Example("django", without=("lifespan",), redis=True, in_test=True),
     Example("quart"),
-    # WSGI has neither.
+    # WSGI has no websockets and no lifespan.
     Example("flask", without=("websocket", "lifespan"), in_test=True),
 )

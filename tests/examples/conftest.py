@@ -1,4 +1,4 @@
-"""What the tests of the examples share; each module has a `stack` of its own."""
+"""Fixtures for the tests of the examples; each module has its own `stack`."""
 
 from collections.abc import AsyncIterator
 
@@ -10,7 +10,7 @@ from tests.ops.conftest import Verbs
 
 @pytest.fixture(params=["http", "https"])
 async def client(request: pytest.FixtureRequest, stack: Verbs) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the stack that keeps cookies; the certificate is the stack's own."""
+    """A client of the stack that keeps cookies; it does not verify the stack's own certificate."""
     port = stack.port if request.param == "http" else stack.https_port
     async with httpx.AsyncClient(base_url=f"{request.param}://127.0.0.1:{port}", verify=False) as client:
         yield client

@@ -1,4 +1,4 @@
-"""The Django example's own: an admin login through nginx, and a websocket's message on every worker by Redis."""
+"""Tests of the Django example only: an admin login through nginx, and a message that reaches every worker by Redis."""
 
 import asyncio
 import re
@@ -24,7 +24,7 @@ ADMIN = {f"DJANGO_SUPERUSER_{name}": value for name, value in {"USERNAME": "ada"
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """It runs, with a user of the admin site."""
+    """The running example, with a user of the admin site."""
     with ExitStack() as opened:
         stack = Stack(DJANGO, opened.enter_context(short_folder()))
         stack.set(**{**SHORT, "TIMEOUT": "30"}, BUS_URL=opened.enter_context(redis()).url)
@@ -45,7 +45,7 @@ async def _post_login(client: httpx.AsyncClient, origin: str) -> httpx.Response:
 
 
 async def test_admin_login(client: httpx.AsyncClient) -> None:
-    """Form and cookie from one address lead to a session; the same form from a foreign page is refused."""
+    """A login form from the site's own address opens a session; the same form from a foreign page is refused."""
     foreign = await _post_login(client, "https://elsewhere.example")
     answer = await _post_login(client, str(client.base_url).rstrip("/"))
     inside = await client.get("/admin/")
@@ -56,7 +56,7 @@ async def test_admin_login(client: httpx.AsyncClient) -> None:
 
 
 async def test_static_files(stack: Stack, client: httpx.AsyncClient) -> None:
-    """What its pages link to comes from nginx, by names that clients may keep."""
+    """nginx serves the static files of a page under names that clients may cache for good."""
     page = await client.get("/admin/login/")
     links = re.findall(r'href="(/static/[^"]+\.css)"', page.text)
     answers = [await client.get(link) for link in links]
@@ -68,7 +68,7 @@ async def test_static_files(stack: Stack, client: httpx.AsyncClient) -> None:
 
 
 async def test_message_reaches_every_worker(stack: Stack) -> None:
-    """What one client says, clients on both workers hear."""
+    """A message of one client reaches clients on both workers."""
     sockets = [await WebSocket.open(str(stack.folder / "app" / f"slot-{slot}.sock"), "/ws") for slot in (0, 1)]
     sockets[0]._frames.send(b"ahoy")
 

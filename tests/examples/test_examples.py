@@ -1,4 +1,4 @@
-"""Each example as a project of one's own, behind nginx in the local runtime: one table of rows for all of them."""
+"""Each example as a user's project behind nginx in the local runtime: one table of rows for all of them."""
 
 import asyncio
 import hashlib
@@ -31,7 +31,7 @@ DIGEST = hashlib.sha256(BODY).hexdigest()
 
 
 class Stack(Tree):
-    """An example that runs."""
+    """A running example."""
 
     def __init__(self, example: Example, folder: Any) -> None:
         super().__init__(folder, lambda root: make_example(root, example.name))
@@ -39,7 +39,7 @@ class Stack(Tree):
         self.address: Address = ("127.0.0.1", self.port)
 
     def need(self, row: str) -> None:
-        """Skip the row for an example that leaves it out; tests/examples/cases.py has the reason."""
+        """Skip the test for an example that leaves this row out; tests/examples/cases.py has the reason."""
         if not self.example.has(row):
             pytest.skip(f"{self.example.name} has none")
 
@@ -52,17 +52,17 @@ class Stack(Tree):
         return json.loads(answer.body)
 
     def worker(self) -> int:
-        """The process id of one that serves."""
+        """Return the process id of a serving worker."""
         pids: list[int] = json.loads((self.folder / "app" / "app.json").read_text())["serving"]
         return pids[0]
 
     def records(self, text: str) -> list[dict[str, Any]]:
-        """What the server's log has with this text in it."""
+        """Return the records of the server's log that contain this text."""
         lines = (self.folder / "log" / "app.log").read_text().splitlines()
         return [json.loads(line) for line in lines if text in line]
 
     async def load(self) -> list[Request]:
-        """GET and POST with the answers that this app gives now."""
+        """Return a GET and a POST, each with the app's present answer."""
         targets = [("GET", "/items/7", b""), ("POST", "/files", BODY[:5_000])]
         if not self.example.has("routes"):
             targets = [("GET", "/", b""), ("POST", "/", BODY[:5_000])]
@@ -90,21 +90,21 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 
 async def test_greeting(stack: Stack) -> None:
-    """It is served."""
+    """The example answers with its greeting."""
     answer = await stack.get("/")
 
     assert (answer.status, answer.body) == (200, f"Hello from {stack.example.name}\n".encode())
 
 
 async def test_json(stack: Stack) -> None:
-    """A path parameter goes in and comes out as JSON."""
+    """A path parameter is returned as JSON."""
     stack.need("routes")
 
     assert await stack.json("/items/12") == {"id": 12, "name": "item 12"}
 
 
 async def test_item_is_made(stack: Stack) -> None:
-    """JSON goes in; the answer says where the item is."""
+    """A JSON body makes an item, and the answer has the item's address."""
     stack.need("routes")
     kind = "Content-Type: application/json"
     answer = await request(stack.address, "POST", "/items", b'{"name": "boat"}', kind)
@@ -116,7 +116,7 @@ async def test_item_is_made(stack: Stack) -> None:
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b"\xff"])
 async def test_wrong_json(stack: Stack, body: bytes) -> None:
-    """It is the client's fault."""
+    """Wrong JSON is a client error."""
     stack.need("routes")
     answer = await request(stack.address, "POST", "/items", body, "Content-Type: application/json")
 
@@ -124,7 +124,7 @@ async def test_wrong_json(stack: Stack, body: bytes) -> None:
 
 
 async def test_upload(stack: Stack) -> None:
-    """A body arrives whole."""
+    """A large body arrives complete."""
     stack.need("routes")
     answer = await request(stack.address, "POST", "/files", BODY, "Content-Type: application/octet-stream")
 
@@ -132,14 +132,14 @@ async def test_upload(stack: Stack) -> None:
 
 
 async def test_too_much(stack: Stack) -> None:
-    """A body over the limit is refused before the app has it."""
+    """A body over the limit is refused before it reaches the app."""
     answer = await request(stack.address, "POST", "/files", bytes(1_100_000))
 
     assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
 
 
 async def test_redirect(stack: Stack) -> None:
-    """It leads to the host and the port by which the client has come."""
+    """A redirect leads to the client's own host and port."""
     stack.need("routes")
     async with await Connection.open(stack.address) as connection:
         connection.writer.write(f"GET /old HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
@@ -149,7 +149,7 @@ async def test_redirect(stack: Stack) -> None:
 
 
 async def test_scheme(stack: Stack) -> None:
-    """What nginx says of the scheme is in the addresses that the app makes."""
+    """The scheme that nginx forwards is in the addresses that the app makes."""
     stack.need("routes")
     forwarded = ("X-Forwarded-Proto: https", "X-Forwarded-For: 127.0.0.1")
     answer = await request(str(stack.folder / "app" / "slot-0.sock"), "GET", "/client", b"", *forwarded)
@@ -158,14 +158,14 @@ async def test_scheme(stack: Stack) -> None:
 
 
 async def test_client_s_address(stack: Stack) -> None:
-    """The app sees the client's, whatever that says itself."""
+    """The app sees the client's real address, whatever the client claims."""
     stack.need("routes")
 
     assert (await stack.json("/client", "X-Forwarded-For: 1.2.3.4"))["client"] == "127.0.0.1"
 
 
 async def test_websocket(stack: Stack) -> None:
-    """A text comes back."""
+    """A websocket's text is echoed."""
     stack.need("websocket")
     socket = await WebSocket.open(stack.address, "/ws")
     socket._frames.send(b"ahoy")
@@ -175,7 +175,7 @@ async def test_websocket(stack: Stack) -> None:
 
 
 async def test_events_come_one_by_one(stack: Stack) -> None:
-    """nginx keeps none back."""
+    """nginx does not hold events back."""
     stack.need("events")
     async with events(stack) as stream:
         pieces = [await asyncio.wait_for(anext(stream), SECONDS) for _ in range(3)]
@@ -185,7 +185,7 @@ async def test_events_come_one_by_one(stack: Stack) -> None:
 
 @asynccontextmanager
 async def events(stack: Stack) -> AsyncIterator[AsyncIterator[bytes]]:
-    """The pieces of an event stream, as they come."""
+    """Yield the pieces of an event stream as they arrive."""
     async with await Connection.open(stack.address) as connection:
         connection.send("GET", "/events")
         status, fields = await asyncio.wait_for(connection.head(), SECONDS)
@@ -194,14 +194,14 @@ async def events(stack: Stack) -> AsyncIterator[AsyncIterator[bytes]]:
 
 
 async def test_lifespan(stack: Stack) -> None:
-    """It has run before the first request."""
+    """The lifespan has started before the first request."""
     stack.need("lifespan")
 
     assert await stack.json("/started") == {"lifespan": True}
 
 
 async def test_drain_ends_streams(stack: Stack) -> None:
-    """The event `draining` reaches the app in time: its streams say goodbye in a reload."""
+    """The `draining` event reaches the app in time: during a reload its streams end with a last event."""
     stack.need("events")
     async with events(stack) as stream, asyncio.timeout(3 * SECONDS):
         assert await anext(stream)
@@ -212,7 +212,7 @@ async def test_drain_ends_streams(stack: Stack) -> None:
 
 
 async def test_reload_loses_nothing(stack: Stack) -> None:
-    """Of GETs and POSTs, on kept connections and on new ones."""
+    """A reload loses no GET or POST, on kept connections and on new ones."""
     async with Load(stack.address, await stack.load(), kept=4, fresh=4, rate=150) as load:
         reload = await asyncio.to_thread(stack, "reload")
         await load.until(load.report.total + 100)
@@ -222,7 +222,7 @@ async def test_reload_loses_nothing(stack: Stack) -> None:
 
 
 async def test_killed_worker(stack: Stack) -> None:
-    """GETs wait for its successor, and none is lost."""
+    """After a worker is killed, GETs wait for its successor, and none is lost."""
     get = [request for request in await stack.load() if request.method == "GET"]
     async with Load(stack.address, get, kept=2, fresh=2, rate=100) as load:
         await load.until(50)
@@ -235,7 +235,7 @@ async def test_killed_worker(stack: Stack) -> None:
 
 
 async def test_access_record(stack: Stack) -> None:
-    """The answer's request id leads to one record."""
+    """The request id of an answer leads to one record."""
     answer = await stack.get("/?a=1")
     request_id = answer.headers["x-request-id"]
     assert await asyncio.to_thread(wait.until, lambda: stack.records(f'"request_id":"{request_id}"'), SECONDS)
@@ -254,7 +254,7 @@ async def test_metrics(stack: Stack) -> None:
 
 
 def test_its_own_tests(stack: Stack) -> None:
-    """They pass in the project."""
+    """The tests of the example pass in the project."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(command, cwd=stack.root, capture_output=True, text=True, timeout=60)
 

@@ -1,4 +1,4 @@
-"""Each example below a prefix and by TLS: the addresses that it makes lead back to it."""
+"""Each example below a path prefix, by HTTP and by HTTPS: the addresses that it makes lead back to it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 
 async def test_greeting(stack: Stack, client: httpx.AsyncClient) -> None:
-    """It is served below the prefix, and nowhere else."""
+    """The example is served below the prefix and nowhere else."""
     answer, outside = await client.get(f"{PREFIX}/"), await client.get("/")
 
     assert (answer.status_code, answer.text) == (200, f"Hello from {stack.example.name}\n")
@@ -40,7 +40,7 @@ async def test_greeting(stack: Stack, client: httpx.AsyncClient) -> None:
 
 
 async def test_redirect(stack: Stack, client: httpx.AsyncClient) -> None:
-    """It has the client's scheme, host and port, and the prefix."""
+    """A redirect has the client's scheme, host and port, and the prefix."""
     stack.need("routes")
     answer = await client.get(f"{PREFIX}/old", headers={"Host": HOST})
 
@@ -49,7 +49,7 @@ async def test_redirect(stack: Stack, client: httpx.AsyncClient) -> None:
 
 
 async def test_address(stack: Stack, client: httpx.AsyncClient) -> None:
-    """So has the address that the app makes of a route."""
+    """The address that the app makes of a route has the client's scheme, host and port, and the prefix."""
     stack.need("routes")
     answer = await client.get(f"{PREFIX}/client", headers={"Host": HOST})
 
@@ -57,7 +57,7 @@ async def test_address(stack: Stack, client: httpx.AsyncClient) -> None:
 
 
 async def test_websocket(stack: Stack) -> None:
-    """It is found below the prefix."""
+    """The websocket is served below the prefix."""
     stack.need("websocket")
     socket = await WebSocket.open(stack.address, f"{PREFIX}/ws")
     socket._frames.send(b"ahoy")

@@ -1,4 +1,4 @@
-"""A small chat that misbehaves in a known way: what load tests must notice. Loopback only; it ends with its test."""
+"""A small chat with known faults that load tests must notice. Loopback only; it ends with its test."""
 
 import asyncio
 import contextlib
@@ -18,19 +18,19 @@ RESTART = 1012  # RFC 6455, IANA's registry of close codes
 
 @dataclass
 class Client:
-    """A connection, and the numbers of the messages that it is still to be sent; None ends it."""
+    """A connection, and the numbers of the messages still to be sent to it; None ends it."""
 
     way: str
-    number: int  # among those that have come the same way
+    number: int  # among the clients of the same way
     said: set[int] = field(default_factory=set)
     queue: asyncio.Queue[int | None] = field(default_factory=asyncio.Queue)
 
 
-Deliver = Callable[[int, Client], list[int]]  # a message's number and a client: what that one is sent now
+Deliver = Callable[[int, Client], list[int]]  # a message's number and a client: the numbers to send to it now
 
 
 def honest(number: int, client: Client) -> list[int]:
-    """Each message to each client."""
+    """Deliver each message to each client."""
     return [number]
 
 
@@ -39,8 +39,8 @@ class Chat:
     """The app: one log in memory, numbered from 1."""
 
     deliver: Deliver = honest
-    restart_each: int = 0  # messages at least; the next one of another speaker ends all before it is delivered
-    skew: int = 0  # messages that a client which resumes is sent too few, or with a minus too many
+    restart_each: int = 0  # messages before the next one of a new speaker closes all connections, undelivered
+    skew: int = 0  # messages that a resuming client is not sent; negative: that it is sent again
 
     def __post_init__(self) -> None:
         self.log: list[str] = [""]
@@ -48,7 +48,7 @@ class Chat:
         self.clients: list[Client] = []
         self.came: Counter[str] = Counter()
         self.since_restart = 0
-        self.restarted: set[str] = set()  # the speakers whose messages have ended all
+        self.restarted: set[str] = set()  # the speakers whose messages caused a restart
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
@@ -84,7 +84,7 @@ class Chat:
 
     @contextlib.contextmanager
     def joined(self, way: str, after: str) -> Iterator[Client]:
-        """A client that is there, after what it has missed."""
+        """Add a client, with the messages that it missed in its queue."""
         client = Client(way, self.came[way])
         self.came[way] += 1
         missed = int(after.rpartition("-")[2]) + 1 + self.skew if after else len(self.log)
@@ -97,7 +97,7 @@ class Chat:
             self.clients.remove(client)
 
     def take(self, client: Client, message: dict[str, str]) -> None:
-        """Keep a message, once for its key, and deliver it as badly as is wanted."""
+        """Keep a message, once for each key, and deliver it with the chosen fault."""
         if message["key"] in self.keys:
             return
         number = self.keys[message["key"]] = len(self.log)
@@ -116,7 +116,7 @@ class Chat:
 
 
 async def ok(scope: Any, receive: Any, send: Any) -> None:
-    """What a load test looks at before it begins."""
+    """Answer the check of a load test before it begins."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 

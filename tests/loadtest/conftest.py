@@ -1,4 +1,4 @@
-"""A real server with the app, and locust as a user runs it."""
+"""A real server with the app, and locust run as a user runs it."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from tests.harness.stack import served_by_uvicorn
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run of locust left."""
+    """The exit code and the output of a run of locust."""
 
     code: int
     output: str
@@ -26,7 +26,7 @@ Locust = Callable[..., Outcome]
 
 @pytest.fixture(scope="session")
 def app() -> Iterator[str]:
-    """The app under uvicorn with the benchmark's endpoints; yields its address."""
+    """The address of the app under uvicorn, with the benchmark's endpoints."""
     with served_by_uvicorn() as server:
         yield server.url
 
@@ -46,7 +46,7 @@ def locust() -> Locust:
         command = [str(BIN / "locust"), "-f", file, "--headless", "--only-summary", "-r", "100"]
         command += ["-t", f"{seconds:g}s"] if seconds else []
         command += ["--host", host] if host is not None else []
-        if "--processes" in arguments:  # two runs on one machine
+        if "--processes" in arguments:  # two runs may share the machine
             port = str(free_ports())
             command += ["--master-bind-port", port, "--master-port", port]
         command += arguments

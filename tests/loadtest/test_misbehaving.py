@@ -1,4 +1,4 @@
-"""Load tests notice a server that loses, doubles or reorders what is said, and one that restarts is no failure."""
+"""Load tests fail if a server loses, repeats or reorders messages, and not if it restarts."""
 
 import re
 from collections.abc import Sequence
@@ -14,27 +14,27 @@ from tests.loadtest.conftest import Locust, Outcome
 
 
 def one_in_five_lost(number: int, client: Client) -> list[int]:
-    """Every fifth message comes to no client."""
+    """Deliver every fifth message to no client."""
     return [] if number % 5 == 0 else [number]
 
 
 def twice(number: int, client: Client) -> list[int]:
-    """Each message comes two times."""
+    """Deliver each message twice."""
     return [number, number]
 
 
 def to_its_sender_alone(number: int, client: Client) -> list[int]:
-    """A sender that looks at its own answers alone sees nothing wrong."""
+    """Deliver each message to its sender alone, which sees no fault in its own answers."""
     return [number] if number in client.said else []
 
 
 def one_in_five_to_its_sender_alone(number: int, client: Client) -> list[int]:
-    """The others miss some."""
+    """Deliver every fifth message to its sender alone."""
     return [number] if number % 5 or number in client.said else []
 
 
 def swapped(number: int, client: Client) -> list[int]:
-    """Every other client hears two messages in the wrong order."""
+    """Deliver each two messages in the wrong order to every other client."""
     if client.number % 2:
         return [number]
     return [] if number % 2 else [number, number - 1]
@@ -57,7 +57,7 @@ Outcomes = dict[str, "Future[Outcome]"]
 
 
 def failures(outcome: Outcome) -> str:
-    """locust's table of failures, the last thing that it prints."""
+    """Return locust's table of failures, which it prints last."""
     return outcome.output.partition("Error report")[2]
 
 
@@ -68,7 +68,7 @@ def _outcome(locust: Locust, chat: Chat, how: Sequence[str] = ()) -> Outcome:
 
 @pytest.fixture(scope="module", params=walk({"alone": [], "processes": PROCESSES}, "alone"))
 def bad_deliveries(locust: Locust, request: pytest.FixtureRequest) -> Outcomes:
-    """A run against each chat that delivers badly; most of them wait for what never comes."""
+    """A run against each faulty chat; most of them wait for messages that never arrive."""
     cases = {name: partial(_outcome, locust, Chat(deliver), request.param) for name, (deliver, _) in FAULTS.items()}
     return at_once(cases, limit=len(cases))
 
@@ -76,7 +76,7 @@ def bad_deliveries(locust: Locust, request: pytest.FixtureRequest) -> Outcomes:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_chat_that_delivers_badly_fails_the_run(bad_deliveries: Outcomes, fault: str) -> None:
-    """Whatever is wrong is named in the table of failures, for both ways to listen, and the exit code tells."""
+    """Each fault is in the table of failures, for both ways to listen, and in the exit code."""
     expected, outcome = FAULTS[fault][1], bad_deliveries[fault].result()
 
     assert outcome.code == 1, outcome.output
@@ -89,19 +89,19 @@ SKEWS = {1: "not delivered in 10 s", -1: "the same message twice"}
 
 @pytest.fixture(scope="module")
 def restarts(locust: Locust) -> Outcomes:
-    """Runs against chats that restart, and resume right or wrong."""
+    """Runs against chats that restart, with a correct or a wrong resume."""
     cases = {str(skew): partial(_outcome, locust, Chat(restart_each=10, skew=skew)) for skew in SKEWS}
     cases |= {
         "alone": partial(_outcome, locust, Chat(restart_each=20)),
         "processes": partial(_outcome, locust, Chat(restart_each=20), PROCESSES),
     }
-    return at_once(cases, limit=2)  # what must be no failure is not made harder by the others
+    return at_once(cases, limit=2)  # more runs at the same time could make a correct restart fail
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", ["alone", "processes"])
 def test_a_restart_is_no_failure_and_is_said(restarts: Outcomes, how: str) -> None:
-    """Each user comes back, resumes, and hears all."""
+    """Each user reconnects, resumes, and hears all messages."""
     outcome = restarts[how].result()
 
     assert outcome.code == 0, outcome.output
@@ -112,7 +112,7 @@ def test_a_restart_is_no_failure_and_is_said(restarts: Outcomes, how: str) -> No
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("skew", SKEWS)
 def test_a_resume_that_skips_or_repeats_fails_the_run(restarts: Outcomes, skew: int) -> None:
-    """What comes after a reconnect must begin where it ended."""
+    """The messages after a reconnect must continue exactly where the connection ended."""
     outcome = restarts[str(skew)].result()
 
     assert outcome.code == 1, outcome.output

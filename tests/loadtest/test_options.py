@@ -1,4 +1,4 @@
-"""Options: a wrong one ends the run before it begins, and each does what it says."""
+"""Options: a wrong one ends the run before it begins, and each of the others has its effect."""
 
 import json
 import signal
@@ -20,7 +20,7 @@ from tests.loadtest.conftest import Locust, Outcome
 
 
 def noting(asked: list[tuple[float, bytes]]) -> Behave:
-    """Answers, and keeps when what was asked for."""
+    """Answer each request, and keep its time and path."""
 
     def behave(request: bytes, now: float) -> tuple[float, bytes]:
         asked.append((now, request.split()[1]))
@@ -52,7 +52,7 @@ WRONG = {
 def test_a_wrong_option_ends_the_run_in_one_line_before_any_load(
     locust: Locust, arguments: list[str], expected: str
 ) -> None:
-    """Exit code 2, as of any command that was typed wrong."""
+    """The exit code is 2, as of any command with a wrong option."""
     outcome = locust(*arguments, "PlaintextUser", host=f"http://127.0.0.1:{free_ports()}")
 
     assert outcome.code == 2, outcome.output
@@ -62,7 +62,7 @@ def test_a_wrong_option_ends_the_run_in_one_line_before_any_load(
 
 @pytest.mark.parametrize("seconds", [0, 2])
 def test_a_wrong_option_is_told_once_by_several_processes(locust: Locust, tmp_path: Path, seconds: int) -> None:
-    """Each of them reads it, and all end, also those that have yet to find the master."""
+    """One of the processes reports it, and all of them end, also those that have not reached the master yet."""
     late = tmp_path / "late.py"
     late.write_text(f"import os, time\nos.register_at_fork(after_in_child=lambda: time.sleep({seconds}))\n")
     arguments = ("--processes", "2", "--rate", "nan", "PlaintextUser")
@@ -85,7 +85,7 @@ LIMITS = {
 
 @pytest.fixture(scope="module")
 def limited(locust: Locust) -> dict[str, "Future[Outcome]"]:
-    """A run with each limit, at a server of which each so many answers are wrong."""
+    """A run with each limit, at a server that gives every `wrong`th answer a wrong body."""
     return at_once({limit: partial(_limited, locust, limit, wrong) for limit, (wrong, _) in LIMITS.items()})
 
 
@@ -97,7 +97,7 @@ def _limited(locust: Locust, limit: str, wrong: int) -> Outcome:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("limit", LIMITS)
 def test_a_limit_sets_the_exit_code(limited: dict[str, "Future[Outcome]"], limit: str) -> None:
-    """Failures below their limit are allowed, and a request of which there was none breaks its own."""
+    """Failures below a limit are allowed, and a limit for a request that never occurred counts as broken."""
     code, outcome = LIMITS[limit][1], limited[limit].result()
 
     assert outcome.code == code, outcome.output
@@ -105,7 +105,7 @@ def test_a_limit_sets_the_exit_code(limited: dict[str, "Future[Outcome]"], limit
 
 
 def test_what_the_environment_says_is_taken(locust: Locust, tmp_path: Path) -> None:
-    """LOCUST_RATE and the like, as for locust's own options."""
+    """LOCUST_RATE and similar variables work as those of locust's own options."""
     record = tmp_path / "record.json"
     with serving(lambda request, now: (0, ANSWER)) as port:
         host = f"http://127.0.0.1:{port}"
@@ -122,7 +122,7 @@ def test_what_the_environment_says_is_taken(locust: Locust, tmp_path: Path) -> N
 
 
 def test_stages_change_the_number_of_users(locust: Locust, tmp_path: Path) -> None:
-    """A spike: one user, then nine more, then one; the test ends with the last stage."""
+    """The number of users follows the stages, here a spike from one to ten and back, and the test ends with them."""
     asked: list[tuple[float, bytes]] = []
     with serving(noting(asked)) as port:
         host = f"http://127.0.0.1:{port}"
@@ -135,7 +135,7 @@ def test_stages_change_the_number_of_users(locust: Locust, tmp_path: Path) -> No
 
 
 def test_a_folder_elsewhere_is_taken_from_there(app: str, locust: Locust, tmp_path: Path) -> None:
-    """`locust -f PATH/loadtest` in another folder."""
+    """`locust -f PATH/loadtest` works in another folder."""
     outcome = locust("-u", "2", "JsonUser", host=app, file=str(ROOT / "loadtest"), cwd=tmp_path)
 
     assert outcome.code == 0, outcome.output
@@ -143,7 +143,7 @@ def test_a_folder_elsewhere_is_taken_from_there(app: str, locust: Locust, tmp_pa
 
 
 def test_one_file_alone_runs_its_user(app: str, locust: Locust) -> None:
-    """Also one that is not part of the mix."""
+    """A file may be run alone, also if it is not part of the mix."""
     outcome = locust("-u", "2", host=app, file="loadtest/http_json.py")
 
     assert outcome.code == 0, outcome.output
@@ -151,7 +151,7 @@ def test_one_file_alone_runs_its_user(app: str, locust: Locust) -> None:
 
 
 def test_a_host_may_end_with_a_slash(locust: Locust) -> None:
-    """The paths begin with one."""
+    """A trailing slash of the host is dropped, since the paths begin with one."""
     asked: list[tuple[float, bytes]] = []
     with serving(noting(asked)) as port:
         outcome = locust("-u", "1", "PlaintextUser", host=f"http://127.0.0.1:{port}/")
@@ -161,7 +161,7 @@ def test_a_host_may_end_with_a_slash(locust: Locust) -> None:
 
 
 def test_the_host_is_where_the_stack_is(tmp_path: Path) -> None:
-    """HTTP_PORT of the settings is the port of the default host."""
+    """The port of the default host is HTTP_PORT."""
     environment = {"HTTP_PORT": "18123"}
     command = [str(BIN / "python"), "-c", "from loadtest._host import HOST; print(HOST)"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30)
@@ -174,7 +174,7 @@ STRICT: dict[tuple[str, ...], int] = {(): 0, ("--strict",): 6}
 
 @pytest.fixture(scope="module")
 def losing(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], "Future[tuple[int | None, str]]"]:
-    """Exit code and output of runs that lose one of their processes."""
+    """The exit code and the output of runs that lose one of their processes."""
     return at_once({options: partial(_lose, tmp_path_factory.mktemp("run"), options) for options in STRICT})
 
 
@@ -198,7 +198,7 @@ def _lose(folder: Path, options: tuple[str, ...]) -> tuple[int | None, str]:
 def test_a_lost_process_is_said(
     losing: dict[tuple[str, ...], "Future[tuple[int | None, str]]"], options: tuple[str, ...]
 ) -> None:
-    """A worker that is killed takes its figures with it."""
+    """A killed worker's figures are lost, so the run says that it lost a process."""
     code, output = losing[options].result()
 
     assert code == STRICT[options]
@@ -206,7 +206,7 @@ def test_a_lost_process_is_said(
 
 
 def test_the_page_shows_both_latencies_while_the_test_runs(tmp_path: Path) -> None:
-    """A tab of its own: a server that waits 0.2 s in each answer is behind its schedule, and the page shows it."""
+    """A tab shows both latencies, which differ if a server needs 0.2 s an answer and so falls behind the schedule."""
     port = free_ports()
     command = [str(BIN / "locust"), "-f", "loadtest", "--web-host", "127.0.0.1", "--web-port", str(port)]
     with (

@@ -1,4 +1,4 @@
-"""docs/load-testing.md is true."""
+"""docs/load-testing.md agrees with the code."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ ORDER = b'HTTP/1.1 201 Created\r\nContent-Length: 15\r\n\r\n{"state":"new"}'
 
 
 def test_the_user_of_the_page_runs(locust: Locust, tmp_path: Path) -> None:
-    """As it stands, in the folder of the load tests."""
+    """The example user of the page runs unchanged in the folder of the load tests."""
     source = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
     folder = tmp_path / "loadtest"
     folder.mkdir()
@@ -30,7 +30,7 @@ def test_the_user_of_the_page_runs(locust: Locust, tmp_path: Path) -> None:
 
 
 def test_the_page_has_each_option_and_each_exit_code() -> None:
-    """Those that this folder adds to locust's own."""
+    """The page has each option and exit code that this folder adds to locust's own."""
     source = (ROOT / "loadtest" / "_options.py").read_text()
     options = re.findall(r'own\("([a-z-]+)"', source)
     codes = re.search(r"^WRONG_OPTION, .* = (.*)$", source, re.MULTILINE)

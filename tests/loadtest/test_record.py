@@ -7,7 +7,7 @@ from typing import Any
 
 
 def in_a_process(code: str) -> Any:
-    """locust patches the standard library when it is imported, so its helpers are tried in a process of their own."""
+    """Run code in a new process, since locust patches the standard library when it is imported; return its JSON."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -79,7 +79,7 @@ def test_locust_itself_counts_with_three_digits() -> None:
 
 
 def test_an_overloaded_generator_has_an_exit_code_of_its_own() -> None:
-    """With --strict, by which the benchmark runs it: such figures are void."""
+    """With --strict, as in the benchmark, an overloaded generator has an exit code of its own: its figures are void."""
     code = """
 import json
 from types import SimpleNamespace as Stub

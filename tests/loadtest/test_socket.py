@@ -1,4 +1,4 @@
-"""A user's websocket never keeps the user from being stopped."""
+"""A user's websocket never delays the end of the user."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 
 
 def accepting(request: bytes, now: float) -> tuple[float, bytes]:
-    """Take the websocket, and never answer anything again."""
+    """Accept the websocket, and never send anything after that."""
     key = re.search(rb"Sec-WebSocket-Key: (\S+)", request)
     assert key is not None
     accept = base64.b64encode(hashlib.sha1(key[1] + ACCEPT_GUID).digest())
@@ -23,7 +23,7 @@ def accepting(request: bytes, now: float) -> tuple[float, bytes]:
 
 
 def test_closing_waits_for_no_answer() -> None:
-    """WebSocket.close() waits 3 s, and a user that is stopped meanwhile goes on for ever: locust then never ends."""
+    """`close` does not wait 3 s as WebSocket.close() does, during which locust can't stop the user, nor ever end."""
     with serving(accepting) as port:
         socket = connect(f"http://127.0.0.1:{port}", "/ws/echo")
         begun = time.monotonic()

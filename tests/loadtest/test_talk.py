@@ -1,4 +1,4 @@
-"""What a listener finds wrong with the order of messages, and what it does not."""
+"""Which orders of messages a listener reports as wrong, and which it accepts."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ KEY = "0123456789abcdef-{}".format
 
 @pytest.fixture
 def listener(monkeypatch: pytest.MonkeyPatch) -> Callable[[], TalkListener]:
-    """Makes listeners of one process."""
+    """Return a function that makes listeners of one process."""
     monkeypatch.setattr(_talk, "order", Order())
     return lambda: TalkListener("chat")
 
@@ -23,7 +23,7 @@ def heard(listener: TalkListener, *numbers: int) -> list[str | None]:
 
 
 def test_order_of_the_first_is_that_of_all(listener: Callable[[], TalkListener]) -> None:
-    """Speakers whose messages come in another order to another listener are told."""
+    """The first listener's order is the reference: another order of two speakers' messages is reported."""
     others = "fedcba9876543210-0"
     first, second = listener(), listener()
     assert [first.hear(KEY(0)), first.hear(others)] == [None, None]
@@ -32,7 +32,7 @@ def test_order_of_the_first_is_that_of_all(listener: Callable[[], TalkListener])
 
 
 def test_twice(listener: Callable[[], TalkListener]) -> None:
-    """The same message again is told, also after a resume."""
+    """A repeated message is reported, also after a resume."""
     one = listener()
     assert heard(one, 0, 1) == [None, None]
     one.resume()
@@ -41,7 +41,7 @@ def test_twice(listener: Callable[[], TalkListener]) -> None:
 
 
 def test_resume_from_the_beginning_hears_what_is_older_than_all(listener: Callable[[], TalkListener]) -> None:
-    """A listener that comes back before it has heard anything gets messages that the others joined too late for."""
+    """A listener that resumes from the beginning accepts messages older than those that the others heard first."""
     other, restarted = listener(), listener()
     assert heard(other, 5, 6) == [None, None]
     restarted.resume()
@@ -51,7 +51,7 @@ def test_resume_from_the_beginning_hears_what_is_older_than_all(listener: Callab
 
 
 def test_disorder_after_a_resume_is_told(listener: Callable[[], TalkListener]) -> None:
-    """What comes too late among the old ones, or among those that follow, is out of order."""
+    """A message that comes too late, among the replayed ones or after them, is reported as out of order."""
     other, restarted = listener(), listener()
     heard(other, 5, 6)
     restarted.resume()

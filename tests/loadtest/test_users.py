@@ -1,6 +1,6 @@
-"""Every user runs against the real app, and notices what is wrong.
+"""Every user runs against the real app, and notices wrong answers.
 
-Rules: loopback only, a few seconds each, and only what was started here is ended.
+Rules: loopback only, a few seconds each, and only processes started here are ended.
 """
 
 import json
@@ -104,7 +104,7 @@ def test_master_and_worker_share_the_work(app: str, locust: Locust, tmp_path: Pa
 
 @pytest.mark.parametrize("how", [(), ("--processes", "2"), ("--master", "--master-bind-port", "0")])
 def test_a_stack_that_is_down_ends_with_a_message_and_no_load(locust: Locust, how: tuple[str, ...]) -> None:
-    """Also of several processes none is left behind: the output of all of them ends."""
+    """No process is left behind, also of several: the output of all of them ends."""
     how = tuple(str(free_ports()) if argument == "0" else argument for argument in how)
     begun = time.monotonic()
     outcome = locust(*how, "PlaintextUser", host=f"http://127.0.0.1:{free_ports()}")
@@ -115,7 +115,7 @@ def test_a_stack_that_is_down_ends_with_a_message_and_no_load(locust: Locust, ho
 
 
 def test_no_host_ends_with_the_one_to_give(locust: Locust, tmp_path: Path) -> None:
-    """The users of loadtest/ have one; a user of one's own may have none."""
+    """The users of loadtest/ have a default host, but a user of a project may have none."""
     own = tmp_path / "own.py"
     own.write_text(
         "from locust import task\n"
@@ -157,7 +157,7 @@ def test_a_wrong_answer_is_a_failure_with_what_was_wrong(locust: Locust, how: tu
 
 
 def test_a_server_that_freezes_is_seen_from_the_intended_start_alone(locust: Locust, tmp_path: Path) -> None:
-    """Frozen 1 s in every 5: a fifth of all starts wait half a second on average, though few requests are under way."""
+    """With 1 s in every 5 frozen, a fifth of all starts wait 0.5 s on average, though few requests are under way."""
     record = tmp_path / "record.json"
 
     with serving(freezing(period=5.0, frozen=1.0)) as port:
@@ -172,7 +172,7 @@ def test_a_server_that_freezes_is_seen_from_the_intended_start_alone(locust: Loc
 
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[tuple[str, Process]]:
-    """locust's page: its address and the process."""
+    """The address and the process of locust's page."""
     port = free_ports()
     command = [str(BIN / "locust"), "-f", "loadtest", "--web-host", "127.0.0.1", "--web-port", str(port)]
     with running(Process(command, tmp_path / "log")) as process:

@@ -1,4 +1,4 @@
-"""What happens to the log while descriptors 1 and 2 become pipes."""
+"""Log records written while descriptors 1 and 2 become pipes."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from slipway.project import ROOT
 from tests.harness.talking import strict
 
-# The descriptors are taken one after the other; what another thread logs then is logged while ours are asked for.
+# The descriptors are replaced one after the other. Other threads may log in between, which `fileno` does here.
 PROGRAM = """
 import logging, sys
 from slipway.logs import capture, writer
@@ -31,7 +31,7 @@ capture.take_over()
 
 
 def test_records_meanwhile_stay_records(tmp_path: Path) -> None:
-    """A record never goes into the pipe for what programs print, which would make another record of it."""
+    """A record never goes into the pipe for the output of programs, which would wrap it in another record."""
     log = tmp_path / "log"
     with log.open("ab") as output:
         subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, stdout=output, check=True, timeout=20)

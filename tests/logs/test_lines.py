@@ -1,4 +1,4 @@
-"""Whatever a record holds, its line is ASCII, strict JSON, and of bounded length."""
+"""The line of any record is ASCII, strict JSON, and of bounded length."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ VALUES = st.recursive(
 
 
 class Broken:
-    """No way to show it."""
+    """An object whose repr raises."""
 
     def __repr__(self) -> str:
         raise RuntimeError("on purpose")
@@ -43,7 +43,7 @@ def test_any_value(message: str, name: str, value: Any) -> None:
 
 @given(message=ANY_TEXT)
 def test_text_comes_back(message: str) -> None:
-    """All of a text but its lone surrogates is read back as it was."""
+    """A text is read back unchanged, but for its lone surrogates."""
     expected = "".join(f"\\u{ord(c):04x}" if "\ud800" <= c <= "\udfff" else c for c in message)
 
     assert strict(record("INFO", "test", message))["message"] == expected
@@ -51,13 +51,13 @@ def test_text_comes_back(message: str) -> None:
 
 @given(value=ANY_TEXT)
 def test_quoted(value: str) -> None:
-    """A text alone is written the same way."""
+    """A text quoted alone has the same form as in a record."""
     assert json.loads(quoted(value)) == strict(record("INFO", "test", value))["message"]
     assert quoted(value).isascii()
 
 
 def test_quoted_is_cut() -> None:
-    """A path of a megabyte takes no more room than others."""
+    """A path of a megabyte is cut to the bound of any path."""
     assert len(quoted("\U0001f600" * 1_000_000, 500)) < 7_000
     assert quoted("a" * 10_000, 500).startswith('"aaa')
 
@@ -91,7 +91,7 @@ ODD: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD)
 def test_odd_values(make: Callable[[], Any]) -> None:
-    """What JSON has no form for, or no end of, costs that one value."""
+    """A value without a JSON form, or without an end, costs only that value."""
     parsed = strict(record("INFO", "test", "kept", value=make()))
 
     assert (parsed["message"], parsed["level"]) == ("kept", "INFO")
@@ -110,7 +110,7 @@ def test_odd_values(make: Callable[[], Any]) -> None:
     ids=["message", "name", "list", "many"],
 )
 def test_too_long(character: str, shape: Any) -> None:
-    """A megabyte anywhere is cut to 64 KiB with a mark; what every line has stays."""
+    """A text of a megabyte anywhere is cut to a line of 64 KiB with a mark, and the standard fields stay."""
     fields = {"level": "INFO", "logger": "test", "pid": 1, "time": datetime.min, **shape(character * 1_000_000)}
     line = text(fields)
 

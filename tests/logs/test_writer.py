@@ -1,4 +1,4 @@
-"""The writer: bounded, batched, not blocked, and whole across forks and signals. Each test has a writer of its own."""
+"""The writer: bounded, batched, non-blocking, and correct across forks and signals. Each test has its own writer."""
 
 import os
 import select
@@ -26,13 +26,13 @@ def pipe() -> Iterator[Pipe]:
 
 
 def read(pipe: Pipe, seconds: float = 2.0) -> bytes:
-    """What has arrived; waits for the first of it."""
+    """Return the received bytes; wait until some have arrived."""
     ready, _, _ = select.select([pipe.reader], [], [], seconds)
     return os.read(pipe.reader, 1 << 20) if ready else b""
 
 
 def test_packs_hold_whole_lines() -> None:
-    """Short lines are joined up to PIPE_BUF, a long one goes alone, and order and bytes stay."""
+    """Short lines are joined up to PIPE_BUF, a long one is sent alone, and the order and the bytes do not change."""
     lines = [b"a" * size + b"\n" for size in (10, 4_000, 200, PIPE_BUF - 1, PIPE_BUF, 60_000, 1, 1)]
     found = list(packs(b"".join(lines), PIPE_BUF))
 
@@ -42,7 +42,7 @@ def test_packs_hold_whole_lines() -> None:
 
 
 def test_first_line_goes_at_once(pipe: Pipe) -> None:
-    """A line after a pause does not wait for others."""
+    """A line after a pause is written at once, without waiting for others."""
     writer = Writer(Output(pipe.writer))
     for number in range(3):
         start = time.monotonic()
@@ -53,7 +53,7 @@ def test_first_line_goes_at_once(pipe: Pipe) -> None:
 
 
 def test_lines_that_the_thread_has_made(pipe: Pipe) -> None:
-    """What makes lines is called at once, in its place among other lines; what raises is told of, and no more."""
+    """`write_later` keeps the lines' order; if a maker raises, one line reports it, and no other line is lost."""
     writer = Writer(Output(pipe.writer))
     writer.write_later(lambda: LINE % 0)
     assert read(pipe) == LINE % 0
@@ -70,7 +70,7 @@ def test_lines_that_the_thread_has_made(pipe: Pipe) -> None:
 
 
 def test_many_lines_are_few_writes(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines that follow each other closely go out together."""
+    """Lines in quick succession are written together."""
     calls: list[int] = []
     write = os.write
 
@@ -89,7 +89,7 @@ def test_many_lines_are_few_writes(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_nothing_blocks_and_the_bound_holds(pipe: Pipe) -> None:
-    """With a full pipe ten times the bound is taken in no time, and flush gives up when told."""
+    """With a full pipe, writing ten times the bound does not block, and `flush` returns after its timeout."""
     pipe.fill()
     writer = Writer(Output(pipe.writer))
     line = b"x" * 999 + b"\n"
@@ -111,7 +111,7 @@ def test_nothing_blocks_and_the_bound_holds(pipe: Pipe) -> None:
 
 @pytest.mark.parametrize("path", ["/dev/full", None, "closed"])
 def test_what_can_not_be_written_is_counted(pipe: Pipe, path: str | None) -> None:
-    """Lines for a full, a missing or a closed file are in the count that comes once the output works again."""
+    """Lines for a full, missing or closed file are counted, and the count is written once the output works again."""
     number = os.open("/dev/full", os.O_WRONLY)
     output = Output(None if path is None else number)
     if path == "closed":
@@ -132,7 +132,7 @@ def test_what_can_not_be_written_is_counted(pipe: Pipe, path: str | None) -> Non
 
 
 def test_count_comes_without_another_line(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was dropped is told when the output works again, even if nothing more is logged."""
+    """The count of dropped lines is written when the output works again, even if nothing more is logged."""
     monkeypatch.setattr(module, "AGAIN_SECONDS", 0.1)
     writer = Writer(Output(None))
     writer.write(LINE % 1)
@@ -143,7 +143,7 @@ def test_count_comes_without_another_line(pipe: Pipe, monkeypatch: pytest.Monkey
 
 
 def test_descriptor_that_another_program_made_non_blocking(pipe: Pipe) -> None:
-    """A full pipe that is non-blocking loses nothing: the writer waits for room."""
+    """A full non-blocking pipe loses nothing: the writer waits until it has space."""
     os.set_blocking(pipe.writer, False)
     writer = Writer(Output(pipe.writer))
     sent = [b"%06d" % number + b"x" * 993 + b"\n" for number in range(500)]
@@ -156,9 +156,9 @@ def test_descriptor_that_another_program_made_non_blocking(pipe: Pipe) -> None:
     assert [line + b"\n" for _, line in pipe.lines] == sent
 
 
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12: it has threads, which is the point
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12: threads are intended here
 def test_child_does_not_repeat_its_parent(pipe: Pipe) -> None:
-    """A forked process writes its own lines only, also when the fork came in the middle of a write."""
+    """A forked process writes only its own lines, even if the fork came in the middle of a write."""
     pipe.fill()
     writer = Writer(Output(pipe.writer))
     os.register_at_fork(after_in_child=writer.reset)
@@ -179,7 +179,7 @@ def test_child_does_not_repeat_its_parent(pipe: Pipe) -> None:
 
 
 def test_signal_in_the_middle_of_a_write(pipe: Pipe) -> None:
-    """A handler of a signal may log at any moment, and no line is lost by it."""
+    """A signal handler may log at any moment, and no line is lost by that."""
     pipe.read()
     writer = Writer(Output(pipe.writer))
     interrupted: list[int] = []
@@ -207,7 +207,7 @@ def test_signal_in_the_middle_of_a_write(pipe: Pipe) -> None:
 
 
 def test_no_thread_to_be_had(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a thread lines wait, and go out with the first one for which a thread can be started."""
+    """Lines wait while no thread can be started, and are written by the first thread that can."""
 
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -224,7 +224,7 @@ def test_no_thread_to_be_had(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_lines_after_the_end_go_out_at_once(pipe: Pipe) -> None:
-    """An exit handler that runs after ours still has its line written."""
+    """A line of an exit handler that runs after the writer's end is written at once."""
     writer = Writer(Output(pipe.writer))
     writer.write(LINE % 1)
     writer.end()
@@ -234,7 +234,7 @@ def test_lines_after_the_end_go_out_at_once(pipe: Pipe) -> None:
 
 
 def test_slow_reader_at_the_end(pipe: Pipe) -> None:
-    """An exit waits longer for a reader that makes progress than for one that does not."""
+    """At the exit the writer waits longer for a reader that makes progress than for one that does not."""
     pipe.fill()
     writer = Writer(Output(pipe.writer))
     for _ in range(900):
@@ -257,9 +257,9 @@ def test_slow_reader_at_the_end(pipe: Pipe) -> None:
     assert time.monotonic() - start > 1
 
 
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # threads of the tests before
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # threads of earlier tests
 def test_torn_line_is_taken_back(tmp_path: Path) -> None:
-    """On a disk without space the file ends with a whole line, and goes on there when there is space."""
+    """On a full disk the file ends with a whole line, and continues there once there is space."""
     path = tmp_path / "log"
     child = os.fork()
     if child == 0:

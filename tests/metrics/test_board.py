@@ -1,4 +1,4 @@
-"""What a worker counts in memory is what its arbiter reads, also when there is more than fits."""
+"""The counts of a worker in shared memory are what its arbiter reads, also if there are more series than rows."""
 
 import os
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_series(file: int, method: str, route: str, status: int, expected: tuple
 
 
 def test_more_than_fits(file: int) -> None:
-    """An app that makes up routes without end fills its own memory only; nothing is lost but the names."""
+    """An app with ever new routes fills only its own rows; the counts beyond them lose their names and nothing else."""
     ours = Board(file)
     for number in range(3 * layout.ROWS):
         ours.observe("GET", f"/{number}", 200, 0.001)
@@ -61,7 +61,7 @@ def test_more_than_fits(file: int) -> None:
 
 
 def test_without_memory_to_share() -> None:
-    """Where there is none to be had a worker counts for itself."""
+    """Without shared memory a worker counts for itself."""
     ours = Board(None)
     ours.observe("GET", "/", 200, 0.001)
     ours.took(5)
@@ -70,7 +70,7 @@ def test_without_memory_to_share() -> None:
 
 
 def test_two_generations_of_a_slot(file: int) -> None:
-    """While they overlap both count; when one has ended its counters stay, its gauges go."""
+    """Two overlapping generations of a slot both count; when one ends, its counters stay and its gauges go."""
     second = board.opened()
     assert second is not None
     slots = SlotFigures()
@@ -92,7 +92,7 @@ def test_two_generations_of_a_slot(file: int) -> None:
 
 
 def test_durations_without_streams(file: int) -> None:
-    """The app gets the durations of requests alone: how long a stream takes is for its client to say."""
+    """The app gets the durations of requests without streams, whose length depends on the client."""
     ours = Board(file)
     for seconds in (0.001, 0.003, 0.3):
         ours.observe("GET", "/", 200, seconds)
@@ -104,7 +104,7 @@ def test_durations_without_streams(file: int) -> None:
 
 
 def test_reloads_are_told(file: int) -> None:
-    """The arbiter tells a worker how many reloads there were, without touching what it counts."""
+    """The arbiter writes the number of reloads into a worker's board without touching the worker's counts."""
     ours = Board(file)
     ours.observe("GET", "/", 200, 0.001)
     ours.note(3, 2, 1)
@@ -116,7 +116,7 @@ def test_reloads_are_told(file: int) -> None:
 
 
 def test_a_hundred_generations() -> None:
-    """After a hundred replacements a slot has as many series as after one, with whole counters, and no open files."""
+    """A hundred replacements leave a slot with the same series, complete counters, and no additional open files."""
     slots, before, sizes = SlotFigures(), descriptors(), []
     for number in range(100):
         file = board.opened()
@@ -132,12 +132,12 @@ def test_a_hundred_generations() -> None:
 
 
 def descriptors() -> int:
-    """How many this process has open."""
+    """Return the number of this process's open descriptors."""
     return len([*Path("/proc/self/fd").iterdir()])
 
 
 def test_a_hundred_generations_of_an_app(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The files of an app's own metrics stay as many, too, and what their processes counted is added up."""
+    """The metrics files of an app stay at one, and the counts of its ended processes are added up."""
     monkeypatch.delenv(app_files.VARIABLE, raising=False)
     theirs = AppFiles(f"test {os.getpid()}")
     theirs.begin()

@@ -1,4 +1,4 @@
-"""The listener of the metrics: its thread sleeps until a client asks, and it lets go of its addresses at once."""
+"""The metrics listener: its thread sleeps until a client connects, and its addresses are released at once."""
 
 import socket
 import threading
@@ -46,7 +46,7 @@ def thread() -> threading.Thread | None:
 
 
 def sleeps() -> int:
-    """How often the listener's thread has gone to sleep."""
+    """Return how often the listener's thread has gone to sleep."""
     found = thread()
     assert found is not None
     lines = Path(f"/proc/self/task/{found.native_id}/status").read_text().splitlines()
@@ -54,12 +54,12 @@ def sleeps() -> int:
 
 
 def test_answers_on_all_addresses(listener: Listener, addresses: list[Address]) -> None:
-    """By the unix socket and by TCP."""
+    """The listener answers on the unix socket and on TCP."""
     assert [asked(address) for address in addresses] == ["figures", "figures"]
 
 
 def test_sleeps_until_a_client_asks(listener: Listener, addresses: list[Address]) -> None:
-    """With all its addresses it waits for clients alone, and does not look around."""
+    """With all its addresses bound, the listener only waits for clients, without polling."""
     for address in addresses:
         asked(address)
     before = sleeps()
@@ -67,7 +67,7 @@ def test_sleeps_until_a_client_asks(listener: Listener, addresses: list[Address]
 
 
 def test_address_is_taken_as_soon_as_it_is_free(addresses: list[Address]) -> None:
-    """It tries again while another server has it."""
+    """While another server has the address, the listener tries again."""
     other = socket.create_server(("127.0.0.1", addresses[1][1]))
     listener = Listener(addresses, "text/plain", lambda: b"figures")
     listener.start()
@@ -81,7 +81,7 @@ def test_address_is_taken_as_soon_as_it_is_free(addresses: list[Address]) -> Non
 
 
 def test_end_frees_the_addresses(listener: Listener, addresses: list[Address]) -> None:
-    """The next server has them at once, and the thread is gone."""
+    """After its end the next server can bind the addresses at once, and the thread is gone."""
     assert asked(addresses[1]) == "figures"
     listener.end()
     began = time.monotonic()

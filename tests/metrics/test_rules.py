@@ -1,4 +1,4 @@
-"""Dashboard and rules name what is exported, and the rules fire when they should."""
+"""Dashboard and alert rules use exported metrics, and the rules fire when they should."""
 
 import json
 import re
@@ -27,14 +27,14 @@ def panels() -> list[str]:
 
 
 def names(expression: str) -> set[str]:
-    """The metrics of an expression: words that are no function, label or text."""
+    """Return the metrics of an expression: words that are no function, label or text."""
     bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^\]]*\]|by \([^)]*\)', " ", expression)
     return {*re.findall(r"[a-z_][a-z0-9_]*", bare)} - WORDS
 
 
 @pytest.mark.parametrize("expression", [*rules(), *panels()])
 def test_metrics_of_expressions(expression: str) -> None:
-    """Each names metrics, and only such as are exported."""
+    """Each expression uses metrics, and only exported ones."""
     named = names(expression)
 
     assert named
@@ -59,7 +59,7 @@ def test_rules_pass(command: tuple[str, ...]) -> None:
 
 
 def test_configuration(tmp_path: Path) -> None:
-    """The configuration that `make observe` writes is one, also below a folder with a space."""
+    """The configuration that `make observe` writes is valid, also below a folder with a space in its name."""
     folder = tmp_path / "a b"
     done = subprocess.run(
         [promtool(), "check", "config", str(prepare(folder, ["127.0.0.1:9464"]))], capture_output=True, text=True

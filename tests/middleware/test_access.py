@@ -1,4 +1,4 @@
-"""The access record: one JSON line for each request that was no health check."""
+"""The access record: one JSON line for each request, except health checks."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ ANYTHING = st.text(st.characters(exclude_categories=()))  # lone surrogates incl
 
 
 class Unspeakable:
-    """What an app may leave in a scope."""
+    """An object without a repr, as an app may leave it in a scope."""
 
     def __repr__(self) -> str:
         raise RuntimeError
@@ -37,7 +37,7 @@ AROUND.append(AROUND)
 
 
 def shown(text: str) -> str:
-    """As a strict reader can have it: a lone surrogate is the text of its escape."""
+    """Return a text as a strict reader gets it: a lone surrogate becomes the text of its escape."""
     return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -56,7 +56,7 @@ async def silent(scope: Scope, receive: Receive, send: Send) -> None:
 
 @dataclass
 class Written:
-    """A log that asks at once."""
+    """A log that makes delayed lines at once."""
 
     lines: list[bytes] = field(default_factory=list)
 
@@ -72,7 +72,7 @@ def recorded(app: ASGIApp, record: AccessRecord) -> Guard:
 
 
 async def records(scope: Scope, app: ASGIApp = greeting, slot: int | None = 3) -> list[dict[str, Any]]:
-    """What is written about one run of an app."""
+    """Return the records of one run of an app."""
     written = Written()
     async with Conversation(recorded(app, AccessRecord(slot, written, HEALTH)), scope) as talk:
         talk.give("http.disconnect")
@@ -82,7 +82,7 @@ async def records(scope: Scope, app: ASGIApp = greeting, slot: int | None = 3) -
 
 
 async def test_request() -> None:
-    """A record tells who asked for what, what was answered, how long it took and who answered."""
+    """A record has the request, the client, the answer, the duration and the worker."""
     (record,) = await records(http_scope("POST", "/api/users?a=1", [(b"x-request-id", b"id-1")]))
 
     duration, moment = record.pop("duration"), datetime.fromisoformat(record.pop("time"))
@@ -108,7 +108,7 @@ async def test_request() -> None:
 
 
 async def test_websocket() -> None:
-    """A websocket's method says so."""
+    """A websocket's method is WEBSOCKET."""
     (record,) = await records(websocket_scope("/ws/echo"), accepting)
 
     assert (record["method"], record["status"]) == ("WEBSOCKET", 101)
@@ -122,7 +122,7 @@ async def test_nobody_waited_for_the_answer() -> None:
 
 
 async def test_no_slot_and_no_client() -> None:
-    """A worker without a slot and a client without an address are null."""
+    """The slot of a worker without one and the client without an address are null."""
     (record,) = await records({**http_scope("GET", "/"), "client": None}, slot=None)
 
     assert (record["slot"], record["client"]) == (None, None)
@@ -130,13 +130,13 @@ async def test_no_slot_and_no_client() -> None:
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
 async def test_health_checks_are_not_recorded(path: str) -> None:
-    """They come every few seconds and say nothing."""
+    """Health checks are not recorded, since they come every few seconds and tell nothing."""
     assert await records(http_scope("GET", path)) == []
 
 
 @given(ANYTHING, ANYTHING)
 def test_any_path_is_one_line(path: str, client: str) -> None:
-    """Nothing that a client sends begins a line or a field of its own."""
+    """Nothing that a client sends begins another line or field."""
     (record,) = asyncio.run(records({**http_scope("GET", "/"), "path": f"/{path}", "client": (client, 1)}))
 
     assert (record["path"], record["client"]) == (shown(f"/{path}"), shown(client))
@@ -163,7 +163,7 @@ def test_any_path_is_one_line(path: str, client: str) -> None:
     ],
 )
 async def test_strange_scope(members: dict[str, Any], expected: dict[str, Any]) -> None:
-    """What a scope should not hold is written as it can be, in a record as all others."""
+    """An invalid value in a scope is written as far as possible, in a record with the usual fields."""
     (record,) = await records({**http_scope("GET", "/"), **members})
 
     assert expected.items() <= record.items()
@@ -172,7 +172,7 @@ async def test_strange_scope(members: dict[str, Any], expected: dict[str, Any]) 
 
 @pytest.mark.parametrize("query", [None, "a=1", 7])
 async def test_strange_query(query: object) -> None:
-    """One that is no bytes is left out, also where queries are recorded."""
+    """A query string that is not bytes is left out, even if queries are recorded."""
     log = Written()
     scope = {**http_scope("GET", "/"), "query_string": query}
     async with Conversation(recorded(greeting, AccessRecord(0, log, query=True)), scope) as talk:
@@ -183,7 +183,7 @@ async def test_strange_query(query: object) -> None:
 
 @pytest.mark.parametrize("missing", ["client", "path", "method"])
 async def test_missing_keys(missing: str) -> None:
-    """What a scope lacks is null; a scope without a method is a websocket's."""
+    """A key that the scope lacks is null; without a method the request counts as a websocket."""
     scope = http_scope("GET", "/")
     del scope[missing]
     (record,) = await records(scope)
@@ -192,7 +192,7 @@ async def test_missing_keys(missing: str) -> None:
 
 
 async def test_strange_status() -> None:
-    """A status that is no number is the app's mistake, and no reason for a line that is no JSON."""
+    """A status that is no number is the app's error, and the line is still JSON."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": "200", "headers": []})
@@ -204,7 +204,7 @@ async def test_strange_status() -> None:
 
 @dataclass
 class Busy(Written):
-    """A log that asks when the test says so."""
+    """A log that makes delayed lines when the test asks."""
 
     asked: list[Callable[[], bytes]] = field(default_factory=list)
 
@@ -213,7 +213,7 @@ class Busy(Written):
 
 
 async def test_many_at_once() -> None:
-    """Lines are made by many, each once and in order; what is left is there for the log, which is told only once."""
+    """Lines are made in batches, each once and in order; the log is asked only once to fetch the rest."""
     log = Busy()
     record = AccessRecord(0, log)
     for number in range(3 * TOGETHER + 5):
@@ -231,7 +231,7 @@ async def test_many_at_once() -> None:
 
 
 async def test_written_to_the_log() -> None:
-    """By default a record goes the way of all lines of the process, to stdout."""
+    """By default a record goes to stdout by the process's log writer, like all lines."""
     reader, end = os.pipe()
     saved = os.dup(1)
     os.dup2(end, 1)

@@ -1,4 +1,4 @@
-"""The guard around any app: ids, counts, limits, and what is answered for an app that does not answer."""
+"""The guard around any app: ids, counts, limits, and the answer when the app gives none."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ EVENTS = (b"content-type", b"text/event-stream")
 
 
 def guard(app: ASGIApp, record: Any = None, exempt: frozenset[str] = frozenset(), **limits: int) -> Guard:
-    """A guard with limits of the test's own: requests, streams, websockets."""
+    """Return a guard with the test's limits on requests, streams and websockets."""
     names = ["requests", "streams", "websockets"]
     by_kind = {kind: limits.get(name, MANY) for kind, name in zip(KINDS, names, strict=True)}
     return Guard(app, Counts(by_kind), exempt=exempt, record=record)
@@ -44,11 +44,11 @@ def raising(error: BaseException) -> ASGIApp:
 
 
 async def silent(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers nothing."""
+    """Answer nothing."""
 
 
 class Streaming:
-    """Sends a head and the first part, and the rest when it is let go."""
+    """An app that sends the head and the first part, and the rest once `go` is set."""
 
     def __init__(self, *headers: Header) -> None:
         self.headers = headers
@@ -69,7 +69,7 @@ class Streaming:
 
 
 class Recorder:
-    """Keeps status and bytes of each request that is over."""
+    """A record of status and bytes of each finished request."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, int]] = []
@@ -83,7 +83,7 @@ class Recorder:
 
 @pytest.mark.parametrize("given", [b"a", b"0-9.A_z", b"x" * 64, b"0" * 32])
 async def test_request_id_is_taken(given: bytes) -> None:
-    """A sane id of the caller comes back."""
+    """A valid id of the caller is returned."""
     answer = await request(guard(ok), "GET", "/", [(b"x-request-id", given)])
 
     assert answer.header("x-request-id") == given.decode()
@@ -93,7 +93,7 @@ async def test_request_id_is_taken(given: bytes) -> None:
     "given", [b"", b"x" * 65, b"a b", b"a\n", b"\xff", b"\xe9" * 32, b'"', b"a,b", b"a" * 31 + b"\n"]
 )
 async def test_request_id_is_refused(given: bytes) -> None:
-    """Any other is replaced, since it goes into logs."""
+    """An invalid id is replaced, since it goes into logs."""
     made = (await request(guard(ok), "GET", "/", [(b"x-request-id", given)])).header("x-request-id")
 
     assert made is not None
@@ -110,7 +110,7 @@ async def test_request_id_is_made() -> None:
 
 
 async def test_app_finds_the_id() -> None:
-    """The app finds the id of the answer in its state, and whether it has started to answer."""
+    """The app finds the answer's id in its state, and whether the answer has started."""
     seen: list[Any] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,7 +126,7 @@ async def test_app_finds_the_id() -> None:
 
 @pytest.mark.parametrize("name", [b"x-request-id", b"X-Request-ID"])
 async def test_app_with_an_id_of_its_own(name: bytes) -> None:
-    """An answer has one id, that of the record."""
+    """An answer has a single id, the one in the record."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start((name, b"own"), (b"content-length", b"0")))
@@ -138,7 +138,7 @@ async def test_app_with_an_id_of_its_own(name: bytes) -> None:
 
 
 async def test_message_that_is_sent_again() -> None:
-    """What an app sends is left as it is: it may be a constant."""
+    """A message of the app is not changed, since it may be a constant."""
     constant = start((b"content-length", b"0"))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -172,7 +172,7 @@ async def test_headers_of_any_kind(headers: Any) -> None:
 
 
 async def test_counts() -> None:
-    """What is open and what has been are counted, failures included."""
+    """Open and total requests are counted, failures included."""
     go = asyncio.Event()
 
     async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
@@ -208,7 +208,7 @@ async def test_lifespan_has_the_counts() -> None:
 
 
 async def test_foreign_scope_types_go_through() -> None:
-    """A scope type that is not its own is the app's."""
+    """An unknown scope type is passed to the app."""
 
     async def other(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "other"})
@@ -219,12 +219,12 @@ async def test_foreign_scope_types_go_through() -> None:
 
 
 async def test_nothing_is_left_for_the_garbage_collector() -> None:
-    """A request ends without a circle of references, also where the server's `send` knows the scope."""
+    """A request leaves no reference cycle, even if the server's `send` refers to the scope."""
     assert not await outlives_its_request(guard(ok, Recorder()))
 
 
 async def test_what_is_sent_too_late_is_an_error() -> None:
-    """A task that outlives its request is told what it did; nothing reaches the server."""
+    """A message sent after its request has ended raises RuntimeError, and nothing reaches the server."""
     kept: list[Send] = []
 
     async def keeping(scope: Scope, receive: Receive, send: Send) -> None:
@@ -242,7 +242,7 @@ async def test_what_is_sent_too_late_is_an_error() -> None:
 
 
 class Held:
-    """Answers when it is let go."""
+    """An app that answers once `go` is set."""
 
     def __init__(self) -> None:
         self.go = asyncio.Event()
@@ -255,7 +255,7 @@ class Held:
 
 
 async def test_limit_of_requests() -> None:
-    """What is over the limit is a 503 that may come back in a second; what has ended makes room."""
+    """A request over the limit is a 503 with `Retry-After: 1`; an ended request makes room for the next."""
     held, record = Held(), Recorder()
     app = guard(held, record, requests=1)
 
@@ -283,7 +283,7 @@ async def test_refusal_of_head_has_no_body() -> None:
 
 @pytest.mark.parametrize("denial", [True, False])
 async def test_limit_of_websockets(denial: bool) -> None:
-    """Websockets have a limit of their own, and one that fails makes room too."""
+    """Websockets have a limit of their own, and a failed websocket makes room too."""
     held, record = Held(), Recorder()
     app = guard(held, record, websockets=1)
 
@@ -305,7 +305,7 @@ async def test_limit_of_websockets(denial: bool) -> None:
 
 
 async def test_health_checks_are_exempt() -> None:
-    """An exempt path is answered however full the worker is."""
+    """An exempt path is answered even if the worker is full."""
     app = guard(ok, exempt=frozenset({"/livez"}), requests=0)
 
     assert (await request(app, "GET", "/livez")).status == 200
@@ -321,7 +321,7 @@ async def test_health_checks_are_exempt() -> None:
 )
 @pytest.mark.parametrize("name", [b"content-type", b"Content-Type"])
 async def test_event_stream_is_no_request(name: bytes, content_type: bytes) -> None:
-    """An answer that is announced as an event stream counts as a stream until it ends."""
+    """An answer with the type of an event stream counts as a stream until it ends."""
     app = guard(streaming := Streaming((name, content_type)), requests=1)
     async with Conversation(app, http_scope("GET", "/events")) as talk:
         await talk.take("http.response.start")
@@ -337,7 +337,7 @@ async def test_event_stream_is_no_request(name: bytes, content_type: bytes) -> N
 
 @pytest.mark.parametrize("content_type", [b"text/plain", b"text/event-strea", b"", b"text/html; charset=utf-8"])
 async def test_other_answers_are_requests(content_type: bytes) -> None:
-    """Any other answer is a request at first."""
+    """Any other answer counts as a request at first."""
     app = guard(Streaming((b"content-type", content_type)))
     async with Conversation(app, http_scope("GET", "/x")) as talk:
         await talk.take("http.response.start")
@@ -347,7 +347,7 @@ async def test_other_answers_are_requests(content_type: bytes) -> None:
 
 @pytest.mark.parametrize("content_type", [b"application/x-ndjson", b"multipart/x-mixed-replace", b"application/json"])
 async def test_what_lasts_is_a_stream(content_type: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever its type, what is still sent in parts after a while is a stream, silent or not, until it ends."""
+    """An answer of any type that is still being sent after STREAM_SECONDS counts as a stream until it ends."""
     app = guard(streaming := Streaming((b"content-type", content_type)))
     async with Conversation(app, http_scope("GET", "/x")) as talk:
         await talk.take("http.response.start")
@@ -367,7 +367,7 @@ async def test_what_lasts_is_a_stream(content_type: bytes, monkeypatch: pytest.M
 
 
 async def test_no_room_for_what_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no room among the streams it stays a request, so that both limits hold."""
+    """If the limit of streams is reached, a lasting answer stays a request, so that both limits hold."""
     monkeypatch.setattr(counting, "STREAM_SECONDS", -1.0)
     app = guard(Streaming(), streams=0)
     async with Conversation(app, http_scope("GET", "/x")) as talk:
@@ -381,7 +381,7 @@ async def test_no_room_for_what_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_stream_too_many() -> None:
-    """One stream too many is a 503 before anything of it is sent, its app is told, and requests go on."""
+    """A stream over the limit is a 503 before any of it is sent, its app gets an OSError, and requests are served."""
     record = Recorder()
     app = guard(streaming := Streaming(EVENTS), record, streams=1)
     async with Conversation(app, http_scope("GET", "/events")) as first:
@@ -402,7 +402,7 @@ async def test_stream_too_many() -> None:
 
 
 async def test_app_that_does_not_give_up() -> None:
-    """An app that takes its refusal for an error of the stream and answers it gets no further."""
+    """An app that answers the refusal of its stream with an error page sends nothing more."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         for message in (start(EVENTS), start(status=500), {"type": "http.response.body"}):
@@ -422,7 +422,7 @@ async def test_app_that_does_not_give_up() -> None:
 async def answered(
     app: ASGIApp, scope: Scope, *given: Mapping[str, Any]
 ) -> tuple[list[Message], list[tuple[int, int]]]:
-    """What reaches the server, and the record."""
+    """Return the messages that reach the server, and the recorded statuses."""
     record = Recorder()
     messages: list[Message] = []
     async with Conversation(guard(app, record), scope) as talk:
@@ -442,7 +442,7 @@ BODY = {"type": "http.request", "body": b"", "more_body": False}
 @pytest.mark.parametrize("app", [silent, raising(LookupError("secret"))], ids=["returns", "raises"])
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 async def test_app_without_an_answer(app: ASGIApp, kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    """An app that returns or raises before it has answered is a 500 with the id under which the log has the reason."""
+    """An app that returns or raises before its answer gives a 500 with the id under which the log has the reason."""
     scope = http_scope("GET", "/") if kind == "http" else websocket_scope("/")
     messages, recorded = await answered(app, scope, BODY if kind == "http" else {"type": "websocket.connect"})
     head, body = messages
@@ -454,7 +454,7 @@ async def test_app_without_an_answer(app: ASGIApp, kind: str, caplog: pytest.Log
 
 @pytest.mark.parametrize("given", [[{"type": "http.disconnect"}], [BODY, {"type": "http.disconnect"}]])
 async def test_client_that_left(given: list[Message], caplog: pytest.LogCaptureFixture) -> None:
-    """A client that left before the answer is sent none, and its app's silence is no error."""
+    """A client that left before the answer is sent none, and an app that does not answer it is no error."""
     messages, recorded = await answered(silent, http_scope("GET", "/"), *given)
 
     assert (messages, recorded) == ([], [(0, 0)])
@@ -462,7 +462,7 @@ async def test_client_that_left(given: list[Message], caplog: pytest.LogCaptureF
 
 
 async def test_websocket_whose_client_left(caplog: pytest.LogCaptureFixture) -> None:
-    """The same for a websocket, whose server says so when something is sent."""
+    """A websocket whose client left gets no answer either, and is no error; here the server's `send` raises."""
     record = Recorder()
     async with Conversation(guard(silent, record), websocket_scope("/")) as talk:
         talk.send_error = OSError("gone")
@@ -473,7 +473,7 @@ async def test_websocket_whose_client_left(caplog: pytest.LogCaptureFixture) -> 
 
 
 async def test_error_after_the_start() -> None:
-    """Once the response has started an error is the server's, which cuts the connection."""
+    """An error after the start of the response is raised to the server, which cuts the connection."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start())
@@ -489,7 +489,7 @@ async def test_error_after_the_start() -> None:
 
 
 async def test_second_start() -> None:
-    """A second start is the server's to refuse; the record has the first, and the counts are right."""
+    """A second start is passed on for the server to refuse; the record has the first, and the counts are right."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send(start(EVENTS))
@@ -506,7 +506,7 @@ async def test_second_start() -> None:
 
 
 async def test_cancelled() -> None:
-    """A request that is cancelled is recorded as the 500 that the server answers, and stays cancelled."""
+    """A cancelled request is recorded as the 500 that the server answers, and the cancellation is raised."""
     record = Recorder()
     async with Conversation(guard(Held(), record), http_scope("GET", "/")) as talk:
         await talk.nothing()
@@ -545,7 +545,7 @@ async def test_record_of_a_websocket(messages: list[Message], status: int) -> No
 
 
 async def test_scope_without_a_state() -> None:
-    """A server without lifespan gives no state; there is one all the same."""
+    """If the scope has no state, as under a server without lifespan, the guard adds one."""
     scope = http_scope("GET", "/")
     del scope["state"]
     messages, _ = await answered(ok, scope)
@@ -558,7 +558,7 @@ async def test_scope_without_a_state() -> None:
 
 @pytest.fixture
 def hurried() -> Any:
-    """A guard whose requests may take no time, looked at by the test itself."""
+    """Return a function that makes guards with a deadline of 0 s, which the test enforces itself."""
 
     def make(app: ASGIApp) -> Guard:
         return Guard(app, Counts(dict.fromkeys(KINDS, MANY)), deadline=Deadline(0.0))
@@ -567,7 +567,7 @@ def hurried() -> Any:
 
 
 async def test_late_request_is_cancelled_and_answered(hurried: Any) -> None:
-    """Its handler ends, its client gets a 504 problem, and nothing is left of it."""
+    """The handler of a late request is cancelled, the client gets a 504 problem, and no entry of it is left."""
     ended = asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -594,7 +594,7 @@ async def test_late_request_is_cancelled_and_answered(hurried: Any) -> None:
 
 
 async def test_handler_that_turns_the_cancellation_into_an_error(hurried: Any) -> None:
-    """It is answered 504 all the same."""
+    """A handler that turns the cancellation into another error is answered with 504, too."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -611,7 +611,7 @@ async def test_handler_that_turns_the_cancellation_into_an_error(hurried: Any) -
 
 
 async def test_handler_is_cancelled_once(hurried: Any) -> None:
-    """What it does then is left alone, and its answer goes out."""
+    """A late handler is cancelled only once, so that it can clean up, and its own answer is sent."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -631,7 +631,7 @@ async def test_handler_is_cancelled_once(hurried: Any) -> None:
 
 
 async def test_streams_and_websockets_have_no_deadline(hurried: Any) -> None:
-    """An event stream, an answer that has become a stream, and a websocket stay open."""
+    """An event stream and a websocket stay open after the deadline."""
     around = hurried(Streaming(EVENTS))
     async with Conversation(around, http_scope("GET", "/stream")) as stream:
         await stream.take("http.response.start")
@@ -650,7 +650,7 @@ async def silent_socket(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def test_a_request_in_time_is_left_alone() -> None:
-    """The deadline counts from each request's own start."""
+    """A request within its deadline is served, and leaves no entry."""
     around = Guard(ok, Counts(dict.fromkeys(KINDS, MANY)), deadline=Deadline(60.0))
     around.deadline.cancel_late()
 

@@ -1,4 +1,4 @@
-"""The settings of the middleware: what they are by default, and what is said of a wrong one."""
+"""The settings of the middleware: their defaults, and the messages about wrong values."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from slipway.project import Project
 
 
 def test_defaults() -> None:
-    """Nothing has to be set."""
+    """Every setting has a default."""
     settings = GuardSettings.from_environment({})
 
     assert (settings.max_requests_in_flight, settings.max_streams, settings.max_websockets) == (2_000, 10_000, 10_000)
@@ -17,14 +17,14 @@ def test_defaults() -> None:
 
 
 def test_empty_is_not_set() -> None:
-    """An empty variable is as none, as compose files make them."""
+    """An empty variable counts as unset, since compose files pass such variables."""
     names = ["MAX_REQUESTS_IN_FLIGHT", "MAX_STREAMS", "MAX_WEBSOCKETS", "ACCESS_LOG", "READY_PATH"]
 
     assert GuardSettings.from_environment(dict.fromkeys(names, " ")) == GuardSettings.from_environment({})
 
 
 def test_values() -> None:
-    """Values are read as what they are; a ready path of one's own is a health path besides the usual ones."""
+    """Values are read as their types; a project's own ready path is an additional health path."""
     settings = GuardSettings.from_environment({"MAX_STREAMS": "3", "ACCESS_LOG": "no", "READY_PATH": "/ping"})
 
     assert (settings.max_streams, settings.access_log) == (3, False)

@@ -1,4 +1,4 @@
-"""Which trace a request belongs to, and that records made while it is served say so."""
+"""The trace of a request, and its ids in the log records of the request."""
 
 import json
 import logging
@@ -27,14 +27,14 @@ def exchange(**fields: str) -> Exchange:
 
 
 def test_new_trace() -> None:
-    """Without a `traceparent` the request's id is the trace's, as nginx's log has it."""
+    """Without a `traceparent` the request's id is also the trace's, so that nginx's log has it."""
     found = exchange(x_request_id=OWN)
 
     assert (found.request_id, found.trace_id, found.span_id, found.parent) == (OWN, OWN, OWN[:16], None)
 
 
 def test_no_id_at_all() -> None:
-    """On a worker's own socket, without nginx, the request's new id is its trace's as well."""
+    """On a worker's own socket, without nginx, the request's new id is also the trace's."""
     found = exchange()
 
     assert found.request_id == found.trace_id
@@ -51,7 +51,7 @@ def test_trace_of_the_caller() -> None:
 
 @pytest.mark.parametrize("request_id", ["id-1", "A" * 32, "g" * 32, "0" * 32, "", "\xff", "a" * 65])
 def test_id_that_is_no_trace(request_id: str) -> None:
-    """Where the id can't be a trace's, the trace has one of its own, of the right form."""
+    """If the id is no valid trace id, the trace gets a new one."""
     found = exchange(x_request_id=request_id)
 
     assert trace.is_own(found.trace_id.encode())
@@ -74,18 +74,18 @@ def test_id_that_is_no_trace(request_id: str) -> None:
     ],
 )
 def test_malformed(value: str) -> None:
-    """A malformed `traceparent` is none."""
+    """A malformed `traceparent` is ignored."""
     assert trace.parent(value.encode()) is None
 
 
 @pytest.mark.parametrize("value", [f"01-{TRACE}-{SPAN}-03", f"cc-{TRACE}-{SPAN}-01-what-comes"])
 def test_later_versions(value: str) -> None:
-    """Later versions may say more, which is passed over."""
+    """Additional fields of later versions are ignored."""
     assert trace.parent(value.encode()) == trace.Parent(TRACE, SPAN, sampled=True)
 
 
 async def test_records_of_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an app logs in a request has the request's ids; what is logged outside has none."""
+    """Records that an app logs in a request have the request's ids; records outside have none."""
     lines: list[bytes] = []
     monkeypatch.setattr(handler, "write", lines.append)
     monkeypatch.setattr(handler, "_context", trace.fields)

@@ -1,4 +1,4 @@
-"""A project from the template by `make new`, and a later version merged into it by `make upgrade`."""
+"""A project made by `make new`, and a later version of the template merged into it by `make upgrade`."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ def commit(folder: Path, message: str) -> None:
 
 
 def new(template: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command behind `make new` and `make upgrade`, run in a tree."""
+    """Run the command behind `make new` and `make upgrade` in a tree."""
     return run(template, sys.executable, "-m", "slipway.ops.new", *arguments)
 
 
@@ -48,7 +48,7 @@ def change(path: Path, old: str, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def made() -> Iterator[tuple[Path, Path]]:
-    """A template of this version, with its tag, and a project made from it."""
+    """A tagged template of this version, and a project made from it."""
     with short_folder() as folder:
         template, project = folder / "template", folder / "My.Shop"
         for path in tracked():
@@ -65,7 +65,7 @@ def made() -> Iterator[tuple[Path, Path]]:
 
 
 def test_what_it_is_made_of(made: tuple[Path, Path]) -> None:
-    """The example is in `app/`'s place, nothing of the shipped app is left, and name and page are the project's."""
+    """The example replaces `app/`, nothing of the shipped app is left, and name and README are the project's."""
     _, project = made
     table = tomllib.loads((project / "pyproject.toml").read_text())
     names = {path.name for path in project.iterdir()}
@@ -85,7 +85,7 @@ def test_what_it_is_made_of(made: tuple[Path, Path]) -> None:
 
 
 def test_nothing_of_it_names_what_is_not_there(made: tuple[Path, Path]) -> None:
-    """Each verb of its help is one that works there."""
+    """The help lists no verb that needs files which the project lacks."""
     _, project = made
     listed = run(project, "make", "help").stdout
 
@@ -94,7 +94,7 @@ def test_nothing_of_it_names_what_is_not_there(made: tuple[Path, Path]) -> None:
 
 
 def test_its_workflow(made: tuple[Path, Path]) -> None:
-    """It runs the tests with the linters, and builds the image; the checkers of workflows find nothing."""
+    """The workflow runs `make test` and builds the image, and the workflow linters find nothing."""
     _, project = made
     workflow = project / ".github" / "workflows" / "ci.yml"
     schema = run(project, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(workflow))
@@ -115,7 +115,7 @@ def test_its_workflow(made: tuple[Path, Path]) -> None:
     ],
 )
 def test_wrong_words(made: tuple[Path, Path], tmp_path: Path, example: str, folder: str, said: str) -> None:
-    """One line says what is allowed, and nothing is written."""
+    """A wrong argument gives one line with what is allowed, and writes nothing."""
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "file").touch()
     done = new(made[0], "new", str(tmp_path / "work" / folder), example)
@@ -127,7 +127,7 @@ def test_wrong_words(made: tuple[Path, Path], tmp_path: Path, example: str, fold
 
 @pytest.mark.suite
 def test_upgrade(made: tuple[Path, Path]) -> None:
-    """A later version comes in beside local changes, the author's stays, and two changes of one line are told."""
+    """An upgrade keeps local changes and the author's files, and reports a line that both sides have changed."""
     template, project = made
     change(template / "nginx" / "types.conf", "\n", "\n# later\n")
     change(template / "docker-compose.yml", "pids_limit: 256", "pids_limit: 300")
@@ -169,7 +169,7 @@ def test_upgrade(made: tuple[Path, Path]) -> None:
 
 
 def test_template_is_not_upgraded(made: tuple[Path, Path]) -> None:
-    """It says what it is."""
+    """The template refuses to be upgraded, with the reason."""
     done = new(made[0], "upgrade")
 
     assert done.returncode == 1
@@ -180,7 +180,7 @@ def test_template_is_not_upgraded(made: tuple[Path, Path]) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("example", ["raw", "django"])
 def test_make_new_in_one_go(example: str) -> None:
-    """`make new`, then at once `make up` and `make test` there, with the packages that its lock files name."""
+    """`make new`, `make up` and `make test` work one after the other, with the packages of the lock files."""
     with short_folder() as folder:
         (folder / "run").mkdir()
         template = Verbs(folder / "run")

@@ -1,4 +1,4 @@
-"""Another app in the place of the shipped one: `[tool.slipway]` is changed and nothing else, and every verb works."""
+"""Another app in place of the shipped one: only `[tool.slipway]` is changed, and every verb works."""
 
 import ast
 import re
@@ -33,7 +33,7 @@ PLAIN = KINDS["function in a package"]
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Own]:
-    """A project that runs; each test changes it as it needs it, and takes the change into service itself."""
+    """A running project; each test changes it as needed, and deploys the change itself."""
     with short_folder() as folder:
         own = Own(folder)
         try:
@@ -44,14 +44,14 @@ def own() -> Iterator[Own]:
 
 
 def verb(own: Own, name: str, **settings: str) -> str:
-    """Its output; it must succeed."""
+    """Run a verb, which must succeed; return its output."""
     done = own(name, **settings)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 def get(port: int, path: str) -> tuple[int, str]:
-    """Status and body."""
+    """Return status and body."""
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path)
@@ -62,13 +62,13 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 
 def deployed(own: Own, app: str, **table: str | list[str]) -> None:
-    """Take an app with this table into service."""
+    """Deploy an app with this table."""
     serve(own.root, KINDS[app], **table)
     verb(own, "deploy")
 
 
 def test_the_tree_has_nothing_of_the_shipped_app(own: Own) -> None:
-    """The copy is what it says, and the project in it is the package's."""
+    """The copy has no shipped app, and its `[tool.slipway]` names the package."""
     assert not (own.root / "app").exists()
     assert Project.read(own.root / "pyproject.toml").app.startswith(PACKAGE)
     assert (own.root / "tests" / "test_mine.py").exists()
@@ -78,7 +78,7 @@ def test_the_tree_has_nothing_of_the_shipped_app(own: Own) -> None:
     "app", [pytest.param(app, marks=[] if app == "factory that is called" else pytest.mark.suite) for app in KINDS]
 )
 def test_kinds(own: Own, app: str) -> None:
-    """Each kind of app is deployed, answers through nginx, and is reloaded with new code."""
+    """Each kind of app can be deployed, answers through nginx, and can be reloaded with new code."""
     deployed(own, app)
     assert get(own.port, "/some/path") == (200, "/some/path")
 
@@ -96,14 +96,14 @@ def test_kinds(own: Own, app: str) -> None:
 
 @pytest.mark.parametrize("path", ["/metrics", "/livez", "/readyz", "/healthz", "/version", "/api/users", "/plaintext"])
 def test_paths_of_the_shipped_app_are_free(own: Own, path: str) -> None:
-    """An app may have routes of these names; they are reached, by GET, through nginx."""
+    """An app may have routes with these paths, and nginx passes GETs on to them."""
     deployed(own, "function in a package")
 
     assert get(own.port, path) == (200, path)
 
 
 def test_private_and_ready_paths_are_the_table_s(own: Own) -> None:
-    """A deploy takes them into nginx and the workers: what is private is 404, and the ready path is asked."""
+    """A deploy gives the table's paths to nginx and the workers: private ones are 404, and the ready path is used."""
     deployed(
         own, "function in a package", private_paths=["/metrics", "/a.b"], ready_path="/up", health_paths=["/quiet"]
     )
@@ -123,7 +123,7 @@ def test_private_and_ready_paths_are_the_table_s(own: Own) -> None:
 
 
 def test_another_app_in_the_table(own: Own) -> None:
-    """A reload refuses it with the verb that takes it, since a server's app is fixed; `make up` deploys it."""
+    """A reload refuses another app, since a server's app is fixed, and names the verb to use; `make up` deploys it."""
     deployed(own, "function in a package")
     serve(own.root, KINDS["instance of a class"])
     reload = own("reload")
@@ -135,7 +135,7 @@ def test_another_app_in_the_table(own: Own) -> None:
 
 
 def test_every_verb(own: Own) -> None:
-    """`make up` on what runs, status, reload, deploy and prove; without a command `make migrate` says so."""
+    """On a running project up, status, reload, deploy and prove work; `make migrate` says that it has no command."""
     deployed(own, "function in a package")
     for name in ("up", "status", "reload", "deploy"):
         verb(own, name)
@@ -149,7 +149,7 @@ def test_every_verb(own: Own) -> None:
 
 
 def test_its_own_migration(own: Own) -> None:
-    """`prestart` of the table is what `make migrate` runs, and what a deploy runs before the workers."""
+    """`make migrate` runs the table's `prestart`, and a deploy runs it before the workers start."""
     mark = own.folder / "data" / "migrated"
     serve(own.root, PLAIN, prestart="python -m mine.migrate")
 
@@ -160,7 +160,7 @@ def test_its_own_migration(own: Own) -> None:
 
 
 def test_variables_and_files_of_its_own(own: Own) -> None:
-    """What `.env` sets reaches the app as `.env` has it, also after a reload; files beside the package are there."""
+    """The app gets `.env`'s values literally, also after a reload, and finds the files beside its package."""
     own.set(GREETING="'hello $HOME'", OTHER='"a # b"')
     deployed(own, "function in a package")
     assert get(own.port, "/env/GREETING") == (200, "hello $HOME")
@@ -175,7 +175,7 @@ def test_variables_and_files_of_its_own(own: Own) -> None:
 
 
 def test_its_database_stays_as_it_is(own: Own, tmp_path: Path) -> None:
-    """No verb makes a table of the shipped app's in the database that DATABASE_URL names."""
+    """No verb creates tables of the shipped app in the project's own database."""
     with closing(sqlite3.connect(tmp_path / "own.db")) as database:
         database.execute("CREATE TABLE things (id)")
 
@@ -188,9 +188,9 @@ def test_its_database_stays_as_it_is(own: Own, tmp_path: Path) -> None:
         assert database.execute("SELECT name FROM sqlite_master").fetchall() == [("things",)]
 
 
-@pytest.mark.suite  # tests/project/test_rules.py has it for a smaller tree
+@pytest.mark.suite  # tests/project/test_rules.py tests it on a smaller tree
 def test_make_test_of_one(own: Own) -> None:
-    """The linters find nothing, and the project's one test runs by itself."""
+    """The linters find nothing, and the project's single test can be run alone."""
     output = verb(own, "test", PYTEST="tests/test_mine.py")
 
     assert "1 passed" in output
@@ -198,14 +198,14 @@ def test_make_test_of_one(own: Own) -> None:
 
 @pytest.mark.suite
 def test_make_test(own: Own) -> None:
-    """Those of Slipway's tests that need no app pass with it."""
+    """Slipway's tests that need no app pass in the project."""
     output = verb(own, "test")
 
     assert int(re.findall(r"(\d+) passed", output)[0]) > 100
 
 
 def test_what_compares_with_a_twin_says_so(own: Own) -> None:
-    """Without a baseline the soak ends with one line that names the key and the way out."""
+    """Without a baseline the soak ends with one line that names the key and the alternative."""
     serve(own.root, PLAIN)
     done = own("soak")
     lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
@@ -217,7 +217,7 @@ def test_what_compares_with_a_twin_says_so(own: Own) -> None:
 
 
 def test_dependencies_can_be_removed() -> None:
-    """The shipped app's are one block of pyproject.toml; what is left is all that slipway/ imports."""
+    """The shipped app's dependencies are one block of pyproject.toml, and slipway/ imports only the others."""
     text = (ROOT / "pyproject.toml").read_text()
     before = tomllib.loads(text)
     after = tomllib.loads(without_the_app_s_dependencies(text))
@@ -246,7 +246,7 @@ def test_dependencies_can_be_removed() -> None:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The packages of others that a module imports, wherever in it."""
+    """Yield the third-party packages that a module imports, late imports included."""
     for node in ast.walk(ast.parse(path.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
@@ -254,11 +254,11 @@ def imports(path: Path) -> Iterator[str]:
 
 
 KEPT = ("slipway", "nginx", "docker-compose.yml", "Dockerfile", ".dockerignore", "Makefile", "gunicorn.conf.py")
-EXAMPLES = ("such as", "USUAL =", "UvicornWorker app.main:application`")  # of a value's form, and the literal command
+EXAMPLES = ("such as", "USUAL =", "UvicornWorker app.main:application`")  # a value's form, and the literal command
 
 
 def test_nothing_else_names_the_shipped_app() -> None:
-    """Of what is kept, no line but an example has the shipped app's name, its commands or its paths."""
+    """No line of the kept files, except examples, contains the shipped app's name, commands or paths."""
     project = Project.read()
     named = [project.app, project.baseline, " ".join(project.prestart), *project.health_paths, *project.private_paths]
     pattern = re.compile(
@@ -277,6 +277,6 @@ def test_nothing_else_names_the_shipped_app() -> None:
 
 
 def test_what_is_removed_is_the_app_and_its_tests() -> None:
-    """The tests of the server and of the verbs stay."""
+    """The app and its tests are removed, and the tests of the server and of the verbs stay."""
     assert is_of_the_shipped_app(Path("app/main.py"))
     assert not is_of_the_shipped_app(Path("tests/project/test_project.py"))

@@ -1,4 +1,4 @@
-"""nginx's private and silent paths are those of `[tool.slipway]`, for whatever characters they have."""
+"""nginx's private and silent paths are those of `[tool.slipway]`, whatever characters they contain."""
 
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from slipway.project import PATH, Project
 from tests.harness.edge import Edge, answers, exchange, message, slots
 from tests.harness.processes import running, short_folder
 
-# Every printable character that a path may have, among them what nginx, regular expressions, shells and compose read.
+# Every printable character allowed in a path; some are special to nginx, regular expressions, shells or compose.
 EVERY = [
     f"/a{chr(code)}b"
     for code in range(0x21, 0x7F)
@@ -38,7 +38,7 @@ PATHS = [path for path in dict.fromkeys(PATHS) if PATH.fullmatch(path)]
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
-    """nginx with all of them private."""
+    """nginx with all these paths private."""
     with short_folder() as folder:
         (folder / "slots.conf").touch()
         project = Project("own:app", private_paths=tuple(PATHS))
@@ -55,13 +55,13 @@ async def status(edge: Edge, path: str) -> int:
 
 
 def test_every_character_is_tried() -> None:
-    """The table has each character that the table of the project takes, and nothing of it can be read as syntax."""
+    """The paths have every character allowed in the table, and nginx's pattern of them escapes each special one."""
     assert {char for path in EVERY for char in path} == {chr(code) for code in range(0x21, 0x7F)} - {"?", "#"}
     assert set(alternatives(PATHS)) <= set("|/\\-_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 
 
 async def test_private_paths_are_not_passed_on(edge: Edge) -> None:
-    """Each is 404 however many there are; without a worker everything else is 502, so that it is seen to be passed."""
+    """Each private path is a 404, however many there are; without a worker any other path is a 502."""
     found = {path: await status(edge, path) for path in PATHS}
 
     assert found == dict.fromkeys(PATHS, 404)
@@ -84,18 +84,18 @@ async def test_private_paths_are_not_passed_on(edge: Edge) -> None:
     ],
 )
 async def test_paths_beside_them_are(edge: Edge, path: str) -> None:
-    """A path is private only as it stands in the table: no part of it, nothing longer, no other case."""
+    """Only the exact path is private: no part of it, no longer one, no other case."""
     assert await status(edge, path) == 502
 
 
 @pytest.mark.parametrize("target", ["//metrics", "/%6detrics", "/x/../metrics", "/./metrics", "/metrics?a=1"])
 async def test_no_other_way_of_writing_them(edge: Edge, target: str) -> None:
-    """The decoded path counts."""
+    """The decoded and normalised path is compared."""
     assert (await exchange(edge.address, message("GET", target))).status == 404
 
 
 async def test_health_paths_are_silent_and_nothing_else() -> None:
-    """nginx records every answer of a worker but those to the table's health paths."""
+    """nginx records every answer of a worker, except to the table's health paths."""
     loud = {"/readyz", "/livez", "/upxnow", "/up/", "/UP", "/loud"}
     with short_folder() as folder:
         async with slots(folder, [answers]):
@@ -111,7 +111,7 @@ async def test_health_paths_are_silent_and_nothing_else() -> None:
 
 
 async def test_no_paths_at_all() -> None:
-    """An app of which nothing is known has no private path and no silent one, and malformed requests are recorded."""
+    """Without a table of paths nothing is private or silent, and malformed requests are recorded."""
     with short_folder() as folder:
         async with slots(folder, [answers]):
             with running(Edge(folder, project=Project("own:app"))) as edge:

@@ -1,4 +1,4 @@
-"""A project made from the template: `app/` and its tests removed, a package of one's own put in."""
+"""A project made from the template: `app/` and its tests are replaced by a package of the project."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ from tests.harness.copies import with_types
 from tests.ops.conftest import Verbs
 
 PACKAGE = "mine"
-# What is removed with app/: what imports it, and each folder of tests that bears its name.
+# Removed with app/: its folder of tests, and every test that imports it.
 IMPORTS_APP = re.compile(r"^\s*(from|import) app\b", re.MULTILINE)
 
 # Ten lines: each path is answered with the path, /env/NAME with a variable, /file with a file beside the package.
@@ -59,7 +59,7 @@ print("mine has migrated")
 
 @dataclass(frozen=True)
 class Kind:
-    """A way to write an app: the table's `app`, and modules of the package beside the ten lines."""
+    """A way to write an app: the table's `app`, and the package's additional modules."""
 
     app: str
     files: dict[str, str] = field(default_factory=dict)
@@ -118,21 +118,21 @@ async def app(scope, receive, send):
 
 
 def tracked() -> list[Path]:
-    """The files of the tree, with those that are new, as paths relative to it."""
+    """Return the files of the tree, new ones included, as paths relative to it."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     return [Path(name) for name in names if name and (ROOT / name).is_file()]
 
 
 def is_of_the_shipped_app(path: Path) -> bool:
-    """Whether it is removed: app/ itself, and the tests that import it."""
+    """Return whether a file is removed: app/ itself, and the tests that need it."""
     if path.parts[0] == "app" or path.parts[:2] == ("tests", "app"):
         return True
     return path.parts[0] == "tests" and path.suffix == ".py" and bool(IMPORTS_APP.search((ROOT / path).read_text()))
 
 
 def make_tree(root: Path) -> None:
-    """Write the project, which has no table yet; `serve` writes it."""
+    """Write the project without a table, which `serve` writes."""
     with_types(root)
     for path in tracked():
         if not is_of_the_shipped_app(path):
@@ -153,7 +153,7 @@ def write(path: Path, text: str) -> None:
 
 
 def serve(root: Path, kind: Kind, **table: str | list[str]) -> None:
-    """Write the package's modules and `[tool.slipway]`, and nothing else of pyproject.toml."""
+    """Write the package's modules and `[tool.slipway]`; leave the rest of pyproject.toml unchanged."""
     for name, text in kind.files.items():
         write(root / PACKAGE / name, text)
     lines = [f"{key} = {value!r}" for key, value in table.items()]
@@ -165,14 +165,14 @@ def serve(root: Path, kind: Kind, **table: str | list[str]) -> None:
 
 
 def without_the_app_s_dependencies(text: str) -> str:
-    """pyproject.toml without the block of what the shipped app needs."""
+    """Return pyproject.toml without the block of the shipped app's dependencies."""
     return re.sub(r"(    # The shipped app's; .*\n)(?:    \".*\n)+", r"\1", text)
 
 
 class Tree(Verbs):
-    """The verbs of a project beside this one; everything is set in its `.env`."""
+    """The verbs of a project beside this one, which is configured by its `.env` alone."""
 
-    seconds = 240  # `make test` runs the checkers over a copy without their caches
+    seconds = 240  # `make test` runs the linters on a copy without their caches
 
     def __init__(self, folder: Path, make: Callable[[Path], None]) -> None:
         for name in ("run", "tree"):
@@ -189,7 +189,7 @@ class Tree(Verbs):
         (self.root / ".env").write_text("".join(lines))
 
     def _take_environment(self) -> None:
-        """The environment of the tests, as one that holds what each lock file names; nothing is installed."""
+        """Link the tests' environment and mark each lock file as installed, so that nothing is installed."""
         venv = self.folder / "venv"
         shared = venv.resolve()
         venv.unlink()
@@ -203,7 +203,7 @@ class Tree(Verbs):
 
 
 class Own(Tree):
-    """A project of one's own, from the tree as it lies."""
+    """A project made from the present tree."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, _make_own)
@@ -215,7 +215,7 @@ def _make_own(root: Path) -> None:
 
 
 def make_example(root: Path, example: str) -> None:
-    """Write what `make new` makes, but for the lock files, of which there are empty ones."""
+    """Write the project that `make new` makes, with empty lock files."""
     left_out = [*re.findall(r"\}/([\w./]+)\{%", (ROOT / "copier.yml").read_text()), "copier.yml"]
     for path in tracked():
         named = str(path)

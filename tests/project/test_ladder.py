@@ -1,4 +1,4 @@
-"""The ladder of time-outs, read from the files in which they stand.
+"""The ladder of time-outs, read from the files that set them.
 
 nginx and compose files are parsed, not searched, so that a value in a comment or in another block does not count.
 """
@@ -27,7 +27,7 @@ SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "": 1.0}
 
 
 def seconds(text: str) -> float:
-    """nginx's and compose's way to write a time."""
+    """Return the seconds of a time as nginx and compose write it."""
     found = re.fullmatch(r"(\d+)(ms|s|m|)", text)
     assert found, text
     return int(found[1]) * SECONDS[found[2]]
@@ -35,7 +35,7 @@ def seconds(text: str) -> float:
 
 @pytest.fixture(scope="module")
 def directives(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], list[str]]:
-    """Every directive of the configuration as nginx reads it, includes followed, by the blocks that it stands in."""
+    """Every directive that nginx reads, includes followed, by the blocks that contain it."""
     folder = tmp_path_factory.mktemp("nginx")
     nginx.prepare(folder, listen="127.0.0.1:8080", socket_dir=folder, max_body_bytes=1)
     parsed = crossplane.parse(str(folder / "nginx.conf"), combine=True)
@@ -53,7 +53,7 @@ def directives(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...]
 
 @pytest.fixture(scope="module")
 def settings() -> ServerSettings:
-    """The defaults."""
+    """The default settings."""
     return ServerSettings.from_environment({"WEB_CONCURRENCY": "2"})
 
 
@@ -69,7 +69,7 @@ READ_TIMEOUT = ("http", "proxy_read_timeout")
 
 
 def test_whole_order(directives: Directives, settings: ServerSettings, compose: Any) -> None:
-    """Each step of the ladder is below the next one."""
+    """Each step of the ladder is shorter than the next one."""
     upstream_keepalive = seconds(directives[UPSTREAM_KEEPALIVE][0])
     read_timeout = seconds(directives[READ_TIMEOUT][0])
     grace = default(compose["services"]["app"]["stop_grace_period"])
@@ -90,7 +90,7 @@ def test_whole_order(directives: Directives, settings: ServerSettings, compose: 
 
 
 def test_half_open_websockets_are_noticed() -> None:
-    """A ping every 20 s, and a client that does not answer is gone within 45 s; the promises try it faster."""
+    """With a ping every 20 s, a silent client is gone within 45 s; the promises test it with shorter times."""
     shipped = Worker.CONFIG_KWARGS
 
     assert shipped["ws_ping_interval"] == 20
@@ -98,14 +98,14 @@ def test_half_open_websockets_are_noticed() -> None:
 
 
 def default(text: str) -> float:
-    """The default of `${NAME:-20}s`."""
+    """Return the default of `${NAME:-20}s`."""
     found = re.fullmatch(r"\$\{\w+:-(\d+)\}(s)", text)
     assert found, text
     return seconds(found[1] + found[2])
 
 
 def test_both_sides_name_the_same_values(directives: Directives, settings: ServerSettings, compose: Any) -> None:
-    """What slipway/serving/ladder.py says of nginx and compose is what stands there."""
+    """The values of nginx and compose are those that slipway/serving/ladder.py names."""
     assert seconds(directives[UPSTREAM_KEEPALIVE][0]) == NGINX_UPSTREAM_KEEPALIVE
     for name in ("app", "baseline"):
         service = compose["services"][name]
@@ -116,7 +116,7 @@ def test_both_sides_name_the_same_values(directives: Directives, settings: Serve
 
 
 def test_nginx_has_the_time_to_end_by_itself(directives: Directives, compose: Any, tmp_path: Path) -> None:
-    """An idle client connection, then a websocket, then the kill: in containers and under supervisor."""
+    """nginx ends idle client connections, then websockets, before the kill, in containers and under supervisor."""
     settings = StackSettings.of({"RUN_DIR": str(tmp_path)}, {})
     program = Local(settings).processes.programs.proxy("nginx", tmp_path, settings)
     kept = nginx.KEEPALIVE_MIN_TIMEOUT
@@ -131,7 +131,7 @@ def test_nginx_has_the_time_to_end_by_itself(directives: Directives, compose: An
 
 
 def test_one_read_timeout_feeds_both_runtimes(directives: Directives, settings: ServerSettings, compose: Any) -> None:
-    """nginx's default is the setting's, by hand and in containers, where the app server is told it and checks it."""
+    """The setting's default is nginx's, locally and in containers, where the app server gets it too and checks it."""
     passed = f"${{PROXY_READ_TIMEOUT:-{PROXY_READ_TIMEOUT}}}"
 
     assert seconds(directives[READ_TIMEOUT][0]) == settings.proxy_read_timeout == PROXY_READ_TIMEOUT
@@ -144,7 +144,7 @@ def test_one_read_timeout_feeds_both_runtimes(directives: Directives, settings: 
 
 @pytest.mark.parametrize("value", ["0", "1", "20", "20.5", "60s", "86401", "many"])
 def test_read_timeout_that_cuts_quiet_connections_is_refused(value: str) -> None:
-    """The server's start and every verb end with one line that names the variable, its value and what is allowed."""
+    """A wrong value ends the server's start and every verb in one line: the variable, the value and what is allowed."""
     for read in (ServerSettings.from_environment, lambda variables: StackSettings.of(variables, {})):
         with pytest.raises(SettingError) as raised:
             read({"PROXY_READ_TIMEOUT": value})
@@ -156,7 +156,7 @@ def test_read_timeout_that_cuts_quiet_connections_is_refused(value: str) -> None
 
 @pytest.mark.parametrize("value", ["21", "86400"])
 def test_read_timeout_may_be_set(value: str, tmp_path: Path) -> None:
-    """What is set is what nginx has."""
+    """nginx gets the value that is set."""
     settings = StackSettings.of({"PROXY_READ_TIMEOUT": value, "RUN_DIR": str(tmp_path)}, {})
     Local(settings).processes.programs.nginx("nginx", settings)
 
@@ -164,7 +164,7 @@ def test_read_timeout_may_be_set(value: str, tmp_path: Path) -> None:
 
 
 def test_gunicorn_gets_the_values(settings: ServerSettings) -> None:
-    """gunicorn.conf.py hands the settings on under gunicorn's names, unchanged."""
+    """gunicorn.conf.py passes the settings on under gunicorn's names, unchanged."""
     tree = ast.parse((ROOT / "gunicorn.conf.py").read_text())
     given = {
         node.targets[0].id: ast.unparse(node.value)
@@ -178,7 +178,7 @@ def test_gunicorn_gets_the_values(settings: ServerSettings) -> None:
 
 
 def test_every_slot_is_balanced(directives: Directives) -> None:
-    """nginx picks the least busy worker, by one count for all its processes, over connections that it keeps."""
+    """nginx picks the least busy worker, with one count for all its processes, over kept connections."""
     assert ("http", "upstream", "least_conn") in directives
     assert ("http", "upstream", "zone") in directives
     assert int(directives["http", "upstream", "keepalive"][0]) >= 64
@@ -187,7 +187,7 @@ def test_every_slot_is_balanced(directives: Directives) -> None:
 
 
 def test_supervisor_waits_long_enough(tmp_path: Path) -> None:
-    """The local runtime gives a stop as long as the containers do."""
+    """The local runtime allows a stop as much time as the containers do."""
     local = Local(StackSettings.of({"STOP_GRACE_PERIOD": "30.5", "RUN_DIR": str(tmp_path)}, {}))
     program = local.processes.programs.server("app", tmp_path, local.settings, tmp_path)
 

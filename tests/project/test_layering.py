@@ -1,4 +1,4 @@
-"""Imports go downwards only, so that each layer can be read, tested and replaced without those above it."""
+"""Imports go downwards only, so that each layer can be read, tested and replaced without the layers above it."""
 
 import ast
 import sys
@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(path for folder in ("app", "slipway") for path in (ROOT / folder).rglob("*.py"))
 
-# From the bottom up: a module imports from its own row or from those before it.
+# From the bottom up: a module imports from its own row or from earlier rows.
 LAYERS = (
     ("app.asgi",),
     ("app.config",),
@@ -31,7 +31,7 @@ SLIPWAY_LAYERS = (
     ("slipway.ops",),
 )
 ABOVE_THE_APP = {"gunicorn", "uvicorn", "bench", "loadtest", "examples", "tests"}
-SHARED = {"slipway.environment"}  # all that the app may know of slipway/
+SHARED = {"slipway.environment"}  # the only modules of slipway/ that the app may import
 
 
 def name_of(path: Path) -> str:
@@ -40,7 +40,7 @@ def name_of(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, wherever in it; `from a import b` is a.b if that is a module."""
+    """Yield every module that a file imports, late imports included; `from a import b` is a.b if that is a module."""
     package = ".".join(path.relative_to(ROOT).parent.parts)
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -65,7 +65,7 @@ def of(package: str) -> list[Path]:
 
 
 def test_imports_are_found() -> None:
-    """The reader sees absolute, relative and late imports, or the tests below would say nothing."""
+    """Absolute, relative and late imports are found, without which the tests below would prove nothing."""
     assert {"app.asgi.routing", "app.handlers.users", "app.migrate", "app.config"} <= {*imports(ROOT / "app/main.py")}
     assert "app.asgi.types" in imports(ROOT / "app/asgi/errors.py")
     assert "app.services.users" in imports(ROOT / "app/services/__init__.py")
@@ -81,7 +81,7 @@ def test_downwards_only(path: Path) -> None:
 
 @pytest.mark.parametrize("path", of("app"), ids=name_of)
 def test_app_knows_no_server(path: Path) -> None:
-    """The app runs under any server."""
+    """The app imports no server and, of slipway/, only what is shared, so that it runs under any server."""
     assert ABOVE_THE_APP.isdisjoint(module.split(".")[0] for module in imports(path))
     assert {module for module in imports(path) if module.startswith("slipway")} <= SHARED
 
@@ -95,7 +95,7 @@ def test_toolkit_is_alone(path: Path) -> None:
 
 @pytest.mark.parametrize("path", of("app.handlers"), ids=name_of)
 def test_handlers_do_not_know_each_other(path: Path) -> None:
-    """What two handlers need is a service or a field."""
+    """No handler imports another one: code that two handlers need belongs to a service or a field."""
     assert not [module for module in imports(path) if module.startswith("app.handlers")]
 
 
@@ -109,13 +109,13 @@ def test_one_reader_of_the_environment(path: Path) -> None:
 
 @pytest.mark.parametrize("path", of("slipway"), ids=name_of)
 def test_slipway_knows_no_app(path: Path) -> None:
-    """Another app is carried the same."""
+    """slipway/ imports nothing from the app, so that it can serve another one."""
     assert "app" not in {module.split(".")[0] for module in imports(path)}
 
 
 @pytest.mark.parametrize("path", [path for path in of("slipway") if name_of(path) != "slipway"], ids=name_of)
 def test_slipway_imports_downwards_only(path: Path) -> None:
-    """What carries any app imports nothing from above itself, either."""
+    """A module of slipway/ imports nothing from above itself."""
     own = [module for module in imports(path) if module.startswith("slipway.")]
 
     assert not own or max(layer(module, SLIPWAY_LAYERS) for module in own) <= layer(name_of(path), SLIPWAY_LAYERS), own
@@ -123,7 +123,7 @@ def test_slipway_imports_downwards_only(path: Path) -> None:
 
 @pytest.mark.parametrize("path", of("slipway.middleware"), ids=name_of)
 def test_middleware_knows_no_server(path: Path) -> None:
-    """What guards requests is plain ASGI on the standard library, orjson and our own lower layers."""
+    """The middleware is plain ASGI on the standard library, orjson and our own lower layers."""
     allowed = {*sys.stdlib_module_names, "slipway", "orjson"}
     if name_of(path) == "slipway.middleware.spans":
         allowed.add("opentelemetry")
@@ -133,7 +133,7 @@ def test_middleware_knows_no_server(path: Path) -> None:
 
 @pytest.mark.parametrize("path", of("slipway.logs"), ids=name_of)
 def test_log_stands_below_what_uses_it(path: Path) -> None:
-    """The log imports its formatter and the standard library, so that everything above can write to it."""
+    """The log imports only its formatter and the standard library, so that every layer above can write to it."""
     allowed = {*sys.stdlib_module_names, "pythonjsonlogger", "_typeshed"}
     foreign = {module for module in imports(path) if module.split(".")[0] not in allowed}
 
@@ -141,12 +141,12 @@ def test_log_stands_below_what_uses_it(path: Path) -> None:
 
 
 def test_environment_stands_below_all() -> None:
-    """What reads the variables imports the standard library alone."""
+    """slipway/environment.py imports the standard library alone."""
     assert {module.split(".")[0] for module in imports(ROOT / "slipway/environment.py")} <= sys.stdlib_module_names
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """A row of modules, each of which imports the next, and the last the first; empty if there is none."""
+    """Return modules of which each imports the next, and the last the first; empty if there are none."""
     done: set[str] = set()
 
     def walk(module: str, path: list[str]) -> list[str]:
@@ -163,20 +163,20 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
 
 
 def test_circles_are_found() -> None:
-    """One that leads through other modules counts, one import in two ways does not."""
+    """A cycle through other modules is found; two ways to the same module are no cycle."""
     assert circle({"a": {"b", "c"}, "b": {"c"}, "c": {"a"}}) == ["a", "b", "c"]
     assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 def test_no_import_circles() -> None:
-    """No module imports itself by way of others, for types neither; a package that is imported late counts, too."""
+    """No module imports itself through others, neither for types nor by a late import of a package."""
     names = {name_of(path) for path in MODULES}
     graph = {name_of(path): {module for module in imports(path) if module in names} for path in MODULES}
 
     assert circle(graph) == []
 
 
-# From the bottom up; the command line is on top.
+# From the bottom up, with the command line on top.
 BENCH_ROOMS = (
     "bench.figures", "bench.load", "bench.run", "bench.report", "bench.layers", "bench.fanout", "bench.__main__",
 )  # fmt: skip
@@ -189,14 +189,14 @@ def bench_room(module: str) -> int:
 
 @pytest.mark.parametrize("path", [path for path in BENCH if name_of(path) != "bench"], ids=name_of)
 def test_bench_imports_downwards_only(path: Path) -> None:
-    """A module of the benchmark imports from its own room or from those below."""
+    """A module of the benchmark imports from its own package or from those below."""
     own = [module for module in imports(path) if module.startswith("bench.")]
 
     assert not own or max(map(bench_room, own)) <= bench_room(name_of(path)), own
 
 
 def test_bench_has_no_import_circles() -> None:
-    """No module of the benchmark imports itself by way of others, late imports included."""
+    """No module of the benchmark imports itself through others, late imports included."""
     names = {name_of(path) for path in BENCH}
     graph = {name_of(path): {module for module in imports(path) if module in names} for path in BENCH}
 

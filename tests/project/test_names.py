@@ -1,4 +1,4 @@
-"""One name, one thing: a class name that is found twice would leave a reader to guess which class is meant."""
+"""One name, one class: two classes with the same name would leave a reader to guess which one is meant."""
 
 import ast
 from collections import defaultdict
@@ -10,7 +10,7 @@ from slipway.ops.settings import ROOT
 
 FOLDERS = ("app", "slipway", "bench", "loadtest")
 PEERS = "bench/layers/apps"
-# One concept in several frameworks: the user of the shipped app's API, written as each framework's own pages have it.
+# One concept in several frameworks: the user of the shipped app's API, written as each framework's documentation does.
 SAME_CONCEPT = {
     "User": {"app/services/users.py", f"{PEERS}/fastapi_app.py"},
     "NewUser": {f"{PEERS}/fastapi_app.py", f"{PEERS}/litestar_app.py"},
@@ -18,7 +18,7 @@ SAME_CONCEPT = {
 
 
 def classes(root: Path, folders: Sequence[str] = FOLDERS) -> dict[str, set[str]]:
-    """The files of each class name, classes within functions and classes included; twice in one file counts as two."""
+    """Return the files of each class name, nested classes included; two classes in one file count as two."""
     found: defaultdict[str, set[str]] = defaultdict(set)
     for path in sorted(path for folder in folders for path in (root / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -29,7 +29,7 @@ def classes(root: Path, folders: Sequence[str] = FOLDERS) -> dict[str, set[str]]
 
 
 def test_classes_are_found(tmp_path: Path) -> None:
-    """In other folders, in one file and within functions."""
+    """Classes are found in several folders, twice in one file, and within functions."""
     (tmp_path / "app").mkdir()
     (tmp_path / "slipway").mkdir()
     (tmp_path / "app" / "one.py").write_text("class A: ...\ndef f() -> None:\n    class A: ...\n")
@@ -39,7 +39,7 @@ def test_classes_are_found(tmp_path: Path) -> None:
 
 
 def test_one_class_name_means_one_thing() -> None:
-    """No two classes of ours have one name, but for those that are the same concept on several sides."""
+    """No two of our classes have the same name, except for the same concept in several frameworks."""
     ours = [folder for folder in FOLDERS if folder in Rules.of().ours]  # a project's own app is named by its author
     twice = {name: places for name, places in classes(ROOT, ours).items() if len(places) > 1}
 

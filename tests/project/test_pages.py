@@ -1,4 +1,4 @@
-"""What pages and comments name exists: links, paths, settings, verbs, modules and parts; README stays short."""
+"""Everything that pages and comments name exists: links, paths, settings, verbs, modules and parts; README is short."""
 
 import re
 import subprocess
@@ -17,12 +17,12 @@ SOURCES += ["Makefile", "bench/verbs.mk", "Dockerfile", ".env.example", ".ci/run
 NAMES = {Path(path).name for path in TRACKED}
 FOLDERS = {str(folder) for path in TRACKED for folder in Path(path).parents}
 
-# Named in pages, and not in the tree: what running makes, what other programs have, what was there before.
+# Named in pages, but not in the tree: files made at run time, variables of other programs, and former versions.
 MADE = {".run", "slot-0.sock", "slots.conf", "slipway.db", "slipway.db-wal", "slipway.db-shm", "slipway.backup.db"}
 BEFORE = re.compile(r"^## From .*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 ENVIRONMENT = {"PATH", "PYTHON", "PYTEST", "PARTS", "LOCK", "QUICK", "FULL", "SERVERS", "RESUME", "A", "B", "ONLY"}
 ENVIRONMENT |= {"DIR", "EXAMPLE", "VERSION", "REQUEST", "SENTRY_DSN"}
-# Settings of frameworks, which pages of examples name.
+# Settings of frameworks, named in the pages of the examples.
 THEIRS = {"SECURE_PROXY_SSL_HEADER", "CSRF_TRUSTED_ORIGINS", "RESPONSE_TIMEOUT", "MAX_CONTENT_LENGTH"}
 FILE = re.compile(
     r"(?<![\w/.*-])((?:[\w.-]+/)*[\w-]+\.(?:py|conf|template|toml|yml|md|svg|png|html|lua))(?![\w/*-]|\.\w)"
@@ -35,7 +35,7 @@ def page(path: str) -> str:
 
 
 def code(text: str) -> Iterator[str]:
-    """What stands between backticks, and each line of a block of code."""
+    """Yield the text between backticks, and each line of a code block."""
     for block in re.findall(r"```\n(.*?)```", text, re.DOTALL):
         yield from block.splitlines()
     yield from re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
@@ -47,17 +47,17 @@ def verbs() -> set[str]:
 
 
 def exists(name: str, beside: Path) -> bool:
-    """Whether a path leads to something from the top, from the file's own folder, or as a name anywhere."""
+    """Return whether a path exists from the top or from the file's own folder, or a name anywhere."""
     if any((place / name).exists() for place in (ROOT, beside)) or Path(name).name in MADE:
         return True
-    if name.endswith("/"):  # a folder that the text around it places
+    if name.endswith("/"):  # a folder whose parent the text names
         return any(f"/{folder}/".endswith(f"/{name}") for folder in FOLDERS)
     return "/" not in name and name in NAMES
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_links(path: str) -> None:
-    """A link leads to a file of the tree."""
+    """A link leads to a file in the tree."""
     links = re.findall(r"\]\(([^)#: ]+)[^)]*\)", page(path))
 
     assert [link for link in links if not ((ROOT / path).parent / link).exists()] == []
@@ -65,7 +65,7 @@ def test_links(path: str) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_paths_of_pages(path: str) -> None:
-    """A file or folder that a page shows as code is there."""
+    """A file or folder that a page shows as code exists."""
     words = [word for piece in code(page(path)) for word in piece.split() if "://" not in word]
     named = [
         word.rstrip(",;.") for word in words if re.fullmatch(r"[\w.-]+(?:/[\w.-]+)*/?[,;.]?", word) and "/" in word
@@ -84,7 +84,7 @@ def test_paths_of_pages(path: str) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_verbs_of_pages(path: str) -> None:
-    """A verb that a page shows is one of the Makefile's."""
+    """A verb that a page shows exists in the Makefile."""
     assert {verb for piece in code(page(path)) for verb in VERB.findall(piece)} <= verbs()
 
 
@@ -99,14 +99,14 @@ def test_settings_of_pages(path: str) -> None:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_parts_of_pages(path: str) -> None:
-    """A part of `make soak` that a page names is one."""
+    """A part of `make soak` that a page names exists."""
     named = re.findall(r'make soak PARTS=(?:"([^"]+)"|(\w[\w-]*))', page(path))
 
     assert {part for quoted, single in named for part in (quoted or single).split()} <= PARTS.keys()
 
 
 def test_promises_have_a_command() -> None:
-    """Each promise of the table stands beside the command that measures it."""
+    """Each promise in the table has the command that measures it."""
     rows = [line for line in (ROOT / "docs/promises.md").read_text().splitlines() if line.startswith("| ")]
 
     assert len(rows) > 10
@@ -114,7 +114,7 @@ def test_promises_have_a_command() -> None:
 
 
 def figures(column: int, *workloads: str) -> list[float]:
-    """A column of the benchmark's table, in the rows of these workloads; an interval counts by its middle."""
+    """Return a column of the benchmark's table, in the rows of these workloads; of an interval the middle."""
     rows = [line.split(" | ") for line in (ROOT / "docs/benchmark.md").read_text().splitlines()]
     return [
         float(row[column].split()[0]) for row in rows if row[0].removeprefix("| ") in workloads and len(row) > column
@@ -122,7 +122,7 @@ def figures(column: int, *workloads: str) -> list[float]:
 
 
 def test_readme_says_what_the_benchmark_has() -> None:
-    """Its figures are the least and the greatest of those that stand beside the command."""
+    """README's figures are the least and the greatest ones of docs/benchmark.md."""
     latency, cpu = (figures(column, "plain text", "small JSON") for column in (3, 5))
     readme = " ".join((ROOT / "README.md").read_text().split())
 
@@ -134,13 +134,13 @@ def test_readme_says_what_the_benchmark_has() -> None:
 
 
 def test_readme_is_short() -> None:
-    """A reader sees the whole of it in two minutes."""
+    """README can be read in two minutes: it has at most 120 lines."""
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
 @pytest.mark.parametrize("path", SOURCES)
 def test_paths_of_comments(path: str) -> None:
-    """A file that a comment or docstring names is there."""
+    """A file that a comment or docstring names exists."""
     text = (ROOT / path).read_text()
     comments = re.findall(r"(?:#|;|--) (.*)", text) + (
         re.findall(r'"""(.*?)"""', text, re.DOTALL) if path.endswith(".py") else []

@@ -1,4 +1,4 @@
-"""What `[tool.slipway]` says, and what of it holds for another app."""
+"""`[tool.slipway]`: its keys, and what of them applies to another app."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def write(folder: Path, table: str) -> Path:
 
 
 def test_every_key(tmp_path: Path) -> None:
-    """Each key is read; the ready path is a health path, and is named once."""
+    """Each key is read, and the ready path becomes a health path without being listed twice."""
     table = """
     app = "yours.main:create()"
     prestart = "python -m 'your migrations'"
@@ -36,7 +36,7 @@ def test_every_key(tmp_path: Path) -> None:
 
 
 def test_least_table(tmp_path: Path) -> None:
-    """An app alone is enough."""
+    """A table needs an app only."""
     assert Project.read(write(tmp_path, 'app = "yours:app"')) == Project("yours:app")
 
 
@@ -69,18 +69,18 @@ def test_wrong_values_are_named(tmp_path: Path, table: str, named: str) -> None:
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:
-    """One line names the file."""
+    """A missing file is reported in one line with its name."""
     with pytest.raises(SettingError, match=r"pyproject\.toml"):
         Project.read(tmp_path / "pyproject.toml")
 
 
 def test_another_app_has_nothing_of_ours() -> None:
-    """With APP set, neither the migrations nor the paths of the project's own app are used."""
+    """If APP names another app, neither the migrations nor the paths of the project's own app are used."""
     assert served({"APP": "yours.main:app"}) == Project("yours.main:app")
     assert served({"APP": Project.read().app}) == served({}) == Project.read()
 
 
 def test_app_that_is_no_callable() -> None:
-    """The message names the variable."""
+    """The message about an invalid app names the variable."""
     with pytest.raises(SettingError, match="APP='yours'"):
         served({"APP": "yours"})

@@ -1,4 +1,4 @@
-"""Slipway's own code is held to its rules; a project's code and tests to what its author configures, and to no more."""
+"""Slipway's code must follow Slipway's rules; a project's code and tests only the rules that its author configures."""
 
 import os
 import re
@@ -41,7 +41,7 @@ def test_strict() -> None:
 OURS = 'extend = "../slipway/ruff.toml"\n'
 
 
-# The shipped app, and most of the tests: the rules are the same for a few.
+# Left out for speed: the shipped app and most tests, which have the same rules as the rest.
 LEFT_OUT = [
     "app",
     *(f"tests/{name}" for name in ("app", "bench", "docker", "examples", "live", "loadtest", "ops", "own")),
@@ -55,7 +55,7 @@ def tracked(*patterns: str) -> list[Path]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A project with an app of its own in the shipped one's place, and one test of it."""
+    """A project with its own app in place of the shipped one, and one test of it."""
     tree = tmp_path / "tree"
     for path in tracked():
         name = path.relative_to(ROOT)
@@ -84,7 +84,7 @@ def make(tree: Path, verb: str, **variables: str) -> "subprocess.CompletedProces
 
 
 def test_one_test_of_an_own_app(copy: Path) -> None:
-    """It runs at once and counts, with a style and a warning that Slipway's own rules forbid."""
+    """A single test can be run, and its style and its warning break no rule, though Slipway's rules forbid both."""
     done = make(copy, "test", PYTEST="tests/one.py")
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -94,7 +94,7 @@ def test_one_test_of_an_own_app(copy: Path) -> None:
 
 @pytest.mark.suite
 def test_ours_beside_an_own_app(copy: Path) -> None:
-    """What tests the server alone still runs, strictly; what serves the shipped app is left out."""
+    """Slipway's tests that need only the server run, with warnings as errors; those of the shipped app are left out."""
     (copy / "tests" / "one.py").rename(copy / "tests" / "test_one.py")
     (copy / "tests" / "logs" / "test_strict.py").write_text(STRICT)
     done = make(copy, "test", PYTEST="-k 'test_one or test_strict or test_layering or test_slots'")
@@ -105,7 +105,7 @@ def test_ours_beside_an_own_app(copy: Path) -> None:
 
 @pytest.mark.parametrize("words", walk(["tests/one.py -k two", "-k no_such_name"]))
 def test_a_selection_without_tests_fails(copy: Path, words: str) -> None:
-    """A name that was typed wrong is told."""
+    """A selection without tests is an error, since a name may be misspelt."""
     done = make(copy, "test", PYTEST=words)
 
     assert done.returncode != 0
@@ -121,7 +121,7 @@ CONFIGURED = {
 
 @pytest.mark.parametrize(("configured", "found"), walk(CONFIGURED, "ruff"))
 def test_rules_of_an_author_hold(copy: Path, configured: str, found: str) -> None:
-    """What pyproject.toml says of ruff and mypy is applied to the project's code."""
+    """The settings of ruff and mypy in pyproject.toml apply to the project's code."""
     pyproject = copy / "pyproject.toml"
     pyproject.write_text(pyproject.read_text() + "\n" + configured)
     done = make(copy, "lint")
@@ -138,7 +138,7 @@ def tree_of(folder: Path, files: Mapping[str, str]) -> Rules:
 
 
 def test_what_is_ours_says_so(tmp_path: Path) -> None:
-    """A folder whose ruff.toml extends Slipway's; another ruff.toml is its author's."""
+    """A folder is Slipway's if its ruff.toml extends Slipway's; another ruff.toml is its author's."""
     files = {"app/ruff.toml": OURS, "shop/ruff.toml": "line-length = 80\n", "own/app.py": "", "gunicorn.conf.py": ""}
     rules = tree_of(tmp_path, files)
 
@@ -148,12 +148,12 @@ def test_what_is_ours_says_so(tmp_path: Path) -> None:
 
 
 def test_an_app_in_the_place_of_the_shipped_one_is_not_ours(tmp_path: Path) -> None:
-    """The folder's name does not matter."""
+    """A project's folder named app is not taken for the shipped app."""
     assert not tree_of(tmp_path, {"app/main.py": ""}).has_the_shipped_app
 
 
 def test_all_that_is_shipped_is_ours() -> None:
-    """Each Python file of the tree that ships is under Slipway's rules, but for the apps of examples/."""
+    """Each shipped Python file is under Slipway's rules, except for the apps of examples/."""
     ours = [*Rules.of().ours, "examples"]
     loose = [path for path in tracked("*.py") if not any(path.is_relative_to(ROOT / name) for name in ours)]
 

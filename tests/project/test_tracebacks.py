@@ -1,4 +1,4 @@
-"""A traceback in one line."""
+"""A traceback summarized in one line."""
 
 import traceback
 from pathlib import Path
@@ -25,7 +25,7 @@ CHAINED = "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise Runtim
     ],
 )
 def test_error_and_place(tmp_path: Path, source: str, said: str) -> None:
-    """The error and the last line of the reader's own code on the way to it."""
+    """The line has the error and the last line of the reader's own code in the traceback."""
     path = tmp_path / "yours.py"
     path.write_text(source)
     try:
@@ -44,7 +44,7 @@ def test_no_traceback(text: str, line: str) -> None:
 
 
 def test_libraries_alone() -> None:
-    """Where no frame is the reader's own, the last one is shown."""
+    """If no frame is the reader's own, the last one is shown."""
     text = 'Traceback (most recent call last):\n  File "<frozen runpy>", line 198, in run\nImportError: gone\n'
 
     assert one_line(text) == "ImportError: gone (<frozen runpy>, line 198)"

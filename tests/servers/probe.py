@@ -1,4 +1,4 @@
-"""An app that shows what its server gives it."""
+"""An app that shows what its server provides."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ seen = {"lifespan": False}
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer by path; a websocket echoes, and one to /refused is refused with a response where that can be."""
+    """Answer by path; a websocket echoes, but /refused is refused, with a response if the server supports one."""
     if scope["type"] == "lifespan":
         await receive()
         seen["lifespan"] = True
@@ -23,7 +23,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await _events(send)
     else:
         if scope["path"] == "/slow":
-            os.close(os.open(os.environ["ARRIVED"], os.O_CREAT))  # the test waits for it
+            os.close(os.open(os.environ["ARRIVED"], os.O_CREAT))  # the test waits for this file
             await asyncio.sleep(1)
         words = [str(os.getpid()), str(seen["lifespan"]), scope.get("state", {}).get("mine", ""), scope["http_version"]]
         await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -1,4 +1,4 @@
-"""What is known of each server: docs/servers.md shows it, the tests beside this file measure it."""
+"""The known behaviour of each server, which docs/servers.md shows and the tests beside this file measure."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,7 +11,7 @@ PAGE = ROOT / "docs" / "servers.md"
 
 @dataclass(frozen=True)
 class Behaviour:
-    """One row for each field; its text is the row's name in the page."""
+    """The behaviour of one server: each field is a row of the page's table, under the name in ROWS."""
 
     http2: str = "no"
     lifespan: str = "yes"
@@ -38,7 +38,7 @@ ROWS = {
     "exit_code": "exit code after SIGTERM",
 }
 
-# Differences from the default, which is the first one; tests/servers/test_servers.py has the commands.
+# Differences from the default, the first server's behaviour; tests/servers/test_servers.py has the commands.
 SERVERS = {
     "gunicorn with UvicornWorker": Behaviour(),
     "uvicorn": Behaviour(deflate="yes"),
@@ -64,7 +64,7 @@ SERVERS = {
 
 
 def rendered(servers: dict[str, Behaviour]) -> str:
-    """The table as the page has it."""
+    """Return the table in the page's form."""
     lines = [["", *servers], ["---"] * (len(servers) + 1)]
     for field in fields(Behaviour):
         lines.append([ROWS[field.name], *(getattr(behaviour, field.name) for behaviour in servers.values())])
@@ -72,7 +72,7 @@ def rendered(servers: dict[str, Behaviour]) -> str:
 
 
 def shown(page: Path = PAGE) -> str:
-    """The page's own, which is its first table."""
+    """Return the page's first table, which is this one."""
     text = page.read_text()
     start = text.index("|")
     return text[start : text.index("\n\n", start) + 1]

@@ -1,4 +1,4 @@
-"""The same app under other servers: what each does is measured, and docs/servers.md says the same."""
+"""The same app under other servers: the behaviour of each is measured, and docs/servers.md agrees."""
 
 import asyncio
 import json
@@ -33,13 +33,13 @@ COMMANDS = {
 
 
 class Other(Process):
-    """A server with two workers where it can have them."""
+    """A server with two workers if it can have several."""
 
     def __init__(self, name: str, folder: Path, app: str = PROBE) -> None:
         self.name = name
         self.port = free_ports()
         self.address = ("127.0.0.1", self.port)
-        self.arrived = folder / "arrived"  # the app makes it when a request to /slow is there
+        self.arrived = folder / "arrived"  # created by the app when a request to /slow has arrived
         settings = {"WEB_CONCURRENCY": "2", "APP": app} if name.startswith("gunicorn") else {}
         command = COMMANDS[name].format(port=self.port, app=app).split()
         super().__init__(command, folder / "log", {**app_environment(folder), "ARRIVED": str(self.arrived), **settings})
@@ -49,7 +49,7 @@ class Other(Process):
         return wait.get(f"http://127.0.0.1:{self.port}/")[0] > 0
 
     async def all_answer(self) -> None:
-        """Wait until each worker does: a signal that meets the start of one is another behaviour."""
+        """Wait until each worker answers: a signal during the start of one would show another behaviour."""
         answered: set[str] = set()
         async with asyncio.timeout(SECONDS):
             while len(answered) < (1 if self.name == "daphne" else WORKERS):
@@ -61,7 +61,7 @@ class Other(Process):
 
 @pytest.fixture(scope="module", params=COMMANDS)
 def server(request: pytest.FixtureRequest) -> Iterator[Other]:
-    """One that runs for the tests which leave it alone."""
+    """A running server with the probe, which test_behaviour ends."""
     with short_folder() as folder:
         other = Other(request.param, folder)
         with _ended(other):
@@ -69,7 +69,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Other]:
 
 
 class _ended:  # noqa: N801 (reads as a function)
-    """Starts a server and ends it with whatever it has started."""
+    """A context that starts a server, and at the end stops it and kills the processes that it left."""
 
     def __init__(self, server: Other) -> None:
         self._server = server
@@ -89,7 +89,7 @@ class _ended:  # noqa: N801 (reads as a function)
 
 
 async def measured(server: Other) -> Behaviour:
-    """All of a row but what ends the server."""
+    """Measure the whole row; the last step ends the server."""
     words = await server.words()
     command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_version}", "--http2-prior-knowledge", "--max-time", "5"]
     curl = await asyncio.to_thread(subprocess.run, [*command, f"http://127.0.0.1:{server.port}/"], capture_output=True)
@@ -137,7 +137,7 @@ async def _after_kill(server: Other) -> str:
 
 
 async def _ends(server: Other) -> bool:
-    """Whether it has ended of it; then it is started again."""
+    """Return whether the server ends within 2 s; if so, start it again."""
     with suppress(TimeoutError):
         await until(lambda: server.code is not None, 2.0)
         server.start()
@@ -155,7 +155,7 @@ async def _after_hup(server: Other) -> str:
 
 
 async def _others(server: Other, before: set[int]) -> bool:
-    """Whether two workers that were not there before answer within a while, and none of those before."""
+    """Return whether, within SECONDS, all answers come from workers other than those before."""
     with suppress(TimeoutError):
         async with asyncio.timeout(SECONDS):
             while True:
@@ -167,7 +167,7 @@ async def _others(server: Other, before: set[int]) -> bool:
 
 
 async def _after_term(server: Other) -> dict[str, str]:
-    """What becomes of a request that has arrived, with no websocket beside it, for which some servers wait."""
+    """Send SIGTERM during a request, without a websocket, for which some servers would wait; return what happens."""
     slow = asyncio.create_task(request(server.address, "GET", "/slow"))
     await until(server.arrived.exists, SECONDS, "the request")
     server.signal(signal.SIGTERM)
@@ -181,7 +181,7 @@ async def _after_term(server: Other) -> dict[str, str]:
 
 
 async def _close_after_term(name: str) -> str:
-    """The code by which a websocket is closed that its server leaves."""
+    """Return the close code of a websocket whose server gets SIGTERM."""
     with short_folder() as folder, _ended(Other(name, folder)) as server:
         await server.all_answer()
         socket = await WebSocket.open(server.address, "/")
@@ -196,12 +196,12 @@ async def _close_after_term(name: str) -> str:
 
 
 async def test_behaviour(server: Other) -> None:
-    """As the table has it."""
+    """Each server behaves as the table says."""
     assert await measured(server) == SERVERS[server.name]
 
 
 async def test_shipped_app(server: Other) -> None:
-    """It answers the same, but where the server runs no lifespan, which opens its database."""
+    """The shipped app gives its usual answers, except without a lifespan, in which it opens its database."""
     with short_folder() as folder, _ended(Other(server.name, folder, APP)) as other:
         made = await request(other.address, "POST", "/api/users", b'{"name": "Ada"}', "Content-Type: application/json")
         if SERVERS[server.name].lifespan == "no":
@@ -222,5 +222,5 @@ async def test_shipped_app(server: Other) -> None:
 
 
 def test_page_shows_the_table() -> None:
-    """Nothing is written there by hand."""
+    """The page's table is the generated one."""
     assert shown() == rendered(SERVERS)

@@ -1,11 +1,11 @@
-"""Starts that fail get rarer, up to a bound, however many they are."""
+"""The pauses between failed starts grow up to a bound, however many starts fail."""
 
 from slipway.serving.backoff import LONGEST_SECONDS, YOUNG_SECONDS, Backoff
 from slipway.serving.clock import RunningClock
 
 
 def test_pauses_double_up_to_a_bound() -> None:
-    """The first is short; after thousands of failures it is still the longest one."""
+    """The first pause is short, and after thousands of failures the pause is still the longest allowed one."""
     backoff = Backoff(RunningClock())
 
     assert [round(backoff.failed(), 1) for _ in range(8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
@@ -15,7 +15,7 @@ def test_pauses_double_up_to_a_bound() -> None:
 
 
 def test_success_begins_anew() -> None:
-    """A worker that was started after the last failure and is ready ends the row of failures; an older one does not."""
+    """A ready worker started after the last failure resets the pauses; one started before it does not."""
     clock = RunningClock()
     backoff = Backoff(clock)
     backoff.failed()
@@ -27,7 +27,7 @@ def test_success_begins_anew() -> None:
 
 
 def test_worker_that_ends_young_is_no_failed_start() -> None:
-    """It may have been killed by chance: the pause stays short."""
+    """A worker that ends young may have been killed by chance, so it is no failed start and the pause stays short."""
     backoff = Backoff(RunningClock())
 
     assert [backoff.ended_young() for _ in range(3)] == [YOUNG_SECONDS] * 3

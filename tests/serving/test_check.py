@@ -1,4 +1,4 @@
-"""A command that a reload runs beside the server, and what is said when it fails."""
+"""A command that a reload runs beside the server, and the message when it fails."""
 
 import os
 import time
@@ -11,7 +11,7 @@ from slipway.serving.clock import RunningClock
 
 
 def failure_of(command: list[str], seconds: float = 30, folder: str | None = None) -> str:
-    """Run it to its end."""
+    """Run the command to its end, and return its failure."""
     clock = RunningClock()
     check = Check(command, folder, dict(os.environ), seconds, clock)
     while (failure := check.failure()) is None:
@@ -33,12 +33,12 @@ def failure_of(command: list[str], seconds: float = 30, folder: str | None = Non
     ],
 )
 def test_failure(command: list[str], said: str) -> None:
-    """The last line that it wrote, and its exit code; empty after a success."""
+    """A failure is the command's last line and its exit code, and empty after a success."""
     assert failure_of(command) == said
 
 
 def test_file_that_is_no_program(tmp_path: Path) -> None:
-    """It may be executed, and can't be."""
+    """A file that is executable but no program is reported with the system's error."""
     text = tmp_path / "text"
     text.write_bytes(b"\0")
     text.chmod(0o755)
@@ -47,12 +47,12 @@ def test_file_that_is_no_program(tmp_path: Path) -> None:
 
 
 def test_command_that_hangs() -> None:
-    """It is ended with all that it has started."""
+    """A command that hangs is reported, and ended with all processes that it started."""
     assert failure_of(["sleep", "60"], seconds=0.1) == "the check of the new code hangs: sleep 60"
 
 
 def test_stack_of_a_command_that_hangs_is_the_only_one() -> None:
-    """What runs the command writes none of its own into the same file, where the two would be mixed up."""
+    """The process that runs the command writes no stack of its own into the output, where the two would be mixed up."""
     clock = RunningClock()
     check = Check(["sleep", "60"], None, dict(os.environ), 0.1, clock)
     while not check._aborted:
@@ -67,5 +67,5 @@ def test_stack_of_a_command_that_hangs_is_the_only_one() -> None:
 
 
 def test_folder_that_is_gone(tmp_path: Path) -> None:
-    """The reason is the system's."""
+    """A missing folder is reported with the system's reason."""
     assert "can't be started" in failure_of(["true"], folder=str(tmp_path / "gone"))

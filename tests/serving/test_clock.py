@@ -1,4 +1,4 @@
-"""The arbiter's clock counts the time in which it ran."""
+"""The arbiter's clock counts only the time in which the arbiter ran."""
 
 from slipway.serving.clock import LONGEST_STEP_SECONDS, RunningClock
 
@@ -14,7 +14,7 @@ class Time:
 
 
 def test_time_between_steps_is_counted() -> None:
-    """It begins at 0, and changes with each tick only."""
+    """The clock begins at 0, and changes only with a tick."""
     time = Time()
     clock = RunningClock(time)
     time.now += 0.5
@@ -25,7 +25,7 @@ def test_time_between_steps_is_counted() -> None:
 
 
 def test_a_stop_counts_as_one_step() -> None:
-    """An hour in which nothing ran is as long as the longest step."""
+    """An hour in which nothing ran counts as the longest step."""
     time = Time()
     clock = RunningClock(time)
     time.now += 3_600

@@ -1,4 +1,4 @@
-"""One connection without a network: how its requests start, and how long it waits for the next one."""
+"""One connection without a network: how its requests start, and how long it waits for the next."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @dataclass
 class SetLoop:
-    """A loop whose time is set by the test."""
+    """An event loop whose time is set by the test."""
 
     loop: asyncio.AbstractEventLoop
     now: float = 100.0
@@ -35,7 +35,7 @@ class SetLoop:
         return "a timer"
 
     def move(self, seconds: float) -> None:
-        """Let time pass, and what is due happen."""
+        """Let time pass and run the timers that are due."""
         self.now += seconds
         due = [timer for timer in self.timers if timer[0] <= self.now]
         self.timers = [timer for timer in self.timers if timer not in due]
@@ -44,7 +44,7 @@ class SetLoop:
 
 
 class KeepingTransport(asyncio.Transport):
-    """Keeps what is written to it."""
+    """A transport that keeps the written bytes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ def connected(app: Any, state: ServerState) -> tuple[Http, KeepingTransport, Set
 
 
 async def test_idle_time_begins_with_each_answer() -> None:
-    """A connection is closed when nothing has come for the whole time, by the one timer that it has."""
+    """An idle connection is closed when nothing has arrived for the whole idle time, with a single timer."""
     protocol, peer, clock = connected(hello, ServerState())
     for _ in range(4):
         protocol.data_received(REQUEST)
@@ -101,7 +101,7 @@ async def test_idle_time_begins_with_each_answer() -> None:
 
 
 async def test_half_a_head_is_no_idle_connection() -> None:
-    """What has begun to arrive stops the idle time, which begins again with its answer."""
+    """The first bytes of a request stop the idle time, which starts again with the answer."""
     protocol, peer, clock = connected(hello, ServerState())
     protocol.data_received(REQUEST)
     await peer.read()
@@ -116,7 +116,7 @@ async def test_half_a_head_is_no_idle_connection() -> None:
 
 
 async def test_answer_is_one_write() -> None:
-    """Head and body leave together, so that no client has a head alone."""
+    """Head and body are sent in one write, so that no client receives a head alone."""
     protocol, peer, _ = connected(hello, ServerState())
     protocol.data_received(REQUEST)
 
@@ -124,7 +124,7 @@ async def test_answer_is_one_write() -> None:
 
 
 async def test_handlers_take_themselves_off_the_list() -> None:
-    """The server knows of the handlers that run, and of no other."""
+    """The server knows the running handlers and no others."""
     state = ServerState()
     protocol, peer, _ = connected(hello, state)
     protocol.data_received(REQUEST)
@@ -136,7 +136,7 @@ async def test_handlers_take_themselves_off_the_list() -> None:
 
 
 async def test_two_wait_for_one_arrival() -> None:
-    """All that wait are woken, one that gives up takes nothing from the other, and what comes after waits again."""
+    """All waiters are woken, a cancelled one takes nothing from the others, and later ones wait for the next event."""
     arrival = Arrival()
     first, second = (asyncio.create_task(arrival.wait()) for _ in range(2))
     await asyncio.sleep(0)

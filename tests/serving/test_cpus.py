@@ -1,4 +1,4 @@
-"""How many workers a machine or container can carry, from the files that the kernel shows it."""
+"""The number of workers that a machine or container can carry, from the files of the kernel."""
 
 import os
 from pathlib import Path
@@ -15,12 +15,12 @@ V1 = "5:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/\n"
 
 @pytest.fixture(autouse=True)
 def eight_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The affinity mask is of this machine; the rest of the table is in files."""
+    """An affinity mask of eight CPUs, in place of this machine's; the table's other values are in files."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(CPUS)), raising=False)
 
 
 def machine(root: Path, cgroup: str | None, files: dict[str, str]) -> Path:
-    """A root folder with these files below sys/fs/cgroup."""
+    """Return a root folder with these files below sys/fs/cgroup."""
     if cgroup is not None:
         (root / "proc/self").mkdir(parents=True)
         (root / "proc/self/cgroup").write_text(cgroup)
@@ -51,7 +51,7 @@ def machine(root: Path, cgroup: str | None, files: dict[str, str]) -> Path:
             WorkerCount(2, "CPU quota of 2.5"),
         ),
         (
-            V1,  # a limit of the group above, and none of its own
+            V1,  # a limit of the parent group, and none of the group
             {
                 "cpu/docker/cpu.cfs_quota_us": "300000",
                 "cpu/docker/cpu.cfs_period_us": "100000",
@@ -91,19 +91,19 @@ def machine(root: Path, cgroup: str | None, files: dict[str, str]) -> Path:
 def test_smallest_limit_decides(
     tmp_path: Path, cgroup: str | None, files: dict[str, str], expected: WorkerCount
 ) -> None:
-    """The smallest of affinity, quota and memory decides, wherever on the way up it stands, v1 or v2, at least 1."""
+    """The smallest limit of affinity, quota and memory counts, at any level of cgroup v1 or v2, and is at least 1."""
     assert worker_count(machine(tmp_path, cgroup, files)) == expected
 
 
 def test_affinity_below_the_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that may use two CPUs of eight has no more workers than that, whatever its quota."""
+    """A process that may use two of eight CPUs has two workers, even with a larger quota."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 5}, raising=False)
 
     assert worker_count(machine(tmp_path, V2, {"cpu.max": "400000 100000\n"})) == WorkerCount(2, "CPUs")
 
 
 def test_without_affinity_the_cpus_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system without an affinity mask, macOS for one, counts its CPUs."""
+    """A system without an affinity mask, such as macOS, counts its CPUs."""
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
 

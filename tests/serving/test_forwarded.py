@@ -1,4 +1,4 @@
-"""The client and the scheme behind a proxy: the same as uvicorn's own middleware finds, whatever is told."""
+"""The client and the scheme behind a proxy are those that uvicorn's own middleware finds, for any headers."""
 
 import itertools
 from typing import Any
@@ -54,7 +54,7 @@ async def uvicorns(trusted: str, scope: Any) -> Scope:
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 @pytest.mark.parametrize("trusted", TRUSTED)
 async def test_same_as_uvicorns(trusted: str, kind: str) -> None:
-    """For each peer and each combination of headers client and scheme are what ProxyHeadersMiddleware makes of them."""
+    """For each peer and each combination of headers, client and scheme are those of ProxyHeadersMiddleware."""
     ours = Forwarded(trusted)
     for client, told in itertools.product(CLIENTS, TOLD):
         scope = {**http_scope("GET", "/"), "type": kind, "client": client, "headers": [(b"host", b"x"), *told]}
@@ -65,7 +65,7 @@ async def test_same_as_uvicorns(trusted: str, kind: str) -> None:
 
 
 def test_many_clients_cost_no_memory() -> None:
-    """What is remembered of addresses is bounded."""
+    """The memory for parsed addresses is bounded."""
     ours = Forwarded("*")
     for number in range(3_000):
         ours({"type": "http", "client": None, "headers": [(FOR, b"10.0.%d.%d" % divmod(number, 250))]})

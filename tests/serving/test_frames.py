@@ -1,4 +1,4 @@
-"""That the frames that are made once for many clients are those that the parser would make for each."""
+"""Frames made once for many clients are the same as those that the parser makes for each."""
 
 import pytest
 from websockets.frames import Frame, Opcode
@@ -10,12 +10,12 @@ TEXTS = ["", "a", "ü" * 62 + "a", "a" * 125, "a" * 126, "ü" * 200, "a" * 65_53
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: f"{len(text.encode())} bytes")
 def test_frame(text: str) -> None:
-    """At each border of the length's form it is the frame of the library."""
+    """At each boundary of the length's encoding the frame is that of the library."""
     assert text_frame(text) == Frame(Opcode.TEXT, text.encode()).serialize(mask=False)
 
 
 def test_one_text_is_encoded_once() -> None:
-    """The same text gives the same bytes object; another one, also an equal one, its own frame."""
+    """The same string object gives the same frame object; any other string, even an equal one, gets its own frame."""
     last = LastFrame()
     text, equal = "".join(["ab", "c"]), "".join(["a", "bc"])
     first = last.of(text)

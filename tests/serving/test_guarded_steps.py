@@ -1,4 +1,4 @@
-"""A step that raises is logged once for each kind, counted, and ends nothing."""
+"""A step that raises is logged once for each kind of error, counted, and ends nothing."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ def fail(error: BaseException) -> None:
 
 
 def test_each_kind_is_logged_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
-    """The traceback stands in the log once; every failure is in the count."""
+    """The traceback of each kind of error is logged once, and every failure is counted."""
     steps = GuardedSteps()
     logging.getLogger("gunicorn.error").propagate = True
     with caplog.at_level(logging.ERROR):
@@ -28,19 +28,19 @@ def test_each_kind_is_logged_once_and_counted(caplog: pytest.LogCaptureFixture) 
 
 
 def test_result_is_handed_on() -> None:
-    """What does not fail is as if it was called."""
+    """The result of a step is returned."""
     assert GuardedSteps().run("a step", divmod, 7, 2) == (3, 1)
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
 def test_ends_pass(error: BaseException) -> None:
-    """What is meant to end the process does."""
+    """SystemExit and KeyboardInterrupt are raised."""
     with pytest.raises(type(error)):
         GuardedSteps().run("a step", fail, error)
 
 
 def test_forked_process_never_comes_back() -> None:
-    """An error in a process that a step has forked ends that process: it must not go on as a second arbiter."""
+    """An error in a process forked by a step ends that process, so that it does not go on as a second arbiter."""
     steps = GuardedSteps()
     sys.stdout.flush()
 

@@ -1,6 +1,6 @@
-"""What slipway/serving/ relies on in gunicorn and uvicorn, by name and signature.
+"""The parts of gunicorn and uvicorn on which slipway/serving/ relies, by name and signature.
 
-A failure here means: a new version has changed something that we override, call or read. Compare the method named with
+A failure means that a new version has changed something that we override, call or read. Compare the named method with
 ours, adapt slipway/serving/, then this file.
 """
 
@@ -70,7 +70,7 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (G.handle_winch, "(self)"),
     (G.manage_dirty_arbiter, "(self)"),
     (G.maybe_promote_master, "(self)"),
-    # Called by it.
+    # Called by the arbiter.
     (G.setup, "(self, app)"),
     (G.kill_worker, "(self, pid, sig)"),
     (G.kill_workers, "(self, sig)"),
@@ -112,7 +112,7 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
     (WebSocketsSansIOProtocol.shutdown, "(self) -> 'None'"),
     (ServerProtocol.reject, "(self, status: 'StatusLike', text: 'str') -> 'Response'"),
     (ServerProtocol.recv_frame, "(self, frame: 'Frame') -> 'None'"),
-    # Called by it.
+    # Called by the server and its protocols.
     (
         WebSocketsSansIOProtocol.__init__,
         "(self, config: 'Config', server_state: 'ServerState', app_state: 'dict[str, Any]', "
@@ -127,7 +127,7 @@ SIGNATURES: list[tuple[Callable[..., Any], str]] = [
 
 @pytest.mark.parametrize(("function", "signature"), SIGNATURES, ids=lambda value: getattr(value, "__qualname__", ""))
 def test_signature(function: Callable[..., Any], signature: str) -> None:
-    """It is there and is called the same way."""
+    """The function exists and has the same signature."""
     assert str(inspect.signature(function)) == signature
 
 
@@ -172,7 +172,7 @@ ATTRIBUTES: list[tuple[type, set[str]]] = [
 
 @pytest.mark.parametrize(("kind", "names"), ATTRIBUTES, ids=lambda value: getattr(value, "__name__", ""))
 def test_attributes(kind: type, names: set[str]) -> None:
-    """What slipway/serving/ reads or sets is an attribute of the class, or is set somewhere in its methods."""
+    """Each attribute that slipway/serving/ reads or sets exists in the class, or is used in its module."""
     source = inspect.getsource(inspect.getmodule(kind) or kind)
     assigned = {
         node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute) and node.attr in names
@@ -181,7 +181,7 @@ def test_attributes(kind: type, names: set[str]) -> None:
     assert names - assigned - set(dir(kind)) == set()
 
 
-# Methods that we override, or whose order of steps we took over: a change of their text is one that we have to look at.
+# Methods that we override, or whose order of steps we took over: a change of their text must be reviewed.
 BODIES: list[tuple[Callable[..., Any], str]] = [
     (G.__init__, "f9be1327ed61"),
     (G.run, "fc33ca162f6f"),
@@ -210,10 +210,10 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (gunicorn.sock.UnixSocket.bind, "4c167551d092"),
     (gunicorn.reloader.Reloader.run, "c49b248c85a9"),
     (gunicorn.workers.base.Worker.__init__, "80c4830e9078"),  # max_requests with its jitter
-    (G.reexec, "7d35172293ca"),  # calls the pre_exec hook in the process that becomes another
+    (G.reexec, "7d35172293ca"),  # calls the pre_exec hook in the process that becomes the new server
     (uvicorn.Config.load, "38257171a8cd"),
     (ProxyHeadersMiddleware.__init__, "d614630b9b55"),
-    (ProxyHeadersMiddleware.__call__, "b24a1ddd3ecb"),  # tells the client before the guard is called
+    (ProxyHeadersMiddleware.__call__, "b24a1ddd3ecb"),  # sets the client before the guard is called
     (gunicorn.workers.base.Worker.init_process, "aaab22c2f226"),  # the reloader calls the worker_int hook
     (gunicorn.workers.base.Worker.init_signals, "298c525bd3da"),
     (gunicorn.workers.base.Worker.run, "fdfa492f04e4"),
@@ -226,22 +226,22 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (uvicorn.Server.capture_signals, "f5efdd178894"),
     (HttpToolsProtocol._start_asgi_task, "d743ab7b3dbc"),
     (HttpToolsProtocol.connection_made, "57022c8ff63c"),
-    (HttpToolsProtocol.connection_lost, "d94c8f881c93"),  # called by Lingering in the kernel's time
+    (HttpToolsProtocol.connection_lost, "d94c8f881c93"),  # called by Lingering when the transport is closed
     (HttpToolsProtocol.data_received, "77d64a8ed713"),
-    (HttpToolsProtocol.handle_websocket_upgrade, "616bf4fb0754"),  # Http._handshake takes its place
-    (HttpToolsProtocol.send_400_response, "8e00496f6435"),  # Http.refuse takes its place
+    (HttpToolsProtocol.handle_websocket_upgrade, "616bf4fb0754"),  # replaced by Http._handshake
+    (HttpToolsProtocol.send_400_response, "8e00496f6435"),  # replaced by Http.refuse
     (HttpToolsProtocol._should_upgrade, "41b12938b28e"),
-    (HttpToolsProtocol.on_message_begin, "edabbefc2c67"),  # a scope of its own for each message
+    (HttpToolsProtocol.on_message_begin, "edabbefc2c67"),  # makes a new scope for each message
     (
         HttpToolsProtocol.on_headers_complete,
         "8340d55da54a",
-    ),  # leaves a request with an upgrade alone, as the next two do
+    ),  # ignores a request with an upgrade, as the next two do
     (HttpToolsProtocol.on_body, "a8b4e86add6c"),
     (HttpToolsProtocol.on_message_complete, "637e321f44da"),
-    (HttpToolsProtocol.on_response_complete, "711703bdb94f"),  # nothing more on a transport that is closing
+    (HttpToolsProtocol.on_response_complete, "711703bdb94f"),  # does nothing more on a closing transport
     (HttpToolsProtocol.shutdown, "1289206de08e"),
     (HttpToolsProtocol.timeout_keep_alive_handler, "347bfacb1966"),
-    # What slipway/serving/answer.py and cycle.py were written after.
+    # The originals of slipway/serving/answer.py and cycle.py.
     (RequestResponseCycle.__init__, "3fe4fe02c3e8"),
     (RequestResponseCycle.run_asgi, "ea88af1b2d3e"),
     (RequestResponseCycle.receive, "e8e7d1f9ef89"),
@@ -270,7 +270,7 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
     (LifespanOn.__init__, "eb56c01bc905"),
     (LifespanOn.main, "a6df43852efc"),
     (LifespanOn.receive, "462166f6754c"),
-    # What slipway/serving/base.py was written after.
+    # The originals of slipway/serving/base.py.
     (uvicorn.workers.UvicornWorker.__init__, "91988fc31955"),
     (uvicorn.workers.UvicornWorker.init_signals, "19bc966c7855"),
     (uvicorn.workers.UvicornWorker.run, "265afeed9bc9"),
@@ -279,19 +279,19 @@ BODIES: list[tuple[Callable[..., Any], str]] = [
 
 
 def fingerprint(function: Callable[..., Any]) -> str:
-    """Of the code without comments and indentation."""
+    """Return a fingerprint of the code without comments and indentation."""
     lines = [line.strip() for line in inspect.getsource(function).splitlines()]
     return hashlib.sha256("\n".join(line for line in lines if line and line[0] != "#").encode()).hexdigest()[:12]
 
 
 @pytest.mark.parametrize(("function", "known"), BODIES, ids=lambda value: getattr(value, "__qualname__", ""))
 def test_body(function: Callable[..., Any], known: str) -> None:
-    """Its text is the one that ours was written against."""
+    """The method's text is the one on which our code is based."""
     assert fingerprint(function) == known
 
 
 def overridden(ours: type) -> set[Callable[..., Any]]:
-    """The stock methods in whose place methods of ours are called."""
+    """Return the stock methods that our methods replace."""
     stock = [kind for kind in ours.__mro__ if kind.__module__.startswith(("gunicorn.", "uvicorn.", "websockets."))]
     mine = {name for kind in ours.__mro__ if kind.__module__.startswith("slipway.serving.") for name in vars(kind)}
     found = [next((vars(kind)[name] for kind in stock if name in vars(kind)), None) for name in mine]
@@ -300,13 +300,13 @@ def overridden(ours: type) -> set[Callable[..., Any]]:
 
 @pytest.mark.parametrize("ours", [Arbiter, Worker, Server, WorkerLifespan, Http, OneRequest, WebSocketProtocol, Parser])
 def test_every_overridden_method_is_guarded(ours: type) -> None:
-    """A method that is overridden without a line above would change unnoticed."""
+    """Each overridden method is in BODIES, so that no change of it goes unnoticed."""
     assert overridden(ours) - {function for function, _ in BODIES} == set()
     assert overridden(ours)
 
 
 def test_filtered_record() -> None:
-    """uvicorn's record of a refused handshake, which hooks.Refusals leaves out, is still worded so."""
+    """uvicorn's record of a refused handshake, which hooks.Refusals drops, still has this text."""
     text = "ASGI callable returned without completing handshake."
 
     assert f'"{text}"' in inspect.getsource(WebSocketsSansIOProtocol)
@@ -314,14 +314,14 @@ def test_filtered_record() -> None:
 
 
 def test_names_of_the_modules() -> None:
-    """The stock protocol makes the websockets' parser by the name that we replace, and status lines are bytes."""
+    """The stock protocol makes its websocket parser by the name that we replace, and its status lines are bytes."""
     assert vars(websockets_sansio_impl)["ServerProtocol"] is Parser
     assert "ServerProtocol" in WebSocketsSansIOProtocol.__init__.__code__.co_names
     assert vars(httptools_impl)["STATUS_LINE"][200] == b"HTTP/1.1 200 OK\r\n"
 
 
 def test_stock_protocol_finds_in_a_cycle_what_it_reads() -> None:
-    """Each attribute that the stock protocol uses of its cycles is one of ours."""
+    """Our cycles have each attribute that the stock protocol reads from them."""
     tree = ast.parse(inspect.getsource(HttpToolsProtocol))
     read = {
         node.attr
@@ -334,7 +334,7 @@ def test_stock_protocol_finds_in_a_cycle_what_it_reads() -> None:
 
 
 def test_lists_of_handlers_are_shared() -> None:
-    """uvicorn's worker still logs by gunicorn's list of handlers, which log_config and logs.capture reckon with."""
+    """uvicorn's worker still uses gunicorn's list of handlers, on which log_config and logs.capture rely."""
     source = inspect.getsource(uvicorn.workers.UvicornWorker.__init__)
 
     assert "logger.handlers = self.log.error_log.handlers" in source
@@ -343,13 +343,13 @@ def test_lists_of_handlers_are_shared() -> None:
 
 
 def test_defaults_of_constants() -> None:
-    """Exit codes and the heartbeat's clock are what they were."""
+    """gunicorn's exit codes for failed starts and the clock of its heartbeat are unchanged."""
     assert {G.WORKER_BOOT_ERROR, G.APP_LOAD_ERROR} == {*BOOT_FAILURES}
     assert "time.monotonic()" in inspect.getsource(gunicorn.workers.workertmp.WorkerTmp.notify)
 
 
 def test_our_classes_take_the_stock_places() -> None:
-    """`install` is what makes the literal command run ours."""
+    """The literal command runs our classes in the places of the stock ones."""
     assert issubclass(Arbiter, G)
     assert issubclass(Worker, gunicorn.workers.base.Worker)
     assert issubclass(Server, uvicorn.Server)

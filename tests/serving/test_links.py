@@ -1,4 +1,4 @@
-"""Which instance nginx finds: changes of the number of workers, and the end of a predecessor."""
+"""The instance that nginx finds: changes of the number of workers, and the end of a predecessor."""
 
 import os
 import time
@@ -13,19 +13,19 @@ from slipway.serving.settings import ServerSettings
 
 
 def instance(folder: Path, name: str, workers: int) -> ServerSettings:
-    """The settings of one server of several in a folder."""
+    """Return the settings of one of several servers in a folder."""
     return ServerSettings.from_environment(
         {"SOCKET_DIR": str(folder), "INSTANCE": name, "WEB_CONCURRENCY": str(workers)}
     )
 
 
 def led_to(folder: Path) -> set[str]:
-    """The names of the sockets that the links lead to."""
+    """Return the names of the sockets to which the links lead."""
     return {link.readlink().name for link in folder.glob("slot-*.sock")}
 
 
 def listed(folder: Path) -> int:
-    """How many slots nginx is told of."""
+    """Return the number of slots in the lists for nginx."""
     (count,) = {len((folder / name).read_text().splitlines()) for name in ("slots.conf", "listening.conf")}
     return count
 
@@ -34,7 +34,7 @@ def listed(folder: Path) -> int:
 def test_each_successor_is_found_and_its_predecessor_takes_nothing_with_it(
     tmp_path: Path, counts: tuple[int, ...]
 ) -> None:
-    """Before and after the end of the predecessor all links and the list are the successor's."""
+    """Before and after a predecessor ends, all links and the list are the successor's."""
     servers = [instance(tmp_path, f"server-{number}", workers) for number, workers in enumerate(counts)]
     links.publish(servers[0])
     for old, new in pairwise(servers):
@@ -47,7 +47,7 @@ def test_each_successor_is_found_and_its_predecessor_takes_nothing_with_it(
 
 
 def test_links_that_nginx_still_knows_lead_to_the_successor(tmp_path: Path) -> None:
-    """nginx takes the shorter list a moment later; until then no slot of the longer one leads nowhere."""
+    """Until nginx has read the shorter list, the links that only the longer one had lead to the successor, too."""
     links.publish(instance(tmp_path, "old", 4))
     links.publish(instance(tmp_path, "new", 2))
 
@@ -60,7 +60,7 @@ def test_links_that_nginx_still_knows_lead_to_the_successor(tmp_path: Path) -> N
 
 
 def test_last_one_leaves_nothing(tmp_path: Path) -> None:
-    """When the instance in service ends, its links and its list are gone, those of a longer predecessor too."""
+    """When the instance in service ends, its links and list are removed, and links left by a larger predecessor."""
     links.publish(instance(tmp_path, "old", 3))
     last = instance(tmp_path, "last", 1)
     links.publish(last)
@@ -70,7 +70,7 @@ def test_last_one_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_predecessor_by_ports_withdraws_its_list(tmp_path: Path) -> None:
-    """Ports have no links; the list goes with the server."""
+    """A server with ports has no links, and its list is removed when it ends."""
     server = replace(instance(tmp_path, "one", 2), socket_dir=None, slot_port=9000)
     links.publish(server)
     links.withdraw(server)
@@ -79,7 +79,7 @@ def test_a_predecessor_by_ports_withdraws_its_list(tmp_path: Path) -> None:
 
 
 def test_changes(tmp_path: Path) -> None:
-    """Each change of what nginx finds has another time, and what is missing or too young has none that is certain."""
+    """Each change of nginx's files gives other times; a missing file, or one changed too recently, gives none."""
     server = instance(tmp_path, "app", 2)
     assert links.changes(server) == ()
 

@@ -1,4 +1,4 @@
-"""The words between the arbiter and a worker, and the bell that says that there is a new one."""
+"""The messages between the arbiter and a worker, and the bell that announces a new one."""
 
 import select
 from collections.abc import Callable
@@ -15,7 +15,7 @@ def rings(mailbox: Mailbox) -> bool:
 
 @pytest.mark.parametrize("write", [Mailbox.ask, Mailbox.admit, Mailbox.say_lame_duck, Mailbox.ring])
 def test_the_arbiter_rings(write: Callable[[Mailbox], None]) -> None:
-    """With each word that is the arbiter's to write, until the worker has heard it."""
+    """Each message of the arbiter rings the bell until the worker silences it."""
     mailbox = Mailbox(admitted=False)
     before = rings(mailbox)
     write(mailbox)
@@ -27,7 +27,7 @@ def test_the_arbiter_rings(write: Callable[[Mailbox], None]) -> None:
 
 
 def test_a_word_that_is_said_already_rings_no_more() -> None:
-    """A lame duck's arbiter says so many times a second."""
+    """A repeated message does not ring again: the arbiter writes that of a lame duck many times a second."""
     mailbox = Mailbox(admitted=True)
     mailbox.say_lame_duck()
     mailbox.silence()
@@ -38,7 +38,7 @@ def test_a_word_that_is_said_already_rings_no_more() -> None:
 
 
 def test_a_closed_mailbox_is_written_without_a_sound() -> None:
-    """Its worker has ended, and another step may still have to do with it."""
+    """A closed mailbox can still be written, without ringing, since a later step may handle its ended worker."""
     mailbox = Mailbox(admitted=False)
     mailbox.close()
     mailbox.close()

@@ -1,4 +1,4 @@
-"""gunicorn's options: every one is known here, and what would be ignored is refused."""
+"""gunicorn's options: every one is known, and an option that would be ignored is refused."""
 
 import pytest
 from gunicorn.config import KNOWN_SETTINGS, Config
@@ -7,7 +7,7 @@ from slipway.environment import SettingError
 from slipway.serving.options import IGNORED, NEVER, check
 from slipway.serving.worker import Worker
 
-# Read by the arbiter, by our worker or at the start; or without any effect unless a refused one is set.
+# Used by the arbiter, by our worker or at the start, or without effect unless a refused option is set.
 HONOURED = {
     "config", "wsgi_app", "bind", "backlog", "workers", "worker_class", "max_requests", "max_requests_jitter",
     "timeout", "graceful_timeout", "keepalive", "reload", "reload_engine", "reload_extra_files", "check_config",
@@ -19,10 +19,10 @@ HONOURED = {
     # hooks
     "on_starting", "on_reload", "when_ready", "pre_fork", "post_fork", "post_worker_init", "worker_int", "pre_exec",
     "child_exit", "worker_exit", "nworkers_changed", "on_exit",
-    # gunicorn's second kind of workers, which its own arbiter looks after
+    # gunicorn's second kind of workers, which its own arbiter manages
     "dirty_apps", "dirty_workers", "dirty_timeout", "dirty_threads", "dirty_graceful_timeout", "on_dirty_starting",
     "dirty_post_fork", "dirty_worker_init", "dirty_worker_exit",
-    # of an option that is refused
+    # they belong to a refused option
     "syslog_addr", "syslog_prefix", "syslog_facility", "disable_redirect_access_to_syslog", "dogstatsd_tags",
     "statsd_prefix",
 }  # fmt: skip
@@ -37,7 +37,7 @@ def configured(**options: object) -> Config:
 
 
 def test_every_option_of_gunicorn_is_known() -> None:
-    """A new version's new option has to be honoured or refused, not ignored."""
+    """An option of a new gunicorn version must be honoured or refused, not ignored."""
     names = {setting.name for setting in KNOWN_SETTINGS}
 
     assert names == HONOURED | NEVER.keys() | IGNORED.keys()
@@ -45,12 +45,12 @@ def test_every_option_of_gunicorn_is_known() -> None:
 
 
 def test_defaults_are_no_options() -> None:
-    """A default is not refused."""
+    """Options with their default values are not refused."""
     check(configured())
 
 
 def other(name: str) -> object:
-    """A value of an option that is not its default."""
+    """Return a value of an option other than its default."""
     special: dict[str, object] = {
         "statsd_host": "127.0.0.1:8125",
         "protocol": "uwsgi",
@@ -83,7 +83,7 @@ def other(name: str) -> object:
 
 @pytest.mark.parametrize("name", sorted(NEVER | IGNORED))
 def test_what_would_be_ignored_is_refused(name: str) -> None:
-    """Each one, by its flag, with the way out."""
+    """Each option that would be ignored is refused, with the alternative."""
     with pytest.raises(SettingError) as refused:
         check(configured(**{name: other(name)}))
 
@@ -92,7 +92,7 @@ def test_what_would_be_ignored_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["sync", "gthread", "asgi", "gunicorn.workers.gthread.ThreadWorker"])
 def test_gunicorns_own_classes_read_their_options(name: str) -> None:
-    """Threads and the like are refused for our worker alone."""
+    """Options such as threads are refused for our worker only, and not for gunicorn's own classes."""
     check(configured(worker_class=name, threads=4, limit_request_line=100, worker_connections=10))
     with pytest.raises(SettingError):
         check(configured(worker_class=name, reuse_port=True))

@@ -1,4 +1,4 @@
-"""Which libraries the arbiter loads before it forks, which it leaves out, and that the workers are none the worse."""
+"""Which libraries the arbiter loads before the fork, which it leaves out, and that workers can share them."""
 
 import gc
 import importlib
@@ -43,7 +43,7 @@ REASONS = {
 
 @pytest.fixture
 def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of installed libraries and the project beside it; what is loaded is forgotten afterwards."""
+    """A folder of installed libraries beside the project; modules loaded by the test are removed afterwards."""
     place = folder / "site-packages"
     place.mkdir()
     for name, text in LIBRARIES.items():
@@ -65,13 +65,13 @@ def app_that_imports(folder: Path, *names: str) -> str:
 
 
 def loaded(found: Preloaded) -> set[str]:
-    """Those of the libraries above that are shared; the tests' own process has loaded many more."""
+    """Return the shared libraries among those above; the test process itself has loaded many more."""
     return {*found.files} & {*LIBRARIES}
 
 
 @pytest.mark.parametrize("name", REASONS)
 def test_library_that_is_left_out(site: Path, name: str) -> None:
-    """What would not outlive a fork, what fails, what brings own code, and what needs one of them is named."""
+    """A library that can't survive a fork, fails, brings own code, or needs such a one is left out with a reason."""
     found = preload(["lib_fine", "lib_thread", name], "", SECONDS)
 
     assert found.left_out[name] == REASONS[name]
@@ -80,7 +80,7 @@ def test_library_that_is_left_out(site: Path, name: str) -> None:
 
 
 def test_auto_takes_what_the_app_imports(site: Path) -> None:
-    """All libraries of an app that are no trouble are loaded, and none of its own modules."""
+    """All suitable libraries of an app are loaded, and none of its own modules."""
     app = app_that_imports(site.parent, "own_settings", "lib_also_fine")
     found = preload(["auto"], app, SECONDS)
 
@@ -90,7 +90,7 @@ def test_auto_takes_what_the_app_imports(site: Path) -> None:
 
 
 def test_auto_leaves_trouble_out(site: Path) -> None:
-    """Among the libraries of an app those that are trouble are found, each with its reason."""
+    """The unsuitable libraries of an app are left out, each with its reason."""
     app = app_that_imports(site.parent, "lib_also_fine", "lib_wants_thread", "lib_socket")
     found = preload(["auto"], app, SECONDS)
 
@@ -103,7 +103,7 @@ def test_auto_leaves_trouble_out(site: Path) -> None:
     "text", ["import nothing_of_this_name", "1 / 0", "raise SystemExit(3)", "import os; os._exit(1)"]
 )
 def test_app_that_fails(site: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
-    """An app that can't be imported ends nothing here: its workers will say why."""
+    """An app that can't be imported does not end the start; its workers will report the reason."""
     (site.parent / "some_app.py").write_text(text)
 
     assert loaded(preload(["auto"], "some_app", SECONDS)) == set()
@@ -111,7 +111,7 @@ def test_app_that_fails(site: Path, text: str, caplog: pytest.LogCaptureFixture)
 
 
 def test_app_that_hangs(site: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is tried for a bounded time."""
+    """The trial of an app that hangs is bounded in time."""
     (site.parent / "some_app.py").write_text("import time; time.sleep(60)")
 
     assert loaded(preload(["auto"], "some_app", 0.5)) == set()
@@ -119,7 +119,7 @@ def test_app_that_hangs(site: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_off(site: Path) -> None:
-    """Nothing is loaded, or tried."""
+    """With `off` nothing is loaded or tried."""
     found = preload(["off"], "nothing_of_this_name", SECONDS)
 
     assert loaded(found) == set()
@@ -127,7 +127,7 @@ def test_off(site: Path) -> None:
 
 
 def test_changed_packages_are_named(site: Path) -> None:
-    """A library whose file is another one by now, or gone, is named by its package."""
+    """A library whose file has changed or is gone is named by its package."""
     found = preload(["lib_fine", "lib_also_fine"], "", SECONDS)
     assert found.changed() == []
     (site / "lib_fine.py").write_text("VALUE = 22")
@@ -138,7 +138,7 @@ def test_changed_packages_are_named(site: Path) -> None:
 
 @pytest.mark.parametrize("setting", ["off", "auto"])
 def test_change_of_the_servers_own_library_is_named(site: Path, setting: str) -> None:
-    """What was loaded before the app was tried stays loaded, too."""
+    """A library loaded before the trial stays loaded, so that its change is named, too."""
     importlib.import_module("lib_fine")
     found = preload([setting], app_that_imports(site.parent, "lib_fine"), SECONDS)
     (site / "lib_fine.py").write_text("VALUE = 22")
@@ -148,7 +148,7 @@ def test_change_of_the_servers_own_library_is_named(site: Path, setting: str) ->
 
 @pytest.mark.parametrize("value", ["", "auto", "off", "sqlalchemy", "sqlalchemy, redis.asyncio"])
 def test_setting(value: str) -> None:
-    """`auto`, `off` or names."""
+    """The setting is `auto`, `off` or names."""
     wanted = [name.strip() for name in (value or "auto").split(",")]
 
     assert ServerSettings.from_environment({"PRELOAD": value}).preload == wanted
@@ -156,12 +156,12 @@ def test_setting(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["a b", "sqlalchemy;redis", "redis/asyncio", ",", "on!"])
 def test_wrong_setting(value: str) -> None:
-    """Anything else is refused by its name."""
+    """Any other value is refused with the setting's name."""
     with pytest.raises(SettingError, match="PRELOAD"):
         ServerSettings.from_environment({"PRELOAD": value})
 
 
-# Loads what the shipped app imports, forks two workers, and has each use what could be shared by mistake.
+# Loads the imports of the shipped app and forks two workers, which use everything that could be shared by mistake.
 TWO_WORKERS = """
 import asyncio, json, logging, os, random, secrets, sys, threading, uuid
 from slipway.serving.preload import preload
@@ -204,7 +204,7 @@ print(json.dumps({"left_out": found.left_out, "shared": sorted(shared), "replies
     ids=["embedded", "redis", "postgresql"],
 )
 def test_libraries_of_the_shipped_app_outlive_a_fork(folder: Path, settings: dict[str, str], needed: set[str]) -> None:
-    """Two workers share the libraries that the settings need; connections, locks, random numbers are each one's own."""
+    """Two workers share the libraries that they need, but have their own connections, locks and random numbers."""
     environment = {**os.environ, "BUS_URL": "embedded", "DATA_DIR": str(folder), **settings}
     command = [sys.executable, "-c", TWO_WORKERS, str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50)
@@ -219,7 +219,7 @@ def test_libraries_of_the_shipped_app_outlive_a_fork(folder: Path, settings: dic
 
 
 def test_tries_are_bounded_together(site: Path) -> None:
-    """Many libraries that can't be loaded, each found slowly, take half of TIMEOUT, and end no start."""
+    """The trials of many failing libraries take at most half of TIMEOUT together, and do not end the start."""
     names = [f"lib_slow_{number}" for number in range(12)]
     for name in names:
         (site / f"{name}.py").write_text("import time\ntime.sleep(0.5)\nraise RuntimeError('not here')")

@@ -1,4 +1,4 @@
-"""How a worker asks its own app whether it is ready."""
+"""The worker's question to its own app whether it is ready."""
 
 import asyncio
 from typing import Any
@@ -52,6 +52,6 @@ async def silent(scope: Any, receive: Any, send: Any) -> None:
     ],
 )
 async def test_status(app: Any, status: int) -> None:
-    """The status of the response, as soon as it is whole, whatever the app does afterwards."""
+    """The status is known as soon as the response is complete, whatever the app does afterwards."""
     async with asyncio.timeout(5):
         assert await readiness.ask(app, "/ready", {"kept": 1}) == status

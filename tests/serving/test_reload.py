@@ -1,4 +1,4 @@
-"""A reload without gunicorn: which steps it takes, and what it does when one of them raises."""
+"""A reload without gunicorn: its steps, and what it does when one of them raises."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ reports: list[Report] = []
 
 @pytest.fixture(autouse=True)
 def closed() -> Iterator[None]:
-    """No report stays open after a test."""
+    """Close all reports after a test."""
     yield
     while reports:
         reports.pop().close()
@@ -93,7 +93,7 @@ def run(server: Fake, status: Status) -> Reload:
 
 
 def test_steps_in_order(status: Status) -> None:
-    """Check, take, replace one after the other, resize."""
+    """A reload checks, takes the configuration, replaces the workers one after the other, and resizes."""
     server = Fake()
     run(server, status)
 
@@ -104,7 +104,7 @@ def test_steps_in_order(status: Status) -> None:
 
 @pytest.mark.parametrize("step", ["checks", "take", "replace 1", "replace 2", "resize"])
 def test_any_error_is_a_refusal(status: Status, step: str) -> None:
-    """Whatever a step raises, the configuration from before is restored, and the reload ends as refused."""
+    """Whichever step raises, the earlier configuration is restored, and the reload ends as refused."""
     server = Fake(step)
     run(server, status)
 
@@ -114,7 +114,7 @@ def test_any_error_is_a_refusal(status: Status, step: str) -> None:
 
 
 def test_reload_ends_even_if_nothing_can_be_restored(status: Status) -> None:
-    """The next one is not kept waiting."""
+    """A reload ends even if the configuration can't be restored, so that the next one can begin."""
     server = Fake("restore")
     server.take_configuration = lambda: (_ for _ in ()).throw(RefusedError("no"))  # type: ignore[method-assign]
 
@@ -123,6 +123,6 @@ def test_reload_ends_even_if_nothing_can_be_restored(status: Status) -> None:
 
 
 def test_summary() -> None:
-    """The result in words."""
+    """The summary has the result in words."""
     assert summary(1, []) == "1 worker replaced"
     assert summary(3, ["exit code 7", "exit code 7"]) == "3 workers replaced, 2 did not end cleanly: exit code 7"

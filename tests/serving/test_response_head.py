@@ -1,4 +1,4 @@
-"""A response's head: what is written for which headers, and what of it says how the body is framed."""
+"""A response's head: the bytes written for the headers, and the framing of the body that they declare."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_head(
     length: int | None,
     keeps: bool,
 ) -> None:
-    """Names are in lower case, values as they are; a body without a length goes in chunks (RFC 9112 section 6.3)."""
+    """Names are in lower case, values are unchanged, and a body without a length is chunked (RFC 9112 section 6.3)."""
     found, found_length, found_keeps = parts(status, headers, **{"keep_alive": True, "has_body": True} | options)
     first, _, rest = b"".join(found).partition(b"\r\n")
 
@@ -42,20 +42,20 @@ def test_head(
 
 @pytest.mark.parametrize("name", [b"", b"a b", b"a:", b"a\r\nb", b"\xe4", b"a\0", b"(a)"])
 def test_name_that_is_none(name: bytes) -> None:
-    """Nothing that is no token goes out as a field's name (RFC 9110 section 5.1)."""
+    """A name that is no token (RFC 9110 section 5.1) is refused."""
     with pytest.raises(RuntimeError, match="name"):
         parts(200, [(name, b"x")], keep_alive=True, has_body=True)
 
 
 @pytest.mark.parametrize("value", [b"a\r\nb: c", b"\n", b"\0", b"a\x7f", b"\x1b[0m"])
 def test_value_with_a_control_character(value: bytes) -> None:
-    """No value ends the field that it stands in."""
+    """A value with a control character, which could end its field, is refused."""
     with pytest.raises(RuntimeError, match="value"):
         parts(200, [(b"a", value)], keep_alive=True, has_body=True)
 
 
 def test_names_that_are_known_are_bounded() -> None:
-    """An app that invents names costs no memory."""
+    """The memory for known names is bounded, also for an app that invents names."""
     from slipway.serving import response_head
 
     for number in range(3 * MOST_NAMES):

@@ -1,4 +1,4 @@
-"""The limit of open files that the server takes."""
+"""The limit of open files, which the server raises."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ print(*resource.getrlimit(resource.RLIMIT_NOFILE))
 
 @pytest.mark.parametrize(("soft", "hard"), [(256, 2_048), (1_024, 1_024), (64, 512)])
 def test_soft_limit_becomes_the_hard_one(soft: int, hard: int) -> None:
-    """Some engines start a container with few open files, and allow more."""
+    """The soft limit is raised to the hard one: some engines start a container with few open files, but allow more."""
     command = [sys.executable, "-c", PROGRAM, str(soft), str(hard)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 

@@ -1,4 +1,4 @@
-"""The settings of the process model: what is read, what is refused, and in which words."""
+"""The settings of the process model: the values read, and the messages about refused ones."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def settings(**variables: str) -> ServerSettings:
 
 
 def test_without_settings_one_address_is_shared() -> None:
-    """By hand: one address for all workers, an instance of its own, trust in this machine only."""
+    """By default all workers share an address, the instance's name is generated, and only this machine is trusted."""
     found = ServerSettings.from_environment({"WEB_CONCURRENCY": "2"})
 
     assert not found.has_slots
@@ -28,7 +28,7 @@ def test_without_settings_one_address_is_shared() -> None:
 
 
 def test_slots_of_unix_sockets(tmp_path: Path) -> None:
-    """SOCKET_DIR: one path for each worker, and everything else beside them."""
+    """With SOCKET_DIR each worker has a socket path, beside which all other files are."""
     found = settings(SOCKET_DIR=str(tmp_path))
 
     assert found.addresses() == [f"unix:{tmp_path}/app-{slot}.sock" for slot in range(3)]
@@ -37,7 +37,7 @@ def test_slots_of_unix_sockets(tmp_path: Path) -> None:
 
 
 def test_slots_of_ports() -> None:
-    """SLOT_PORT: one port for each worker, counted up."""
+    """With SLOT_PORT each worker has a port, counted upwards."""
     found = settings(SLOT_PORT="9000", SLOT_HOST="10.0.0.1")
 
     assert found.addresses() == ["10.0.0.1:9000", "10.0.0.1:9001", "10.0.0.1:9002"]
@@ -45,7 +45,7 @@ def test_slots_of_ports() -> None:
 
 
 def test_relative_socket_dir_is_made_absolute() -> None:
-    """nginx has another working directory."""
+    """A relative SOCKET_DIR is made absolute, since nginx has another working directory."""
     assert settings(SOCKET_DIR="run").run_dir == Path.cwd() / "run"
 
 
@@ -63,7 +63,7 @@ def test_relative_socket_dir_is_made_absolute() -> None:
     ],
 )
 def test_wrong_value_is_named(name: str, value: str, allowed: str) -> None:
-    """A wrong value ends the start with the variable, the value and what is allowed."""
+    """A wrong value ends the start with the variable, the value and the allowed ones."""
     with pytest.raises(SettingError) as refused:
         settings(**{name: value})
 
@@ -72,12 +72,12 @@ def test_wrong_value_is_named(name: str, value: str, allowed: str) -> None:
 
 
 def test_jitter_is_half_of_the_requests_unless_it_is_said() -> None:
-    """So that workers that have started together are not replaced together."""
+    """The default jitter is half of MAX_REQUESTS, so that workers started together are not replaced together."""
     assert settings(MAX_REQUESTS="100").max_requests_jitter == 50
     assert settings(MAX_REQUESTS="100", MAX_REQUESTS_JITTER="7").max_requests_jitter == 7
 
 
 def test_prestart_can_be_switched_off() -> None:
-    """`PRESTART=none` runs nothing; anything else is split as a shell would."""
+    """`PRESTART=none` runs nothing, and any other value is split as by a shell."""
     assert settings(PRESTART="none").prestart == ()
     assert settings(PRESTART="python 'my script.py' -q").prestart == ("python", "my script.py", "-q")

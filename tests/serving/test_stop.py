@@ -1,4 +1,4 @@
-"""The shutdown without gunicorn: who is told what, and how long it waits."""
+"""The shutdown without gunicorn: the signals to the workers, and the time limits."""
 
 import signal
 
@@ -47,7 +47,7 @@ class Processes:
 def test_end_is_bounded(
     seconds: float, graceful: bool, quick_at: float | None, told: list[int], at_most: float
 ) -> None:
-    """Workers that are gone are not waited for, and late ones are killed; a quick signal shortens it."""
+    """The shutdown ends as soon as the workers have ended, and kills late ones; a quick signal shortens it."""
     time = Time()
     start = time.now
     processes = Processes(time, seconds, quick_at)

@@ -8,7 +8,7 @@ from slipway.serving.takeover import NO_RESPONSE, Takeover, TakeoverOutcome
 
 
 class Stage:
-    """A takeover whose workers and time the test plays."""
+    """A takeover whose workers and time are set by the test."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -17,7 +17,7 @@ class Stage:
         self.takeover = Takeover(self.new, self.old, "/readyz", self.clock, 10)
 
     def play(self, new: int | None, old: int | None, seconds: int = 20) -> TakeoverOutcome:
-        """Answer every question so, until the outcome is known."""
+        """Answer every question with these statuses until the outcome is known, and return it."""
         for _ in range(seconds):
             for box, status in ((self.new, new), (self.old, old)):
                 if status is not None:
@@ -48,12 +48,12 @@ class Stage:
     ],
 )
 def test_verdict(new: int | None, old: int | None, outcome: TakeoverOutcome) -> None:
-    """None is an app that gives no answer."""
+    """A successor is admitted if it is ready or its predecessor is not; None is an app that does not answer."""
     assert Stage().play(new, old) is outcome
 
 
 def test_successor_that_gets_ready_is_waited_for() -> None:
-    """It is asked again for some time."""
+    """A successor that is not ready is asked again for some time."""
     stage = Stage()
 
     assert stage.play(503, 200, seconds=5) is TakeoverOutcome.OPEN
@@ -62,7 +62,7 @@ def test_successor_that_gets_ready_is_waited_for() -> None:
 
 @pytest.mark.parametrize("pause", [1, 2, 3, 4])
 def test_answers_that_are_on_their_way_when_time_is_over(pause: int) -> None:
-    """The last ones that came count: a worker that has answered before is not one that never answers."""
+    """When time is over, the latest answers count: a worker that has answered once does not count as silent."""
     stage = Stage()
     outcome = TakeoverOutcome.OPEN
     for turn in range(20):
@@ -76,7 +76,7 @@ def test_answers_that_are_on_their_way_when_time_is_over(pause: int) -> None:
 
 
 def test_reason_names_both_answers() -> None:
-    """So that the operator sees what has become worse."""
+    """The reason names both answers, so that the operator sees the change."""
     stage = Stage()
     stage.play(500, 200)
 

@@ -1,4 +1,4 @@
-"""What is tried in a fork is heard of in time, and leaves nothing behind."""
+"""A trial in a forked process answers in time, and leaves nothing behind."""
 
 import fcntl
 import logging
@@ -17,7 +17,7 @@ SECONDS = 30.0
 
 
 def test_its_answer_comes_back() -> None:
-    """As JSON has it, also where it is longer than a pipe."""
+    """The answer is returned as JSON has it, even if it is longer than a pipe."""
     long = [str(number) for number in range(50_000)]
 
     assert ask(lambda: {"pid": os.getpid(), "names": long}, SECONDS)["names"] == long
@@ -34,12 +34,12 @@ def die() -> NoReturn:
 
 @pytest.mark.parametrize(("answer", "error"), [(leave, "SystemExit: 3"), (die, "its process has died")])
 def test_what_it_raises_is_its_answer(answer: Callable[[], dict[str, Any]], error: str) -> None:
-    """So is its death."""
+    """An error of the trial, or the death of its process, is its answer."""
     assert ask(answer, SECONDS) == {"error": error}
 
 
 def test_one_that_hangs_is_ended() -> None:
-    """Its process is gone as soon as its time is over."""
+    """A trial that hangs is killed as soon as its time is over."""
     before = children(os.getpid())
 
     def hang() -> dict[str, Any]:
@@ -53,7 +53,7 @@ def test_one_that_hangs_is_ended() -> None:
 
 
 def test_what_it_starts_is_not_waited_for() -> None:
-    """A process that it forks has the pipe's end, too, and goes on."""
+    """A process that the trial forks keeps the pipe open and is not waited for."""
 
     def fork() -> dict[str, Any]:
         if os.fork() == 0:
@@ -68,7 +68,7 @@ def test_what_it_starts_is_not_waited_for() -> None:
 
 
 def test_nothing_is_kept_open_and_nothing_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """A lock of the arbiter's would outlive it, and the app's first lines would be there twice."""
+    """A trial keeps no file open, such as a lock of the arbiter, and writes nothing, such as the app's first lines."""
 
     def look() -> dict[str, Any]:
         print("said")

@@ -1,4 +1,4 @@
-"""Which workers are ready, which hang, and what is done about them."""
+"""Which workers are ready, which hang, and the signals that these get."""
 
 import signal
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def look(watch: Watch) -> None:
 
 
 def test_first_heartbeat_is_readiness(workers: Workers, watch: Watch) -> None:
-    """Each worker is newly ready once."""
+    """A worker is newly ready once, after its first heartbeat."""
     state = workers.add(1)
     assert watch.newly_ready() == []
 
@@ -36,7 +36,7 @@ def test_first_heartbeat_is_readiness(workers: Workers, watch: Watch) -> None:
 
 
 def test_silent_worker_is_aborted_and_then_killed(workers: Workers, watch: Watch) -> None:
-    """After TIMEOUT it may write its stacks, a second later it is gone; one that beats is left alone."""
+    """After TIMEOUT without a heartbeat a worker gets SIGABRT, to write its stacks, and SIGKILL a second later."""
     for pid in (1, 2):
         workers.add(pid)
     for _ in range(16):
@@ -47,7 +47,7 @@ def test_silent_worker_is_aborted_and_then_killed(workers: Workers, watch: Watch
 
 
 def test_frozen_time_counts_for_nothing(workers: Workers, watch: Watch) -> None:
-    """An hour in which nothing ran ends no worker; one that is silent afterwards is ended."""
+    """An hour in which nothing ran ends no worker; a worker without heartbeats afterwards is ended."""
     workers.add(1)
     workers.wait(2, 1)
     look(watch)
@@ -63,7 +63,7 @@ def test_frozen_time_counts_for_nothing(workers: Workers, watch: Watch) -> None:
 
 
 def test_late_worker_is_killed(workers: Workers, watch: Watch) -> None:
-    """One that is told to end has GRACEFUL_TIMEOUT, although it beats; it is told once."""
+    """A worker told to stop is killed after GRACEFUL_TIMEOUT, even if it beats; it is told only once."""
     state = workers.add(1)
     watch.retire(state)
     watch.retire(state)
@@ -89,7 +89,7 @@ def test_late_worker_is_killed(workers: Workers, watch: Watch) -> None:
     ],
 )
 def test_reason_of_an_unclean_end(workers: Workers, wait_status: int | None, report: str, reason: str) -> None:
-    """The worker's own report, else how its process has ended; empty after a clean end."""
+    """The reason is the worker's own report, or how its process ended, and empty after a clean end."""
     state = workers.add(1)
     state.handover.report.write(report)
     state.ended(wait_status)

@@ -1,4 +1,4 @@
-"""The table of workers: rows are given, written, read and given again."""
+"""The table of workers: rows are assigned, written, read and reused."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ def counts(total: int, requests: int = 0, streams: int = 0, websockets: int = 0)
 
 
 class Opened:
-    """Something that is open."""
+    """An open request, stream or websocket."""
 
     started = 0.0
 
@@ -25,7 +25,7 @@ class Opened:
 
 
 def test_rows_are_read_by_slot() -> None:
-    """A row tells pid, slot and counts; workers without a slot come first, and empty rows are left out."""
+    """A row has pid, slot and counts; workers without a slot come first, and empty rows are left out."""
     table = WorkerTable(None)
     rows: list[WorkerRow] = []
     for pid, slot, total in ((11, 1, 5_000_000_000), (12, None, 1), (13, 0, 2)):
@@ -42,7 +42,7 @@ def test_rows_are_read_by_slot() -> None:
 
 
 def test_row_of_one_that_has_ended_is_given_again() -> None:
-    """The table has as many rows after a hundred workers as after the most that lived together."""
+    """The row of an ended worker is reused, so that the table has as many rows as workers lived at the same time."""
     table = WorkerTable(None)
     first, second = table.new_row([]), table.new_row([WorkerRow(0, 0)])
     first.write(11, 0, counts(1))
@@ -55,13 +55,13 @@ def test_row_of_one_that_has_ended_is_given_again() -> None:
 
 
 def test_row_that_can_not_be_written() -> None:
-    """A write that fails is no reason for a worker to end."""
-    reader, writer = os.pipe()  # has no positions
+    """A write that fails does not end the worker."""
+    reader, writer = os.pipe()  # a pipe has no positions
     WorkerRow(writer, 0).write(1, None, counts(1))
     os.close(reader)
     os.close(writer)
 
 
 def test_table_that_is_gone() -> None:
-    """An arbiter that has ended has no table any more."""
+    """The table of an arbiter that has ended is empty."""
     assert read(Path("/proc/0/fd/0")) == []

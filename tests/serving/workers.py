@@ -1,4 +1,4 @@
-"""Workers without processes, for the parts of the process model that know nothing of gunicorn."""
+"""Workers without processes, for the parts of the process model that do not use gunicorn."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ class Time:
 
 
 class Workers:
-    """A roster whose heartbeats and time the test plays, and the signals that were sent."""
+    """A roster whose heartbeats and time are set by the test, and the signals sent."""
 
     def __init__(self) -> None:
         self.time = Time()
@@ -37,7 +37,7 @@ class Workers:
         self.reports: list[Report] = []
 
     def add(self, pid: int, predecessor: WorkerState | None = None) -> WorkerState:
-        """A worker that is just started; its age is its pid."""
+        """Add a worker that has just started; its age is its pid."""
         self.reports.append(Report(None))
         self.beats[pid] = 0.0
         handover = Handover(
@@ -51,7 +51,7 @@ class Workers:
         self.signals.append((pid, number))
 
     def wait(self, seconds: float, *beating: int) -> None:
-        """Let time pass in steps of half a second, in which some workers beat."""
+        """Let time pass in steps of half a second, in each of which these workers beat."""
         for _ in range(int(seconds * 2)):
             self.time.now += 0.5
             self.clock.tick()
@@ -61,7 +61,7 @@ class Workers:
 
 @contextmanager
 def no_processes() -> Iterator[Workers]:
-    """Workers whose reports are closed afterwards."""
+    """Yield workers, and close their reports at the end."""
     workers = Workers()
     try:
         yield workers

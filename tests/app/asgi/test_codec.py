@@ -1,4 +1,4 @@
-"""That JSON is read and written as the standard library does it, to the digit, whichever library does the work."""
+"""JSON is read and written as the standard library does it, to the digit, whichever library does the work."""
 
 import json
 from typing import Any, NoReturn
@@ -33,7 +33,7 @@ def test_integers_keep_their_digits(shape: str, number: int) -> None:
 
 @pytest.mark.parametrize("text", ['"\\ud800"', '{"\\udfff":1}', '["\\ud83d x"]', '"\\ude00\\ud83d"'])
 def test_lone_surrogates_are_read(text: str) -> None:
-    """They are JSON by its grammar; the field that they are in is refused later, by its name."""
+    """Lone surrogates are valid by JSON's grammar; the check of the field refuses them later, by the field's name."""
     assert decode_json(text.encode()) == json.loads(text)
 
 
@@ -49,21 +49,21 @@ def test_lone_surrogates_are_read(text: str) -> None:
     ids=repr,
 )
 def test_no_nan_goes_out(value: Any) -> None:
-    """A number that JSON has not raises ValueError, beside null and big integers, too."""
+    """NaN and infinity, which JSON lacks, raise ValueError, beside null and big integers too."""
     with pytest.raises(ValueError, match="JSON compliant"):
         encode_json(value)
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, [b"x"], {(1, 2): 3}], ids=["object", "set", "bytes", "key"])
 def test_no_strange_type_goes_out(value: Any) -> None:
-    """What JSON has no type for raises TypeError."""
+    """A type that JSON lacks raises TypeError."""
     with pytest.raises(TypeError):
         encode_json(value)
 
 
 @pytest.mark.parametrize("depth", [10, 150, 250, 300, 900])
 def test_depth_that_is_read_can_be_written(depth: int) -> None:
-    """Neither library's limit is met by what the other has read."""
+    """A nested value that can be read can be written: neither library's depth limit is below the other's."""
     text = b"[" * depth + b"]" * depth
 
     assert encode_json(decode_json(text)) == text
@@ -78,7 +78,7 @@ ANY_JSON = st.recursive(
 
 @given(ANY_JSON)
 def test_the_same_values_as_the_standard_library(value: Any) -> None:
-    """What we write, the standard library reads as the same value; what it writes, we do."""
+    """The standard library reads our JSON as the same value, and we read its JSON as the same value."""
     assert json.loads(encode_json(value)) == value
     assert json_text(value) == encode_json(value).decode()
     assert decode_json(json.dumps(value).encode()) == value
@@ -86,7 +86,7 @@ def test_the_same_values_as_the_standard_library(value: Any) -> None:
 
 @given(st.text('[]{},:"\\u0129deE+-.ntfNaIy ').map(str.encode) | st.binary())
 def test_the_same_texts_as_the_standard_library(text: bytes) -> None:
-    """What is refused is refused by both, and the rest is the same value."""
+    """Both libraries refuse the same texts, and read every other text as the same value."""
     try:
         expected = json.loads(text.decode(), parse_constant=no_constant)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The lifespan: what it puts in the state, and how its failures are told."""
+"""The lifespan: what it puts in the state, and how its failures are reported."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ def lifespan_scope(state: dict[str, Any]) -> Scope:
 
 
 async def test_state() -> None:
-    """The context sees the server's state; what it yields is added to it before the startup is complete."""
+    """The context gets the server's state, and the mapping that it yields is added before the startup is complete."""
     log: list[str] = []
 
     @asynccontextmanager
@@ -65,7 +65,7 @@ class Fatal(BaseException):
 
 @pytest.mark.parametrize("error", [OSError("no database"), Fatal("no database")])
 async def test_startup_fails(error: BaseException) -> None:
-    """A failure is reported to the server with its reason, and then raised."""
+    """A failed startup is reported to the server with its reason, and then raised."""
 
     @asynccontextmanager
     async def context(state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
@@ -82,7 +82,7 @@ async def test_startup_fails(error: BaseException) -> None:
 
 
 async def test_shutdown_fails() -> None:
-    """So is one of the shutdown."""
+    """A failed shutdown is reported to the server with its reason, and then raised."""
 
     @asynccontextmanager
     async def context(state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
@@ -101,7 +101,7 @@ async def test_shutdown_fails() -> None:
 
 @pytest.mark.parametrize("kind", ["http", "websocket", "unheard-of"])
 async def test_everything_else_goes_through(kind: str) -> None:
-    """What is no lifespan is the inner app's, and opens nothing."""
+    """Any other scope type is passed to the inner app, and the context is not entered."""
     entered: list[int] = []
 
     @asynccontextmanager

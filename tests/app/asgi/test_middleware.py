@@ -46,7 +46,7 @@ def accepting(handler: Callable[[WebSocket], Awaitable[None]]) -> ASGIApp:
     ids=["Standalone", "Errors", "Origins"],
 )
 async def test_foreign_scope_types_go_through(wrap: Callable[[ASGIApp], ASGIApp]) -> None:
-    """A scope type that is not its own is the inner app's."""
+    """An unknown scope type is passed to the inner app."""
     async with Conversation(wrap(other), {"type": "lifespan"}) as talk:
         assert await talk.take() == {"type": "other"}
         await talk.end()
@@ -60,7 +60,7 @@ def with_errors(app: ASGIApp, known: dict[type[Exception], Callable[[Any], HTTPE
 
 
 async def test_http_error_is_a_problem() -> None:
-    """An HTTPError is answered as it says, with the request's id."""
+    """An HTTPError keeps its status and detail, and its answer has the request's id."""
     error = HTTPError(405, "No.", headers=[(b"allow", b"GET")])
     answer = await request(with_errors(raising(error)), "POST", "/", [(b"x-request-id", b"id-1")])
 
@@ -70,7 +70,7 @@ async def test_http_error_is_a_problem() -> None:
 
 
 async def test_known_error_is_translated(caplog: pytest.LogCaptureFixture) -> None:
-    """An exception of a service, or a subclass of it, becomes what the table says; its cause is logged, in one line."""
+    """A known exception, or a subclass of it, is translated by the table; its cause is logged in one line."""
     error = KeyError("a")
     error.__cause__ = OSError("disk full\nINSERT secret")
     app = with_errors(raising(error), {LookupError: lambda error: HTTPError(503, str(error))})
@@ -82,7 +82,7 @@ async def test_known_error_is_translated(caplog: pytest.LogCaptureFixture) -> No
 
 
 async def test_unknown_error_is_a_500(caplog: pytest.LogCaptureFixture) -> None:
-    """Anything else is a 500 that tells the client nothing, and the log all under the same id."""
+    """Any other error is a 500 without details; the log has all of them under the same id."""
     answer = await request(with_errors(raising(LookupError("secret"))), "GET", "/")
 
     assert answer.status == 500
@@ -101,7 +101,7 @@ async def test_error_of_head_has_no_body() -> None:
 
 
 async def test_error_after_the_start(caplog: pytest.LogCaptureFixture) -> None:
-    """Once the response has started an error is logged and raised, so that the server cuts the connection."""
+    """An error after the start of the response is logged and raised, so that the server cuts the connection."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -125,7 +125,7 @@ async def test_disconnected_is_no_error(caplog: pytest.LogCaptureFixture) -> Non
 
 
 async def test_error_before_a_websocket_is_accepted() -> None:
-    """Before the accept an error is the answer to the handshake."""
+    """An error before the accept is the answer to the handshake."""
     async with Conversation(with_errors(raising(HTTPError(404, "No."))), websocket_scope("/")) as talk:
         talk.give("websocket.connect")
         start = await talk.take("websocket.http.response.start")
@@ -137,7 +137,7 @@ async def test_error_before_a_websocket_is_accepted() -> None:
 
 
 async def test_error_in_an_accepted_websocket(caplog: pytest.LogCaptureFixture) -> None:
-    """After it the connection is closed with 1011, and the log says why."""
+    """An error after the accept closes the connection with 1011, and is logged."""
 
     async def handler(socket: WebSocket) -> None:
         await socket.accept()
@@ -169,13 +169,13 @@ async def accept(socket: WebSocket) -> None:
 
 
 def with_origins(*allowed: str) -> ASGIApp:
-    """The order of app.main."""
+    """Wrap the app in the same order as app.main."""
     router = Router([Route("GET", "/{id}", found), websocket("/ws", accept)], max_body_bytes=1)
     return Standalone(Origins(Errors(router), frozenset(allowed)))
 
 
 async def test_no_cors_unless_allowed() -> None:
-    """Without an allow-list no answer speaks of origins."""
+    """Without an allow-list no answer has CORS headers."""
     answer = await request(with_origins(), "GET", "/1", [(b"origin", FOREIGN)])
 
     assert answer.status == 200
@@ -184,7 +184,7 @@ async def test_no_cors_unless_allowed() -> None:
 
 @pytest.mark.parametrize("path", ["/1", "/0", "/"])
 async def test_allowed_origin(path: str) -> None:
-    """An allowed origin may read every answer, errors included."""
+    """A page of an allowed origin may read every answer, errors included."""
     answer = await request(with_origins(ALLOWED, "https://b.example"), "GET", path, [(b"origin", ALLOWED.encode())])
 
     assert answer.header("access-control-allow-origin") == ALLOWED
@@ -193,7 +193,7 @@ async def test_allowed_origin(path: str) -> None:
 
 @pytest.mark.parametrize("origin", [FOREIGN, b"null", b"", b"https://a.example.evil.example", b"http://a.example"])
 async def test_foreign_origin(origin: bytes) -> None:
-    """Any other gets no permission, only the hint for caches."""
+    """A page of any other origin gets no permission, only `Vary: origin` for caches."""
     answer = await request(with_origins(ALLOWED), "GET", "/1", [(b"origin", origin)])
 
     assert answer.status == 200
@@ -201,7 +201,7 @@ async def test_foreign_origin(origin: bytes) -> None:
 
 
 async def test_vary_without_origin() -> None:
-    """With an allow-list every answer depends on the origin, or a cache gives the one without to a page that asks."""
+    """With an allow-list every answer has `Vary: origin`, or a cache may give a page an answer without permission."""
     answer = await request(with_origins(ALLOWED), "GET", "/1")
 
     assert answer.header("vary") == "origin"
@@ -230,7 +230,7 @@ async def test_preflight() -> None:
     ids=["no preflight", "foreign", "no origin"],
 )
 async def test_options_that_is_no_preflight(headers: list[Header]) -> None:
-    """Any other OPTIONS is the app's."""
+    """Any other OPTIONS request is passed to the app."""
     answer = await request(with_origins(ALLOWED), "OPTIONS", "/1", headers)
 
     assert answer.header("allow") == "GET, HEAD, OPTIONS"
@@ -259,7 +259,7 @@ async def handshake(app: ASGIApp, *headers: Header, denial: bool = True) -> Any:
     ],
 )
 async def test_websocket_is_accepted(headers: list[Header]) -> None:
-    """A page of the same host, an allowed one and a client that is no browser may connect."""
+    """A page of the same host, a page of an allowed origin and a client that is no browser may connect."""
     assert await handshake(with_origins(ALLOWED), *headers) == "websocket.accept"
 
 
@@ -275,10 +275,10 @@ async def test_websocket_is_accepted(headers: list[Header]) -> None:
     ],
 )
 async def test_websocket_of_a_foreign_page(headers: list[Header]) -> None:
-    """Any other page is refused before the accept."""
+    """A page of any other origin is refused before the accept."""
     assert await handshake(with_origins(ALLOWED), *headers) == 403
 
 
 async def test_websocket_of_a_foreign_page_without_the_denial_extension() -> None:
-    """Where the server can't answer the handshake it is closed."""
+    """Where the server can't answer the handshake with a response, the connection is closed."""
     assert await handshake(with_origins(), (b"origin", FOREIGN), denial=False) == "websocket.close"

@@ -61,6 +61,6 @@ async def test_origin_of_a_handshake(origin: str, scheme: str, host: str, own: b
 
 
 class Exchange:
-    """What the server knows of a request."""
+    """The server's record of a request."""
 
     request_id = "1"

@@ -1,4 +1,4 @@
-"""What holds for any path, any body, any query and any event."""
+"""Properties that hold for any path, any body, any query and any event."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ def handler(request: Request) -> None: ...
 
 
 def fits(template: str, path: str) -> bool:
-    """The rule by itself: literal segments are equal, a parameter takes any text but none."""
+    """Return whether a path fits: literal segments are equal, a parameter takes any text that is not empty."""
     asked, written = path.split("/"), template.split("/")
     return len(asked) == len(written) and all(
         part != "" if segment.startswith("{") else part == segment for segment, part in zip(written, asked, strict=True)
@@ -39,13 +39,13 @@ def fits(template: str, path: str) -> bool:
 
 
 def literalness(template: str) -> list[bool]:
-    """Of two templates that fit, the one with the earlier literal segment wins."""
+    """Return a sort key: of two templates that fit, the one with the earlier literal segment sorts first and wins."""
     return [segment.startswith("{") for segment in template.split("/")]
 
 
 @given(st.lists(st.tuples(METHODS, TEMPLATES), max_size=8), st.sampled_from(["GET", "HEAD", "POST", "PUT"]), PATHS)
 def test_router_finds_what_the_rule_says(table: list[tuple[str, str]], method: str, path: str) -> None:
-    """The table finds what a search through all templates finds, and nothing but 404, 405 and 426 comes out of it."""
+    """The router finds the same route as a search through all templates, and raises nothing but 404, 405 and 426."""
     try:
         routes = Routes(Route(kind, template, handler) for kind, template in table)
     except ValueError as error:
@@ -78,7 +78,7 @@ def test_router_finds_what_the_rule_says(table: list[tuple[str, str]], method: s
 
 @given(st.one_of(st.binary(), ANY_TEXT.map(str.encode), st.text('[]{},:"\\u0129eE+-.ntfNaI ').map(str.encode)))
 def test_any_bytes_as_json(body: bytes) -> None:
-    """Any body is a value that JSON can say again, or a 400."""
+    """Any body is a value that can be written as JSON again, or a 400."""
     try:
         value = parse_json(b"application/json", body)
     except HTTPError as error:
@@ -96,7 +96,7 @@ def test_any_bytes_as_json(body: bytes) -> None:
     )
 )
 def test_json_there_and_back(value: object) -> None:
-    """What we write we read as the same value."""
+    """A value that we write is read as the same value."""
     assert parse_json(b"application/json", encode_json(value)) == value
 
 
@@ -131,7 +131,7 @@ def chunked(draw: st.DrawFn) -> tuple[bytes, list[bytes]]:
 
 @given(chunked(), st.integers(0, 40))
 def test_any_chunking(body_and_chunks: tuple[bytes, list[bytes]], cap: int) -> None:
-    """However a body is cut, it is the same body, or the same 413."""
+    """A body cut into any chunks is read as the same body, or refused by the same 413."""
     body, chunks = body_and_chunks
     messages: Iterator[Message] = iter(
         [
@@ -154,7 +154,7 @@ def test_any_chunking(body_and_chunks: tuple[bytes, list[bytes]], cap: int) -> N
 
 
 def decoded(stream: bytes) -> list[Event]:
-    """Reads a stream as https://html.spec.whatwg.org/multipage/server-sent-events.html section 9.2.6 says."""
+    """Decode a stream by https://html.spec.whatwg.org/multipage/server-sent-events.html section 9.2.6."""
     events: list[Event] = []
     name, identity, data = "", None, ""
     for line in stream.decode().replace("\r\n", "\n").replace("\r", "\n").split("\n"):
@@ -179,13 +179,13 @@ ONE_LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"))
 
 @given(st.lists(st.builds(Event, LINES, st.none() | ONE_LINE.filter(bool), st.none() | ONE_LINE)))
 def test_events_there_and_back(events: list[Event]) -> None:
-    """A browser reads the events that we wrote, whatever is in them."""
+    """A browser reads the events that we wrote, whatever their contents."""
     assert decoded(b"".join(event.encode() for event in events)) == events
 
 
 @given(ANY_TEXT, st.none() | ANY_TEXT, st.none() | ANY_TEXT)
 def test_one_event_stays_one(data: str, name: str | None, identity: str | None) -> None:
-    """No data, name or id makes a second event or another field."""
+    """No data, name or id begins a second event or another field."""
     (event,) = decoded(Event(data, name, identity).encode())
 
     assert event.data == data.replace("\r\n", "\n").replace("\r", "\n")

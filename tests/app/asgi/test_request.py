@@ -29,7 +29,7 @@ def request_of(messages: list[Message], headers: Sequence[Header] = (), cap: int
 
 
 async def test_body_joins_chunks() -> None:
-    """A body is what its chunks are together."""
+    """A body is its chunks, joined."""
     assert await body_of([b"ab", b"", b"cd"]) == b"abcd"
 
 
@@ -103,13 +103,13 @@ async def test_json_of_a_request() -> None:
     ids=lambda body: body[:12],
 )
 def test_json_that_is_accepted(body: bytes) -> None:
-    """Any JSON text is, as any value."""
+    """Any JSON text is accepted, whatever its value."""
     assert parse_json(JSON, body) == json.loads(body)
 
 
 @pytest.mark.parametrize("content_type", [b"application/json", b"application/problem+json", b" application/json ;a=b"])
 def test_json_content_types(content_type: bytes) -> None:
-    """application/json and what ends in +json."""
+    """The content type application/json and those that end in +json are accepted."""
     assert parse_json(content_type, b"1") == 1
 
 
@@ -117,7 +117,7 @@ def test_json_content_types(content_type: bytes) -> None:
     "content_type", [None, b"", b"text/plain", b"text/json", b"application/jsonx", b"image/x+json", b"json", b"\xff"]
 )
 def test_json_of_another_content_type(content_type: bytes | None) -> None:
-    """All other content types are a 415 that says what is accepted."""
+    """Any other content type is a 415 that names the accepted one."""
     with pytest.raises(HTTPError) as caught:
         parse_json(content_type, b"{}")
 
@@ -148,7 +148,7 @@ def test_json_of_another_content_type(content_type: bytes | None) -> None:
     ],
 )
 def test_json_that_is_refused(body: bytes) -> None:
-    """What is not JSON as RFC 8259 has it is a 400 with the reason."""
+    """A text that is not JSON by RFC 8259 is a 400 with the reason."""
     with pytest.raises(HTTPError) as caught:
         parse_json(JSON, body)
 
@@ -172,7 +172,7 @@ def test_json_that_is_refused(body: bytes) -> None:
     ],
 )
 def test_query(query: bytes, fields: dict[str, str]) -> None:
-    """A form's fields; of a repeated one the last."""
+    """A query is read as the fields of a form; the last one of a repeated field counts."""
     assert parse_query(query) == fields
 
 
@@ -180,7 +180,7 @@ def test_query(query: bytes, fields: dict[str, str]) -> None:
     "query", [b"a=%ff", b"\xc3\xbc=1", b"&".join([b"a=1"] * 101)], ids=["UTF-8", "ASCII", "101 fields"]
 )
 def test_query_that_is_refused(query: bytes) -> None:
-    """Bytes that are no UTF-8 and more than 100 fields are a 400."""
+    """A query with bytes that are not UTF-8 or not ASCII, or with more than 100 fields, is a 400."""
     with pytest.raises(HTTPError) as caught:
         parse_query(query)
 
@@ -188,7 +188,7 @@ def test_query_that_is_refused(query: bytes) -> None:
 
 
 def test_header_is_the_first_of_its_name() -> None:
-    """Of a repeated header the first counts; one that is missing is None."""
+    """The first of a repeated header counts; a missing header is None."""
     headers: list[Header] = [(b"x-a", b"1"), (b"x-a", b"2")]
     request = request_of([], headers)
 
@@ -197,7 +197,7 @@ def test_header_is_the_first_of_its_name() -> None:
 
 
 def test_state_is_the_lifespans() -> None:
-    """A handler sees what the lifespan has put there."""
+    """A handler sees the state of the lifespan."""
     state: dict[str, Any] = {"services": object()}
     request = request_of([])
     request.scope["state"] = state

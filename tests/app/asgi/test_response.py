@@ -1,4 +1,4 @@
-"""What goes out for each kind of response."""
+"""The messages that each kind of response sends."""
 
 from collections.abc import AsyncIterator
 
@@ -21,13 +21,13 @@ async def test_json() -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 def test_json_has_no_nan(number: float) -> None:
-    """A number that JSON has not raises ValueError instead of going out."""
+    """NaN, which JSON lacks, raises ValueError instead of being sent."""
     with pytest.raises(ValueError, match="JSON compliant"):
         Response.json([number])
 
 
 async def test_text() -> None:
-    """Text says its encoding."""
+    """Text declares its encoding."""
     answer = await request(Response.text("ü", 201, [(b"x-a", b"1")]), "GET", "/")
 
     assert (answer.status, answer.body, answer.header("x-a")) == (201, "ü".encode(), "1")
@@ -35,7 +35,7 @@ async def test_text() -> None:
 
 
 async def test_html() -> None:
-    """So does HTML."""
+    """HTML declares its encoding."""
     answer = await request(Response.html("<p>ü"), "GET", "/")
 
     assert answer.header("content-type") == "text/html; charset=utf-8"
@@ -52,7 +52,7 @@ async def test_head_has_the_length_and_no_body() -> None:
 
 @pytest.mark.parametrize("status", [204, 304])
 async def test_no_length_of_no_body(status: int) -> None:
-    """A status that has no body has no length of one."""
+    """A status without a body has no content-length."""
     answer = await request(Response(status=status, headers=[(b"etag", b'"1"')]), "GET", "/")
 
     assert answer.headers == [(b"etag", b'"1"')]
@@ -67,7 +67,7 @@ async def test_response_is_sent_twice_alike() -> None:
 
 
 async def test_stream_sends_each_chunk_as_it_comes() -> None:
-    """A chunk is on its way before the next one is made."""
+    """A chunk is sent before the next one is made."""
     made: list[bytes] = []
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -85,7 +85,7 @@ async def test_stream_sends_each_chunk_as_it_comes() -> None:
 
 
 async def test_stream_of_head_is_not_begun() -> None:
-    """HEAD takes nothing from the source."""
+    """HEAD does not begin the source of a stream."""
     begun: list[int] = []
 
     async def chunks() -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""Which handler a request finds, and what it is told when there is none."""
+"""Which handler a request finds, and the answer where there is none."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def refused(method: str, path: str) -> HTTPError:
     ],
 )
 def test_match(method: str, path: str, template: str, params: dict[str, str]) -> None:
-    """A literal segment wins over a parameter, also where the way back from it has to be found."""
+    """A literal segment wins over a parameter, also where the search has to go back and take the parameter."""
     route, found = TABLE.match(method, path)
 
     assert (route.path, route.method, found) == (template, method, params)
@@ -83,7 +83,7 @@ def test_match(method: str, path: str, template: str, params: dict[str, str]) ->
     ],
 )
 def test_no_such_path(path: str) -> None:
-    """Anything else is a 404: a trailing slash, an empty segment and other case make another path."""
+    """Any other path is a 404: a trailing slash, an empty segment or other case makes another path."""
     assert refused("GET", path).status == 404
 
 
@@ -99,7 +99,7 @@ def test_no_such_path(path: str) -> None:
     ],
 )
 def test_method_not_allowed(method: str, path: str, allowed: bytes) -> None:
-    """A known path with another method is a 405 with all that is allowed, sorted."""
+    """A known path with another method is a 405 with the allowed methods, sorted."""
     error = refused(method, path)
 
     assert error.status == 405
@@ -112,7 +112,7 @@ def test_head_falls_back_to_get() -> None:
 
 
 def test_get_of_a_websocket() -> None:
-    """A plain GET of a websocket's path is told to upgrade."""
+    """A plain GET of a websocket's path is a 426, which tells the client to upgrade."""
     error = refused("GET", "/ws")
 
     assert error.status == 426
@@ -120,7 +120,7 @@ def test_get_of_a_websocket() -> None:
 
 
 async def test_no_http_method_reaches_a_websocket_handler() -> None:
-    """Whatever a client calls its method, it is HTTP."""
+    """A request is HTTP whatever its method is called, so it never reaches a websocket handler."""
     router = Router(ROUTES, max_body_bytes=1)
 
     with pytest.raises(HTTPError) as caught:
@@ -133,7 +133,7 @@ async def test_no_http_method_reaches_a_websocket_handler() -> None:
     "template", ["", "users", "/{", "/}", "/{}", "/{ID}", "/a{id}", "/{id}b", "/{a}{b}", "/{a b}", "/{a:int}", "/a?{b}"]
 )
 def test_bad_template(template: str) -> None:
-    """A template that is none fails where it is written."""
+    """An invalid template fails where the route is written."""
     with pytest.raises(ValueError, match="bad path template"):
         Route("GET", template, handler)
 
@@ -149,7 +149,7 @@ def test_duplicate_routes(first: str, second: str) -> None:
 
 
 def test_two_names_for_one_parameter() -> None:
-    """Also those of two methods, since the table keeps one set of names for a path."""
+    """Two names for one parameter fail, also in routes of two methods: the table keeps one set of names per path."""
     with pytest.raises(ValueError, match="already taken"):
         Routes([Route("GET", "/a/{x}", handler), Route("POST", "/a/{y}", handler)])
 
@@ -162,21 +162,21 @@ async def test_router_gives_the_parameters() -> None:
 
 
 async def test_router_answers_options() -> None:
-    """OPTIONS says what is allowed, and has no body."""
+    """OPTIONS lists the allowed methods, and has no body."""
     answer = await request(Router(ROUTES, max_body_bytes=1), "OPTIONS", "/users/7")
 
     assert (answer.status, answer.headers, answer.body) == (204, [(b"allow", b"DELETE, GET, HEAD, OPTIONS")], b"")
 
 
 async def test_router_prefers_an_options_handler() -> None:
-    """A route of one's own for OPTIONS is used."""
+    """A route for OPTIONS takes the place of the default answer."""
     router = Router([Route("OPTIONS", "/", handler)], max_body_bytes=1)
 
     assert (await request(router, "OPTIONS", "/")).status == 200
 
 
 async def test_router_opens_websockets() -> None:
-    """A websocket's handler finds the parameters too."""
+    """A websocket's handler finds the parameters of the path too."""
     async with Conversation(Router(ROUTES, max_body_bytes=1), websocket_scope("/ws/7")) as talk:
         talk.give("websocket.connect")
         await talk.take("websocket.accept")
@@ -195,7 +195,7 @@ async def test_router_has_no_such_websocket(path: str) -> None:
 
 
 async def test_router_hands_over_the_cap() -> None:
-    """The router's cap is that of each request."""
+    """Each request has the router's limit on bodies."""
 
     async def read(request: Request) -> Response:
         return Response(await request.body())
@@ -207,7 +207,7 @@ async def test_router_hands_over_the_cap() -> None:
 
 
 async def test_router_knows_no_other_scope() -> None:
-    """A type that it does not know raises ValueError, as the specification wants."""
+    """An unknown scope type raises ValueError, as the specification demands."""
     scope = {**http_scope("GET", "/"), "type": "smtp"}
 
     async with Conversation(Router(ROUTES, max_body_bytes=1), scope) as talk:

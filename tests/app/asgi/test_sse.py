@@ -1,4 +1,4 @@
-"""Server-sent events: how one is written, and how a stream begins, beats and ends."""
+"""Server-sent events: how an event is encoded, and how a stream begins, sends heartbeats and ends."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -46,12 +46,12 @@ def test_encode(event: Event, text: str) -> None:
 
 @pytest.mark.parametrize("evil", ["a\ndata: b", "a\r\ndata: b", "a\rdata: b", "a\0data: b"])
 def test_no_field_is_smuggled_in(evil: str) -> None:
-    """A line break in a name or an id begins no field."""
+    """A line break in a name or an id does not begin a field."""
     assert Event("x", name=evil, id=evil).encode() == b"event: adata: b\nid: adata: b\ndata: x\n\n"
 
 
 async def test_each_event_goes_out_at_once() -> None:
-    """The headers come before the first event, and each event as it happens."""
+    """The headers are sent before the first event, and each event as it happens."""
     source = Source()
     stream = EventStream(source.events(), asyncio.Event())
 
@@ -81,7 +81,7 @@ async def ended(talk: Conversation) -> None:
 
 
 async def test_source_ends() -> None:
-    """The stream ends with its source, with a hint when to come back."""
+    """The stream ends with its source, after the `retry` hint."""
     source = Source()
     source.queue.put_nowait(None)
 
@@ -91,7 +91,7 @@ async def test_source_ends() -> None:
 
 
 async def test_drain() -> None:
-    """A worker that drains ends its streams, each with a hint when to come back, and the source is closed."""
+    """A draining worker ends its streams, each after the `retry` hint, and the source is closed."""
     source, draining = Source(), asyncio.Event()
 
     async with Conversation(EventStream(source.events(), draining), http_scope("GET", "/")) as talk:
@@ -114,7 +114,7 @@ async def test_drain_before_the_first_event() -> None:
 
 
 async def test_client_leaves() -> None:
-    """The source is closed when the client is gone, although nothing is sent meanwhile."""
+    """The source is closed when the client has left, even if nothing is sent meanwhile."""
     source = Source()
 
     async with Conversation(EventStream(source.events(), asyncio.Event()), http_scope("GET", "/")) as talk:
@@ -140,7 +140,7 @@ async def test_heartbeat() -> None:
 
 
 async def test_heartbeat_of_a_busy_stream() -> None:
-    """Events do not put the heartbeat off."""
+    """A steady flow of events does not delay the heartbeat."""
 
     async def events() -> AsyncGenerator[Event, None]:
         while True:
@@ -156,7 +156,7 @@ async def test_heartbeat_of_a_busy_stream() -> None:
 
 
 async def test_source_that_never_waits() -> None:
-    """It holds up nothing: other tasks run, and a drain ends it."""
+    """A source that never waits blocks nothing: other tasks run, and a drain ends the stream."""
     draining = asyncio.Event()
 
     async def events() -> AsyncGenerator[Event, None]:
@@ -171,14 +171,14 @@ async def test_source_that_never_waits() -> None:
 
 
 async def test_one_event_is_encoded_once() -> None:
-    """For any number of streams: a room's message costs each of them its sending alone."""
+    """An event is encoded once for any number of streams, so that each of them pays only for sending it."""
     event = Event("x", name="y", id="7")
 
     assert event.encode() is Event("x", name="y", id="7").encode()
 
 
 async def test_client_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also in a drain: the hint when to come back is waited for as long as an event."""
+    """A client that takes nothing is cut off, also in a drain: the `retry` hint has the same time limit as an event."""
     monkeypatch.setattr(sse, "SEND_SECONDS", 0.01)
     draining = asyncio.Event()
     draining.set()
@@ -197,7 +197,7 @@ async def test_client_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPa
 
 
 async def test_source_fails() -> None:
-    """What the source raises comes out of the stream, and nothing is left running."""
+    """An error of the source is raised by the stream, and no task is left running."""
 
     async def events() -> AsyncGenerator[Event, None]:
         yield Event("x")
@@ -214,7 +214,7 @@ async def test_source_fails() -> None:
 
 
 async def test_sending_fails() -> None:
-    """A server that says that the client is gone by an error has the source closed, too."""
+    """The source is also closed when a failing `send` tells that the client has left."""
     source = Source()
 
     async with Conversation(EventStream(source.events(), asyncio.Event()), http_scope("GET", "/")) as talk:
@@ -228,7 +228,7 @@ async def test_sending_fails() -> None:
 
 
 async def test_cancelled() -> None:
-    """A stream that is cancelled closes its source and leaves nothing running."""
+    """A cancelled stream closes its source and leaves no task running."""
     source = Source()
     before = asyncio.all_tasks()
 
@@ -241,7 +241,7 @@ async def test_cancelled() -> None:
 
 
 async def test_head() -> None:
-    """HEAD has the headers and takes nothing from the source."""
+    """HEAD has the headers of GET and takes nothing from the source."""
     source = Source()
     source.queue.put_nowait(Event("x"))
 

@@ -1,4 +1,4 @@
-"""What the app does for its requests under a server that gives them no id."""
+"""The app under a server that gives no request ids."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ async def raising(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.mark.parametrize("given", [b"a", b"0-9.A_z", b"x" * 64])
 async def test_request_id_is_taken(given: bytes) -> None:
-    """A sane id of the caller comes back."""
+    """A valid id of the caller is returned."""
     answer = await request(Standalone(ok), "GET", "/", [(b"x-request-id", given)])
 
     assert answer.header("x-request-id") == given.decode()
@@ -31,7 +31,7 @@ async def test_request_id_is_taken(given: bytes) -> None:
 
 @pytest.mark.parametrize("given", [b"", b"x" * 65, b"a b", b"a\n", b"\xff", b'"', b"a,b"])
 async def test_request_id_is_refused(given: bytes) -> None:
-    """Any other is replaced, since it goes into logs."""
+    """An invalid id is replaced, since it goes into logs."""
     answer = await request(Standalone(ok), "GET", "/", [(b"x-request-id", given)])
     made = answer.header("x-request-id")
 
@@ -41,14 +41,14 @@ async def test_request_id_is_refused(given: bytes) -> None:
 
 
 class Given:
-    """What a server has found out itself."""
+    """The exchange of a server that has its own id for the request."""
 
     request_id = "of-the-server"
     status = 0
 
 
 async def test_server_that_does_it_all(caplog: pytest.LogCaptureFixture) -> None:
-    """Where the server gives an exchange its id is used, and nothing is added to the answer or counted."""
+    """If the server provides an exchange, its id is used, and nothing is added to the answer or counted."""
     app = Standalone(Errors(raising))
     answer = await request(app, "GET", "/", state={"exchange": Given()})
 
@@ -82,7 +82,7 @@ async def test_scope_without_a_state() -> None:
 
 
 async def test_message_that_is_sent_again() -> None:
-    """What an app sends is left as it is: it may be a constant."""
+    """A message of the app is not changed, since it may be a constant."""
     start = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,12 +96,12 @@ async def test_message_that_is_sent_again() -> None:
 
 
 async def test_nothing_is_left_for_the_garbage_collector() -> None:
-    """A request ends without a circle of references, also where the server's `send` knows the scope."""
+    """A request leaves no reference cycle, even if the server's `send` refers to the scope."""
     assert not await outlives_its_request(Standalone(Origins(Errors(ok), frozenset())))
 
 
 async def test_what_is_sent_too_late_is_an_error() -> None:
-    """A task that outlives its request is told what it did; nothing reaches the server."""
+    """A message sent after its request has ended raises RuntimeError, and nothing reaches the server."""
     kept: list[Send] = []
 
     async def keeping(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""A websocket as its handler sees it: what may follow what, and every way in which it ends."""
+"""A websocket as its handler sees it: the valid order of calls, and every way in which the connection ends."""
 
 from collections.abc import Awaitable, Callable
 
@@ -67,7 +67,7 @@ async def test_message_at_the_cap(message: dict[str, str | bytes]) -> None:
 
 @pytest.mark.parametrize("message", [{"text": "x" * 17}, {"text": "ü" * 9}, {"bytes": b"x" * 17}])
 async def test_message_over_the_cap(message: dict[str, str | bytes]) -> None:
-    """A longer one, counted in bytes, closes with 1009."""
+    """A message over the cap, counted in bytes, closes the connection with 1009."""
     async with Conversation(app_of(echo), websocket_scope("/")) as talk:
         talk.give("websocket.connect")
         await talk.take("websocket.accept")
@@ -81,7 +81,7 @@ async def test_message_over_the_cap(message: dict[str, str | bytes]) -> None:
 
 
 async def test_client_leaves_before_the_answer() -> None:
-    """A client that did not wait raises Disconnected, and nothing is sent to it."""
+    """A client that leaves before the accept raises Disconnected, and nothing is sent to it."""
     async with Conversation(app_of(echo), websocket_scope("/")) as talk:
         talk.give("websocket.disconnect", code=1001)
         with pytest.raises(Disconnected) as caught:
@@ -92,7 +92,7 @@ async def test_client_leaves_before_the_answer() -> None:
 
 @pytest.mark.parametrize(("given", "seen"), [({"code": 1000}, 1000), ({}, 1005), ({"code": None}, 1005)])
 async def test_client_leaves(given: dict[str, int | None], seen: int) -> None:
-    """The handler learns the client's code, 1005 where there is none."""
+    """The handler gets the client's close code, 1005 if there is none."""
     async with Conversation(app_of(echo), websocket_scope("/")) as talk:
         talk.give("websocket.connect")
         await talk.take("websocket.accept")
@@ -105,7 +105,7 @@ async def test_client_leaves(given: dict[str, int | None], seen: int) -> None:
 
 @pytest.mark.parametrize("error", [OSError("gone"), RuntimeError("after close")])
 async def test_server_says_that_the_client_is_gone(error: Exception) -> None:
-    """Whichever way a server tells it when something is sent, it is Disconnected."""
+    """An error of the server's `send`, of either kind, becomes Disconnected."""
     async with Conversation(app_of(echo), websocket_scope("/")) as talk:
         talk.give("websocket.connect")
         await talk.take("websocket.accept")
@@ -131,7 +131,7 @@ async def test_close() -> None:
 
 
 async def test_close_of_one_that_is_gone() -> None:
-    """A close that does not arrive is Disconnected."""
+    """A close that can't be sent raises Disconnected."""
 
     async def handler(socket: WebSocket) -> None:
         await socket.accept()
@@ -174,7 +174,7 @@ async def close_first(socket: WebSocket) -> None:
     ],
 )
 async def test_wrong_order(handler: Callable[[WebSocket], Awaitable[None]], words: str) -> None:
-    """A wrong order of calls is the handler's mistake and says so."""
+    """A wrong order of calls raises an error that names the mistake."""
     async with Conversation(app_of(handler), websocket_scope("/")) as talk:
         talk.give("websocket.connect")
         with pytest.raises(RuntimeError, match=words):
@@ -183,7 +183,7 @@ async def test_wrong_order(handler: Callable[[WebSocket], Awaitable[None]], word
 
 @pytest.mark.parametrize("then", [WebSocket.receive, WebSocket.accept, lambda socket: socket.send("x")])
 async def test_use_after_close(then: Callable[[WebSocket], Awaitable[object]]) -> None:
-    """A connection that was closed here is over as one that the client has left; nothing more is sent."""
+    """A connection closed by the handler behaves like one that the client has left; nothing more is sent."""
 
     async def handler(socket: WebSocket) -> None:
         await socket.accept()
@@ -206,7 +206,7 @@ def refusing(response: Response) -> ASGIApp:
 
 
 async def test_refusal_with_the_denial_extension() -> None:
-    """Where the server can, the handshake is answered with the whole response."""
+    """With the denial extension the handshake is answered with the whole response."""
     response = Response.problem(HTTPError(403, "No."), "id-1")
 
     async with Conversation(refusing(response), websocket_scope("/")) as talk:
@@ -225,7 +225,7 @@ async def test_refusal_with_the_denial_extension() -> None:
 
 @pytest.mark.parametrize("extensions", [{}, None])
 async def test_refusal_without_the_extension(extensions: dict[str, object] | None) -> None:
-    """Elsewhere a close before the accept makes it a 403."""
+    """Without the extension a close before the accept makes the answer a 403."""
     scope = {**websocket_scope("/"), "extensions": extensions}
 
     async with Conversation(refusing(Response.text("no", 404)), scope) as talk:
@@ -247,7 +247,7 @@ async def test_query_and_state() -> None:
 
 @pytest.mark.parametrize("offered", [True, False], ids=["a server that can", "another server"])
 async def test_send_now(offered: bool) -> None:
-    """A server that can send without waiting is asked to, between accept and close; any other sends as usual."""
+    """A server that offers to send without waiting is used between accept and close; without it `send_now` declines."""
     taken: list[str] = []
     told: list[bool] = []
 

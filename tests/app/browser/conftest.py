@@ -1,4 +1,4 @@
-"""A real headless Chromium, the system's, before the real stack. Each test has a browser context of its own."""
+"""The system's headless Chromium in front of the real stack. Each test has its own browser context."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from tests.harness.servers import Redis
 from tests.harness.stack import Nginx, Server, behind_nginx, serving
 
 SCREENSHOTS = ROOT / ".run" / "screenshots"
-# Root has no sandbox of the kernel; the rest keeps the browser from talking to other hosts.
+# Chromium has no sandbox when run as root; the other options keep the browser from talking to other hosts.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -25,8 +25,8 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-POLICY = "Content Security Policy"  # in what Chromium logs of each breach
-MILLISECONDS = 15_000  # for what must come
+POLICY = "Content Security Policy"  # part of each violation that Chromium logs
+MILLISECONDS = 15_000  # to wait for anything expected
 
 Open = Callable[..., Page]
 
@@ -63,28 +63,28 @@ def nginx(server: Server) -> Iterator[Nginx]:
 
 @pytest.fixture(scope="module")
 def shared_nginx() -> Iterator[Nginx]:
-    """The nginx of a stack for tests that look at pages, whatever was said there before."""
+    """The nginx of a stack shared by tests that do not depend on the messages in the log."""
     with serving(workers=2) as server, behind_nginx(server, https=True) as nginx:
         yield nginx
 
 
 @pytest.fixture
 def open_page(browser: Browser, nginx: Nginx) -> Iterator[Open]:
-    """Opens a path of a stack of the test's own."""
+    """Yield a function that opens a path of the test's own stack."""
     with _opening(browser, nginx) as open_page:
         yield open_page
 
 
 @pytest.fixture
 def open_shared(browser: Browser, shared_nginx: Nginx) -> Iterator[Open]:
-    """The same of the shared stack."""
+    """Yield a function that opens a path of the shared stack."""
     with _opening(browser, shared_nginx) as open_page:
         yield open_page
 
 
 @contextmanager
 def _opening(browser: Browser, nginx: Nginx) -> Iterator[Open]:
-    """Opens a path in a browser profile of its own; an error or a breach of the policy fails the test."""
+    """Yield a function that opens a path in a new browser profile; fail on script errors and policy violations."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The pages as a person has them: they come back by themselves, miss nothing, and say in words how they are."""
+"""The pages in a browser: they reconnect by themselves, miss nothing, and show their state in words."""
 
 import os
 import re
@@ -18,14 +18,14 @@ COLUMNS = [
     "Worker", "Process id", "Requests", "Requests/s", "p50, ms", "p99, ms", "Connections", "Memory, MiB",
     "Loop lag, ms", "Reloads", "Up since",
 ]  # fmt: skip
-# How many pixels the table stands out of the column of text.
+# Pixels by which the table extends beyond the column of text.
 OUTSIDE = """() => { const right = (name) => document.querySelector(name).getBoundingClientRect().right;
   return Math.max(0, Math.round(right("table") - right("#state"))); }"""
 PATHS = {"home": "/", "chat": "/chat", "live": "/live"}
 
 
 def worker(page: Page) -> tuple[int, int]:
-    """The slot and the pid of the worker that a page says it is connected to."""
+    """Return the slot and the pid of the worker that a page is connected to, as the page shows them."""
     state = page.get_by_test_id("state")
     expect(state).to_have_text(CONNECTED)
     match = CONNECTED.match(state.inner_text())
@@ -34,7 +34,7 @@ def worker(page: Page) -> tuple[int, int]:
 
 
 def at_different_workers(open_page: Open) -> list[Page]:
-    """Two chat pages; which worker a page gets depends on what else is open at the moment."""
+    """Open two chat pages at different workers; which worker a page gets depends on the other open connections."""
     pages: dict[int, Page] = {}
     for _ in range(10):
         page = open_page("/chat")
@@ -51,12 +51,12 @@ def say(page: Page, *messages: str) -> None:
 
 
 def texts(page: Page) -> Any:
-    """The messages of a log, in order."""
+    """Return the messages of a log, in order."""
     return page.get_by_test_id("message").locator(".text")
 
 
 def test_home_shows_the_workers(open_page: Open, server: Server) -> None:
-    """The home page says which worker answered, shows all of them live, and who has taken a killed one's place."""
+    """The home page says which worker answered, shows all of them live, and tells which one replaced a killed one."""
     page = open_page("/")
     rows = page.get_by_test_id("worker-row")
     slot, pid = worker(page)
@@ -80,7 +80,7 @@ def test_home_shows_the_workers(open_page: Open, server: Server) -> None:
 
 
 def test_home_shows_latencies_and_reloads(open_page: Open, server: Server) -> None:
-    """What requests took of late, without the page's own stream, and how often the server was reloaded."""
+    """The home page shows the latest latencies, without the page's own stream, and the number of reloads."""
     page = open_page("/")
     for field in ("p50", "p99"):
         expect(page.locator(f'[data-field="{field}"]').filter(has_text=re.compile(r"^\d+\.\d$"))).not_to_have_count(0)
@@ -94,7 +94,7 @@ def test_home_shows_latencies_and_reloads(open_page: Open, server: Server) -> No
 
 
 def test_chat_while_a_worker_is_killed(open_page: Open, server: Server) -> None:
-    """Two browsers at different workers chat while one of the workers is killed: nothing missing, nothing twice."""
+    """Two browsers at different workers miss nothing and see nothing twice while one of the workers is killed."""
     ann, bob = at_different_workers(open_page)
     ann.get_by_label("Your name").fill("Ann")
     bob.get_by_label("Your name").fill("Bob")
@@ -117,7 +117,7 @@ def test_chat_while_a_worker_is_killed(open_page: Open, server: Server) -> None:
 
 
 def test_live_resumes(open_page: Open, server: Server) -> None:
-    """The live page goes on where it stopped when its worker is killed."""
+    """The live page resumes where it stopped when its worker is killed."""
     live, chat = open_page("/live"), open_page("/chat")
     chat.get_by_label("Your name").fill("Ann")
     say(chat, "before")
@@ -132,7 +132,7 @@ def test_live_resumes(open_page: Open, server: Server) -> None:
 
 
 def test_chat_while_the_bus_is_away(open_page: Open, redis: Redis) -> None:
-    """While Redis is stopped the page stays connected and says so; what is written is sent once, when it is back."""
+    """While Redis is stopped the page stays connected and says so; a message written then is sent once, afterwards."""
     page = open_page("/chat")
     page.get_by_label("Your name").fill("Ann")
     say(page, "before")
@@ -153,7 +153,7 @@ def test_chat_while_the_bus_is_away(open_page: Open, redis: Redis) -> None:
 
 
 def test_keyboard(open_page: Open) -> None:
-    """All can be done without a mouse: skip to the content, write, begin a new line, send, go to another page."""
+    """Everything works without a mouse: skip to the content, write, begin a new line, send, go to another page."""
     page = open_page("/chat")
     worker(page)
     page.keyboard.press("Tab")
@@ -178,7 +178,7 @@ def test_keyboard(open_page: Open) -> None:
 
 
 def test_reconnecting_is_spread(open_shared: Open) -> None:
-    """The pauses between two tries grow to ten seconds, and no two clients have the same."""
+    """The pauses between two attempts grow to ten seconds, and are random for each client."""
     page = open_shared("/live")
     pauses = page.evaluate(
         """async () => {
@@ -210,13 +210,13 @@ COLOURS = """
     return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
   };
 """
-# https://www.w3.org/TR/WCAG22/#contrast-minimum: the least of all texts
+# https://www.w3.org/TR/WCAG22/#contrast-minimum: the lowest contrast of all texts
 TEXTS = f"""() => {{ {COLOURS}
   const texts = [...document.querySelectorAll("main *, header *")].filter((element) => element.checkVisibility() &&
     [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim()));
   return Math.min(...texts.map((element) => contrast(getComputedStyle(element).color, element)));
 }}"""
-# https://www.w3.org/TR/WCAG22/#non-text-contrast: what has the focus, by name, and how well one sees that
+# https://www.w3.org/TR/WCAG22/#non-text-contrast: the focused element by name, and the contrast of its outline
 FOCUS = f"""() => {{ {COLOURS}
   const element = document.activeElement;
   const {{ outlineStyle, outlineWidth, outlineColor }} = getComputedStyle(element);
@@ -234,7 +234,7 @@ TAB_ORDER = {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_tab_order(open_shared: Open, scheme: str) -> None:
-    """The tabulator leads through all that can be used, in the page's order; all has a name and shows its focus."""
+    """The Tab key reaches every control in the page's order; each has a name and shows its focus."""
     for name, path in PATHS.items():
         page = open_shared(path, color_scheme=scheme)
         worker(page)
@@ -272,7 +272,7 @@ def test_light_dark_and_phone(open_shared: Open, scheme: str, device: str) -> No
 
 @pytest.mark.parametrize("path", PATHS.values())
 def test_pages_by_https(open_shared: Open, path: str) -> None:
-    """Each page has its live connection by HTTPS too, and keeps the content security policy."""
+    """Each page has its live connection over HTTPS too, and keeps the content security policy."""
     page = open_shared(path, https=True)
     expect(page.get_by_test_id("state")).to_have_text(CONNECTED)
 

@@ -15,7 +15,7 @@ Line = dict[str, Any]  # one message of the chat
 
 
 def new_text() -> str:
-    """A text that no other test has sent."""
+    """Return a text that no other test has sent."""
     return uuid4().hex
 
 
@@ -24,7 +24,7 @@ async def say(socket: Socket, message: str, user: str = "ann") -> None:
 
 
 async def hear(socket: Socket) -> Line:
-    """The next message of the chat, or the next of any other kind but those that come by themselves."""
+    """Return the next message of the chat; skip `hello` and the bus's state, which are sent unasked."""
     while True:
         line: Line = await socket.json()
         if line.get("type") not in ("hello", "bus"):
@@ -32,7 +32,7 @@ async def hear(socket: Socket) -> Line:
 
 
 async def hear_until(socket: Socket, last: str) -> list[Line]:
-    """All that comes up to a message with this text."""
+    """Return everything up to a message with this text."""
     lines = [await hear(socket)]
     while lines[-1].get("message") != last:
         lines.append(await hear(socket))
@@ -40,7 +40,7 @@ async def hear_until(socket: Socket, last: str) -> list[Line]:
 
 
 async def come_in(speaker: Socket, *others: Socket) -> None:
-    """Have all heard what was said before they came: another worker's messages may be on their way for a moment."""
+    """Wait until all have heard what was said before they connected: other workers' messages may arrive a bit later."""
     text = new_text()
     await say(speaker, text)
     for client in (speaker, *others):
@@ -48,7 +48,7 @@ async def come_in(speaker: Socket, *others: Socket) -> None:
 
 
 async def read_until(events: AsyncIterator[Event], last: str) -> list[Event]:
-    """The events up to a message with this text, without those that workers send of themselves."""
+    """Return the messages and resets up to a message with this text."""
     found = []
     async for event in events:
         if event.name in ("message", "reset"):
@@ -70,7 +70,7 @@ async def clients_of_all_workers(stack: Stack, clients: AsyncExitStack) -> list[
         assert hello["type"] == "hello"
         if hello["pid"] in by_pid:
             others.append(socket)
-            await pause()  # of a shared listener a worker that the system lets wait gets none
+            await pause()  # of a shared listener, a worker that the system lets wait gets no connection
         by_pid.setdefault(hello["pid"], socket)
     found = list(by_pid.values())
     if len(found) == 1:

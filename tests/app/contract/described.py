@@ -1,4 +1,4 @@
-"""What `openapi.json` says of an answer: every answer of the contract tests is compared with it."""
+"""The description of answers in `openapi.json`: every answer of the contract tests is compared with it."""
 
 import json
 import re
@@ -13,14 +13,14 @@ from app.main import BENCH_ROUTES, ROUTES
 from tests.harness.driver import Answer
 
 DOCUMENT: dict[str, Any] = json.loads((FOLDER / "openapi.json").read_text())
-UNDESCRIBED = {route.path for route in BENCH_ROUTES}  # offered to the benchmark alone
+UNDESCRIBED = {route.path for route in BENCH_ROUTES}  # only for the benchmark
 SOCKETS = {route.path for route in ROUTES if route.method == WEBSOCKET}  # in x-websockets
 MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})|%00|\.\.%2f", re.IGNORECASE)  # refused before the app is asked
 PATTERNS = {path: re.compile(PARAMETER.sub("[^/]+", path)) for path in DOCUMENT["paths"]}
 
 
 def untruths(method: str, target: str, answer: Answer) -> list[str]:
-    """What an answer has that the description has not, or the other way round."""
+    """Return the differences between an answer and the description."""
     path = target.partition("?")[0]
     template = path if path in PATTERNS else next((name for name, each in PATTERNS.items() if each.fullmatch(path)), "")
     if path in UNDESCRIBED | SOCKETS or (answer.status == 400 and MALFORMED.search(target)):
@@ -39,7 +39,7 @@ def untruths(method: str, target: str, answer: Answer) -> list[str]:
 
 
 def differences(described: Any, answer: Answer, *, body: bool = True) -> list[str]:
-    """Where an answer departs from the description of its status."""
+    """Return the differences between an answer and the description of its status."""
     fields = {name.decode(): value.decode("latin-1") for name, value in answer.headers}
     found = [
         f"{name} is {fields.get(name.lower())!r}"
@@ -56,7 +56,7 @@ def differences(described: Any, answer: Answer, *, body: bool = True) -> list[st
 
 
 def fits(header: Any, value: str | None) -> bool:
-    """Whether a field is as its description says."""
+    """Return whether a header field is as described."""
     if value is None:
         return not header.get("required", False)
     schema = resolved(header["schema"])
@@ -66,12 +66,12 @@ def fits(header: Any, value: str | None) -> bool:
 
 @cache
 def validator(schema: str) -> Draft202012Validator:
-    """For a schema of the document, with what its references name."""
+    """Return the validator of a schema of the document, references included."""
     return Draft202012Validator({**json.loads(schema), "components": DOCUMENT["components"]})
 
 
 def resolved(node: Any) -> Any:
-    """What a reference names, or the thing itself."""
+    """Return the target of a reference, or the node itself."""
     if "$ref" not in node:
         return node
     found: Any = DOCUMENT

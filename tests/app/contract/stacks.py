@@ -1,6 +1,6 @@
-"""The same app under four servers, asked in the same way.
+"""The same app under four servers, called in the same way.
 
-Rules: 127.0.0.1 and free ports only, every wait has an end, and only what was started here is ended, by its pid.
+Rules: 127.0.0.1 and free ports only, every wait is bounded, and only processes started here are ended, by their pid.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ from tests.harness import stack as servers
 from tests.harness.driver import Answer, Conversation, http_scope, request, websocket_scope
 from tests.harness.processes import Process, running, short_folder
 
-SECONDS = 10.0  # for whatever must come
+SECONDS = 10.0  # to wait for anything expected
 MAX_BODY_BYTES = 10_000
 VARIABLES: dict[str, Any] = {
     "BENCH_ENDPOINTS": "1",
     "ACCESS_LOG": "1",
     "MAX_BODY_BYTES": str(MAX_BODY_BYTES),
-    "MESSAGES_PER_SECOND": "100000",  # tests/appshared_state has the limit of a flood
+    "MESSAGES_PER_SECOND": "100000",  # the limit is tested in tests/app/shared_state
     "ALLOWED_ORIGINS": "https://a.example",
 }
 
@@ -61,13 +61,13 @@ class Socket(ABC):
 
     @abstractmethod
     async def receive(self) -> str | bytes:
-        """The next message; raises Closed."""
+        """Return the next message; raise Closed at the end."""
 
     async def json(self) -> Any:
         return json.loads(await self.receive())
 
     async def code(self) -> int:
-        """Read to the end and return the code with which the server has closed."""
+        """Read to the end and return the server's close code."""
         try:
             while True:
                 await self.receive()
@@ -76,7 +76,7 @@ class Socket(ABC):
 
 
 class Stack(ABC):
-    """What serves the app, and how it is asked."""
+    """A server with the app, and how to call it."""
 
     name: str
     workers = 1
@@ -105,9 +105,9 @@ class Stack(ABC):
         *,
         chunked: bool = False,
     ) -> Answer:
-        """One request, its target sent as it is written; the body with its length, or chunk by chunk.
+        """Send one request, its target unchanged, the body with its length or in chunks; return the answer.
 
-        Its answer must be what openapi.json says.
+        The answer must match openapi.json.
         """
         answer = await self.exchange(method, target, headers, body, chunked=chunked)
         assert untruths(method, target, answer) == []
@@ -117,19 +117,19 @@ class Stack(ABC):
     async def exchange(
         self, method: str, target: str, headers: Sequence[Header], body: Sequence[bytes], *, chunked: bool
     ) -> Answer:
-        """The same, whatever is answered."""
+        """Do the same for any answer, described or not."""
 
     @abstractmethod
     def websocket(self, target: str, *headers: Header, **options: Any) -> AbstractAsyncContextManager[Socket]:
-        """An accepted websocket; raises Refused otherwise. The options are the client's, where there is one."""
+        """Return an accepted websocket, or raise Refused. The options go to the client library, if there is one."""
 
     @abstractmethod
     def events(self, target: str, *headers: Header) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        """An event stream, comments left out."""
+        """Yield an event stream, without the comments."""
 
 
 class Refused(Exception):
-    """The handshake was answered with this."""
+    """The handshake was refused with this answer."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)
@@ -140,7 +140,7 @@ class Refused(Exception):
 
 
 class InProcess(Stack):
-    """No server: the app is called directly, by httpx's transport and message by message."""
+    """No server: the app is called directly, over httpx's transport and with single ASGI messages."""
 
     name = "in-process"
 
@@ -158,7 +158,7 @@ class InProcess(Stack):
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
-        """The app's own start and end."""
+        """Run the app's startup and shutdown."""
         scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self.state}
         async with Conversation(self.app, scope) as talk, self._client:
             talk.give("lifespan.startup")
@@ -172,7 +172,7 @@ class InProcess(Stack):
         self, method: str, target: str, headers: Sequence[Header], body: Sequence[bytes], *, chunked: bool
     ) -> Answer:
         length = [] if chunked else [(b"content-length", b"%d" % sum(map(len, body)))]
-        if self._client.build_request(method, target).url.raw_path != target.encode():  # httpx tidies up what is odd
+        if self._client.build_request(method, target).url.raw_path != target.encode():  # httpx tidies up odd targets
             pieces = body or (b"",)
             return await request(self._with_state, method, target, [(b"host", b"127.0.0.1"), *headers, *length], pieces)
         answer = await self._client.request(method, target, headers=[*headers, *length], content=pieces_of(body))
@@ -245,7 +245,7 @@ class Served(Stack):
     @classmethod
     @abstractmethod
     def serve(cls, folder: Path) -> AbstractContextManager["Served"]:
-        """Start it on a free port, with what it writes in a folder, and end it."""
+        """Start the server on a free port, with its files in a folder, and end it."""
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -323,7 +323,7 @@ class Gunicorn(Served):
 
 
 class Nginx(Served):
-    """The same, each worker with its own socket, behind nginx."""
+    """The same command, with a socket for each worker, behind nginx."""
 
     name = "nginx"
     workers = 2
@@ -339,7 +339,7 @@ class Nginx(Served):
 
 
 class Elsewhere(Nginx):
-    """A stack that runs already, such as the containers: CONTRACT_URL says where."""
+    """A running stack, such as the containers, at the address CONTRACT_URL."""
 
     @classmethod
     @contextmanager
@@ -353,7 +353,7 @@ STACKS: list[type[Stack]] = [Elsewhere] if URL else [InProcess, Uvicorn, Gunicor
 
 @asynccontextmanager
 async def started(kind: type[Stack]) -> AsyncIterator[Stack]:
-    """The stack, ready; afterwards it has ended as it should, and nothing in its log says otherwise."""
+    """Yield the started stack; check at the end that its log has no traceback."""
     with short_folder() as folder:
         if issubclass(kind, InProcess):
             direct = kind(folder)
@@ -377,7 +377,7 @@ async def pieces_of(body: Sequence[bytes]) -> AsyncIterator[bytes]:
 
 
 async def parsed(chunks: AsyncIterator[bytes]) -> AsyncIterator[Event]:
-    """Events of a stream, by https://html.spec.whatwg.org/multipage/server-sent-events.html section 9.2.6."""
+    """Yield the events of a stream, by https://html.spec.whatwg.org/multipage/server-sent-events.html section 9.2.6."""
     came = b""
     async for chunk in chunks:
         came += chunk

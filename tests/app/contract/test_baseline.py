@@ -1,6 +1,6 @@
-"""The WSGI baseline and the ASGI app give the same answers, byte for byte, or a benchmark would compare two things.
+"""The WSGI baseline and the ASGI app give the same answers, byte for byte, so that a benchmark compares like with like.
 
-Both are asked over the network, with one database, and with one request id.
+Both are called over the network, with one database, and with one request id.
 """
 
 import json
@@ -42,7 +42,7 @@ class Pair:
         self.wsgi = wsgi
 
     def both(self, method: str, target: str, headers: dict[str, str] | None = None, body: Any = b"") -> Summary:
-        """Ask both the same; fail if the answers differ."""
+        """Send the same request to both; fail if the answers differ."""
         first = ask(self.asgi, method, target, headers, body)
         second = ask(self.wsgi, method, target, headers, body)
         assert first == second
@@ -52,7 +52,7 @@ class Pair:
 def ask(
     client: httpx.Client, method: str, target: str, headers: dict[str, str] | None = None, body: Any = b""
 ) -> Summary:
-    """Status, body and the headers that are compared; a list of bytes is sent chunk by chunk."""
+    """Return status, body and the compared headers; a list of bytes is sent in chunks."""
     content = iter(body) if isinstance(body, list) else body
     sent = {"x-request-id": "same-for-both", "accept-encoding": "identity", **(headers or {})}
     extensions = {"target": target.encode()}
@@ -78,7 +78,7 @@ def pair() -> Iterator[Pair]:
 
 
 def new_user(client: httpx.Client) -> tuple[str, str]:
-    """The name and the address of a new user."""
+    """Create a user; return the name and the address."""
     name = uuid4().hex
     return name, str(client.post("/api/users", json={"name": name}).headers["location"])
 
@@ -94,7 +94,7 @@ def test_every_method(pair: Pair, method: str, path: str) -> None:
 
 
 def test_users(pair: Pair) -> None:
-    """What one has stored the other shows, a page at a time, and a name that is taken is taken for both."""
+    """A user stored by one is shown by the other, page by page, and a taken name is taken for both."""
     names = [new_user(client)[0] for client in (pair.asgi, pair.wsgi, pair.asgi)]
     status, body, _ = pair.both("GET", "/api/users?limit=100")
     users = json.loads(body)["users"]
@@ -110,7 +110,7 @@ def test_users(pair: Pair) -> None:
 
 
 def test_created(pair: Pair) -> None:
-    """A new user is answered alike but for its id and its moment."""
+    """The answers for a new user are the same but for id and time."""
     name = uuid4().hex
     shapes = []
     for client in (pair.asgi, pair.wsgi):
@@ -125,7 +125,7 @@ def test_created(pair: Pair) -> None:
 
 
 def test_deleted(pair: Pair) -> None:
-    """So is a deleted one, and one that is no more."""
+    """The answers for a deleted user, and for one that is already gone, are the same."""
     first, second = new_user(pair.asgi)[1], new_user(pair.asgi)[1]
 
     assert ask(pair.asgi, "DELETE", first) == ask(pair.wsgi, "DELETE", second)
@@ -152,13 +152,13 @@ def test_deleted(pair: Pair) -> None:
     ids=lambda value: str(value)[:25],
 )
 def test_refusals(pair: Pair, headers: dict[str, str], body: bytes | list[bytes], status: int) -> None:
-    """What is wrong is refused alike."""
+    """Invalid requests are refused with the same answers."""
     assert pair.both("POST", "/api/users", headers, body)[0] == status
 
 
 @pytest.mark.parametrize("size", [0, 1, MAX_BODY_BYTES])
 def test_echo(pair: Pair, size: int) -> None:
-    """A body comes back alike, declared and chunked."""
+    """A body is returned the same way, declared and chunked."""
     assert pair.both("POST", "/echo", {}, b"x" * size)[:2] == (200, b"x" * size)
     assert pair.both("POST", "/echo", {}, [b"x" * size])[:2] == (200, b"x" * size)
 
@@ -182,7 +182,7 @@ PARTS = st.one_of(
 
 @given(st.lists(PARTS, max_size=4), st.sampled_from(["GET", "DELETE", "HEAD"]))
 def test_any_path(pair: Pair, parts: list[str], method: str) -> None:
-    """Any path below the users' is answered alike."""
+    """Any path below /api/users gets the same answer from both."""
     assert pair.both(method, "/api/users/" + "/".join(parts))[0] in (200, 204, 400, 404, 405)
 
 
@@ -192,7 +192,7 @@ def test_any_path(pair: Pair, parts: list[str], method: str) -> None:
     PARTS | st.sampled_from("12"),
 )
 def test_any_query(pair: Pair, path: str, field: str, value: str) -> None:
-    """So is any query."""
+    """Any query gets the same answer from both."""
     assert pair.both("GET", f"{path}?{field}={value}")[0] in (200, 400, 422)
 
 
@@ -200,7 +200,7 @@ def test_any_query(pair: Pair, path: str, field: str, value: str) -> None:
     st.one_of(st.binary(max_size=50), st.text('[]{},:"\\nameu0129eE+-.tf ', max_size=50).map(str.encode)), st.booleans()
 )
 def test_any_body(pair: Pair, body: bytes, chunked: bool) -> None:
-    """So is any body that makes no user."""
+    """Any body that creates no user gets the same answer from both."""
     status, answered, _ = first = ask(pair.asgi, "POST", "/api/users", JSON, [body] if chunked else body)
     if status == 201:
         assert ask(pair.asgi, "DELETE", f"/api/users/{json.loads(answered)['id']}")[0] == 204
@@ -211,7 +211,7 @@ def test_any_body(pair: Pair, body: bytes, chunked: bool) -> None:
 @given(ANY_TEXT)
 @settings(max_examples=100)
 def test_any_name(pair: Pair, name: str) -> None:
-    """Any name is taken or refused by both."""
+    """Any name is accepted or refused by both."""
     body = json.dumps({"name": name}).encode()
     status, answered, _ = first = ask(pair.asgi, "POST", "/api/users", JSON, body)
     if status == 201:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_plaintext(stack: Stack) -> None:
-    """A short text."""
+    """/plaintext answers with a short text."""
     answer = await stack.get("/plaintext")
 
     assert (answer.status, answer.body) == (200, b"Hello, World!")
@@ -20,7 +20,7 @@ async def test_plaintext(stack: Stack) -> None:
 
 
 async def test_json(stack: Stack) -> None:
-    """A small object."""
+    """/json answers with a small object."""
     answer = await stack.get("/json")
 
     assert (answer.status, answer.body) == (200, b'{"message":"Hello, World!"}')
@@ -28,7 +28,7 @@ async def test_json(stack: Stack) -> None:
 
 @pytest.mark.parametrize("path", ["/wait", "/cpu"])
 async def test_milliseconds(stack: Stack, path: str) -> None:
-    """It takes at least as long as it was told to."""
+    """The answer takes at least the requested milliseconds."""
     start = time.perf_counter()
     answer = await stack.get(f"{path}?ms=50")
 
@@ -40,12 +40,12 @@ async def test_milliseconds(stack: Stack, path: str) -> None:
 @pytest.mark.parametrize("ms", ["-1", "10001", "x", "1.5", "", "%00", "9" * 5_000], ids=lambda text: text[:9])
 @pytest.mark.parametrize("path", ["/wait", "/cpu"])
 async def test_milliseconds_that_are_refused(stack: Stack, path: str, ms: str) -> None:
-    """Too long or no number is a 422."""
+    """A number that is too large, or no number, is a 422."""
     assert is_problem(await stack.get(f"{path}?ms={ms}"), 422).startswith("ms is ")
 
 
 async def test_db(stack: Stack) -> None:
-    """The first row."""
+    """/db answers with the first row."""
     await stack.post("/api/users", {"name": new_name()})
     first = (await stack.get("/api/users?limit=1")).json()["users"][0]
     answer = await stack.get("/db")
@@ -56,7 +56,7 @@ async def test_db(stack: Stack) -> None:
 @pytest.mark.parametrize("size", [0, 1, 4_096, MAX_BODY_BYTES])
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
 async def test_echo(stack: Stack, size: int, chunked: bool) -> None:
-    """The body comes back as it was, whatever its type is called."""
+    """The body is returned unchanged, whatever its content type."""
     body = os.urandom(size)
     answer = await stack.request("POST", "/echo", [(b"content-type", b"text/x")], [body], chunked=chunked)
 

@@ -1,6 +1,6 @@
-"""`openapi.json` and the running app: each status that an operation is described with is provoked and compared.
+"""`openapi.json` and the running app: each described status of each operation is provoked and compared.
 
-The other way round, every answer that a contract test gets is compared with the description (described.py).
+In the other direction, every answer in a contract test is compared with the description (described.py).
 """
 
 import asyncio
@@ -38,7 +38,7 @@ def post(body: bytes, kind: str = JSON) -> Asked:
     return "POST", USERS, body, [kind]
 
 
-# What brings about a status, where that is not the plain request, a wrong method or a copy that is known.
+# The requests that provoke a status, unless a plain request, a wrong method or a known copy does.
 PROVOKED: dict[tuple[str, str, int], Asked] = {
     ("get", USERS, 400): get(f"{USERS}?name=%FF"),
     ("get", USERS, 422): get(f"{USERS}?limit=0"),
@@ -64,7 +64,7 @@ DESCRIBED = [
 
 
 def asked_for(method: str, path: str, status: int) -> Asked:
-    """A request that is answered so by a worker that has time."""
+    """Return a request that an idle worker answers with this status."""
     target = path.format(name="app.css", id=1)
     if (known := PROVOKED.get((method, path, status))) is not None:
         return known
@@ -74,7 +74,7 @@ def asked_for(method: str, path: str, status: int) -> Asked:
 
 
 async def ask(server: Server, asked: Asked) -> Answer:
-    """The worker's answer; of a stream its head."""
+    """Return the worker's answer; of a stream only its head."""
     method, target, body, fields = asked
     async with asyncio.timeout(SECONDS), await Connection.open(server.address()) as connection:
         connection.send(method, target, body, *fields)
@@ -85,7 +85,7 @@ async def ask(server: Server, asked: Asked) -> Answer:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """One with two users."""
+    """A server with two users."""
     with serving(workers=1, **VARIABLES) as started:
         for name in (b"first", b"second"):
             assert asyncio.run(ask(started, post(b'{"name": "%s"}' % name))).status == 201
@@ -94,14 +94,14 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def full() -> Iterator[Server]:
-    """One that may have a single request."""
+    """A server that allows one request at a time."""
     with serving(workers=1, MAX_REQUESTS_IN_FLIGHT="1", **VARIABLES) as started:
         yield started
 
 
 @asynccontextmanager
 async def busy(server: Server) -> AsyncIterator[None]:
-    """A request is under way."""
+    """Keep one request running meanwhile."""
     async with await Connection.open(server.address()) as connection:
         connection.send("GET", "/wait?ms=3000")
         async with asyncio.timeout(SECONDS):
@@ -112,7 +112,7 @@ async def busy(server: Server) -> AsyncIterator[None]:
 
 @pytest.mark.parametrize(("method", "path", "status"), [each for each in DESCRIBED if each[-1] != 503])
 async def test_described_answers(server: Server, method: str, path: str, status: int) -> None:
-    """Each comes about, with the type, fields and content that are described."""
+    """Each described answer occurs, with the described type, header fields and content."""
     asked = asked_for(method, path, status)
     answer = await ask(server, asked)
 
@@ -121,7 +121,7 @@ async def test_described_answers(server: Server, method: str, path: str, status:
 
 
 async def test_no_capacity_left(full: Server) -> None:
-    """Each operation that is described with 503 gives it, but for health checks, and no other one does."""
+    """Each operation with a described 503 gives it, but for health checks, and no other operation does."""
     operations = {(method, path) for method, path, _ in DESCRIBED}
     async with busy(full):
         answers = {each: await ask(full, asked_for(*each, 0)) for each in operations}
@@ -134,7 +134,7 @@ async def test_no_capacity_left(full: Server) -> None:
 
 
 def test_what_nginx_answers_itself() -> None:
-    """The document names each status; tests of the edge bring about every one."""
+    """The document names each status that nginx itself answers; the edge's tests provoke every one."""
     paragraph = next(text for text in DOCUMENT["info"]["description"].split("\n\n") if text.startswith("In front"))
     named = {int(number) for number in re.findall(r"\b[45]\d\d\b", paragraph)} - {500}
     provoked = {status for status, _ in BYTES.values()}
@@ -143,7 +143,7 @@ def test_what_nginx_answers_itself() -> None:
 
 
 async def test_not_ready() -> None:
-    """A worker that is told to stop is alive and not ready."""
+    """A stopping worker is alive and not ready."""
     with serving(workers=1, READY_PATH="/readyz", **VARIABLES, **LADDER) as server:
         server.signal(signal.SIGTERM)
         async with asyncio.timeout(SECONDS):
@@ -161,7 +161,7 @@ async def test_not_ready() -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", ["worker", "nginx"])
 def test_schemathesis(way: str) -> None:
-    """Whatever can be made of the description, right or wrong, is answered as described; event streams have no end."""
+    """Any request derived from the description, valid or not, is answered as described; event streams are left out."""
     with serving(slots="tcp") as server, behind_nginx(server) as nginx:
         url = nginx.url if way == "nginx" else server.url
         command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--exclude-path=/events"]

@@ -1,4 +1,4 @@
-"""The event stream: the same log as the chat's, what the workers say of themselves, and how it is resumed."""
+"""The event stream: the chat's log, the workers' beats, and resuming."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_hello(stack: Stack) -> None:
-    """A stream begins by saying which worker it is."""
+    """A stream begins with the worker that serves it."""
     async with stack.events("/events") as events:
         hello = await anext(events)
 
@@ -23,7 +23,7 @@ async def test_hello(stack: Stack) -> None:
 
 
 async def test_workers(stack: Stack) -> None:
-    """Each worker tells of itself every few seconds."""
+    """Each worker's beat arrives every few seconds."""
     beats: dict[int, Event] = {}
     async with asyncio.timeout(15), stack.events("/events") as events:
         while len(beats) < stack.workers:
@@ -36,11 +36,11 @@ async def test_workers(stack: Stack) -> None:
         counts = {"requests", "rate", "connections", "memory", "lag", "p50", "p99", "reloads"}
         assert {"slot", "pid", "since"} | counts <= set(beat)
         assert beat["memory"] > 1_000_000
-        assert event.id is None  # or a client that comes back would resume from it
+        assert event.id is None  # or a client that reconnects would resume from it
 
 
 async def test_message(stack: Stack) -> None:
-    """What is said in the chat is an event with its id."""
+    """A chat message is an event with the message's id."""
     text = new_text()
     async with stack.events("/events") as events, stack.websocket("/ws/chat") as socket:
         await anext(events)
@@ -54,7 +54,7 @@ async def test_message(stack: Stack) -> None:
 @pytest.mark.parametrize("way", ["last-event-id", "after"])
 @pytest.mark.parametrize("missed", [0, 1, 9])
 async def test_resume(stack: Stack, way: str, missed: int) -> None:
-    """A client that comes back with its last id gets what it missed, once, then new messages."""
+    """A client that reconnects with its last id gets each missed message once, then new messages."""
     texts = [new_text() for _ in range(10)]
     news = new_text()
     async with stack.websocket("/ws/chat") as socket:
@@ -71,7 +71,7 @@ async def test_resume(stack: Stack, way: str, missed: int) -> None:
 
 
 async def test_last_event_id_is_the_newer_one(stack: Stack) -> None:
-    """A browser that comes back sends the header with the address that it was given at first: the header counts."""
+    """The header counts: a browser that reconnects sends it with its first address, whose id is older."""
     texts = [new_text() for _ in range(3)]
     async with stack.websocket("/ws/chat") as socket:
         for text in texts:
@@ -85,7 +85,7 @@ async def test_last_event_id_is_the_newer_one(stack: Stack) -> None:
 
 
 async def test_reset(stack: Stack) -> None:
-    """An id of a log that is no more gets an explicit reset."""
+    """An id of a log that no longer exists gets an explicit reset."""
     text = new_text()
     async with stack.websocket("/ws/chat") as socket:
         await say(socket, text)
@@ -107,12 +107,12 @@ async def test_id_that_was_never_one(stack: Stack, after: str) -> None:
 
 @pytest.mark.parametrize("value", [b"x", b"\xff", b"1" * 100])
 async def test_header_that_was_never_an_id(stack: Stack, value: bytes) -> None:
-    """So it is in the header."""
+    """A `Last-Event-ID` that can't be an id is a 400 too."""
     is_problem(await stack.get("/events", (b"last-event-id", value)), 400)
 
 
 async def test_streams_that_end(stack: Stack) -> None:
-    """Clients that come and go leave nothing open."""
+    """Clients that come and go leave no open connection."""
     for _ in range(20):
         async with stack.events("/events") as events:
             await anext(events)

@@ -22,7 +22,7 @@ FILES = {
 
 @pytest.mark.parametrize(("path", "kind"), FILES.items())
 async def test_file(stack: Stack, path: str, kind: str) -> None:
-    """A file has its type and a tag, and is asked for again."""
+    """A file has its type and a tag, and caches must revalidate it."""
     answer = await stack.get(path)
 
     assert answer.status == 200
@@ -34,7 +34,7 @@ async def test_file(stack: Stack, path: str, kind: str) -> None:
 
 @pytest.mark.parametrize("path", FILES)
 async def test_file_that_the_client_has(stack: Stack, path: str) -> None:
-    """Who has it is not sent it again; who has another one is."""
+    """A client that has the current file gets a 304; a client with another version gets the file."""
     etag = ((await stack.get(path)).header("etag") or "").encode()
     same = await stack.get(path, (b"if-none-match", etag))
     weak = await stack.get(path, (b"if-none-match", b'"x", W/' + etag))
@@ -45,7 +45,7 @@ async def test_file_that_the_client_has(stack: Stack, path: str) -> None:
 
 
 async def test_compressed_file(stack: Stack) -> None:
-    """Compressed or not, a tag is that of the file."""
+    """Compressed or not, a file has the same tag."""
     plain = await stack.get("/static/app.css")
     etag = (await stack.get("/static/app.css", (b"accept-encoding", b"gzip"))).header("etag") or ""
     again = await stack.get("/static/app.css", (b"accept-encoding", b"gzip"), (b"if-none-match", etag.encode()))
@@ -55,7 +55,7 @@ async def test_compressed_file(stack: Stack) -> None:
 
 
 async def test_version(stack: Stack) -> None:
-    """Which version runs."""
+    """/version describes the running version."""
     answer = await stack.get("/version")
 
     assert (answer.status, answer.header("content-type")) == (200, "application/json")
@@ -64,12 +64,12 @@ async def test_version(stack: Stack) -> None:
 
 
 async def test_openapi(stack: Stack) -> None:
-    """The description is JSON."""
+    """The API's description is JSON."""
     assert "/api/users" in (await stack.get("/openapi.json")).json()["paths"]
 
 
 async def test_livez(stack: Stack) -> None:
-    """The worker is alive; the answer is never kept."""
+    """/livez says that the worker is alive, and its answer is never cached."""
     answer = await stack.get("/livez")
 
     assert (answer.status, answer.json()) == (200, {"status": "pass"})
@@ -78,7 +78,7 @@ async def test_livez(stack: Stack) -> None:
 
 @pytest.mark.parametrize("path", ["/readyz", "/healthz"])
 async def test_readyz(stack: Stack, path: str) -> None:
-    """The worker can serve, each dependency is named; the answer is never kept."""
+    """/readyz says that the worker can serve and names each dependency, and its answer is never cached."""
     answer = await stack.get(path)
 
     assert answer.status == 200
@@ -90,12 +90,12 @@ async def test_readyz(stack: Stack, path: str) -> None:
 
 
 async def test_health_is_not_recorded(stack: Stack) -> None:
-    """Health checks are not in the log; all else is, under the id of its answer."""
+    """Health checks are not recorded; every other request is, under the id of its answer."""
     if not (stack.records and stack.log):
         pytest.skip("the access record is the server's")
     quiet = (await stack.get("/livez")).header("x-request-id") or ""
     noted = (await stack.get("/version")).header("x-request-id") or ""
-    for _ in range(100):  # nginx writes its own lines once a second
+    for _ in range(100):  # makes nginx write its buffered lines, which it otherwise does once a second
         await stack.get("/livez")
 
     assert quiet not in stack.log

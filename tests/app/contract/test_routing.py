@@ -1,4 +1,4 @@
-"""What every path has in common: methods, missing paths, odd paths, errors, origins."""
+"""Rules for every path: methods, missing paths, unusual paths, errors, origins."""
 
 import pytest
 
@@ -44,7 +44,7 @@ async def test_head_of_nothing(stack: Stack) -> None:
 
 @pytest.mark.parametrize(("path", "allow"), ALLOW.items())
 async def test_options(stack: Stack, path: str, allow: str) -> None:
-    """OPTIONS says what is allowed."""
+    """OPTIONS lists the allowed methods."""
     answer = await stack.request("OPTIONS", path)
 
     assert (answer.status, answer.body, answer.header("allow")) == (204, b"", allow)
@@ -53,7 +53,7 @@ async def test_options(stack: Stack, path: str, allow: str) -> None:
 @pytest.mark.parametrize(("path", "allow"), ALLOW.items())
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 async def test_method_not_allowed(stack: Stack, path: str, allow: str, method: str) -> None:
-    """Another method is a 405 that says what is allowed, sorted."""
+    """Another method is a 405 with the allowed methods, sorted."""
     answer = await stack.request(method, path)
 
     is_problem(answer, 405)
@@ -62,7 +62,7 @@ async def test_method_not_allowed(stack: Stack, path: str, allow: str, method: s
 
 @pytest.mark.parametrize("path", ["/ws/echo", "/ws/chat"])
 async def test_plain_get_of_a_websocket(stack: Stack, path: str) -> None:
-    """A plain GET of a websocket's path is told to upgrade."""
+    """A plain GET of a websocket's path is a 426, which tells the client to upgrade."""
     answer = await stack.get(path)
 
     is_problem(answer, 426)
@@ -136,7 +136,7 @@ async def test_trailing_slash(stack: Stack, path: str) -> None:
     ids=lambda text: text[:30],
 )
 async def test_odd_paths(stack: Stack, target: str) -> None:
-    """No path makes the server fail: it is what is there, a 400 or a 404, in the form that all errors have."""
+    """No path makes the server fail: the answer is a page, a 400 or a 404, errors in their common form."""
     answer = await stack.get(target)
 
     assert answer.status in (200, 400, 404), answer
@@ -150,12 +150,12 @@ async def test_odd_paths(stack: Stack, target: str) -> None:
     "target", ["/metrics", "//metrics", "/%6detrics", "/x/../metrics", "/./metrics", "/metrics?a=1"]
 )
 async def test_metrics_are_private(stack: Stack, target: str) -> None:
-    """No way of writing the path shows metrics: the server tells them on a listener of its own."""
+    """No spelling of the path shows metrics: the server serves them on a listener of its own."""
     is_problem(await stack.get(target), 404)
 
 
 async def test_request_id_of_the_client(stack: Stack) -> None:
-    """A client's id is kept where nothing stands in front of the app that gives its own."""
+    """A client's id is kept unless a proxy in front of the app sets its own."""
     answer = await stack.get("/nothing", (b"x-request-id", b"my-id.1"))
 
     is_problem(answer, 404)
@@ -164,7 +164,7 @@ async def test_request_id_of_the_client(stack: Stack) -> None:
 
 @pytest.mark.parametrize("given", [b"", b"a b", b"x" * 65, b'"', b"a;b"])
 async def test_request_id_that_is_refused(stack: Stack, given: bytes) -> None:
-    """One that could confuse a log is replaced."""
+    """An id that could confuse a log is replaced."""
     made = (await stack.get("/livez", (b"x-request-id", given))).header("x-request-id") or ""
 
     assert len(made) == 32
@@ -172,7 +172,7 @@ async def test_request_id_that_is_refused(stack: Stack, given: bytes) -> None:
 
 
 async def test_each_answer_has_its_id(stack: Stack) -> None:
-    """Every answer has an id, and no two the same."""
+    """Every answer has an id, and no two are the same."""
     ids = {(await stack.get(path)).header("x-request-id") for path in ("/", "/livez", "/nothing", "/api/users") * 5}
 
     assert len(ids) == 20
@@ -193,7 +193,7 @@ async def test_allowed_origin(stack: Stack, path: str) -> None:
 
 
 async def test_foreign_origin(stack: Stack) -> None:
-    """A page of another origin may not."""
+    """A page of another origin may not read the answer."""
     answer = await stack.get("/api/users", FOREIGN)
 
     assert answer.status == 200
@@ -201,7 +201,7 @@ async def test_foreign_origin(stack: Stack) -> None:
 
 
 async def test_preflight(stack: Stack) -> None:
-    """A preflight of an allowed origin is permitted, of another it is not."""
+    """A preflight is permitted for an allowed origin and for no other."""
     asked: Header = (b"access-control-request-method", b"DELETE")
     allowed = await stack.request("OPTIONS", "/api/users/1", [ALLOWED, asked])
     foreign = await stack.request("OPTIONS", "/api/users/1", [FOREIGN, asked])
@@ -213,7 +213,7 @@ async def test_preflight(stack: Stack) -> None:
 
 
 async def test_body_over_the_limit(stack: Stack) -> None:
-    """A body over the limit is a 413, declared or chunked; one of just that size passes."""
+    """A body over the limit is a 413, declared or chunked; a body of exactly the limit passes."""
     for chunked in (False, True):
         fits = await stack.request("POST", "/echo", body=[b"x" * MAX_BODY_BYTES], chunked=chunked)
         assert (fits.status, len(fits.body)) == (200, MAX_BODY_BYTES)
@@ -222,7 +222,7 @@ async def test_body_over_the_limit(stack: Stack) -> None:
 
 
 async def test_connection_goes_on_after_an_error(stack: Stack) -> None:
-    """After any refusal the next request is answered as ever."""
+    """After any refusal the next request is answered as usual."""
     for target in ("/nothing", "/%00", "/api/users?limit=x", "/%zz"):
         await stack.get(target)
         assert (await stack.post("/api/users", {"name": new_name()})).status == 201
@@ -230,6 +230,6 @@ async def test_connection_goes_on_after_an_error(stack: Stack) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
 async def test_body_that_nobody_reads(stack: Stack, chunked: bool) -> None:
-    """A body where none is wanted harms nothing."""
+    """A body that the handler does not read does no harm."""
     for _ in range(3):
         assert (await stack.request("GET", "/version", body=[b"x" * 1_000], chunked=chunked)).status == 200

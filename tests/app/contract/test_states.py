@@ -1,4 +1,4 @@
-"""Other settings and states of the app. In this process: the servers have no part in them."""
+"""Other settings and states of the app, in this process: the server makes no difference to them."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -27,14 +27,14 @@ async def direct(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 @pytest.mark.parametrize("route", BENCH_ROUTES, ids=lambda route: route.path)
 async def test_no_bench_routes_by_default(folder: Path, route: Route) -> None:
-    """The benchmark's routes are there only when they are asked for."""
+    """The benchmark's routes exist only if a setting enables them."""
     app = create_app(AppSettings.from_environment({"DATA_DIR": str(folder)}))
 
     is_problem(await request(app, route.method, route.path), 404)
 
 
 async def test_draining(direct: InProcess) -> None:
-    """A worker that drains is alive and not ready, and ends its event streams with a hint when to come back."""
+    """A draining worker is alive and not ready, and ends its event streams with a `retry` hint."""
     async with direct.events("/events") as events:
         assert (await anext(events)).name == "hello"
         direct.draining.set()
@@ -49,7 +49,7 @@ async def test_draining(direct: InProcess) -> None:
 
 
 async def test_database_is_locked(direct: InProcess, folder: Path) -> None:
-    """While another process holds the database, reading goes on, and writing is a 503 that may come again."""
+    """While another process holds the database, reading works, and writing is a 503 with `Retry-After`."""
     other = sqlite3.connect(folder / "slipway.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     page, ready = await direct.get("/api/users"), await direct.get("/readyz")
@@ -64,7 +64,7 @@ async def test_database_is_locked(direct: InProcess, folder: Path) -> None:
 
 
 async def test_no_more_than_it_can_serve(folder: Path) -> None:
-    """Over the limits of a server that has some, streams and websockets are 503; requests go on, and so do checks."""
+    """Streams and websockets over the server's limits are refused with 503; requests and health checks are served."""
     stack = InProcess(folder)
     limits = dict.fromkeys(["MAX_REQUESTS_IN_FLIGHT", "MAX_STREAMS", "MAX_WEBSOCKETS"], "1")
     stack.app = guarded(stack.app, GuardSettings.from_environment({**limits, "ACCESS_LOG": "0"}), None)

@@ -1,4 +1,4 @@
-"""The users over HTTP: create, read, page and delete, and every way to ask for it wrongly."""
+"""The users over HTTP: create, read, page and delete, and every invalid request."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def is_problem(answer: Answer, status: int) -> str:
 
 
 async def test_create(stack: Stack) -> None:
-    """A new user is a 201 with its address, where it is found as it was given."""
+    """A new user is a 201 with its address, which returns the same user."""
     name = new_name()
     answer = await stack.post("/api/users", {"name": name})
 
@@ -49,7 +49,7 @@ async def test_create(stack: Stack) -> None:
 
 
 async def test_create_with_other_members(stack: Stack) -> None:
-    """Members that are not known are ignored, and never taken over."""
+    """Unknown members are ignored and never stored."""
     answer = await stack.post("/api/users", {"name": new_name(), "id": 1, "admin": True})
 
     assert answer.status == 201
@@ -70,7 +70,7 @@ async def test_name_of_any_length_allowed(stack: Stack, letter: str, length: int
 
 
 async def test_name_is_taken(stack: Stack) -> None:
-    """A second user of one name is a 409."""
+    """A second user with the same name is a 409."""
     name = new_name()
     await stack.post("/api/users", {"name": name})
 
@@ -92,7 +92,7 @@ async def test_delete(stack: Stack) -> None:
 
 
 async def test_pages(stack: Stack) -> None:
-    """Pages follow each other by `next` in the order of creation, and none is missed when others come and go."""
+    """Pages follow each other by `next` in the order of creation; users created or deleted meanwhile make no gap."""
     made = [(await stack.post("/api/users", {"name": new_name()})).json() for _ in range(7)]
     after = made[0]["id"] - 1
     first = (await stack.get(f"/api/users?limit=3&after={after}")).json()
@@ -108,7 +108,7 @@ async def test_pages(stack: Stack) -> None:
 
 
 async def test_page_by_default(stack: Stack) -> None:
-    """Without a limit a page has 20 users, at most 100 with one."""
+    """A page has 20 users without a limit, and at most 100 with one."""
     for _ in range(21):
         await stack.post("/api/users", {"name": new_name()})
 
@@ -117,7 +117,7 @@ async def test_page_by_default(stack: Stack) -> None:
 
 
 async def test_last_page(stack: Stack) -> None:
-    """After the last one there is nothing, and no next page."""
+    """After the last user the page is empty, and there is no next page."""
     answer = await stack.get(f"/api/users?after={2**63 - 1}")
 
     assert (answer.status, answer.json()) == (200, {"users": [], "next": None})
@@ -142,7 +142,7 @@ async def test_last_page(stack: Stack) -> None:
     ids=lambda text: text[:20],
 )
 async def test_page_that_is_refused(stack: Stack, query: str, field: str) -> None:
-    """A wrong limit or place is a 422 that names it."""
+    """An invalid limit or position is a 422 that names the field."""
     answer = await stack.get(f"/api/users?{query}")
 
     assert is_problem(answer, 422).startswith(f"{field} is ")
@@ -151,7 +151,7 @@ async def test_page_that_is_refused(stack: Stack, query: str, field: str) -> Non
 
 @pytest.mark.parametrize("query", ["limit=%ff", "a=" + "&a=" * 101], ids=["not UTF-8", "102 fields"])
 async def test_query_that_is_refused(stack: Stack, query: str) -> None:
-    """A query that can't be read is a 400."""
+    """A malformed query is a 400."""
     is_problem(await stack.get(f"/api/users?{query}"), 400)
 
 
@@ -175,7 +175,7 @@ async def test_query_that_is_refused(stack: Stack, query: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_nobody_has_this_id(stack: Stack, method: str, text: str) -> None:
-    """Whatever is no id of a user is a 404, however it is written."""
+    """A text that is no user's id is a 404, however it is written."""
     is_problem(await stack.request(method, f"/api/users/{text}"), 404)
 
 
@@ -202,7 +202,7 @@ async def test_nobody_has_this_id(stack: Stack, method: str, text: str) -> None:
     ids=ascii,
 )
 async def test_name_that_is_refused(stack: Stack, name: object) -> None:
-    """Right JSON with a wrong name is a 422 that names the field, NUL and lone surrogates included."""
+    """Valid JSON with an invalid name is a 422 that names the field, NUL and lone surrogates included."""
     answer = await stack.post("/api/users", {"name": name})
 
     assert is_problem(answer, 422).startswith("name is ")
@@ -213,7 +213,7 @@ async def test_name_that_is_refused(stack: Stack, name: object) -> None:
 
 @pytest.mark.parametrize("data", [None, 1, "a", [], [{"name": "a"}], True], ids=ascii)
 async def test_body_that_is_no_object(stack: Stack, data: object) -> None:
-    """Right JSON that is no object is a 422 for the body."""
+    """Valid JSON that is no object is a 422 for the body."""
     answer = await stack.post("/api/users", data)
 
     assert is_problem(answer, 422).startswith("body is ")
@@ -239,7 +239,7 @@ async def test_body_that_is_no_object(stack: Stack, data: object) -> None:
 )
 @pytest.mark.parametrize("chunked", [False, True], ids=["declared", "chunked"])
 async def test_body_that_is_not_json(stack: Stack, body: bytes, chunked: bool) -> None:
-    """What is not JSON is a 400."""
+    """A body that is not JSON is a 400."""
     is_problem(await stack.request("POST", "/api/users", [JSON], [body], chunked=chunked), 400)
 
 
@@ -247,7 +247,7 @@ async def test_body_that_is_not_json(stack: Stack, body: bytes, chunked: bool) -
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
 @pytest.mark.parametrize("shape", [b"%s", b'{"name":%s}'])
 async def test_any_depth_is_refused(stack: Stack, shape: bytes, opening: bytes, closing: bytes, depth: int) -> None:
-    """However deep a value is nested, it is a 400 or a 422: Python's releases differ in what is too deep for them."""
+    """A deeply nested value is a 400 or a 422; Python's releases differ in the depth that they can read."""
     body = shape % (opening * depth + b"1" + closing * depth)
     answer = await stack.request("POST", "/api/users", [JSON], [body])
 
@@ -256,7 +256,7 @@ async def test_any_depth_is_refused(stack: Stack, shape: bytes, opening: bytes, 
 
 
 async def test_huge_number(stack: Stack) -> None:
-    """A number that no float holds is a value like any other."""
+    """A number too large for a float is refused like any other value that is no name."""
     is_problem(await stack.request("POST", "/api/users", [JSON], [b'{"name":1e999}']), 422)
 
 
@@ -272,7 +272,7 @@ async def test_huge_number(stack: Stack) -> None:
     ids=["none", "text", "form", "empty", "no type"],
 )
 async def test_other_content_type(stack: Stack, headers: list[Header]) -> None:
-    """Another content type is a 415 that says which is accepted."""
+    """Another content type is a 415 that names the accepted one."""
     answer = await stack.request("POST", "/api/users", headers, [b'{"name":"Ann"}'])
 
     is_problem(answer, 415)
@@ -289,7 +289,7 @@ async def test_content_type_that_is_accepted(stack: Stack, kind: bytes) -> None:
 
 @pytest.mark.parametrize("pieces", [1, 2, 7, 40])
 async def test_body_in_pieces(stack: Stack, pieces: int) -> None:
-    """However a body is cut into chunks, it is the same body."""
+    """A body in any number of chunks is read as the same body."""
     name = new_name()
     body = json.dumps({"name": name}).encode()
     size = len(body) // pieces + 1

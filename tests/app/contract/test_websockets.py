@@ -1,4 +1,4 @@
-"""The websockets: the echo, the chat's one order, what is replayed, and every way to be refused."""
+"""The websockets: the echo, the chat's single order, the replay, and every refusal."""
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ async def test_message_over_the_limit(stack: Stack, path: str, data: str | bytes
 
 @pytest.mark.parametrize("path", ["/ws/nothing", "/ws", "/ws/", "/ws/echo/", "/", "/api/users", "/%00", "//ws/echo"])
 async def test_no_such_websocket(stack: Stack, path: str) -> None:
-    """A handshake for an unknown path is answered as any request for one."""
+    """A handshake for an unknown path gets the same error as a request for it."""
     with pytest.raises(Refused) as caught:
         async with stack.websocket(path):
             pass
@@ -86,7 +86,7 @@ async def test_own_and_allowed_origin(stack: Stack) -> None:
 
 
 async def test_hello(stack: Stack) -> None:
-    """The chat begins by saying which worker it is."""
+    """The chat begins with the worker that serves it."""
     async with stack.websocket("/ws/chat") as socket:
         hello = await socket.json()
 
@@ -95,7 +95,7 @@ async def test_hello(stack: Stack) -> None:
 
 
 async def test_message(stack: Stack) -> None:
-    """A message comes back to its sender with an id and the moment, and nothing else that it was sent with."""
+    """A message is returned to its sender with an id and the time, and without any other member of the original."""
     text = new_text()
     async with stack.websocket("/ws/chat") as socket:
         await socket.send(json.dumps({"user": "ü", "message": text, "id": "7", "type": "reset", "at": 0}))
@@ -117,7 +117,7 @@ async def test_message_as_bytes(stack: Stack) -> None:
 
 
 async def test_everyone_hears_all_in_one_order(stack: Stack) -> None:
-    """Clients of all workers that talk at the same time all hear the same, each one's own messages in order."""
+    """Clients of all workers that talk at the same time hear one order, in which each client's messages keep theirs."""
     each = 40
     async with AsyncExitStack() as entered:
         clients = await clients_of_all_workers(stack, entered)
@@ -141,7 +141,7 @@ async def test_everyone_hears_all_in_one_order(stack: Stack) -> None:
 
 @pytest.mark.parametrize("missed", [0, 1, 29])
 async def test_resume(stack: Stack, missed: int) -> None:
-    """A client that comes back with its last id gets what it missed, once, then new messages."""
+    """A client that reconnects with its last id gets each missed message once, then new messages."""
     texts = [new_text() for _ in range(30)]
     news = new_text()
     async with stack.websocket("/ws/chat") as socket:
@@ -156,7 +156,7 @@ async def test_resume(stack: Stack, missed: int) -> None:
 
 
 async def test_resume_while_others_talk(stack: Stack) -> None:
-    """Coming back again and again in the middle of a conversation loses nothing and doubles nothing."""
+    """Repeated reconnects during a conversation lose no message and repeat none."""
     texts = [f"{new_text()} {number}" for number in range(120)]
     async with AsyncExitStack() as entered:
         speakers = await clients_of_all_workers(stack, entered)
@@ -183,7 +183,7 @@ async def test_resume_while_others_talk(stack: Stack) -> None:
 
 
 async def test_resume_from_the_beginning(stack: Stack) -> None:
-    """The id 0 asks for all that is kept, and is no reset."""
+    """The id 0 requests every kept message, and causes no reset."""
     text = new_text()
     async with stack.websocket("/ws/chat") as socket:
         await say(socket, text)
@@ -195,7 +195,7 @@ async def test_resume_from_the_beginning(stack: Stack) -> None:
 
 
 async def test_resume_from_a_lost_log(stack: Stack) -> None:
-    """An id of a log that is no more gets an explicit reset, then what comes."""
+    """An id of a log that no longer exists gets an explicit reset, then new messages."""
     async with stack.websocket("/ws/chat") as socket:
         await say(socket, "x")
         (*_, line) = await hear_until(socket, "x")
@@ -250,7 +250,7 @@ WRONG = [
 
 @pytest.mark.parametrize("data", WRONG, ids=lambda data: ascii(data[:20]))
 async def test_wrong_message(stack: Stack, data: str | bytes) -> None:
-    """A message that is none is answered with an error, to its sender alone, and the connection stays."""
+    """An invalid message is answered with an error, to its sender alone, and the connection stays open."""
     text = new_text()
     async with stack.websocket("/ws/chat") as socket, stack.websocket("/ws/chat") as other:
         await come_in(socket, other)
@@ -266,7 +266,7 @@ async def test_wrong_message(stack: Stack, data: str | bytes) -> None:
 
 
 async def test_longest_message(stack: Stack) -> None:
-    """40 characters of user and 2,000 of message pass, of any alphabet."""
+    """A user name of 40 characters and a message of 2,000 pass, in any alphabet."""
     user, message = "\U0001f600" * 40, "ü" * 1_968 + new_text()
     async with stack.websocket("/ws/chat") as socket:
         await say(socket, message, user)
@@ -288,7 +288,7 @@ async def test_client_that_leaves(stack: Stack) -> None:
 
 
 def narrow(stack: Served) -> socket.socket:
-    """A connection for which the client's system holds little: who does not read it is soon noticed."""
+    """Return a connection with a small receive buffer, so that a client that does not read is noticed soon."""
     url = urlsplit(stack.url)
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * 1024)
@@ -297,14 +297,14 @@ def narrow(stack: Served) -> socket.socket:
 
 
 async def test_slow_reader(stack: Stack) -> None:
-    """A client that does not read is closed with 1013, and holds up no other client."""
+    """A client that does not read is closed with 1013, and delays no other client."""
     if not isinstance(stack, Served):
         pytest.skip("a queue in this process has no end, so no reader is slow")
     slow_one = stack.websocket("/ws/chat", max_queue=1, sock=narrow(stack))
     async with slow_one as slow, stack.websocket("/ws/chat") as quick:
         message = "\U0001f600" * 2_000
         async with asyncio.timeout(30):
-            for _ in range(16):  # 6 MiB: the buffers on the way hold 4, and it has 5 s from when they are full
+            for _ in range(16):  # 6 MiB: the buffers on the way hold 4, and the client has 5 s once they are full
                 for _ in range(50):
                     await say(quick, message)
                 for _ in range(50):
@@ -313,7 +313,7 @@ async def test_slow_reader(stack: Stack) -> None:
 
 
 async def test_handshake_has_an_id(stack: Stack) -> None:
-    """A refused handshake names the request as any other answer."""
+    """A refused handshake names the request's id as any other answer does."""
     header: Header = (b"x-request-id", b"my-id.2")
     with pytest.raises(Refused) as caught:
         async with stack.websocket("/ws/nothing", header):

@@ -1,4 +1,4 @@
-"""The description of the API and the table of routes say the same."""
+"""The API's description and the routing table agree."""
 
 import json
 from typing import Any
@@ -40,19 +40,19 @@ def test_every_route_is_described() -> None:
 
 
 def test_every_websocket_is_described() -> None:
-    """OpenAPI has no websockets; they stand in a member of our own."""
+    """Each websocket is described in a member of our own, since OpenAPI has no websockets."""
     assert set(DOCUMENT["x-websockets"]) == {route.path for route in ROUTES if route.method == WEBSOCKET}
 
 
 def test_operations_have_names_of_their_own() -> None:
-    """A client is generated from them."""
+    """Operations have distinct names, from which a client can be generated."""
     names = [operation["operationId"] for operation in operations().values()]
 
     assert len(set(names)) == len(names)
 
 
 def test_references_lead_somewhere() -> None:
-    """Each `$ref` names a part of the document."""
+    """Each `$ref` points to a part of the document."""
     found = references(DOCUMENT)
 
     assert found

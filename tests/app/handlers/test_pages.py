@@ -1,4 +1,4 @@
-"""The pages and files: their types, and that a browser that has one is not sent it again."""
+"""The pages and files: their types, and the 304 for a browser with a current copy."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ async def get(target: str, *headers: Header, method: str = "GET") -> Answer:
     ],
 )
 async def test_page(target: str, name: str, kind: str) -> None:
-    """Each has its type, may be kept, and is asked for again."""
+    """Each page has its type, may be cached, and must be revalidated."""
     answer = await get(target)
 
     assert (answer.status, answer.body) == (200, content(FOLDER / name))
@@ -48,7 +48,7 @@ async def test_page(target: str, name: str, kind: str) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 async def test_static(path: Path) -> None:
-    """Every file of the folder is served by its name."""
+    """Every file in the folder is served under its name."""
     answer = await get(f"/static/{path.name}")
 
     assert (answer.status, answer.body) == (200, content(path))
@@ -62,13 +62,13 @@ async def test_no_such_file(name: str) -> None:
 
 @pytest.mark.parametrize("path", ["../pages.py", "..%2fpages.py", "%2fetc%2fpasswd", ""])
 async def test_no_way_out_of_the_folder(path: str) -> None:
-    """A path that leads elsewhere leads nowhere."""
+    """A path that leads out of the folder, or to the folder itself, is a 404."""
     assert (await get(f"/static/{path}")).status == 404
 
 
 @pytest.mark.parametrize("given", ["{}", "W/{}", '"x", {}', '"x",{} , "y"', "*"])
 async def test_not_modified(given: str) -> None:
-    """A client that names the file's tag is told that it has it."""
+    """A client that names the file's tag gets a 304."""
     etag = (await get("/")).header("etag") or ""
     answer = await get("/", (b"if-none-match", given.format(etag).encode()))
 
@@ -81,12 +81,12 @@ async def test_not_modified(given: str) -> None:
 
 @pytest.mark.parametrize("given", ['"x"', "", "W/", "etag", "\xff"])
 async def test_modified(given: str) -> None:
-    """A client that names another tag is sent the file."""
+    """A client that names another tag gets the file."""
     assert (await get("/", (b"if-none-match", given.encode("latin-1")))).status == 200
 
 
 async def test_tags_differ() -> None:
-    """Two files have two tags."""
+    """Two files have different tags."""
     tags = {(await get(f"/static/{path.name}")).header("etag") for path in FILES}
 
     assert len(tags) == len({content(path) for path in FILES})
@@ -102,7 +102,7 @@ async def test_head() -> None:
 
 
 async def test_version() -> None:
-    """Which version runs, of which commit."""
+    """/version names the version and the commit."""
     answer = await get("/version")
 
     assert answer.json()["version"] == __version__
@@ -112,6 +112,6 @@ async def test_version() -> None:
 
 @pytest.mark.parametrize("page", [path for path in FILES if path.suffix == ".html"], ids=lambda path: path.name)
 def test_pages_name_only_files_that_exist(page: Path) -> None:
-    """Every file that a page links to is there."""
+    """Every file that a page links to exists."""
     for part in page.read_text().split("/static/")[1:]:
         assert (FOLDER / part.partition('"')[0]).is_file(), part[:40]

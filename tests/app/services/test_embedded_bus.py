@@ -1,4 +1,4 @@
-"""The bus of one machine, with nothing else needed. What both back ends promise stands in tests/app/shared_state."""
+"""The bus of one machine, which needs nothing else. tests/app/shared_state tests the promises of both back ends."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ Open = Callable[[], Awaitable[EmbeddedBus]]
 
 @pytest.fixture
 async def opened(folder: Path) -> AsyncIterator[Open]:
-    """Opens one more worker's end of the bus."""
+    """Yield a function that opens the bus for one more worker."""
     async with AsyncExitStack() as stack:
 
         async def open_bus() -> EmbeddedBus:
@@ -44,7 +44,7 @@ async def publish(bus: EmbeddedBus, *texts: object) -> list[str]:
 
 
 async def take(items: AsyncIterator[Item], count: int) -> list[str]:
-    """The texts of the next items, of anything else what it is."""
+    """Return the texts of the next messages, and the type's name of any other item."""
     texts: list[str] = []
     async with asyncio.timeout(SECONDS):
         while len(texts) < count:
@@ -89,7 +89,7 @@ async def test_resume_from_the_newest(bus: EmbeddedBus) -> None:
 
 
 async def test_no_double_while_the_listener_lags(bus: EmbeddedBus, opened: Open) -> None:
-    """A message that the client has seen at another worker does not come again when this one hears of it."""
+    """A message that the client has seen at another worker is not repeated when this worker receives it."""
     other = await opened()
     (seen,) = await publish(other, "seen")
 
@@ -99,7 +99,7 @@ async def test_no_double_while_the_listener_lags(bus: EmbeddedBus, opened: Open)
 
 
 async def test_no_gap_around_subscribing(bus: EmbeddedBus) -> None:
-    """Subscribing while others publish loses nothing and doubles nothing, wherever it happens."""
+    """Subscribing while others publish loses no message and repeats none, at any moment."""
     total = 200
     texts = [str(number) for number in range(total)]
     (start,) = await publish(bus, "start")
@@ -119,14 +119,14 @@ async def test_no_gap_around_subscribing(bus: EmbeddedBus) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "-1", "1.0", "x", "a-", "a-1 ", "A-1", "a-\u00b2", "a-" + "9" * 19, "a-1-0"])
 async def test_bad_cursor(bus: EmbeddedBus, text: str) -> None:
-    """A text that is no id raises BadCursor before anything is read."""
+    """A text that is no id raises BadCursor before the log is read."""
     with pytest.raises(BadCursor):
         async with bus.subscribe(text):
             pass
 
 
 async def test_beats_are_not_kept(bus: EmbeddedBus) -> None:
-    """A beat reaches who listens for it, and is no part of the log."""
+    """A beat reaches the subscribers that want beats, and is not kept in the log."""
     async with bus.subscribe() as items, bus.subscribe(beats=False) as deaf:
         await bus.beat('{"slot":1}')
         async with asyncio.timeout(SECONDS):
@@ -139,7 +139,7 @@ async def test_beats_are_not_kept(bus: EmbeddedBus) -> None:
 
 
 async def test_full_socket_delays_nothing(bus: EmbeddedBus, folder: Path) -> None:
-    """A worker that does not read its wake-ups holds no publisher up, and its socket stays."""
+    """A worker that does not read its wake-ups delays no publisher, and its socket is not removed."""
     path = folder / "bus-1.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stuck:
         stuck.bind(str(path))
@@ -150,7 +150,7 @@ async def test_full_socket_delays_nothing(bus: EmbeddedBus, folder: Path) -> Non
 
 
 async def test_stop_removes_the_socket(folder: Path) -> None:
-    """A worker that stops leaves no socket, and nothing running."""
+    """A worker that stops leaves no socket and no running task."""
     before = asyncio.all_tasks()
     bus = EmbeddedBus(folder, Retention(1, 1))
     await bus.start()
@@ -162,7 +162,7 @@ async def test_stop_removes_the_socket(folder: Path) -> None:
 
 
 async def test_log_that_is_away_at_the_start(folder: Path) -> None:
-    """A bus that can't be opened is not available; it is no failure, and it comes back by itself."""
+    """A bus that can't be opened is unavailable and raises no error, and it recovers by itself."""
     obstacle = folder / "bus.db"
     obstacle.mkdir()
     bus = EmbeddedBus(folder, Retention(10, 60))
@@ -186,7 +186,7 @@ async def test_log_that_is_away_at_the_start(folder: Path) -> None:
 
 
 async def test_several_processes(folder: Path) -> None:
-    """Processes that publish at the same time all read one order, in which each one's own messages keep theirs."""
+    """Processes that publish at the same time read the same order, in which each one's messages keep theirs."""
     names, each = ("a", "b", "c"), 60
     peers = [
         await asyncio.create_subprocess_exec(
@@ -231,7 +231,7 @@ TAKES: list[Callable[[int], bool]] = [
 
 @pytest.mark.parametrize("takes", TAKES, ids=["all", "none", "two of three", "late", "early"])
 async def test_order_of_what_is_taken_at_once(bus: EmbeddedBus, takes: Callable[[int], bool]) -> None:
-    """A connection that takes some messages at once and has others wait sees all of them in one order."""
+    """A connection that takes some messages at once and leaves others in its queue sees all of them in order."""
     seen: list[str] = []
     woken = asyncio.Event()
 

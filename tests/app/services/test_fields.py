@@ -1,4 +1,4 @@
-"""What is accepted in a field, and that whatever else comes in is a 422 that can be written."""
+"""The accepted values of a field; any other input is a 422 that can be written as JSON."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ ANY_JSON = st.recursive(
 
 
 def refused(error: HTTPError, field: str) -> dict[str, Any]:
-    """The 422's one error, after it has been written as an answer."""
+    """Return the only error of a 422, after writing it as an answer."""
     body = json.loads(Response.problem(error, "id").body)
     (found,) = body["errors"]
     assert error.status == 422
@@ -33,7 +33,7 @@ def refused(error: HTTPError, field: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("text", ["a", "x" * 10, "  a ", "ü\U0001f600", "e\u0301", "\u200d", "\u00a0a"])
 def test_text(text: str) -> None:
-    """A text of 1 to so many characters comes back unchanged."""
+    """A text of 1 to 10 characters is returned unchanged."""
     assert fields.text({"name": text}, "name", 10) == text
 
 
@@ -56,7 +56,7 @@ BAD_TEXTS = [
 
 @pytest.mark.parametrize("value", [None, 1, 1.5, True, [], {}, ["a"], *BAD_TEXTS], ids=ascii)
 def test_text_that_is_refused(value: object) -> None:
-    """Anything else is not: other types, too long, blank, with control characters or lone surrogates."""
+    """Any other value is refused: another type, too long, blank, or with control characters or lone surrogates."""
     with pytest.raises(HTTPError) as caught:
         fields.text({"name": value}, "name", 10)
 
@@ -64,7 +64,7 @@ def test_text_that_is_refused(value: object) -> None:
 
 
 def test_text_that_is_missing() -> None:
-    """A field that is not there is named too."""
+    """A missing field is named in the 422."""
     with pytest.raises(HTTPError) as caught:
         fields.text({}, "name", 10)
 
@@ -72,7 +72,7 @@ def test_text_that_is_missing() -> None:
 
 
 def test_long_value_is_shortened() -> None:
-    """The answer does not grow with the question."""
+    """The answer does not grow with the refused value."""
     with pytest.raises(HTTPError) as caught:
         fields.text({"name": "x" * 1_000_000}, "name", 10)
 
@@ -89,13 +89,13 @@ def test_no_object(data: object) -> None:
 
 
 def test_object() -> None:
-    """An object comes back."""
+    """An object is returned unchanged."""
     assert fields.json_object({"a": 1}) == {"a": 1}
 
 
 @given(ANY_JSON)
 def test_any_value(value: Any) -> None:
-    """Whatever JSON holds is a good text or a 422 that can be written."""
+    """Any JSON value is a valid text or a 422 that can be written."""
     try:
         text = fields.text({"name": value}, "name", 10)
     except HTTPError as error:
@@ -107,7 +107,7 @@ def test_any_value(value: Any) -> None:
 
 @given(ANY_JSON)
 def test_any_body(value: Any) -> None:
-    """The same of a whole body."""
+    """Any JSON body has a valid text or is a 422 that can be written."""
     try:
         fields.text(fields.json_object(value), "name", 10)
     except HTTPError as error:
@@ -116,7 +116,7 @@ def test_any_body(value: Any) -> None:
 
 @pytest.mark.parametrize("shape", ["%s", '{"name":%s}', '{"name":[{"a":%s}]}'])
 def test_any_depth(shape: str) -> None:
-    """However deep a value is nested, it is refused with a 4xx: there is no depth that is read and can't be shown."""
+    """A value nested at any depth is refused with a 4xx: no depth can be read and then not be shown in the error."""
     statuses = set()
     for depth in [*range(1, 1_100), 5_000, 20_000, 100_000]:
         body = (shape % ("[" * depth + "]" * depth)).encode()
@@ -130,12 +130,12 @@ def test_any_depth(shape: str) -> None:
 
 @pytest.mark.parametrize(("text", "number"), [("0", 0), ("7", 7), ("007", 7), ("100", 100)])
 def test_integer(text: str, number: int) -> None:
-    """A whole number within its bounds."""
+    """A whole number within the bounds is accepted."""
     assert fields.integer({"n": text}, "n", 5, 0, 100) == number
 
 
 def test_integer_by_default() -> None:
-    """A field that is not there is the default."""
+    """A missing field has the default."""
     assert fields.integer({}, "n", 5, 0, 100) == 5
 
 
@@ -144,7 +144,7 @@ BAD_NUMBERS = ["", "-1", "101", "1.0", "1e1", "+1", " 1", "1_0", "\u0661", "\u00
 
 @pytest.mark.parametrize("text", BAD_NUMBERS, ids=lambda text: ascii(text[:20]))
 def test_integer_that_is_refused(text: str) -> None:
-    """Anything else is a 422, however Python would read it, and however long it is."""
+    """Any other text is a 422, even if Python would read it as a number, and however long it is."""
     with pytest.raises(HTTPError) as caught:
         fields.integer({"n": text}, "n", 5, 0, 100)
 
@@ -168,13 +168,13 @@ def digits(text: str) -> int:
 
 @pytest.mark.parametrize(("text", "found"), [("7", "7"), ("", None), (None, None)])
 def test_message_id(text: str | None, found: str | None) -> None:
-    """An id that the bus can have given, None for none."""
+    """An id in the bus's form is accepted; none, or an empty one, is None."""
     assert fields.message_id(digits, text) == found
 
 
 @pytest.mark.parametrize("text", ["x", "x" * 1_000, "\u00ff"], ids=["x", "long", "latin-1"])
 def test_message_id_that_is_refused(text: str) -> None:
-    """Any other is a 400 that does not repeat all of it."""
+    """Any other id is a 400 that quotes only a part of it."""
     with pytest.raises(HTTPError) as caught:
         fields.message_id(digits, text)
 

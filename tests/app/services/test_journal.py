@@ -1,4 +1,4 @@
-"""The write-ahead log of a SQLite file that several workers open for the first time."""
+"""The write-ahead log of a SQLite file that several workers open at the same time, for the first time."""
 
 import sqlite3
 import threading
@@ -16,7 +16,7 @@ ROUNDS, OPENERS = 30, 4
 
 
 def bus(path: Path) -> None:
-    """As a worker's bus opens its log."""
+    """Open the log as a worker's bus does."""
     with_wait = sqlite3.connect(path, timeout=5, isolation_level=None)
     try:
         embedded_schema.prepare(with_wait, time.monotonic() + 5)
@@ -25,7 +25,7 @@ def bus(path: Path) -> None:
 
 
 def users(path: Path) -> None:
-    """As a worker's threads open the database."""
+    """Open the database as a worker's threads do."""
     engine = sync_engine(make_url(f"sqlite:///{path}"))
     try:
         engine.connect().close()
@@ -35,7 +35,7 @@ def users(path: Path) -> None:
 
 @pytest.mark.parametrize("opens", [bus, users])
 def test_all_that_open_a_new_file_at_once_succeed(tmp_path: Path, opens: Callable[[Path], None]) -> None:
-    """None finds it locked."""
+    """No opener finds a new file locked when several open it at the same time."""
     failures: list[Exception] = []
     for number in range(ROUNDS):
         barrier = threading.Barrier(OPENERS)

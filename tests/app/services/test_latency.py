@@ -1,4 +1,4 @@
-"""Quantiles of a histogram that grows, of the last half minute."""
+"""Quantiles of a growing histogram, over the last half minute."""
 
 import pytest
 
@@ -21,12 +21,12 @@ LIMITS = (0.01, 0.1, 1.0)
     ],
 )
 def test_quantile(share: float, counts: tuple[float, ...], expected: float | None) -> None:
-    """Within the bucket in proportion; above the highest limit it is that limit, and of nothing there is none."""
+    """A quantile is interpolated within its bucket; above the highest limit it is that limit, without values None."""
     assert quantile(share, LIMITS, counts) == pytest.approx(expected)
 
 
 def test_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is older than half a minute no longer counts, and no more is kept than that."""
+    """Values older than half a minute do not count and are not kept."""
     seen = {0.0: 5.0, 2.0: 7.0, 29.0: 8.0, 32.5: 8.0, 100.0: 9.0, 102.0: 9.0, 200.0: 9.0}
     now = iter(seen)
     monkeypatch.setattr("app.services.latency.time.monotonic", lambda: next(now))

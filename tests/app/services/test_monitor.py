@@ -1,4 +1,4 @@
-"""When workers beat."""
+"""The times at which workers beat."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from app.services.monitor import BEAT_SECONDS, TURN_SECONDS, TURNS, turn
 
 
 def test_turns_differ() -> None:
-    """No two of so many workers beat at the same time."""
+    """No two of 2 * TURNS workers beat at the same time."""
     turns = [turn(number) for number in range(2 * TURNS)]
 
     assert len({round(each / TURN_SECONDS) for each in turns}) == 2 * TURNS
@@ -14,7 +14,7 @@ def test_turns_differ() -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 1_000, 4_194_303])
 def test_turn_follows_a_heartbeat(number: int) -> None:
-    """Just after a whole second; of two neighbours one beats in each half of the period."""
+    """A worker beats just after a whole second, and neighbours in different halves of the period."""
     half, after = divmod(turn(number), BEAT_SECONDS / 2)
 
     assert half == number % 2

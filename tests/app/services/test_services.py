@@ -1,4 +1,4 @@
-"""The services of a worker as a whole: each part is closed, whatever the others do."""
+"""The services of a worker: each part is closed, whatever closing the others does."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ async def hangs(*_: Any) -> None:
 
 
 async def hangs_on(*_: Any) -> None:
-    """It is cancelled in vain."""
+    """Ignore cancellation for 6 s."""
     end = time.monotonic() + 6
     while time.monotonic() < end:
         try:
@@ -60,7 +60,7 @@ CLOSING = {EmbeddedBus: "stop", ThreadedUsers: "close"}
 async def test_each_part_is_closed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, kind: type, name: str, fault: Callable[..., Awaitable[None]]
 ) -> None:
-    """Whatever closing one part does, the others are closed, in bounded time."""
+    """However closing one part fails, the others are closed, in bounded time."""
     closed: list[object] = []
     close = {part: getattr(part, method) for part, method in CLOSING.items()}
     for part, method in CLOSING.items():
@@ -73,7 +73,7 @@ async def test_each_part_is_closed(
     seconds = time.monotonic() - start
     for one in (services.bus, services.users):
         if isinstance(one, kind):
-            await close[kind](one)  # what the fault has left
+            await close[kind](one)  # release what the fault left open
 
     assert seconds < SECONDS
     assert {type(one) for one in closed} == set(CLOSING) - {kind}
@@ -90,7 +90,7 @@ def recorded(closed: list[object], close: Callable[[Any], Awaitable[None]]) -> C
 async def test_failure_of_a_part_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log names what was not closed, and why."""
+    """The log names the part that was not closed, and the reason."""
     monkeypatch.setattr(ThreadedUsers, "close", raises)
     async with open_services(AppSettings.from_environment({"DATA_DIR": str(folder)}), Counted(), asyncio.Event()):
         pass
@@ -101,7 +101,7 @@ async def test_failure_of_a_part_is_told(
 
 
 async def test_failure_inside_is_passed_on(folder: Path) -> None:
-    """An error while the services are in use is raised when all is closed."""
+    """An error while the services are in use is raised after all of them are closed."""
     before = asyncio.all_tasks()
     with pytest.raises(ZeroDivisionError):
         async with open_services(AppSettings.from_environment({"DATA_DIR": str(folder)}), Counted(), asyncio.Event()):
@@ -111,7 +111,7 @@ async def test_failure_inside_is_passed_on(folder: Path) -> None:
 
 
 async def test_start_without_room_for_a_socket(folder: Path) -> None:
-    """A folder that can't be made makes the worker not ready, and is used as soon as it can be."""
+    """A data folder that can't be created makes the worker not ready, and is used as soon as it can be created."""
     obstacle = folder / "data"
     obstacle.touch()
     settings = AppSettings.from_environment({"DATA_DIR": str(obstacle)})

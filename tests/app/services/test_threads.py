@@ -1,4 +1,4 @@
-"""That a unit of work on SQLite ends with its caller, that threads are few, and that readers wait for no writer."""
+"""A unit of work on SQLite ends with its caller, the number of threads is bounded, and readers wait for no writer."""
 
 import asyncio
 import sqlite3
@@ -22,7 +22,7 @@ MOST = 3
 
 @pytest.fixture
 def threads() -> Callable[[], list[str]]:
-    """Tells the names of SQLite's threads; an app that other tests keep in this process has its own."""
+    """Return a function that lists this test's SQLite threads, without those of an app kept by other tests."""
     before = {*threading.enumerate()}
     return lambda: [
         each.name for each in threading.enumerate() if each.name.startswith("sqlite-") and each not in before
@@ -37,7 +37,7 @@ async def store(threads: Callable[[], list[str]], url: URL) -> AsyncIterator[Use
 
 
 class Held:
-    """A unit that stays in its thread until it is let go."""
+    """A unit of work that blocks its thread until `let_go` is set."""
 
     def __init__(self) -> None:
         self.inside = threading.Event()
@@ -53,7 +53,7 @@ class Held:
 
 
 async def test_threads_are_few(threads: Callable[[], list[str]], store: Users) -> None:
-    """However many requests come at once, there are as many threads as connections."""
+    """There are never more threads than connections, however many requests come at once."""
     await asyncio.gather(*(store.read(users.page, 1, 0) for _ in range(200)))
     await asyncio.gather(*(store.write(users.create, f"user {number}") for number in range(20)))
 
@@ -73,7 +73,7 @@ async def test_threads_end(threads: Callable[[], list[str]], url: URL) -> None:
 
 @pytest.mark.parametrize("writes", [False, True], ids=["read", "write"])
 async def test_cancelled_in_a_statement(store: Users, writes: bool) -> None:
-    """A caller that gives up waits for nothing; the statement is interrupted, so that its thread is free."""
+    """A cancelled caller returns at once; its statement is interrupted, so that the thread is free."""
     run = store.write if writes else store.read
     started = threading.Event()
 
@@ -96,7 +96,7 @@ async def test_cancelled_in_a_statement(store: Users, writes: bool) -> None:
 
 
 async def test_cancelled_between_two_statements(store: Users) -> None:
-    """A statement that begins after its caller has given up ends as soon as one that ran."""
+    """A statement that begins after its caller was cancelled is ended like a running one."""
     held = Held()
 
     def wait_and_go_on(connection: Connection) -> None:
@@ -114,7 +114,7 @@ async def test_cancelled_between_two_statements(store: Users) -> None:
 
 
 async def test_cancelled_writer_keeps_nothing(store: Users) -> None:
-    """What a caller that gave up has written is undone, also after the last statement has run."""
+    """The writes of a cancelled caller are rolled back, even if its last statement has run."""
     held = Held()
 
     def write_and_wait(connection: Connection) -> None:
@@ -131,7 +131,7 @@ async def test_cancelled_writer_keeps_nothing(store: Users) -> None:
 
 
 async def test_cancelled_before_its_turn(store: Users) -> None:
-    """A unit whose caller gave up while it waited for a thread is not run at all."""
+    """A unit whose caller was cancelled while it waited for a thread never runs."""
     held = Held()
     first = asyncio.create_task(store.write(held))
     await held.begun()
@@ -146,7 +146,7 @@ async def test_cancelled_before_its_turn(store: Users) -> None:
 
 
 async def test_neighbour_is_not_interrupted(store: Users) -> None:
-    """A caller that gives up ends its own statement and none that runs after it on the same connection."""
+    """Cancellation ends only the caller's own statement, and none that runs later on the same connection."""
     for number in range(200):
         task = asyncio.create_task(store.read(users.page, 1, 0))
         await asyncio.sleep(0.000_01 * (number % 20))
@@ -156,7 +156,7 @@ async def test_neighbour_is_not_interrupted(store: Users) -> None:
 
 
 async def test_all_threads_are_busy(store: Users, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that waits in vain for a thread is told so in bounded time; the next one is served."""
+    """A request that gets no thread fails in bounded time, and the next one is served."""
     held = [Held() for _ in range(MOST - 1)]
     reading = [asyncio.create_task(store.read(each)) for each in held]
     for each in held:
@@ -174,7 +174,7 @@ async def test_all_threads_are_busy(store: Users, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_readers_wait_for_no_writer_of_the_same_worker(store: Users, url: URL) -> None:
-    """While writers wait for another process, as many as there are connections, readers are served."""
+    """Readers are served while more writers than there are connections wait for another process."""
     other = sqlite3.connect(url.database or "", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     writing = [asyncio.create_task(store.write(users.create, name)) for name in "abcdef"]
@@ -188,7 +188,7 @@ async def test_readers_wait_for_no_writer_of_the_same_worker(store: Users, url: 
 
 
 async def test_file_comes_back(folder: Path) -> None:
-    """A database that could not be opened is used as soon as it can."""
+    """A database that could not be opened is used as soon as it can be."""
     url = make_url(f"sqlite:///{folder}/slipway.db")
     folder.joinpath("slipway.db").mkdir()
     store = open_users(url)

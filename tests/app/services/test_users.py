@@ -1,4 +1,4 @@
-"""Users on SQLite: what happens while the file is locked or away. tests/app/shared_state has both databases."""
+"""Users on SQLite while the file is locked or can't be opened. tests/app/shared_state tests both databases."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ from app.services.users import BlockingUsers, User, Users, open_users
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No request waits for a locked file."""
+    """Requests wait only 0.02 s for a locked file."""
     monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.02)
 
 
 @contextmanager
 def locked(url: URL) -> Iterator[None]:
-    """Another process is in the middle of writing."""
+    """Hold the write lock of the database, as another process."""
     other = sqlite3.connect(url.database or "", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     yield
@@ -37,7 +37,7 @@ async def create(store: Users, *names: str) -> list[User]:
 
 @pytest.mark.parametrize("microsecond", [0, 5, 123_456])
 def test_json_has_microseconds(microsecond: int) -> None:
-    """The moment always has the same form."""
+    """The time of creation always has six digits after the second."""
     user = User(1, "a", datetime(2026, 1, 2, 3, 4, 5, microsecond, UTC))
 
     assert user.as_json() == {"id": 1, "name": "a", "created_at": f"2026-01-02T03:04:05.{microsecond:06}Z"}
@@ -45,7 +45,7 @@ def test_json_has_microseconds(microsecond: int) -> None:
 
 @pytest.mark.usefixtures("impatient")
 async def test_locked_file(url: URL) -> None:
-    """A writer that waits for another one in vain is told that the database is unavailable, and may come again."""
+    """A writer that waits in vain for another process gets Unavailable, and may try again."""
     store = open_users(url)
     with locked(url), pytest.raises(Unavailable):
         await create(store, "a")
@@ -56,7 +56,7 @@ async def test_locked_file(url: URL) -> None:
 
 @pytest.mark.usefixtures("impatient")
 async def test_readers_do_not_wait_for_writers(url: URL) -> None:
-    """Reading goes on while another process writes."""
+    """Readers are served while another process writes."""
     store = open_users(url)
     made = await create(store, "a")
     with locked(url):
@@ -67,7 +67,7 @@ async def test_readers_do_not_wait_for_writers(url: URL) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_blocking_readers_do_not_wait_for_writers(url: URL) -> None:
-    """The baseline's neither."""
+    """The baseline's readers are served, too, while another process writes."""
     engine = sync_engine(url)
     store = BlockingUsers(engine)
     made = store.write(users.create, "a")
@@ -79,7 +79,7 @@ def test_blocking_readers_do_not_wait_for_writers(url: URL) -> None:
 
 
 async def test_readers_leave_no_transaction(store: Users, url: URL) -> None:
-    """A connection that has read holds nothing: another process can write at once."""
+    """A connection that has read holds no lock: another process can write at once."""
     await store.read(users.page, 10, 0)
     with locked(url):
         pass
@@ -92,7 +92,7 @@ async def test_readers_leave_no_transaction(store: Users, url: URL) -> None:
 
 
 async def test_database_is_away(folder: Path) -> None:
-    """A database that can't be opened is unavailable, to readers and writers."""
+    """A database that can't be opened is unavailable to readers and writers."""
     folder.joinpath("slipway.db").mkdir()
     store = open_users(make_url(f"sqlite:///{folder}/slipway.db"))
 

@@ -1,6 +1,6 @@
-"""The real servers that hold what workers share, and the app on top of them: each test runs on both back ends.
+"""The real servers with the shared state of the workers, and the app on top of them: each test runs on both back ends.
 
-Rules: traffic stays on 127.0.0.1 and unix sockets; every wait has an end; nothing is ended but what was started here.
+Rules: traffic stays on 127.0.0.1 and unix sockets; every wait is bounded; only processes started here are ended.
 """
 
 import os
@@ -34,7 +34,7 @@ def redis() -> Iterator[Redis]:
 
 @pytest.fixture(params=["embedded", "servers"])
 def backend(request: pytest.FixtureRequest) -> Backend:
-    """SQLite and the embedded bus; PostgreSQL and Redis, both empty."""
+    """SQLite and the embedded bus, or PostgreSQL and Redis, both empty."""
     if request.param == "embedded":
         return Backend("embedded")
     postgres: Postgres = request.getfixturevalue("postgres")
@@ -49,9 +49,9 @@ Start = Callable[..., LocalStack]
 
 @pytest.fixture
 def start(backend: Backend) -> Iterator[Start]:
-    """Starts the app on the back end, with settings of the test's own."""
+    """Yield a function that starts the app on the back end, with the test's own settings."""
     env = {**backend.env}
-    if backend.postgres is not None:  # in this process, where it takes a fifth of what each start would for it
+    if backend.postgres is not None:  # in this process, in a fifth of the time that each start would take for it
         migrate(AppSettings.from_environment(env).database_url)
         env["PRESTART"] = "none"
     with ExitStack() as opened:
@@ -65,13 +65,13 @@ def start(backend: Backend) -> Iterator[Start]:
 
 @pytest.fixture
 def stack(start: Start) -> LocalStack:
-    """The app with nothing but the defaults."""
+    """The app with its default settings."""
     return start()
 
 
 @pytest.fixture
 def machines(start: Start) -> list[Address]:
-    """Two that have nothing in common but the servers that hold the state."""
+    """Two machines that share only the servers with the state."""
     return [start().address, start().address]
 
 
@@ -89,7 +89,7 @@ def disk() -> Iterator[SmallDisk]:
 
 @pytest.fixture
 def cramped(backend: Backend, disk: SmallDisk) -> Iterator[Cramped]:
-    """A stack whose users lie on a small disk."""
+    """A stack whose data is on a small disk."""
     with ExitStack() as opened:
         env = {**backend.env, "DATA_DIR": str(disk.path)}
         if backend.postgres is not None:

@@ -1,6 +1,6 @@
-"""The stack as these tests have it: its workers here or in containers, their state on one of the back ends.
+"""The stack of these tests: its workers run here or in containers, with their state on one of the back ends.
 
-What works on a `Stack` of any kind runs in both places: tests/docker imports those tests and has a `stack` of its own.
+Tests that work on any `Stack` run in both places: tests/docker imports them and has a `stack` fixture of its own.
 """
 
 import json
@@ -18,25 +18,25 @@ from tests.harness.stack import Nginx, Server
 from tests.harness.stores import Disk, LockedFile, Service, Store
 from tests.promises import talk
 
-on_servers = pytest.mark.parametrize("backend", ["servers"], indirect=True)  # for what has no meaning with files
+on_servers = pytest.mark.parametrize("backend", ["servers"], indirect=True)  # for tests that make no sense with files
 
 
 class Stack(ABC):
-    """Workers behind nginx, and what may be done to them and to their state."""
+    """Workers behind nginx, and the faults that a test may cause in them and in their state."""
 
     address: Address  # nginx's
     bus: Store
-    redis: Service | None = None  # with PostgreSQL and Redis only, as the next
+    redis: Service | None = None  # only with PostgreSQL and Redis, as the next
     postgres: Service | None = None
 
     @property
     def slots(self) -> list[Address]:
-        """Addresses that lead to all workers: each one's own where it can be reached."""
+        """The addresses that reach all workers: one for each where possible."""
         return [self.address]
 
     @abstractmethod
     async def kill_worker(self) -> None:
-        """SIGKILL; done when there is a successor."""
+        """Send SIGKILL to a worker and wait for its successor."""
 
     @abstractmethod
     async def reload(self) -> None: ...
@@ -49,11 +49,11 @@ class Stack(ABC):
         return await create(self.slots[number % len(self.slots)], name)
 
     async def failing(self) -> set[str]:
-        """What a worker says is away when it is asked whether it is ready."""
+        """Return the failing or warning dependencies that a worker's readiness names."""
         return {name for name, word in (await self.checks()).items() if word != "pass"}
 
     async def checks(self) -> dict[str, str]:
-        """How everything is; it is ready unless something fails."""
+        """Return the state of each dependency; the worker is ready unless one fails."""
         answer = await request(self.address, "GET", "/readyz")
         checks: dict[str, str] = json.loads(answer.body)["checks"]
         assert answer.status == (503 if "fail" in checks.values() else 200)
@@ -62,14 +62,14 @@ class Stack(ABC):
 
 @dataclass(frozen=True)
 class Cramped:
-    """A stack whose users lie on a disk that can be filled."""
+    """A stack whose data is on a disk that can be filled."""
 
     stack: Stack
     disk: Disk
 
 
 def new_name() -> str:
-    """A name that no user has."""
+    """Return a name that no user has."""
     return uuid4().hex
 
 
@@ -79,14 +79,14 @@ async def create(address: Address, name: str) -> Answer:
 
 
 def is_unavailable(answer: Answer) -> bool:
-    """503 as problem details, and a word about when to try again."""
+    """Return whether an answer is a 503 as problem details, with `Retry-After`."""
     problem: dict[str, Any] = json.loads(answer.body)
     return (answer.status, problem["status"], answer.headers["retry-after"]) == (503, 503, "1")
 
 
 @dataclass
 class Backend:
-    """Where the state lies: settings of the app, and the servers that a test may break."""
+    """The place of the state: settings of the app, and the servers that a test may break."""
 
     name: str
     env: dict[str, str] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class Backend:
 
 
 class LocalStack(Stack):
-    """gunicorn and nginx as processes of this machine."""
+    """gunicorn and nginx as local processes."""
 
     def __init__(self, server: Server, nginx: Nginx, backend: Backend) -> None:
         self.server = server

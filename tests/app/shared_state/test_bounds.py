@@ -1,4 +1,4 @@
-"""What the bus's store may take: so many messages, bytes and keys, whatever is published, on both back ends."""
+"""The bounds of the bus's store in messages, bytes and keys, on both back ends."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ TEXTS = {
 
 
 async def kept(bus: Bus) -> list[Message]:
-    """All that a client gets from the beginning on."""
+    """Return all messages that a client gets from the beginning."""
     end = await bus.publish('{"text":"end"}')
     found: list[Message] = []
     async with asyncio.timeout(SECONDS), bus.subscribe("0", beats=False) as items:
@@ -40,7 +40,7 @@ async def kept(bus: Bus) -> list[Message]:
 
 
 async def fill(bus: Bus, text: str, count: int, *, keys: bool = True) -> None:
-    """Publish so many messages, each with a key of its own."""
+    """Publish `count` messages, each with its own key."""
     data = json.dumps({"text": text})
     for first in range(0, count, AT_ONCE):
         numbers = range(first, min(first + AT_ONCE, count))
@@ -49,7 +49,7 @@ async def fill(bus: Bus, text: str, count: int, *, keys: bool = True) -> None:
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 async def test_bytes_are_bounded(ends: Ends, text: str) -> None:
-    """What is kept has at most so many bytes, of short and of long messages; who missed more is told."""
+    """The kept messages have at most the allowed bytes, short or long; a client that missed more gets a reset."""
     bus = await ends(Retention(100_000, 3_600, MOST))
     (first,) = await publish(bus, "first")
     count = 2 * MOST // (len(json.dumps(text)) + 200)
@@ -64,7 +64,7 @@ async def test_bytes_are_bounded(ends: Ends, text: str) -> None:
 
 
 async def test_one_message_is_always_kept(ends: Ends) -> None:
-    """A message that is larger than all that may be kept reaches the clients nevertheless."""
+    """A message larger than the allowed bytes still reaches the clients."""
     bus = await ends(Retention(10, 3_600, 1_000))
     async with bus.subscribe(beats=False) as items:
         for text in ("a", "x" * 5_000, "b"):
@@ -74,7 +74,7 @@ async def test_one_message_is_always_kept(ends: Ends) -> None:
 
 
 async def test_key_is_forgotten_with_its_message(ends: Ends) -> None:
-    """A message that is sent again stands once while it is kept; beyond that it is a new one."""
+    """A repeated message is stored once while the first is kept; after that it is a new message."""
     bus = await ends(Retention(10, 3_600))
     first = await bus.publish('{"text":"a"}', "a")
     assert await bus.publish('{"text":"a"}', "a") == first
@@ -84,7 +84,7 @@ async def test_key_is_forgotten_with_its_message(ends: Ends) -> None:
 
 
 async def test_file_is_bounded(folder: Path) -> None:
-    """The embedded log's files stop to grow: what is forgotten makes room for what comes."""
+    """The files of the embedded log stop growing: removed messages make room for new ones."""
     bus = EmbeddedBus(folder, Retention(100_000, 3_600, MIB))
     await bus.start()
     try:
@@ -102,14 +102,14 @@ async def test_file_is_bounded(folder: Path) -> None:
 
 @pytest.mark.parametrize("keep", [Retention(100, 3_600), Retention(100_000, 1), Retention(100_000, 3_600, 100_000)])
 async def test_redis_has_nothing_but_what_is_kept(keep: Retention) -> None:
-    """Keys of messages go with them, by number, age and size, and no other keys stay."""
+    """Keys are removed with their messages, by number, age and size, and no other keys remain."""
     with servers.redis(persistent=False) as redis:
         bus = RedisBus(redis.url, keep)
         await bus.start()
         try:
             await fill(bus, "x" * 200, 1_500)
             if keep.seconds == 1:
-                await asyncio.sleep(1.1)  # age is what is tested
+                await asyncio.sleep(1.1)  # until the messages are too old
                 for _ in range(3):
                     await bus.beat("{}")
             names, sent = number(redis, "DBSIZE"), number(redis, "HLEN {slipway}:sent")
@@ -122,7 +122,7 @@ async def test_redis_has_nothing_but_what_is_kept(keep: Retention) -> None:
 
 
 async def test_memory_of_redis_is_bounded() -> None:
-    """Five times as many messages with keys as are kept take no more memory than those."""
+    """Publishing five times as many messages with keys as are kept takes no more memory."""
     with servers.redis(persistent=False) as redis:
         bus = RedisBus(redis.url, Retention(1_000, 3_600))
         await bus.start()
@@ -138,7 +138,7 @@ async def test_memory_of_redis_is_bounded() -> None:
 
 
 async def test_redis_at_its_limit_takes_one_for_another() -> None:
-    """A Redis whose memory others have used up goes on with a log that is as long as it may be."""
+    """With its memory used up by others, Redis still takes new messages once the log has its full length."""
     with servers.redis(persistent=False) as redis:
         bus = RedisBus(redis.url, Retention(10, 3_600))
         await bus.start()
@@ -155,7 +155,7 @@ async def test_redis_at_its_limit_takes_one_for_another() -> None:
 
 
 async def test_full_redis_is_full_and_not_away(redis: Redis) -> None:
-    """What can't be written for lack of memory can be read, also by clients that come back; that is what is said."""
+    """A Redis without free memory is reported as full, and its messages can be read, also by returning clients."""
     redis.command("FLUSHALL")
     bus = RedisBus(redis.url, Retention(10, 3_600))
     await bus.start()
@@ -178,7 +178,7 @@ async def test_full_redis_is_full_and_not_away(redis: Redis) -> None:
 
 
 async def test_full_redis_from_the_start() -> None:
-    """An empty Redis that takes nothing is full, not away, and is used as soon as it takes something."""
+    """An empty Redis that takes no writes is reported as full, not away, and is used as soon as it takes one."""
     with servers.redis(maxmemory="1") as redis:
         bus = RedisBus(redis.url, Retention(10, 3_600))
         await bus.start()
@@ -199,5 +199,5 @@ def number(redis: Redis, command: str) -> int:
 
 
 def used(redis: Redis) -> int:
-    """Bytes."""
+    """Return the used memory in bytes."""
     return number(redis, "EVAL \"return tonumber(string.match(redis.call('INFO','memory'),'used_memory:(%d+)'))\" 0")

@@ -1,4 +1,4 @@
-"""The bus on both back ends, two workers' ends of it in one process: one order, no gap, no double, or a reset."""
+"""The bus on both back ends, two workers in one process: one order, no gap and no repetition, or a reset."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ KEEP = Retention(10_000, 3_600)
 
 
 class Ends:
-    """Makes the workers' ends of one bus, and takes it away."""
+    """A factory that opens the bus for one more worker; all are closed at the end."""
 
     def __init__(self, stack: AsyncExitStack, make: Callable[[Retention], Bus]) -> None:
         self._stack = stack
@@ -41,7 +41,7 @@ class Ends:
 
 @pytest.fixture(params=["embedded", "redis"])
 async def ends(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Ends]:
-    """The ends of an empty bus."""
+    """Yield a factory for the workers of an empty bus."""
     async with AsyncExitStack() as stack:
         if request.param == "embedded":
             yield Ends(stack, lambda keep: EmbeddedBus(folder, keep))
@@ -62,13 +62,13 @@ def shown(item: Item) -> str:
 
 
 async def take(items: AsyncIterator[Item], count: int) -> list[str]:
-    """The next items: texts, "Reset", "Beat", or whether the bus is available."""
+    """Return the next items: texts, "Reset", "Beat", or "True" and "False" for the bus's availability."""
     async with asyncio.timeout(SECONDS):
         return [shown(await anext(items)) for _ in range(count)]
 
 
 async def take_until(items: AsyncIterator[Item], last: str) -> list[str]:
-    """The items up to one."""
+    """Return the items up to this one."""
     taken: list[str] = []
     async with asyncio.timeout(SECONDS):
         while last not in taken[-1:]:
@@ -83,7 +83,7 @@ async def until(true: Callable[[], object]) -> None:
 
 
 async def test_one_order(ends: Ends) -> None:
-    """What two workers publish at the same time is read in one order by the clients of both."""
+    """The clients of two workers that publish at the same time read the same order."""
     one, other = await ends(), await ends()
     async with one.subscribe() as first, other.subscribe() as second:
         ids = await asyncio.gather(*(publish(bus, *range(100)) for bus in (one, other)))
@@ -95,7 +95,7 @@ async def test_one_order(ends: Ends) -> None:
 
 
 async def test_resuming_while_others_publish(ends: Ends) -> None:
-    """Wherever a client leaves, at one worker, and resumes, at another, it has neither a gap nor a double."""
+    """A client that leaves one worker at any message and resumes at another has no gap and no repetition."""
     one, other = await ends(), await ends()
     total = 300
     texts = [str(number) for number in range(total)]
@@ -116,7 +116,7 @@ async def test_resuming_while_others_publish(ends: Ends) -> None:
 
 
 async def test_message_that_is_sent_again(ends: Ends) -> None:
-    """A message with the key of one that is there is not there twice, whichever worker takes it."""
+    """A message with the key of a kept one is not stored again, whichever worker takes it."""
     one, other = await ends(), await ends()
     data = json.dumps({"text": "a"})
 
@@ -131,7 +131,7 @@ async def test_message_that_is_sent_again(ends: Ends) -> None:
 
 
 async def test_replay_of_many(ends: Ends) -> None:
-    """A client that missed more than one read of the log brings gets all of it."""
+    """A client that missed more messages than one read returns gets all of them."""
     bus = await ends()
     total = 3 * BATCH + 5
     ids = await publish(bus, *range(total))
@@ -141,7 +141,7 @@ async def test_replay_of_many(ends: Ends) -> None:
 
 
 async def test_reset_beyond_the_count(ends: Ends) -> None:
-    """A client that missed more than is kept gets a reset and what is kept; one that missed nothing does not."""
+    """A client that missed messages which are no longer kept gets a reset and the kept ones; others get no reset."""
     bus = await ends(Retention(10, 3_600))
     ids = await publish(bus, *range(30))
     kept = [str(number) for number in range(20, 30)]
@@ -153,11 +153,11 @@ async def test_reset_beyond_the_count(ends: Ends) -> None:
 
 
 async def test_reset_beyond_the_age(ends: Ends) -> None:
-    """The same with messages that are too old, also when nothing is published after them."""
+    """A client that missed messages which are too old gets a reset, even if nothing is published after them."""
     bus = await ends(Retention(10_000, 1))
     ids = await publish(bus, "a", "b")
     await publish(await ends(), *range(3))
-    await asyncio.sleep(1.1)  # age is what is tested
+    await asyncio.sleep(1.1)  # until the messages are too old
 
     async with bus.subscribe(ids[0]) as beyond:
         assert await take(beyond, 1) == ["Reset"]
@@ -167,7 +167,7 @@ async def test_reset_beyond_the_age(ends: Ends) -> None:
 
 @pytest.mark.parametrize("after", ["abc123-5", "{epoch}-999"])
 async def test_reset_of_a_foreign_id(ends: Ends, after: str) -> None:
-    """An id of another log, or one that was never given, is answered with a reset and what is kept."""
+    """An id of another log, or one that was never assigned, gets a reset and the kept messages."""
     bus = await ends()
     await publish(bus, "a")
 
@@ -176,7 +176,7 @@ async def test_reset_of_a_foreign_id(ends: Ends, after: str) -> None:
 
 
 async def test_listener_that_was_away_for_too_long(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When more was published than is kept while a worker was held up, its clients are told."""
+    """If more messages than are kept were published while a worker was held up, its clients get a reset."""
     held_up, busy = await ends(Retention(10, 3_600)), await ends(Retention(10, 3_600))
     await publish(busy, "before")
     async with held_up.subscribe("0") as items:
@@ -198,7 +198,7 @@ async def test_listener_that_was_away_for_too_long(ends: Ends, monkeypatch: pyte
 
 @pytest.mark.parametrize("text", ["x" * 100, "x" * (QUEUE_BYTES // 100)])
 async def test_slow_reader(ends: Ends, text: str) -> None:
-    """A reader that lags behind by more than its queue holds, in number or size, is told; others read on."""
+    """A reader that lags behind by more than its queue, in messages or bytes, gets SlowReader; others read on."""
     bus = await ends()
     total = QUEUE_MESSAGES + 10
     async with bus.subscribe() as slow, bus.subscribe() as quick:
@@ -212,7 +212,7 @@ async def test_slow_reader(ends: Ends, text: str) -> None:
 
 @pytest.mark.parametrize(("count", "size"), [(256, 100), (128, 2_048)])
 async def test_what_a_queue_holds(ends: Ends, count: int, size: int) -> None:
-    """256 messages or 256 KiB wait for a reader; one message more is too many."""
+    """The queue of a reader holds 256 messages or 256 KiB, and one message more raises SlowReader."""
     bus = await ends()
     text = "x" * (size - len('{"text": ""}'))
     async with bus.subscribe() as full, bus.subscribe() as overfull:
@@ -227,7 +227,7 @@ async def test_what_a_queue_holds(ends: Ends, count: int, size: int) -> None:
 
 
 async def test_listener_survives_anything(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unexpected error is logged, and the listener goes on."""
+    """An unexpected error is logged, and the listener continues."""
     bus = await ends()
     read = type(bus).news
     failures = iter([ValueError("out of the blue"), KeyError("again")])
@@ -274,7 +274,7 @@ async def embedded(folder: Path) -> AsyncIterator[EmbeddedBus]:
 
 @pytest.mark.parametrize("own", [True, False], ids=["its own beats", "another worker's"])
 async def test_beats_cost_no_read_of_the_log(folder: Path, monkeypatch: pytest.MonkeyPatch, own: bool) -> None:
-    """While nothing but beats comes, which say where the embedded log ends, it is not read; a message is, at once."""
+    """Beats alone, which tell the end of the embedded log, cause no read of it; a message is read at once."""
     reads = 0
     async with embedded(folder) as bus, embedded(folder) as other, bus.subscribe() as items:
         read = bus.read
@@ -290,7 +290,7 @@ async def test_beats_cost_no_read_of_the_log(folder: Path, monkeypatch: pytest.M
             await (bus if own else other).beat("{}")
             assert await take(items, 1) == ["Beat"]
             beats += 1
-        assert reads <= 1 < beats  # one where the machine stood still for so long
+        assert reads <= 1 < beats  # one if the machine stalled for LOOK_SECONDS
         await publish(other, "now")
         assert await take(items, 1) == ["now"]
 
@@ -307,7 +307,7 @@ async def connected(redis: Redis) -> AsyncIterator[RedisBus]:
 
 @pytest.mark.alone
 async def test_locked_log(folder: Path) -> None:
-    """While another process holds the log, publishing fails within two seconds, clients are told, and it heals."""
+    """While another process holds the log, publishing fails within two seconds, clients are told, and it recovers."""
     async with embedded(folder) as bus, bus.subscribe(beats=False) as items:
         await publish(bus, "before")
         assert await take(items, 1) == ["before"]
@@ -321,12 +321,12 @@ async def test_locked_log(folder: Path) -> None:
 
 
 async def test_full_disk(disk: SmallDisk) -> None:
-    """While the disk of the log is full, publishing fails in time, clients are told, and it heals."""
+    """While the disk of the log is full, publishing fails in time, clients are told, and the bus recovers."""
     async with embedded(disk.path) as bus, bus.subscribe(beats=False) as items:
         await publish(bus, "before")
         disk.fill()
         with pytest.raises(Unavailable):
-            await publish(bus, *["filling"] * 10_000)  # until what was there is used up
+            await publish(bus, *["filling"] * 10_000)  # until the free space is used up
         await fails_in_time(bus, "lost" * 10_000)
         disk.free()
         await publish(bus, "after")
@@ -336,7 +336,7 @@ async def test_full_disk(disk: SmallDisk) -> None:
 
 
 async def test_full_redis(redis: Redis) -> None:
-    """A Redis without memory for more is the same."""
+    """While Redis has no free memory, publishing fails in time, clients are told, and the bus recovers."""
     redis.command("FLUSHALL")
     async with connected(redis) as bus, bus.subscribe(beats=False) as items:
         await publish(bus, "before")
@@ -353,7 +353,7 @@ async def test_full_redis(redis: Redis) -> None:
 
 @pytest.mark.alone
 async def test_stopped_redis() -> None:
-    """The same with a Redis that is stopped; what it was sent meanwhile is not carried out when it goes on."""
+    """While Redis is stopped, publishing fails in time and clients are told; failed commands are not executed later."""
     with servers.redis() as redis:
         async with connected(redis) as bus, bus.subscribe(beats=False) as items:
             await bus.beat("{}")
@@ -373,7 +373,7 @@ async def test_stopped_redis() -> None:
 
 @pytest.mark.parametrize("persistent", [True, False])
 async def test_killed_redis(persistent: bool) -> None:
-    """After Redis was killed and started again, clients go on; if it has lost the log, they are told so first."""
+    """After a restart of a killed Redis clients go on; if the log is lost, they get a reset first."""
     with servers.redis(persistent=persistent) as redis:
         async with connected(redis) as one, connected(redis) as other, one.subscribe(beats=False) as items:
             ids = await publish(other, *range(20))
@@ -394,7 +394,7 @@ async def test_killed_redis(persistent: bool) -> None:
 
 
 async def test_redis_that_has_lost_the_end_of_its_log() -> None:
-    """A Redis that comes back without its newest messages makes a reset, though its numbers go on."""
+    """A Redis that comes back without its newest messages causes a reset, even if it continues the numbers."""
     with servers.redis() as redis:
         async with connected(redis) as bus, bus.subscribe(beats=False) as items:
             ids = await publish(bus, *range(10))
@@ -411,7 +411,7 @@ async def test_redis_that_has_lost_the_end_of_its_log() -> None:
 
 
 async def test_redis_that_was_flushed() -> None:
-    """A log that is emptied under the listener's eyes makes a reset too."""
+    """A log that is emptied while the listener runs causes a reset too."""
     with servers.redis(persistent=False) as redis:
         async with connected(redis) as bus, bus.subscribe(beats=False) as items:
             await publish(bus, *range(10))
@@ -423,7 +423,7 @@ async def test_redis_that_was_flushed() -> None:
 
 
 async def test_worker_that_is_killed_before_it_wakes_the_others(folder: Path) -> None:
-    """A message whose wake-up was never sent, or was dropped, is read within about a second."""
+    """A message without a wake-up, which was never sent or was dropped, is read within about a second."""
     async with embedded(folder) as bus, bus.subscribe(beats=False) as items:
         await publish(bus, "first")
         with sqlite3.connect(folder / "bus.db") as other:
@@ -436,10 +436,10 @@ async def test_worker_that_is_killed_before_it_wakes_the_others(folder: Path) ->
 
 
 async def test_beat_tells_of_a_message_without_a_wake_up(folder: Path) -> None:
-    """Another worker's beat says that the embedded log has more, long before the next look."""
+    """Another worker's beat tells the new end of the embedded log, long before the next look."""
     async with embedded(folder) as bus, embedded(folder) as other, bus.subscribe() as items:
         await other.beat("{}")
-        assert await take(items, 1) == ["Beat"]  # a look has just been
+        assert await take(items, 1) == ["Beat"]  # the last look was just now
         with sqlite3.connect(folder / "bus.db") as killed:
             killed.execute("INSERT INTO log (at, data) VALUES (?, ?)", (time.time(), '{"text":"silent"}'))
         killed.close()
@@ -451,7 +451,7 @@ async def test_beat_tells_of_a_message_without_a_wake_up(folder: Path) -> None:
 
 
 async def test_socket_of_a_killed_worker(folder: Path) -> None:
-    """What a killed worker has left behind is removed, and disturbs no worker."""
+    """The socket of a killed worker is removed, and disturbs no other worker."""
     gone = EmbeddedBus(folder, KEEP)
     await gone.start()
     path = gone._path
@@ -467,7 +467,7 @@ async def test_socket_of_a_killed_worker(folder: Path) -> None:
 async def test_log_of_a_machine_that_has_started_anew(
     monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
 ) -> None:
-    """After a start of the machine the end of the log may be lost, so there is a new epoch."""
+    """After a reboot the end of the log may be lost, so a new epoch begins."""
     async with embedded(folder) as bus:
         ids = await publish(bus, "a", "b")
     boot = tmp_path / "boot_id"

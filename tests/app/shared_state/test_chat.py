@@ -14,12 +14,12 @@ from tests.promises.chat import Talk, through
 from tests.promises.talk import restarted, talk
 
 SIZE = Talk(20, 2_000, 50)
-ANSWER_SECONDS = 2.0  # in which a publisher is told that the bus is away
+ANSWER_SECONDS = 2.0  # within which a publisher is told that the bus is away
 HEAL_SECONDS = 5.0
 
 
 async def test_nothing_is_lost(stack: Stack) -> None:
-    """20 clients and 2,000 messages through a killed worker, a reload and a reload of nginx: none lost, none twice."""
+    """A killed worker, a reload and a reload of nginx lose and repeat none of 2,000 messages for 20 clients."""
     faults = [stack.kill_worker, stack.reload, stack.reload_nginx]
 
     row, result = await through(faults, [stack.address], SIZE)
@@ -30,19 +30,19 @@ async def test_nothing_is_lost(stack: Stack) -> None:
 
 
 async def test_nothing_is_lost_while_the_bus_takes_nothing(stack: Stack) -> None:
-    """The same through some seconds in which the log is locked, or Redis stopped: clients stay, and are told."""
+    """While the log is locked or Redis stopped for some seconds, clients stay, are told, and lose no message."""
     await through_an_absence(stack, stack.bus.pause, stack.bus.resume)
 
 
 @on_servers
 async def test_nothing_is_lost_when_redis_is_killed(stack: Stack) -> None:
-    """The same through a Redis that is killed and, some seconds later, started again."""
+    """While Redis is killed and, some seconds later, restarted, clients stay, are told, and lose no message."""
     assert stack.redis is not None
     await through_an_absence(stack, stack.redis.kill, stack.redis.start)
 
 
 async def through_an_absence(stack: Stack, leave: Callable[[], None], come_back: Callable[[], None]) -> None:
-    """Readiness names the bus and nothing else, what needs no bus goes on, and all heals by itself."""
+    """Check an absence of the bus: readiness names only the bus, users can be created, and all recovers by itself."""
     statuses = []
 
     async def absence() -> None:
@@ -50,7 +50,7 @@ async def through_an_absence(stack: Stack, leave: Callable[[], None], come_back:
         try:
             await until_failing(stack, {"bus"}, 10)
             statuses.append((await stack.create(new_name())).status)
-            await asyncio.sleep(3)  # being away is what is tested
+            await asyncio.sleep(3)  # how long the bus is away
         finally:
             await asyncio.to_thread(come_back)
         await until_failing(stack, set(), HEAL_SECONDS)
@@ -66,7 +66,7 @@ async def through_an_absence(stack: Stack, leave: Callable[[], None], come_back:
 
 @on_servers
 async def test_two_machines(machines: list[Address]) -> None:
-    """Clients of two machines hear all that is said at either, in one order, and a name is given once."""
+    """Clients of two machines hear everything said at either, in one order, and a name is given once."""
     row, result = await through([], machines, SIZE)
     name = new_name()
     created = [await create(address, name) for address in machines]
@@ -77,7 +77,7 @@ async def test_two_machines(machines: list[Address]) -> None:
 
 
 async def test_event_stream_is_told(stack: Stack) -> None:
-    """A reader of the events stays connected while the bus is away, and is told when it goes and when it is back."""
+    """A reader of the event stream stays connected while the bus is away, and is told when it goes and returns."""
     stream = await EventStream.open(stack.address)
     await stream.until("event: worker")
     await asyncio.to_thread(stack.bus.pause)
@@ -92,7 +92,7 @@ async def test_event_stream_is_told(stack: Stack) -> None:
 
 
 async def test_kept_messages(start: Start) -> None:
-    """KEEP_MESSAGES says how many come again; a client that missed more is told by a reset first, and gets those."""
+    """A client that missed more than KEEP_MESSAGES messages gets a reset first, then that number of messages."""
     stack = start(KEEP_MESSAGES="10")
     ann = Client(stack.address, "ann", [str(number) for number in range(30)])
     await run(ann, lambda: ann.done)
@@ -106,7 +106,7 @@ async def test_kept_messages(start: Start) -> None:
 
 
 async def test_redis_that_forgets() -> None:
-    """A Redis without persistence that is killed and started again: every client is told by a reset, and goes on."""
+    """If a Redis without persistence is killed and restarted, every client gets a reset and continues."""
     with (
         servers.redis(persistent=False) as redis,
         serving(workers=2, BUS_URL=redis.url) as server,
@@ -119,7 +119,7 @@ async def test_redis_that_forgets() -> None:
 
 
 async def run(client: Client, ends: Callable[[], bool]) -> None:
-    """Have a client at the chat until something is true."""
+    """Run a client of the chat until the condition is true."""
     running = asyncio.create_task(client.run())
     await until(ends, SIZE.seconds)
     client.close()
@@ -127,7 +127,7 @@ async def run(client: Client, ends: Callable[[], bool]) -> None:
 
 
 async def until_failing(stack: Stack, names: set[str], seconds: float) -> None:
-    """Wait until this is what is said to be away."""
+    """Wait until exactly these dependencies fail."""
     async with asyncio.timeout(seconds):
         while await stack.failing() != names:  # noqa: ASYNC110 (what is waited for has no event)
             await asyncio.sleep(0.1)

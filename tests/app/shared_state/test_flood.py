@@ -1,4 +1,4 @@
-"""Clients that send as fast as they can are slowed, and a bus that is full leaves the rest of the app in service."""
+"""Clients that send as fast as they can are slowed, and a full bus leaves the rest of the app in service."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ RATE = 20
 
 
 class Flood:
-    """A client that sends all that it has at once, and reads."""
+    """A client that sends all its messages at once, and reads."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -48,11 +48,11 @@ class Flood:
 
 
 async def test_flood_is_slowed() -> None:
-    """Four clients that flood have their burst and their rate, stay connected, and disturb no other client."""
+    """Four flooding clients get their burst and their rate, stay connected, and disturb no other client."""
     with serving(workers=1, MESSAGES_PER_SECOND=str(RATE)) as server:
         start = time.monotonic()
         floods = [await Flood.begin(server.address(), [f"{n} {m}" for m in range(3_000)]) for n in range(4)]
-        await asyncio.sleep(2)  # what they get through in that time is what is tested
+        await asyncio.sleep(2)  # time for the floods, whose messages are counted below
         ann = Client(server.address(), "ann", ["a", "b", "c"])
         running = asyncio.create_task(ann.run())
         await until(lambda: ann.done, 10)
@@ -69,7 +69,7 @@ async def test_flood_is_slowed() -> None:
 
 
 async def test_burst_arrives() -> None:
-    """A client that sends more at once than its burst loses nothing: all of it comes, in order, and it stays."""
+    """A client that sends more at once than its burst loses no message, keeps their order, and stays connected."""
     texts = [f"{number}" for number in range(300)]
     with serving(workers=1) as server:
         flood = await Flood.begin(server.address(), texts)
@@ -82,7 +82,7 @@ async def test_burst_arrives() -> None:
 
 
 async def test_bad_messages_are_slowed_too() -> None:
-    """What is refused counts like what is taken."""
+    """A refused message counts against the rate like an accepted one."""
     with serving(workers=1, MESSAGES_PER_SECOND=str(RATE)) as server:
         start = time.monotonic()
         flood = await Flood.begin(server.address(), [""] * 10 * RATE)
@@ -95,7 +95,7 @@ async def test_bad_messages_are_slowed_too() -> None:
 
 @pytest.mark.parametrize("refusal", ["maxmemory 1", "min-replicas-to-write 1"])
 async def test_redis_that_takes_nothing(redis: Redis, refusal: str) -> None:
-    """A full Redis is a warning and the worker stays ready; one that refuses for another reason is away."""
+    """A full Redis is a warning, and the worker stays ready; a Redis that refuses for another reason is away."""
     name, value = refusal.split()
     redis.command("FLUSHALL")
     with serving(workers=1, BUS_URL=redis.url) as server:
@@ -109,7 +109,7 @@ async def test_redis_that_takes_nothing(redis: Redis, refusal: str) -> None:
 
 
 async def until_bus(address: Address, word: str) -> int:
-    """Wait until this is said of the bus; the status of that answer."""
+    """Wait until the bus has this state; return the status of that answer."""
     async with asyncio.timeout(10):
         while True:
             answer = await request(address, "GET", "/readyz")
@@ -122,7 +122,7 @@ async def until_bus(address: Address, word: str) -> int:
 
 @pytest.mark.parametrize("backend", ["embedded"], indirect=True)
 async def test_full_disk_of_the_bus(cramped: Cramped) -> None:
-    """With a full disk the embedded bus is a warning: pages and users can be read, also at a worker that is new."""
+    """With a full disk the embedded bus is a warning, and users can be read, also at a new worker."""
     stack = cramped.stack
     assert isinstance(stack, LocalStack)
     assert (await stack.create(new_name())).status == 201

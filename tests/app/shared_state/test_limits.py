@@ -1,4 +1,4 @@
-"""What connections cost and may do, on the real stack."""
+"""Limits and costs of connections, on the real stack."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ exec(open("gunicorn.conf.py").read())
 
 
 async def test_websockets_per_worker_are_limited() -> None:
-    """A websocket too many is refused with 503 before it is accepted, and plain requests are not."""
+    """A websocket over the limit is refused with 503 before it is accepted, and plain requests are served."""
     with serving(workers=1, MAX_WEBSOCKETS="20") as server:
         address = server.address()
         async with idle_sockets([address], 20) as sockets:
@@ -60,7 +60,7 @@ async def test_origin_and_size() -> None:
 
 
 async def test_deflate_is_off() -> None:
-    """A client that offers compression is answered without it."""
+    """A client that offers compression is accepted without it."""
     with serving(workers=1) as server:
         async with await Connection.open(server.address()) as connection:
             connection.send("GET", "/ws/echo", b"", *UPGRADE, "Sec-WebSocket-Extensions: permessage-deflate")
@@ -71,20 +71,20 @@ async def test_deflate_is_off() -> None:
 
 
 async def test_one_listener_per_worker(stack: LocalStack) -> None:
-    """However many clients a worker has, it listens to the bus once."""
+    """A worker has one listener on the bus, however many clients it has."""
     async with idle_sockets([stack.address], 100):
         if stack.backend.redis is None:
             listeners = len(list((stack.server.folder / "data").glob("bus-*.sock")))
         else:
             with Redis.from_url(stack.backend.redis.url) as client:
-                await until(lambda: client.info("clients")["blocked_clients"] == 2, 5)  # a read that waits for news
+                await until(lambda: client.info("clients")["blocked_clients"] == 2, 5)  # reads that wait for messages
                 listeners = client.info("clients")["blocked_clients"]
 
     assert listeners == stack.server.workers
 
 
 async def test_abandoned_event_stream() -> None:
-    """An event stream whose client leaves without a word ends within a second, through nginx, too."""
+    """An event stream whose client disconnects ends within a second, also through nginx."""
     with serving(workers=1, ACCESS_LOG="1") as server, behind_nginx(server) as nginx:
         for address in (server.address(), nginx.address):
             before = server.logged('"path":"/events"')
@@ -97,7 +97,7 @@ async def test_abandoned_event_stream() -> None:
 
 
 async def test_event_stream_that_is_not_read() -> None:
-    """An event stream whose client does not read is cut off, and so is its place in the worker's memory."""
+    """An event stream whose client does not read is cut off, which frees its memory in the worker."""
     with serving(workers=1, ACCESS_LOG="1") as server:
         address = server.address()
         assert isinstance(address, str)

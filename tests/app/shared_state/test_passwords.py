@@ -1,4 +1,4 @@
-"""The password of Redis, which comes from a file: of any characters, and in no message."""
+"""The password of Redis from a file: of any characters, and shown in no message."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ def settings(redis: str, file: Path | str) -> AppSettings:
 
 @contextmanager
 def protected(redis: Redis, password: str) -> Iterator[None]:
-    """Redis asks for it meanwhile; the connection that has set it needs none."""
+    """Set a password for Redis; the connection that set it needs none."""
     with redis.client() as client:
         client.config_set("requirepass", password)
         try:
@@ -32,7 +32,7 @@ def protected(redis: Redis, password: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("password", PASSWORDS)
 async def test_bus_with_a_password(redis: Redis, tmp_path: Path, password: str) -> None:
-    """The file's is used, a closing line break left out; another one is refused and shown nowhere."""
+    """The file's password is used without a final line break; a wrong one is refused and shown nowhere."""
     file = tmp_path / "password"
     file.write_text(f"{password}\n")
     with protected(redis, password):
@@ -57,7 +57,7 @@ async def test_bus_with_a_password(redis: Redis, tmp_path: Path, password: str) 
     ],
 )
 def test_address_beats_the_file(tmp_path: Path, url: str, password: str) -> None:
-    """As DATABASE_PASSWORD_FILE does, it helps an address without one; settings that are printed do not show it."""
+    """The file's password is used if the address has none, as in DATABASE_PASSWORD_FILE, and is not in the repr."""
     file = tmp_path / "password"
     file.write_text("of the file")
 
@@ -66,7 +66,7 @@ def test_address_beats_the_file(tmp_path: Path, url: str, password: str) -> None
 
 
 def test_file_of_no_use_is_refused_by_name(tmp_path: Path) -> None:
-    """Where a bus needs none it is not looked for."""
+    """A missing file is refused by its setting's name, and ignored for a bus without a password."""
     with pytest.raises(SettingError, match="BUS_PASSWORD_FILE="):
         settings("redis://redis:6379/0", tmp_path / "missing")
 
@@ -74,7 +74,7 @@ def test_file_of_no_use_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_address_that_is_none_is_refused_by_name() -> None:
-    """Without a traceback, and without its password."""
+    """An invalid address is refused by its setting's name, without its password."""
     with pytest.raises(SettingError, match="BUS_URL=") as raised:
         settings("redis://:secret@[bad", "")
 

@@ -1,6 +1,6 @@
-"""PostgreSQL stops answering without a word (SIGSTOP): each request ends with 503 within eight seconds, and it heals.
+"""PostgreSQL stops answering (SIGSTOP): each request ends with 503 within eight seconds, and the app recovers.
 
-What a request was doing at that moment makes no difference.
+This holds whatever a request was doing at that moment.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from tests.harness.walks import walk
 
 PROMISED_SECONDS = 8.0
 HEAL_SECONDS = 5.0
-READY_SECONDS = 2.0  # in which a worker says that it is not ready
+READY_SECONDS = 2.0  # within which a worker reports that it is not ready
 PAUSE_SECONDS = 20.0
 INSIDE = "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type IN ('Lock', 'Timeout')"
 SLOW_COMMIT = (
@@ -42,7 +42,7 @@ SLOW_COMMIT = (
 
 @dataclass
 class Asked:
-    """An answer, and how long it took."""
+    """An answer and the seconds that it took."""
 
     answer: Answer
     seconds: float
@@ -56,7 +56,7 @@ async def ask(address: Address, method: str = "GET", target: str = "/api/users")
 
 @dataclass
 class Case:
-    """The app, the database that is going to be paused, and the requests that are under way."""
+    """The app, the database to be paused, and the running requests."""
 
     server: Server
     postgres: Postgres
@@ -65,13 +65,13 @@ class Case:
     under_way: list[asyncio.Task[Asked]]
 
     def begin(self, count: int, method: str = "GET") -> None:
-        """Send so many requests to all workers."""
+        """Send this number of requests to all workers."""
         for number in range(count):
             address = self.server.address(number % self.server.workers)
             self.under_way.append(self.group.create_task(ask(address, method)))
 
     async def until_inside(self, sessions: int) -> None:
-        """So many of the app's sessions are in the middle of a statement."""
+        """Wait until this number of the app's sessions is inside a statement."""
         query = INSIDE.format(self.name)
         async with asyncio.timeout(3):
             while await asyncio.to_thread(self.postgres.value, query) < sessions:
@@ -112,7 +112,7 @@ async def with_all_connections_in_use(case: Case) -> None:
     await case.until_inside(20)
 
 
-MOMENTS: dict[str, tuple[Moment, bool]] = {  # and whether the table is locked
+MOMENTS: dict[str, tuple[Moment, bool]] = {  # the second item: whether the table is locked
     "before connect": (before_connect, False),
     "idle": (idle, False),
     "in a query": (in_a_query, True),
@@ -132,7 +132,7 @@ def own() -> Iterator[Postgres]:
 
 @contextmanager
 def locked(postgres: Postgres, name: str) -> Iterator[None]:
-    """Another session holds the users' table."""
+    """Lock the users' table in another session."""
     with postgres.connect(postgres.url(name)) as other:
         other.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
         yield
@@ -151,7 +151,7 @@ def paused(postgres: Postgres) -> Iterator[None]:
 
 @asynccontextmanager
 async def started(postgres: Postgres) -> AsyncIterator[Case]:
-    """Two workers on a database of their own."""
+    """Start two workers on a new database."""
     url = postgres.new_database()
     name = url.rpartition("/")[2]
     with serving(workers=2, DATABASE_URL=url) as server:
@@ -160,7 +160,7 @@ async def started(postgres: Postgres) -> AsyncIterator[Case]:
 
 
 async def heals(server: Server) -> None:
-    """Within five seconds each worker reads and writes."""
+    """Check that each worker reads and writes within five seconds."""
     deadline = time.monotonic() + HEAL_SECONDS
     for slot in range(server.workers):
         for method, status in (("GET", 200), ("POST", 201)):
@@ -172,7 +172,7 @@ async def heals(server: Server) -> None:
 
 @pytest.mark.parametrize(("moment", "lock"), walk(MOMENTS, "in a query"))
 async def test_paused(own: Postgres, moment: Moment, lock: bool) -> None:
-    """What is under way, and what begins meanwhile, ends with 503 in time; afterwards all workers read and write."""
+    """Requests running or begun during a pause end with 503 in time; afterwards all workers read and write."""
     async with started(own) as case:
         with locked(own, case.name) if lock else nullcontext():
             await moment(case)
@@ -184,7 +184,7 @@ async def test_paused(own: Postgres, moment: Moment, lock: bool) -> None:
                     ready = await ask(case.server.address(), target="/readyz")
                     assert ready.answer.status == 503
                     assert ready.seconds < READY_SECONDS
-                    await asyncio.sleep(0.5)  # the clients' pace
+                    await asyncio.sleep(0.5)  # between the requests of a client
                 asked = await asyncio.gather(*case.under_way)
                 await until(lambda: time.monotonic() > resumed, PAUSE_SECONDS)
         await heals(case.server)
@@ -196,7 +196,7 @@ async def test_paused(own: Postgres, moment: Moment, lock: bool) -> None:
 
 
 async def test_stop_while_it_is_paused(own: Postgres) -> None:
-    """A server that is told to stop answers its requests, if only with an error, and ends in time."""
+    """A server stopped while the database is paused answers its requests, if only with an error, and ends in time."""
     async with started(own) as case:
         with locked(own, case.name):
             await in_a_query(case)
@@ -208,7 +208,7 @@ async def test_stop_while_it_is_paused(own: Postgres) -> None:
 
         assert code == 0
         assert seconds < PROMISED_SECONDS + 2
-        assert {one.answer.status for one in asked} <= {500, 503}  # 500 of those that its drain has cancelled
+        assert {one.answer.status for one in asked} <= {500, 503}  # 500 for handlers cancelled by the drain
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def url(own: Postgres) -> URL:
 
 @pytest.mark.parametrize("writes", [False, True])
 async def test_cancelled(own: Postgres, url: URL, writes: bool) -> None:
-    """A request that is given up waits for nothing, and its connection's place is free at once."""
+    """A cancelled request ends at once, and its connection's place in the pool is free at once."""
     store = open_users(url, 1)
     with locked(own, url.database or ""):
         call = store.write(users.create, "ann") if writes else store.read(users.page, 1, 0)
@@ -242,7 +242,7 @@ async def test_cancelled(own: Postgres, url: URL, writes: bool) -> None:
 
 
 async def test_in_a_rollback(own: Postgres, url: URL) -> None:
-    """A transaction that fails while the server pauses ends in time, and its connection's place is free then."""
+    """A transaction that fails while the server is paused ends in time, and gives its connection's place back."""
     store = open_users(url, 1)
 
     def write_and_fail(connection: Connection) -> None:
@@ -265,7 +265,7 @@ async def test_in_a_rollback(own: Postgres, url: URL) -> None:
 
 @pytest.mark.parametrize("writes", [False, True])
 async def test_blocking_twin(own: Postgres, url: URL, writes: bool) -> None:
-    """The baseline's threads are told in the same time."""
+    """The baseline's threads fail within the same time."""
     engine = sync_engine(url, 2)
     store = BlockingUsers(engine)
 
@@ -281,7 +281,7 @@ async def test_blocking_twin(own: Postgres, url: URL, writes: bool) -> None:
             while await asyncio.to_thread(own.value, INSIDE.format(url.database)) < 2:
                 await pause()
         with paused(own):
-            await asyncio.sleep(1)  # later ones find the connections in use
+            await asyncio.sleep(1)  # later calls find all connections in use
             under_way += [asyncio.create_task(asyncio.to_thread(call)) for _ in range(4)]
             seconds = await asyncio.gather(*under_way)
 

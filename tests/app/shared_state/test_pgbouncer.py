@@ -1,4 +1,4 @@
-"""PgBouncer between the app and PostgreSQL, with its defaults: nothing has to be set for it."""
+"""PgBouncer with its defaults between the app and PostgreSQL: the app needs no setting for it."""
 
 import asyncio
 import json
@@ -29,28 +29,28 @@ POOLS = {
     "transaction": {"pool_mode": "transaction"},
     "transaction, fewer connections than ours": {"pool_mode": "transaction", "default_pool_size": "8"},
     "transaction, options ignored": {"pool_mode": "transaction", "ignore_startup_parameters": "options"},
-    "session": {"pool_mode": "session", "default_pool_size": "45"},  # one for each of ours, and for a migration
+    "session": {"pool_mode": "session", "default_pool_size": "45"},  # one for each of the app's and one for a migration
 }
 
-# `make test` has the one that most use, `make suites` all.
+# `make test` runs the most common pool mode, `make suites` all of them.
 EACH_POOL = pytest.mark.parametrize("settings", walk(POOLS, "transaction"))
 
 
 def limits(connection: Connection) -> tuple[str, str]:
-    """What the server holds the session's statements to."""
+    """Return the server's time limits for the session's statements."""
     lock, statement = connection.execute(text(LIMITS)).one()
     return lock, statement
 
 
 @contextmanager
 def behind(postgres: Postgres, settings: dict[str, str]) -> Iterator[tuple[str, PgBouncer]]:
-    """The address of an empty database through a PgBouncer."""
+    """Yield the address of an empty database through a PgBouncer, and the PgBouncer."""
     with servers.pgbouncer(postgres, **settings) as bouncer:
         yield bouncer.url(postgres.new_database()), bouncer
 
 
 async def of_all_slots(server: Server, count: int, method: str, target: str) -> Counter[int]:
-    """The statuses of so many requests at once."""
+    """Return the statuses of this number of simultaneous requests to all workers."""
 
     async def ask(number: int) -> Answer:
         address = server.address(number % server.workers)
@@ -61,7 +61,7 @@ async def of_all_slots(server: Server, count: int, method: str, target: str) -> 
 
 @EACH_POOL
 async def test_nothing_fails(postgres: Postgres, settings: dict[str, str]) -> None:
-    """200 that read and 200 that write at once, again and again: schema, users and readiness are as without it."""
+    """200 readers and 200 writers at a time, several times in a row, all succeed, and readiness too."""
     with behind(postgres, settings) as (url, _), serving(workers=2, DATABASE_URL=url) as server:
         for _ in range(ROUNDS):
             assert await of_all_slots(server, 200, "POST", "") == {201: 200}
@@ -72,7 +72,7 @@ async def test_nothing_fails(postgres: Postgres, settings: dict[str, str]) -> No
 
 @pytest.mark.parametrize("settings", walk(POOLS))
 async def test_reload(postgres: Postgres, settings: dict[str, str]) -> None:
-    """Workers are replaced, and the schema looked at again, while others use the pool."""
+    """A reload replaces the workers and checks the schema again while other connections use the pool."""
     with behind(postgres, settings) as (url, _), serving(workers=2, DATABASE_URL=url) as server:
         assert await of_all_slots(server, 50, "POST", "") == {201: 50}
 
@@ -82,7 +82,7 @@ async def test_reload(postgres: Postgres, settings: dict[str, str]) -> None:
 
 @EACH_POOL
 async def test_waiting_ends(postgres: Postgres, settings: dict[str, str]) -> None:
-    """The server gives up what waits for a lock, and what takes too long, for readers and writers."""
+    """The server ends statements that wait for a lock or take too long, for readers and writers."""
     with behind(postgres, settings) as (url, _):
         address = AppSettings.from_environment({"DATABASE_URL": url}).database_url
         migrate(address)
@@ -98,7 +98,7 @@ async def test_waiting_ends(postgres: Postgres, settings: dict[str, str]) -> Non
 
 
 async def test_limits_stay_ours(postgres: Postgres) -> None:
-    """What is set for a transaction is not left behind for other programs that share the pool."""
+    """The time limits of a transaction do not remain in the session for other programs that share the pool."""
     settings = {"pool_mode": "transaction", "default_pool_size": "1"}
     with behind(postgres, settings) as (url, _), serving(workers=1, DATABASE_URL=url) as server:
         assert await of_all_slots(server, 20, "POST", "") == {201: 20}
@@ -111,14 +111,14 @@ async def test_limits_stay_ours(postgres: Postgres) -> None:
 
 @pytest.mark.parametrize("settings", walk(POOLS))
 def test_migrations_that_start_together(postgres: Postgres, settings: dict[str, str], tmp_path: Path) -> None:
-    """One migrates after the other, and none fails."""
+    """Migrations started at the same time run one after the other, and none fails."""
     with behind(postgres, settings) as (url, _):
         migrate_at_once({"DATA_DIR": str(tmp_path), "DATABASE_URL": url})
 
 
 @pytest.mark.suite
 async def test_connections_are_not_counted(postgres: Postgres) -> None:
-    """A pooler has more connections for us than the server has: DATABASE_CONNECTIONS may be above that."""
+    """DATABASE_CONNECTIONS may exceed the server's connections, since a pooler accepts more than the server has."""
     with (
         behind(postgres, {"pool_mode": "transaction"}) as (url, _),
         serving(workers=2, DATABASE_URL=url, DATABASE_CONNECTIONS="300") as server,
@@ -127,7 +127,7 @@ async def test_connections_are_not_counted(postgres: Postgres) -> None:
 
 
 async def test_statement_mode_is_refused(postgres: Postgres, folder: Path) -> None:
-    """A pooler without transactions is refused at the start, in one line that says what to do."""
+    """A pooler in statement mode, without transactions, is refused at the start in one line with the remedy."""
     with behind(postgres, {"pool_mode": "statement"}) as (url, _):
         server = Server(folder, DATABASE_URL=url)
         server.start()
@@ -138,7 +138,7 @@ async def test_statement_mode_is_refused(postgres: Postgres, folder: Path) -> No
 
 
 async def test_session_mode_without_a_free_connection(postgres: Postgres, folder: Path) -> None:
-    """A pooler that has no connection left is named as the reason, in one line, by what could not start."""
+    """If the pooler has no connection left, the start fails with one line that names it as the reason."""
     with behind(postgres, {"pool_mode": "session", "default_pool_size": "1"}) as (url, _):
         with postgres.connect(url) as other:
             other.execute("SELECT 1")
@@ -151,7 +151,7 @@ async def test_session_mode_without_a_free_connection(postgres: Postgres, folder
 
 
 async def test_pooler_is_restarted(postgres: Postgres) -> None:
-    """A pooler that was killed costs 503s, and heals by itself."""
+    """A killed pooler causes 503s, and the app recovers by itself once it is back."""
     with (
         behind(postgres, {"pool_mode": "transaction"}) as (url, bouncer),
         serving(workers=2, DATABASE_URL=url) as server,
@@ -168,7 +168,7 @@ async def test_pooler_is_restarted(postgres: Postgres) -> None:
 
 @pytest.mark.suite
 async def test_read_only_server_behind_it(postgres: Postgres) -> None:
-    """`/readyz` tells through the pooler, too, that the server takes no writes."""
+    """`/readyz` reports also through the pooler that the server takes no writes."""
     with (
         servers.postgres() as own,
         behind(own, {"pool_mode": "transaction"}) as (url, _),
@@ -186,7 +186,7 @@ async def test_read_only_server_behind_it(postgres: Postgres) -> None:
 
 
 async def until_created(address: Address) -> None:
-    """A user is created within five seconds."""
+    """Wait until a user can be created, at most five seconds."""
     async with asyncio.timeout(HEAL_SECONDS):
         while (await create(address, new_name())).status != 201:
             await pause()

@@ -1,6 +1,6 @@
-"""PostgreSQL fails over: whatever the old server still does, requests are served by the new one within five seconds.
+"""PostgreSQL fails over: the new server serves requests within five seconds, whatever the old one still does.
 
-Real servers: a primary and its streaming standby, behind a name that moves from one to the other.
+Real servers: a primary and its streaming standby, behind a host name that moves from one to the other.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ NAME = "database.test"
 
 @dataclass
 class Pair:
-    """Two servers, and the name that leads to one of them."""
+    """Two servers, and the host name of one of them."""
 
     old: Postgres
     new: Postgres
@@ -53,12 +53,12 @@ class Pair:
         return f"postgresql://slipway@{self.name.name}:{self.old.port}/{self.database}"
 
     def fail_over(self) -> None:
-        """The standby takes writes, and the name leads to it."""
+        """Promote the standby and move the name to it."""
         self.new.promote()
         self.name.move(self.new.address)
 
     def break_table(self, code: str) -> None:
-        """The old server answers each insert with an error; the standby, promoted before, does not learn of it."""
+        """Let the old server fail each insert; the standby, promoted before, does not replicate that."""
         self.old.execute(
             f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
             f" $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$",
@@ -72,7 +72,7 @@ class Pair:
 
 @pytest.fixture
 def pair(folder: Path) -> Iterator[Pair]:
-    """The name leads to the primary."""
+    """A pair whose name leads to the primary."""
     if os.geteuid() != 0:
         pytest.skip("a hosts file of the app's own takes root")
     with servers.postgres() as old:
@@ -84,14 +84,14 @@ def pair(folder: Path) -> Iterator[Pair]:
 
 
 def started(pair: Pair, url: str | None = None) -> AbstractContextManager[Server]:
-    """Two workers that know the name, or begin with a migration at another address."""
+    """Start two workers at the name, without a migration, or at another address, with one."""
     environment = {"DATABASE_URL": url} if url else {"DATABASE_URL": pair.url, "PRESTART": "none"}
     return serving(workers=2, literal=pair.name.seen_by(LITERAL), **environment)
 
 
 @asynccontextmanager
 async def load(server: Server, clients: int = 4) -> AsyncIterator[Counter[int]]:
-    """Clients that create and read users all the time on all workers; what is answered is right, or 503."""
+    """Run clients that constantly create and read users on all workers; each answer must be right, or 503."""
     statuses: Counter[int] = Counter()
 
     async def work(client: int) -> None:
@@ -110,10 +110,10 @@ async def load(server: Server, clients: int = 4) -> AsyncIterator[Counter[int]]:
 
 
 async def heals(server: Server) -> None:
-    """Within five seconds each worker creates users, by whichever of its connections; what fails until then is 503."""
+    """Check that each worker creates users over any connection within five seconds; until then only 503 is allowed."""
     deadline = time.monotonic() + HEAL_SECONDS
     for slot in range(server.workers):
-        in_a_row = 0  # connections are used by turns, and one of before may not have been met yet
+        in_a_row = 0  # connections take turns, and a stale one may not have been used yet
         while in_a_row < 2 * MOST_PER_POOL:
             answer = await create(server.address(slot), new_name())
             in_a_row = in_a_row + 1 if answer.status == 201 else 0
@@ -122,7 +122,7 @@ async def heals(server: Server) -> None:
 
 
 async def serves(server: Server, database: Postgres, name: str) -> None:
-    """All connections of all workers lead to that server, for readers and writers: within five seconds, and then on."""
+    """Check that within five seconds all connections of all workers lead to that server, and stay there."""
     deadline = time.monotonic() + HEAL_SECONDS
     in_a_row = 0
     while in_a_row < 40:
@@ -133,7 +133,7 @@ async def serves(server: Server, database: Postgres, name: str) -> None:
 
 
 async def failing(address: Address, database: Postgres, name: str) -> Answer | None:
-    """A user is created and found where that server is asked, and the worker is ready; else what was answered."""
+    """Create and find a user on that server and check readiness; return None, or the first wrong answer."""
     made = await create(address, new_name())
     if made.status != 201:
         return made
@@ -147,7 +147,7 @@ async def failing(address: Address, database: Postgres, name: str) -> Answer | N
 
 
 async def says_that_it_is_away(address: Address) -> None:
-    """`/readyz` names the database within the five seconds."""
+    """Wait until `/readyz` names the database, at most five seconds."""
     deadline = time.monotonic() + HEAL_SECONDS
     while (answer := await request(address, "GET", "/readyz")).status != 503:
         assert time.monotonic() < deadline
@@ -166,7 +166,7 @@ REFUSALS: dict[str, Refusal] = {
 
 @pytest.mark.parametrize("refuse", walk(REFUSALS, "read-only"))
 async def test_name_moves(pair: Pair, refuse: Refusal) -> None:
-    """Under load, the old server takes no more writes; `/readyz` says so, and all is well once the name has moved."""
+    """Under load, `/readyz` reports a server that takes no writes, and the app recovers once the name has moved."""
     with started(pair) as server:
         async with load(server):
             await asyncio.to_thread(refuse, pair)
@@ -179,7 +179,7 @@ async def test_name_moves(pair: Pair, refuse: Refusal) -> None:
 @pytest.mark.suite
 @pytest.mark.parametrize("code", ["25006", "53100", "57P03", "58030"])
 async def test_old_server_refuses_with_an_error(pair: Pair, code: str) -> None:
-    """What the old server says to writers does not matter: its connections are let go."""
+    """Connections to the old server are closed, whichever error it gives to writers."""
     with started(pair) as server:
         async with load(server):
             await asyncio.to_thread(pair.fail_over)
@@ -190,12 +190,12 @@ async def test_old_server_refuses_with_an_error(pair: Pair, code: str) -> None:
 
 @pytest.mark.suite
 async def test_readers_leave_a_server_that_has_refused_a_writer(pair: Pair) -> None:
-    """Readers are led to the new server although no writer comes, also where a young connection was refused."""
+    """Readers reach the new server without any further write, even if the refused connections were young."""
     pair.new.promote()
     pair.break_table("53100")
     with started(pair) as server:
         address = server.address()
-        for _ in range(20):  # the first refusals have made all connections anew, to the same server
+        for _ in range(20):  # the first refusals replaced all connections, by new ones to the same server
             assert is_unavailable(await create(address, new_name()))
         pair.name.move(pair.new.address)
         new = await asyncio.to_thread(created, pair.new, pair.database)
@@ -208,13 +208,13 @@ async def test_readers_leave_a_server_that_has_refused_a_writer(pair: Pair) -> N
 
 
 def created(server: Postgres, database: str) -> int:
-    """A user that only this server has; its id."""
+    """Create a user that only this server has; return its id."""
     return int(server.value("INSERT INTO users (name, created_at) VALUES ('only here', 0) RETURNING id", database))
 
 
 @pytest.mark.suite
 async def test_readers_are_served_meanwhile(pair: Pair) -> None:
-    """While the only server is read-only, readers get their answers, and connections are not made for each of them."""
+    """While the only server is read-only, readers are served, and not every request opens a new connection."""
     with started(pair) as server:
         address = server.address()
         made = await create(address, new_name())
@@ -233,7 +233,7 @@ async def test_readers_are_served_meanwhile(pair: Pair) -> None:
 
 @pytest.mark.suite
 async def test_standby_is_promoted_where_it_is(pair: Pair) -> None:
-    """The name leads to a standby, which becomes the primary."""
+    """A name that leads to a standby works once the standby is promoted to primary."""
     with started(pair) as server:
         pair.name.move(pair.new.address)
         await asyncio.to_thread(pair.old.kill)
@@ -245,7 +245,7 @@ async def test_standby_is_promoted_where_it_is(pair: Pair) -> None:
 
 @pytest.mark.parametrize("first", walk(["old", "new"]))
 async def test_name_with_both_addresses(pair: Pair, first: str) -> None:
-    """Of two servers behind one name the one that takes writes is used, whichever comes first."""
+    """Of two addresses behind one name the app uses the server that takes writes, in either order."""
     addresses = [pair.old.address, pair.new.address]
     pair.name.move(*(addresses if first == "old" else reversed(addresses)))
     with started(pair) as server:
@@ -258,7 +258,7 @@ async def test_name_with_both_addresses(pair: Pair, first: str) -> None:
 
 @pytest.mark.suite
 async def test_list_of_hosts(pair: Pair) -> None:
-    """The same for two addresses in DATABASE_URL."""
+    """Of two addresses in DATABASE_URL the app uses the server that takes writes."""
     port = pair.old.port
     hosts = f"host={pair.old.address}:{port}&host={pair.new.address}:{port}"
     with started(pair, f"postgresql://slipway@/{pair.database}?{hosts}") as server:
@@ -271,7 +271,7 @@ async def test_list_of_hosts(pair: Pair) -> None:
 
 @pytest.mark.suite
 async def test_name_is_lost_for_a_while(pair: Pair) -> None:
-    """Without an address for its name the database is away, and it is back with the next one."""
+    """While the name has no address, the database is away; it is back with the next address."""
     with started(pair) as server:
         async with load(server) as statuses:
             pair.name.move()
@@ -284,7 +284,7 @@ async def test_name_is_lost_for_a_while(pair: Pair) -> None:
 
 
 async def test_terminated_sessions_cost_nothing(pair: Pair) -> None:
-    """Sessions that an administrator has ended while they were idle are noticed before a request gets them."""
+    """Sessions that an administrator terminated while idle are replaced before a request gets them."""
     with started(pair) as server:
         for _ in range(5):
             await asyncio.gather(*(create(server.address(number % 2), new_name()) for number in range(20)))
@@ -295,7 +295,7 @@ async def test_terminated_sessions_cost_nothing(pair: Pair) -> None:
 
 
 def test_connection_that_is_refused_costs_no_other(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that has none left refuses new ones; those that there are stay in use."""
+    """If the server has no connection left and refuses new ones, existing connections stay in use."""
 
     def full(*_: object, **__: object) -> NoReturn:
         raise TooManyConnections

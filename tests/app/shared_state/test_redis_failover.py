@@ -1,4 +1,4 @@
-"""Redis fails over behind a name: what was said is there, or a reset says that it is not, within 5 s of the change."""
+"""Redis fails over behind a name: within 5 s of the change all messages are there, or a reset tells of the loss."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ from tests.promises.talk import Result, talk
 
 HEAL_SECONDS = 5.0
 CLIENTS, MESSAGES = 10, 1_000
-LONG = 10_000  # messages: at most 100 a second of each client, ten seconds in which the change of the name is noticed
+LONG = 10_000  # messages: at most 100 a second of each client, so ten seconds in which the new address is noticed
 NAME = "redis.slipway.test"
 
 Leave = Callable[[RedisPair], None]
@@ -51,7 +51,7 @@ def without_replicas(pair: RedisPair) -> None:
 
 
 def masterless(pair: RedisPair) -> None:
-    """A replica whose own master is away, and which does not answer from what it has."""
+    """Make it a replica of a master that is away, which refuses to serve stale data."""
     pair.first.command("CONFIG SET replica-serve-stale-data no")
     pair.first.command(f"REPLICAOF 127.0.0.4 {pair.first.port}")
 
@@ -62,7 +62,7 @@ LEAVES: dict[str, Leave] = {leave.__name__: leave for leave in (demoted, frozen,
 @pytest.mark.alone
 @pytest.mark.parametrize("leave", walk(LEAVES, "demoted"))
 async def test_old_one_that_takes_nothing(leave: Leave) -> None:
-    """The old one is away or refuses: the bus is said to be away, and all goes on at the new one."""
+    """If the old server is away or refuses writes, the bus is reported away, and all continues at the new one."""
 
     async def fail_over(pair: RedisPair, stack: LocalStack) -> None:
         await asyncio.to_thread(leave, pair)
@@ -79,7 +79,7 @@ def full(pair: RedisPair) -> None:
 
 
 def unable_to_save(pair: RedisPair) -> None:
-    """A folder lies where its file belongs."""
+    """Put a folder in the place of the dump file."""
     (Path(f"/proc/{pair.first.pid}/cwd").resolve() / "dump.rdb").mkdir()
     pair.first.command('CONFIG SET save "3600 1000000"')
     pair.first.command("BGSAVE")
@@ -88,7 +88,7 @@ def unable_to_save(pair: RedisPair) -> None:
 @pytest.mark.alone
 @pytest.mark.parametrize("leave", walk({"full": full, "unable to save": unable_to_save}, "full"))
 async def test_old_one_that_is_full(leave: Leave) -> None:
-    """The old one refuses for lack of room: a warning, and all goes on at the new one."""
+    """If the old server refuses writes for lack of space, the bus has a warning, and all continues at the new one."""
 
     async def fail_over(pair: RedisPair, stack: LocalStack) -> None:
         leave(pair)
@@ -103,7 +103,7 @@ async def test_old_one_that_is_full(leave: Leave) -> None:
 @pytest.mark.alone
 @pytest.mark.suite
 async def test_old_one_that_goes_on() -> None:
-    """The old one still takes messages, which the new one has not: each client is told by a reset, and goes on."""
+    """If the old server still takes messages, which the new one lacks, each client gets a reset and continues."""
 
     async def fail_over(pair: RedisPair, stack: LocalStack) -> None:
         pair.promote()
@@ -117,7 +117,7 @@ async def test_old_one_that_goes_on() -> None:
 
 
 def assert_nothing_is_lost_in_silence(result: Result) -> None:
-    """A client that was told of no loss has had none."""
+    """Check that without a reset every message has arrived."""
     assert (result.lost, result.doubled) == (0, 0), result
     if not result.resets:
         assert result.orders == 1, result
@@ -127,7 +127,7 @@ def assert_nothing_is_lost_in_silence(result: Result) -> None:
 async def talk_through(
     fail_over: Callable[[RedisPair, LocalStack], Awaitable[None]], messages: int = MESSAGES
 ) -> Result:
-    """Have clients talk while the first Redis is left for the second, with a bound on how long that takes."""
+    """Run talking clients through a failover of limited time from the first Redis to the second."""
     if os.geteuid() != 0:
         pytest.skip("a hosts file of one's own takes root")
     with servers.redis_pair() as pair, servers.owned_folder() as folder:
@@ -157,13 +157,13 @@ async def talk_through(
 
 
 def newest(redis: Redis) -> object:
-    """The newest message of its log, if there is one; a new epoch begins with an empty log."""
+    """Return the newest message of the log, or an empty list; a new epoch begins with an empty log."""
     with redis.client() as client:
         return client.xrevrange("{slipway}:log", count=1)
 
 
 def length(redis: Redis) -> int:
-    """How many messages its log has."""
+    """Return the number of messages in the log."""
     return int(redis.command("XLEN {slipway}:log").removeprefix(":") or 0)
 
 
@@ -173,7 +173,7 @@ async def until_bus(stack: LocalStack, word: str, seconds: float) -> None:
             await asyncio.sleep(0.05)
 
 
-# What the one that answers at the name may say
+# Answers of the server at the name
 
 REFUSALS = [
     "READONLY You can't write against a read only replica.",
@@ -207,7 +207,7 @@ ANSWERS = {**{text.split()[0] + str(n): f"-{text}\r\n".encode() for n, text in e
 
 @asynccontextmanager
 async def answering(host: str, port: int, answer: bytes | None) -> AsyncIterator[None]:
-    """A server that says the same to each command; None: it ends each connection."""
+    """Serve the same answer to each command, or, with None, end each connection."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while answer is not None and (data := await reader.read(65_536)):
@@ -220,7 +220,7 @@ async def answering(host: str, port: int, answer: bytes | None) -> AsyncIterator
 
 @pytest.fixture
 def name(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What names of this process lead to."""
+    """The addresses of host names in this process."""
     names: dict[str, str] = {}
     look_up = socket.getaddrinfo
 
@@ -233,7 +233,7 @@ def name(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.mark.parametrize("answer", walk({**ANSWERS, "end": None}, "READONLY0", "LOADING1", "ERR16", "garbage", "end"))
 async def test_answer_that_is_a_refusal(name: dict[str, str], answer: bytes | None) -> None:
-    """Whatever the server at the name answers, the bus is away; it is back within 5 s of the name's change."""
+    """Whatever the server at the name answers, the bus is away, and back within 5 s of the name's change."""
     port = free_ports()
     with servers.redis(host="127.0.0.3", port=port):
         async with answering("127.0.0.2", port, answer):
@@ -251,7 +251,7 @@ async def test_answer_that_is_a_refusal(name: dict[str, str], answer: bytes | No
 
 
 async def until_published(bus: RedisBus, seconds: float) -> None:
-    """Messages pass, and the bus says so."""
+    """Wait until a message is published and the bus is available."""
     async with asyncio.timeout(seconds):
         while True:
             try:
@@ -265,7 +265,7 @@ async def until_published(bus: RedisBus, seconds: float) -> None:
 
 
 async def test_message_that_only_the_old_one_has() -> None:
-    """A message that is taken by a server whose listener has left already is missed: a reset tells its sender."""
+    """A message published to a server that the listener has already left is lost, so its sender gets a reset."""
     with servers.redis() as redis:
         bus = RedisBus(redis.url, Retention(10, 60))
         await bus.start()
@@ -282,7 +282,7 @@ async def test_message_that_only_the_old_one_has() -> None:
 
 
 KEEP = Retention(100, 3_600)
-# The last message is another one, as on a server whose end of the log was lost.
+# Replace the last message by another one, as on a server that lost the end of its log.
 FORK = """
 redis.call('DEL', KEYS[1])
 redis.call('XADD', KEYS[1], ARGV[1] .. '-0', 'at', ARGV[2], 'data', '{}', 'token', 'abcdef01')
@@ -291,7 +291,7 @@ redis.call('HSET', KEYS[2], 'token', ARGV[1] .. ':abcdef01')
 
 
 async def said_by_another(url: str) -> str:
-    """The id of a message of another worker, which then ends."""
+    """Publish as another worker, which then ends; return the message's id."""
     another = RedisBus(url, KEEP)
     await another.start()
     try:
@@ -301,7 +301,7 @@ async def said_by_another(url: str) -> str:
 
 
 async def test_lost_end_is_found_where_nothing_can_be_written() -> None:
-    """A demoted server has the new one's end of the log: clients are told as soon as it can be renewed."""
+    """A server that takes no writes and has another end of the log: clients get a reset once it takes writes again."""
     with servers.redis(persistent=False) as redis:
         bus = RedisBus(redis.url, KEEP)
         await bus.start()

@@ -39,7 +39,7 @@ async def create(store: Users, *names: str) -> list[User]:
 
 
 async def test_create_and_find(store: Users) -> None:
-    """A user is found as it was stored, with the moment in UTC."""
+    """A user is found as it was stored, with the time in UTC."""
     before = datetime.now(UTC)
     (user,) = await create(store, "ü \U0001f600")
 
@@ -50,13 +50,13 @@ async def test_create_and_find(store: Users) -> None:
 
 
 async def test_find_nobody(store: Users) -> None:
-    """An id without a user finds None, also the largest."""
+    """An id without a user, also the largest one, finds None."""
     assert await store.read(users.find, 1) is None
     assert await store.read(users.find, users.MAX_ID) is None
 
 
 async def test_name_is_taken(store: Users) -> None:
-    """A second user of one name is refused by the database; a name of other case is another."""
+    """The database refuses a second user with the same name; names that differ in case are different."""
     await create(store, "Ann", "ann")
 
     with pytest.raises(NameTaken, match="Ann"):
@@ -66,7 +66,7 @@ async def test_name_is_taken(store: Users) -> None:
 
 
 async def test_name_is_free_again(store: Users) -> None:
-    """A refused one leaves nothing behind, and a deleted one's name may be used."""
+    """A refused name leaves nothing behind, and the name of a deleted user may be used again."""
     (first,) = await create(store, "Ann")
     with pytest.raises(NameTaken):
         await create(store, "Ann")
@@ -78,7 +78,7 @@ async def test_name_is_free_again(store: Users) -> None:
 
 
 async def test_one_winner(store: Users) -> None:
-    """Of many who want one name at the same time one gets it, and all others are told that it is taken."""
+    """Of many requests for one name at the same time one succeeds, and all others raise NameTaken."""
     results = await asyncio.gather(*(store.write(users.create, "Ann") for _ in range(20)), return_exceptions=True)
 
     assert sum(isinstance(result, User) for result in results) == 1
@@ -102,7 +102,7 @@ async def test_pages(store: Users) -> None:
 
 
 async def test_delete(store: Users) -> None:
-    """Deleting tells whether there was one; an id is never given again."""
+    """Deleting returns whether the user existed; an id is never used again."""
     (user,) = await create(store, "a")
 
     assert await store.write(users.delete, user.id)
@@ -111,7 +111,7 @@ async def test_delete(store: Users) -> None:
 
 
 async def test_failed_write_is_undone(store: Users) -> None:
-    """What a function wrote before it failed is not kept."""
+    """The writes of a function that fails are rolled back."""
 
     def write_and_fail(connection: Connection) -> None:
         users.create(connection, "a")
@@ -124,7 +124,7 @@ async def test_failed_write_is_undone(store: Users) -> None:
 
 
 async def test_full_pool_is_unavailable(url: URL, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that waits in vain for a connection is told so in bounded time."""
+    """A request that gets no connection from the pool fails in bounded time."""
     if url.get_backend_name() == "sqlite":
         pytest.skip("its connections belong to threads: tests/app/services/test_threads.py")
     monkeypatch.setattr(database, "POOL_SECONDS", 0.02)

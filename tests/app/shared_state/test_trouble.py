@@ -1,4 +1,4 @@
-"""Reads that fail and things of another shape on the bus, on both back ends: no client waits in silence."""
+"""Failing reads and malformed data on the bus, on both back ends: no client waits without being told."""
 
 import asyncio
 import json
@@ -80,14 +80,14 @@ Taken = tuple[float, list[str]]
 
 @pytest.fixture(scope="module", params=[1, 2, pytest.param(4, marks=pytest.mark.suite)])
 def taken(request: pytest.FixtureRequest, redis: Redis) -> dict[tuple[str, Fault], "Future[Taken]"]:
-    """What a client takes when so many of its reads fail, each on a bus of its own."""
+    """The items that a client takes when this number of its reads fails, for each fault on a bus of its own."""
     redis.command("FLUSHALL")
     cases: dict[tuple[str, Fault], Callable[[], Coroutine[object, object, Taken]]] = {}
     for number, fault in enumerate(FAULTS, 1):
         url = redis.url.removesuffix("/0") + f"/{number}"
         cases["embedded", fault] = partial(_embedded, fault, request.param)
         cases["redis", fault] = partial(_catch_up, RedisBus(url, KEEP), fault, request.param)
-    return coroutines_at_once(cases, limit=8)  # they cost little: the servers run already
+    return coroutines_at_once(cases, limit=8)  # cheap, since the servers already run
 
 
 async def _embedded(fault: Fault, times: int) -> Taken:
@@ -114,7 +114,7 @@ async def _catch_up(bus: Bus, fault: Fault, times: int) -> Taken:
 
 
 def _failing(bus: Bus, fault: Fault, times: int) -> Read:
-    """Its read, which fails so often for clients alone: the listener reads on, so the bus stays available."""
+    """Return a `read` that fails this often for clients only: the listener reads on, so the bus stays available."""
     read, faults = bus.read, iter([fault] * times)
 
     async def failing(after: int, limit: int) -> Extract:
@@ -131,7 +131,7 @@ def _failing(bus: Bus, fault: Fault, times: int) -> Read:
 @pytest.mark.parametrize("back_end", BACK_ENDS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_catch_up_read_that_fails(taken: dict[tuple[str, Fault], "Future[Taken]"], back_end: str, fault: Fault) -> None:
-    """While the bus is available a client that can't catch up has its messages, or is told, within a second."""
+    """A client whose catch-up reads fail gets its messages, or the bus's state, within a second."""
     seconds, items = taken[back_end, fault].result()
 
     assert seconds < WAKE_SECONDS
@@ -141,7 +141,7 @@ def test_catch_up_read_that_fails(taken: dict[tuple[str, Fault], "Future[Taken]"
 
 
 async def test_client_that_leaves_while_it_waits(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that has ended between two tries is not woken again."""
+    """A connection that ended between two attempts is not woken again."""
     bus = await ends()
     ids = await publish(bus, "a", "b")
     await until(lambda: bus.last == bus.parse(ids[-1])[1])
@@ -151,12 +151,12 @@ async def test_client_that_leaves_while_it_waits(ends: Ends, monkeypatch: pytest
     assert [item async for item in subscription.take()] == []
     bus.detach(subscription)
     count = len(woken)
-    await asyncio.sleep(0.7)  # longer than the pause between two tries
+    await asyncio.sleep(0.7)  # longer than the pause between two attempts
 
     assert len(woken) == count
 
 
-# Things of another shape
+# Malformed data
 
 OLD_BEAT = {"slot": 7, "pid": 1, "requests": 1, "rate": 1.0, "connections": 1, "memory": 1, "lag": 0.1, "since": "now"}
 BEAT = {**OLD_BEAT, "p50": 0.001, "p99": 0.5, "reloads": 2}
@@ -210,7 +210,7 @@ ODD_MESSAGES = {
 
 
 def send_beat(bus: Bus, folder: Path, redis: Redis | None, data: bytes) -> None:
-    """As another program would."""
+    """Send a beat as another program would."""
     if isinstance(bus, EmbeddedBus):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
             other.sendto(data, str(bus._path))
@@ -221,7 +221,7 @@ def send_beat(bus: Bus, folder: Path, redis: Redis | None, data: bytes) -> None:
 
 
 def write_message(bus: Bus, folder: Path, redis: Redis | None, data: bytes) -> None:
-    """At the end of the log, as another program would."""
+    """Append a message to the log as another program would."""
     if isinstance(bus, EmbeddedBus):
         with sqlite3.connect(folder / "bus.db") as other:
             other.execute("INSERT INTO log (at, data) VALUES (?, CAST(? AS TEXT))", (time.time(), data))
@@ -250,7 +250,7 @@ def redis_of(request: pytest.FixtureRequest, ends: Ends) -> Redis | None:
 
 
 def others(monitor: Monitor) -> list[dict[str, Any]]:
-    """What it has heard of others: its own slot is 0, and its own beat may come first."""
+    """Return the beats of other workers: the monitor's own slot is 0, and its own beat may come first."""
     return [beat for beat in monitor.workers() if beat["slot"] != 0]
 
 
@@ -258,7 +258,7 @@ def others(monitor: Monitor) -> list[dict[str, Any]]:
 async def test_beat_of_another_shape(
     ends: Ends, folder: Path, redis_of: Redis | None, caplog: pytest.LogCaptureFixture, data: bytes
 ) -> None:
-    """It is ignored, logged once, and the next good one is heard."""
+    """A malformed beat is ignored and logged once, and the next valid one is taken."""
     bus = await ends()
     monitor = Monitor(bus, Counted(), 0)
     running = asyncio.create_task(monitor.run())
@@ -287,7 +287,7 @@ async def test_beat_of_another_shape(
     ids=["later", "earlier"],
 )
 async def test_beat_of_another_version(ends: Ends, data: bytes, heard: object) -> None:
-    """A beat with fields besides the known ones, or without the newest, is a worker's: both run during a deploy."""
+    """A beat with additional fields, or without the newest ones, is accepted: during a deploy both versions run."""
     bus = await ends()
     monitor = Monitor(bus, Counted(), 0)
     running = asyncio.create_task(monitor.run())
@@ -306,7 +306,7 @@ async def test_beat_of_another_version(ends: Ends, data: bytes, heard: object) -
 async def test_message_of_another_shape(
     ends: Ends, folder: Path, redis_of: Redis | None, caplog: pytest.LogCaptureFixture, data: bytes
 ) -> None:
-    """It is passed over, logged once, and those before and after it come, live and to a client that comes back."""
+    """A malformed message is skipped and logged once; those before and after it arrive, live and when resuming."""
     bus = await ends()
     (first,) = await publish(bus, "first")
     async with bus.subscribe(first, beats=False) as items:
@@ -323,7 +323,7 @@ async def test_message_of_another_shape(
 
 
 async def test_entries_that_are_no_messages(redis: Redis) -> None:
-    """Entries of a Redis stream without our numbers or fields neither stop the listener nor make it spin."""
+    """Entries of a Redis stream without our ids or fields neither stop the listener nor make it spin."""
     redis.command("FLUSHALL")
     bus = RedisBus(redis.url, Retention(100, 60))
     await bus.start()
@@ -335,7 +335,7 @@ async def test_entries_that_are_no_messages(redis: Redis) -> None:
             redis.command("XADD {slipway}:log 2-0 a b")
             redis.command("XADD {slipway}:beats * a b c d")
             before = number_of_commands(redis)
-            await asyncio.sleep(1)  # what it does without a cause is what is tested
+            await asyncio.sleep(1)  # the commands of an idle listener are counted
             assert number_of_commands(redis) - before < 100
             await publish(bus, "second")
             assert (await take_until(items, "second"))[-1] == "second"
@@ -349,7 +349,7 @@ def number_of_commands(redis: Redis) -> int:
 
 
 class Failing(Monitor):
-    """Fails in each part, some times."""
+    """A monitor that fails in its first beats."""
 
     failures = 3
 
@@ -363,7 +363,7 @@ class Failing(Monitor):
 async def test_monitor_never_ends(
     ends: Ends, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever fails in the monitor, it is logged once, and goes on."""
+    """An error in the monitor is logged once, and the monitor continues."""
     monkeypatch.setattr("app.services.monitor.BEAT_SECONDS", 0.01)
     monkeypatch.setattr("app.services.monitor.AGAIN_SECONDS", 0.01)
     bus = await ends()
@@ -380,7 +380,7 @@ async def test_monitor_never_ends(
 
 
 async def test_beats_of_workers_without_end(ends: Ends) -> None:
-    """Beats of ever new workers take bounded memory."""
+    """The beats of any number of new workers take bounded memory."""
     bus = await ends()
     monitor = Monitor(bus, Counted(), 0)
     for pid in range(10_000):

@@ -1,4 +1,4 @@
-"""Users on SQLite and PostgreSQL: one name is given once, and a database that is away costs 503s and nothing else."""
+"""Users on SQLite and PostgreSQL: a name is given once, and an unavailable database causes 503s and nothing else."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ HEAL_SECONDS = 5.0
 
 
 async def heals(stack: Stack) -> None:
-    """A user can be created within five seconds; what is answered until then is 503."""
+    """Check that a user can be created within five seconds, and that every answer until then is 503."""
     deadline = time.monotonic() + HEAL_SECONDS
     while (answer := await stack.create(new_name())).status != 201:
         assert is_unavailable(answer)
@@ -36,7 +36,7 @@ async def heals(stack: Stack) -> None:
 
 
 async def test_one_name_is_given_once(stack: Stack) -> None:
-    """Of 200 that create one name at the same time over all workers, one succeeds and the others are told."""
+    """Of 200 requests for one name at the same time, on all workers, one succeeds and the others get 409."""
     name = new_name()
 
     answers = await asyncio.gather(*(stack.create(name, number) for number in range(200)))
@@ -45,7 +45,7 @@ async def test_one_name_is_given_once(stack: Stack) -> None:
 
 
 async def test_concurrent_writers_all_succeed(stack: Stack) -> None:
-    """Writers of different workers wait for each other, and none fails."""
+    """Writers of different workers wait for each other, and all succeed."""
     answers = await asyncio.gather(*(stack.create(new_name(), number) for number in range(300)))
 
     assert Counter(answer.status for answer in answers) == {201: 300}
@@ -53,7 +53,7 @@ async def test_concurrent_writers_all_succeed(stack: Stack) -> None:
 
 
 def migrate_at_once(settings: dict[str, str]) -> None:
-    """Run four migrations together; each has to succeed."""
+    """Run four migrations at the same time; each must succeed."""
     env, command = {"PATH": "/usr/bin:/bin", **settings}, [sys.executable, "-m", "app.migrate"]
     processes = [
         subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -65,12 +65,12 @@ def migrate_at_once(settings: dict[str, str]) -> None:
 
 
 def test_migrations_that_start_together(backend: Backend, tmp_path: Path) -> None:
-    """Machines that start at the same time migrate one after the other, and none fails."""
+    """Migrations of machines that start at the same time run one after the other, and none fails."""
     migrate_at_once({"DATA_DIR": str(tmp_path / "data"), **backend.env})
 
 
 async def test_locked_file() -> None:
-    """While another process holds SQLite's file, writers get 503, readers are served, and it heals by itself."""
+    """While another process holds SQLite's file, writers get 503, and readers are served; it recovers by itself."""
     with serving(workers=2) as server:
         address = server.address()
         name = server.folder / "data" / "slipway.db"
@@ -90,7 +90,7 @@ async def test_locked_file() -> None:
 
 
 async def test_locked_table(postgres: Postgres) -> None:
-    """While another session holds PostgreSQL's table, requests get 503, and it heals by itself."""
+    """While another session holds PostgreSQL's table, requests get 503; it recovers by itself."""
     url = postgres.new_database()
     with serving(workers=2, DATABASE_URL=url) as server:
         address = server.address()
@@ -105,7 +105,7 @@ async def test_locked_table(postgres: Postgres) -> None:
 
 @on_servers
 async def test_restarted_database(stack: Stack) -> None:
-    """A PostgreSQL that is shut down at once and started again costs 503s, and heals without a reload."""
+    """An immediate shutdown and restart of PostgreSQL causes 503s, and the app recovers without a reload."""
     postgres = stack.postgres
     assert postgres is not None
     statuses: Counter[int] = Counter()
@@ -132,7 +132,7 @@ async def test_restarted_database(stack: Stack) -> None:
 
 
 async def test_database_is_away_when_a_worker_starts() -> None:
-    """A worker that starts without its database serves what needs none, says what is away, and heals."""
+    """A worker that starts without its database serves other requests, reports the database, and recovers."""
     with servers.postgres() as postgres, serving(workers=1, DATABASE_URL=postgres.new_database()) as server:
         address = server.address()
         (before,) = server.pids()
@@ -155,7 +155,7 @@ async def test_database_is_away_when_a_worker_starts() -> None:
 
 
 async def test_read_only_database(postgres: Postgres) -> None:
-    """A PostgreSQL that has become a standby serves readers and tells writers to come back."""
+    """A PostgreSQL that has become read-only serves readers, and writers get 503."""
     url = postgres.new_database()
     with serving(workers=1, DATABASE_URL=url) as server:
         body = ("POST", "/api/users", b'{"name":"ann"}', "Content-Type: application/json")
@@ -177,13 +177,13 @@ async def test_read_only_database(postgres: Postgres) -> None:
 
 
 async def test_full_disk(cramped: Cramped) -> None:
-    """When the database's disk is full, writers get 503, readers are served, and it heals when there is room."""
+    """When the database's disk is full, writers get 503, and readers are served; it recovers when there is space."""
     stack, disk = cramped.stack, cramped.disk
     before = json.loads((await stack.create(new_name())).body)
     disk.fill()
     try:
         made = 0
-        while (answer := await stack.create(new_name() + "x" * 60)).status == 201:  # until what was there is used up
+        while (answer := await stack.create(new_name() + "x" * 60)).status == 201:  # until the free space is used up
             made += 1
         read = await request(stack.address, "GET", f"/api/users?limit=100&after={before['id']}")
     finally:
@@ -196,7 +196,7 @@ async def test_full_disk(cramped: Cramped) -> None:
 
 
 async def test_disk_error() -> None:
-    """When the system refuses to write to SQLite's files (EFBIG here), the same, and nothing is broken afterwards."""
+    """When the system refuses writes to SQLite's files (EFBIG here), writers get 503, and the file stays intact."""
     with serving(workers=1) as server:
         address = server.address()
         (pid,) = server.pids()
@@ -225,7 +225,7 @@ async def test_disk_error() -> None:
 
 @pytest.mark.parametrize("arguments", walk({"settings": [], "command line": ["--workers", "5"]}, "command line"))
 async def test_connections_of_all_workers(postgres: Postgres, arguments: list[str]) -> None:
-    """However many requests come, all workers together open no more connections than the setting says."""
+    """All workers together open at most DATABASE_CONNECTIONS connections, however many requests come."""
     url = postgres.new_database()
     env = {"DATABASE_URL": url, "DATABASE_CONNECTIONS": "21"}
     with serving(workers=2, slots="shared", arguments=arguments, **env) as server:
@@ -246,7 +246,7 @@ async def test_connections_of_all_workers(postgres: Postgres, arguments: list[st
 async def test_more_connections_than_the_server_has(
     folder: Path, postgres: Postgres, settings: dict[str, Any], wanted: int
 ) -> None:
-    """A pool that the server could not fill is refused at the start, in one line that names both numbers."""
+    """More connections than the server has are refused at the start, in one line with both numbers."""
     server = Server(folder, DATABASE_URL=postgres.new_database(), **settings)
     server.start()
 

@@ -18,7 +18,7 @@ def test_a_closed_load_may_leave_as_many_as_it_has_connections() -> None:
 
 
 def test_the_app_must_have_counted_what_nginx_passed_on() -> None:
-    """And readiness checks; of what nginx answered itself, or the client gave up, it may not know."""
+    """The app has counted what nginx passed on and at most the readiness checks; unanswered requests may be missing."""
     assert app_mismatch(10, 10) is None
     assert app_mismatch(10, 10 + READY_PROBES) is None
     assert app_mismatch(10, 11 + READY_PROBES)

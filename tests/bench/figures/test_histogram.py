@@ -1,4 +1,4 @@
-"""Percentiles are those of the values, and histograms add up."""
+"""Percentiles are those of the recorded values, and histograms can be added."""
 
 import math
 import random
@@ -65,7 +65,7 @@ def test_a_percentile_needs_a_hundred_values_beyond_it() -> None:
 
 
 def test_the_interval_of_a_percentile_holds_it_in_95_percent_of_samples() -> None:
-    """By order statistics, whatever the distribution is."""
+    """The interval comes from order statistics, so it holds for any distribution."""
     chance = random.Random(2)
 
     def holds() -> bool:
@@ -77,7 +77,7 @@ def test_the_interval_of_a_percentile_holds_it_in_95_percent_of_samples() -> Non
 
 @pytest.mark.parametrize("values", [[], [3.0]])
 def test_the_interval_of_few_values(values: list[float]) -> None:
-    """One value is all that is known; without any nothing is."""
+    """The interval of a single value is that value, and without values it is NaN."""
     low, high = histogram_of(values).interval(99)
 
     assert (low, high) == (3.0, 3.0) if values else math.isnan(low) and math.isnan(high)

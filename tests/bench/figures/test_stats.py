@@ -56,7 +56,7 @@ def test_what_is_inside_the_noise_is_no_difference(interval: Interval, words: st
 
 @pytest.mark.parametrize("rounds", range(5))
 def test_fewer_than_five_rounds_say_nothing(rounds: int) -> None:
-    """From the least to the most of three rounds holds the median in 75 % of cases."""
+    """The range of three rounds holds the median in only 75 % of cases."""
     assert verdict(Interval(0.1, 0.1, 0.1), 0.0, rounds=rounds) == "too few rounds to tell"
 
 

@@ -1,11 +1,11 @@
-"""Answers that differ by a byte are found before anything is timed."""
+"""Answers that differ by a byte are found before any measurement."""
 
 from bench.figures import verify
 from tests.bench.fake_servers import ANSWER, serving, wrong_each
 
 
 def test_the_same_answers_differ_in_nothing() -> None:
-    """Date, server name and request id are no differences."""
+    """Different values of Date, Server and the request id are no differences."""
     dated = ANSWER.replace(b"\r\n", b"\r\nDate: now\r\nServer: another\r\n", 1)
 
     with serving(lambda request, now: (0, ANSWER)) as one, serving(lambda request, now: (0, dated)) as two:

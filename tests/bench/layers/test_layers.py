@@ -1,4 +1,4 @@
-"""The layers' app is the shipped one: the same middleware in the same order, with another handler."""
+"""The layers' app has the same middleware as the shipped one, in the same order, with another handler."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def measured(microseconds: float, requests: int = 1_000) -> Measurement:
 
 
 def test_a_ratio_is_taken_within_its_round() -> None:
-    """A round on a machine three times as slow gives the same ratio."""
+    """The ratio of a round does not depend on the machine's speed: one three times as slow gives the same ratio."""
     rounds = {"base": [measured(10), measured(30)], "row": [measured(20), measured(60)]}
 
     found = case_results(rounds, "base", {"row": 0.6})[1]
@@ -46,7 +46,7 @@ def test_a_ratio_is_taken_within_its_round() -> None:
 
 @pytest.mark.parametrize("stood_still", ["base", "row"])
 def test_a_window_without_an_answer_is_left_out_with_its_pair(stood_still: str) -> None:
-    """On a stalled machine neither cost nor rate is valid."""
+    """A window on a stalled machine gives neither a valid cost nor a valid rate."""
     rounds = {"base": [measured(10), measured(10)], "row": [measured(20), measured(20)]}
     rounds[stood_still][0] = measured(5_000, requests=0)
 
@@ -57,7 +57,7 @@ def test_a_window_without_an_answer_is_left_out_with_its_pair(stood_still: str) 
 
 @pytest.mark.parametrize("case", TOOLKIT[1:], ids=lambda case: case.name)
 def test_rows_of_our_worker_are_served_as_in_service(case: Case, tmp_path: Path) -> None:
-    """An answer has the request's id, and the row that is watched leaves a record with it."""
+    """An answer has the request's id, and the row with the access log writes a record with it."""
     with started(case, machine.split_cpus(), tmp_path) as target:
         answer = httpx.get(f"{target.origin}/api/users/2", headers={"x-request-id": "an-id"})
         log = target.processes[0].log
@@ -69,7 +69,7 @@ def test_rows_of_our_worker_are_served_as_in_service(case: Case, tmp_path: Path)
 
 
 def test_goals_are_those_of_rows() -> None:
-    """Each goal stands beside a row, and the watched one's is that of the design."""
+    """Each goal belongs to a row, and the goal of the row with the access record is 0.70, as in the design."""
     for request, goals in GOALS.items():
         if request != "nginx":
             assert goals.keys() <= {case.name for case in cases(request, plain=True)}

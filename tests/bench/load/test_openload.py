@@ -18,7 +18,7 @@ def run(job: Job) -> LoadResult:
 
 
 def test_a_server_that_freezes_1_s_in_every_5_is_seen_in_the_corrected_p90() -> None:
-    """A fifth of the arrivals wait up to 1 s, half of those at least half of it: the p90 is 500 ms."""
+    """A fifth of the arrivals wait up to 1 s and half of those at least 0.5 s, so the p90 is about 500 ms."""
     with serving(freezing(period=5.0, frozen=1.0)) as port:
         result = run(Job(port, [HELLO], rate=200, seconds=5))
 
@@ -39,7 +39,7 @@ def test_all_starts_are_made_and_all_answers_are_counted() -> None:
         result = run(Job(port, [HELLO], rate=300, seconds=1.5, warmup=0.5))
 
     assert result.offered == result.completed > 200
-    assert result.sent > result.offered  # the warm-up's
+    assert result.sent > result.offered  # the warm-up counts as sent
     assert 19 <= result.uncorrected["hello"].percentile(50) <= 40
     assert not result.failures
 
@@ -53,7 +53,7 @@ def test_a_wrong_body_is_a_failure_and_no_latency() -> None:
 
 
 def test_a_kind_without_an_expected_body_takes_any() -> None:
-    """Pages of an app of one's own may say another thing each time."""
+    """The pages of a user's own app may differ each time."""
     with serving(wrong_each(10)) as port:
         result = run(Job(port, [RequestKind("own", "/", "")], rate=200, seconds=0.5))
 
@@ -71,7 +71,7 @@ def test_a_server_that_is_not_there_is_a_failure_of_each_request() -> None:
 
 
 def test_answers_that_never_come_count_with_the_time_that_they_were_waited_for() -> None:
-    """A server that hangs looks no better for what it leaves unanswered."""
+    """A server that hangs gains nothing from unanswered requests."""
     with serving(lambda request, now: (0.0 if now < 0.5 else 60.0, ANSWER)) as port:
         result = run(Job(port, [HELLO], rate=50, seconds=1.0))
 

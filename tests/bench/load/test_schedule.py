@@ -1,4 +1,4 @@
-"""Arrivals are as many as the rate says, the same for the same seed, and belong to one phase."""
+"""Arrivals have the given rate, are the same for the same seed, and belong to one phase."""
 
 import itertools
 import statistics

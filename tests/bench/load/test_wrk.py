@@ -1,4 +1,4 @@
-"""wrk runs with a request from Python, and its summary is parsed."""
+"""wrk sends a request made in Python, and its summary is parsed."""
 
 import pytest
 

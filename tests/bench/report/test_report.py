@@ -1,4 +1,4 @@
-"""The report is built from a results folder alone, and names invalid and missing figures."""
+"""The report is built from a results folder alone, and names void runs and missing figures."""
 
 import html
 import io
@@ -74,7 +74,7 @@ def empty(tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def folder(empty: Folder) -> Folder:
-    """Five rounds in which ASGI takes half as long, and one void run."""
+    """Five rounds in which ASGI takes half the time of WSGI, and a void run."""
     for number in range(1, 6):
         for label, milliseconds in (("asgi", 1.0), ("asgi again", 1.02), ("wsgi-sync", 2.0)):
             empty.add(label, number, milliseconds * (1 + number / 10))
@@ -106,7 +106,7 @@ def test_what_failed_is_a_plain_line(folder: Folder) -> None:
 
 @pytest.mark.parametrize("label", ["asgi", "wsgi-sync"])
 def test_an_arm_with_failures_has_no_verdict(folder: Folder, label: str) -> None:
-    """However fast its other answers are: a server that refuses or hangs is no faster one."""
+    """A server that refuses or hangs has no verdict, however fast its other answers are."""
     folder.add(label, 6, 2.0, failures={"no answer within 5 s": 1})
 
     assert comparisons(folder.figures)[0].verdict == f"no verdict: {label} failed 1 x"
@@ -114,7 +114,7 @@ def test_an_arm_with_failures_has_no_verdict(folder: Folder, label: str) -> None
 
 
 def test_four_rounds_have_no_verdict(empty: Folder) -> None:
-    """From the least to the most of them is no 95 %."""
+    """The range of four rounds is no 95 % interval."""
     for number in range(1, 5):
         for label, milliseconds in (("asgi", 1.0), ("asgi again", 1.0), ("wsgi-sync", 2.0)):
             empty.add(label, number, milliseconds)
@@ -134,7 +134,7 @@ def test_four_rounds_have_no_verdict(empty: Folder) -> None:
     ],
 )
 def test_the_report_begins_with_a_sentence(empty: Folder, factor: float, words: str) -> None:
-    """Who wins, by how much and at which rate, or that it can't be told; then one picture."""
+    """The report begins with the winner, its lead and the rate, or that it can't be told; then one picture follows."""
     for number in range(1, 6):
         for label, milliseconds in (("asgi", 1.0), ("asgi again", 1.0), ("wsgi-sync", factor)):
             empty.add(label, number, milliseconds)
@@ -145,7 +145,7 @@ def test_the_report_begins_with_a_sentence(empty: Folder, factor: float, words: 
 
 
 def test_what_comes_first_is_at_the_highest_rate(empty: Folder) -> None:
-    """Sentences and picture have one line for each workload and arm, however many rates were measured."""
+    """The first sentences and the picture have one line for each workload and arm, however many rates were measured."""
     for number in range(1, 6):
         for rate in (100.0, 300.0, 200.0):
             for label in ("asgi", "asgi again", "wsgi-sync"):
@@ -162,7 +162,7 @@ def test_what_comes_first_is_at_the_highest_rate(empty: Folder) -> None:
     "verdict", ["ASGI better", "no measurable difference", "no verdict: gunicorn-asgi failed 12345 x"]
 )
 def test_the_terminal_s_table_fits_100_columns(folder: Folder, verdict: str) -> None:
-    """Nothing of it is cut off, with the longest names of workloads and arms."""
+    """The longest names of workloads and arms are shown in full."""
     row = comparisons(folder.figures)[0]
     longest = max((one.title for one in BY_NAME.values()), key=len)
     wide = replace(row, title=longest, other="gunicorn-asgi", rate=12_345.0, percent=99.9, verdict=verdict)
@@ -185,7 +185,7 @@ def test_columns_without_data_are_left_out(folder: Folder) -> None:
 
 
 def test_an_idle_arm_s_cpu_time_is_a_row(folder: Folder) -> None:
-    """Asked nothing, and asked ten times a second."""
+    """The row shows the CPU time without requests and at ten requests a second."""
     for rate, share in ((0.0, 0.004), (10.0, 0.012)):
         folder.add("asgi", 0, 1, what="quiet", rate=rate, share=share, sent=None)
 
@@ -204,7 +204,7 @@ def test_an_idle_arm_s_cpu_time_is_a_row(folder: Folder) -> None:
     ],
 )
 def test_a_closed_cell_is_held_against_littles_law(folder: Folder, seconds: float, words: str) -> None:
-    """Rate times duration is the number of requests under way, which is that of the connections."""
+    """Rate times duration must be about the number of connections, each of which has one request under way."""
     folder.add("asgi", 1, 1, what="peak", rate=900.0, open=32, seconds=10.0, nginx_seconds=seconds)
 
     assert words in folder.text()
@@ -299,7 +299,7 @@ def test_the_page_is_whole_in_itself_and_escapes_what_it_shows(folder: Folder) -
     assert page.count("<svg") == len(list(folder.results.folder.glob("*.svg"))) >= 3
     assert page.rstrip().endswith("</html>")
     assert "&lt;b&gt;test&lt;/b&gt;" in page and "<b>test</b>" not in page
-    assert not re.search("<!-- [A-Z]{4,} -->", page)  # every part is filled in
+    assert not re.search("<!-- [A-Z]{4,} -->", page)  # all placeholders are replaced
     assert "<script" not in page and 'src="http' not in page
 
 

@@ -1,6 +1,6 @@
 """Every arm is started as by the benchmark.
 
-Rules: loopback and unix sockets only, every wait has an end, and only what was started here is ended.
+Rules: loopback and unix sockets only, every wait is bounded, and only processes started here are ended.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
     cpus = machine.Cpus((), ())
 
     def start(arm: Arm) -> AbstractContextManager[RunningArm]:
-        logs = tmp_path_factory.mktemp(arm.name)  # a folder of its own: the reference is tested as an arm too
+        logs = tmp_path_factory.mktemp(arm.name)  # a folder for each start: the reference is tested as an arm too
         return stack.serving(arm, workers=2, cpus=cpus, logs=logs, environment=environment)
 
     return start
@@ -49,7 +49,7 @@ def reference(serve: Serve) -> Iterator[RunningArm]:
 def test_an_arm_answers_like_the_reference_and_counts_what_nginx_passed_on(
     serve: Serve, reference: RunningArm, arm: Arm
 ) -> None:
-    """Byte for byte, to random requests; those with websockets echo too; and no worker's count is missing."""
+    """Each arm answers as the reference, byte for byte, ASGI arms echo on websockets, and no count is missing."""
     with serve(arm) as up:
         assert verify.differences(reference.port, up.port, seed=1) == []
         if arm.asgi:
@@ -75,9 +75,9 @@ def postgres() -> Iterator[Postgres]:
 def test_the_arms_of_every_run_may_open_the_same_database_connections(
     postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arm: Arm, connections: int
 ) -> None:
-    """Regardless of concurrent clients; a `sync` worker serves one request at a time and needs one connection."""
+    """Clients do not change the number; a `sync` worker needs one connection, since it serves one request at a time."""
     monkeypatch.setenv("DATABASE_URL", url := postgres.new_database())
-    monkeypatch.setenv("DATABASE_CONNECTIONS", "8")  # two workers, and room for two more while they are replaced
+    monkeypatch.setenv("DATABASE_CONNECTIONS", "8")  # two workers and, during a reload, their two successors
     environment, _ = dataset.prepare(tmp_path / "data")
     with (
         stack.serving(arm, workers=2, cpus=machine.Cpus((), ()), logs=tmp_path, environment=environment) as up,
@@ -88,7 +88,7 @@ def test_the_arms_of_every_run_may_open_the_same_database_connections(
         row = session.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()").fetchone()
 
     assert statuses == {200}
-    assert row == (connections + 1,)  # one is ours
+    assert row == (connections + 1,)  # one is the test's own
 
 
 def test_every_run_has_the_three_arms_and_those_that_are_asked_for_once() -> None:
@@ -96,7 +96,7 @@ def test_every_run_has_the_three_arms_and_those_that_are_asked_for_once() -> Non
 
 
 def test_an_app_without_a_twin_is_measured_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other servers would need the benchmark's work, which it does not know."""
+    """Other servers would need the benchmark's endpoints, which the app lacks."""
     monkeypatch.setattr(arms, "PROJECT", Project("mine:application"))
 
     assert chosen("") == [ASGI]

@@ -1,4 +1,4 @@
-"""The benchmark's expected database response is the app's."""
+"""The benchmark's expected answer from the database is the app's answer."""
 
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +9,7 @@ from bench.run.dataset import prepare
 
 
 def test_the_expected_row_is_the_one_that_the_app_answers(tmp_path: Path) -> None:
-    """Also with an existing database: a resumed run, or a DATABASE_URL."""
+    """The row is also the same in an existing database: in a resumed run, or with DATABASE_URL."""
     environment, answers = prepare(tmp_path)
     app = Application(AppSettings.from_environment({**environment, "BENCH_ENDPOINTS": "1"}))
     request = {"REQUEST_METHOD": "GET", "PATH_INFO": "/db", "QUERY_STRING": "", "wsgi.input": BytesIO()}

@@ -24,7 +24,7 @@ def test_a_mode_has_rounds_enough_for_a_verdict(mode: Any) -> None:
 
 @pytest.mark.parametrize("mode", [NORMAL, FULL], ids=lambda mode: mode.name)
 def test_each_arm_is_measured_idle_once_and_first(mode: Any) -> None:
-    """Before any load, so that nothing is left of one."""
+    """Each arm is measured idle before any load, which could leave something behind."""
     for visit in plan(mode, ARMS, seed=1):
         rates = [step.rate for step in visit.steps if step.what == "quiet"]
 
@@ -34,7 +34,7 @@ def test_each_arm_is_measured_idle_once_and_first(mode: Any) -> None:
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=lambda mode: mode.name)
 def test_an_app_by_itself_is_asked_its_first_page_alone(mode: Any) -> None:
-    """By the app and its control in each round, and without what only the shipped app has."""
+    """The app and its control are measured in each round, without the workloads that only the shipped app has."""
     visits = plan(of_one(mode), [ASGI], seed=1)
 
     assert {step.workload.name for visit in visits for step in visit.steps} == {"own"}
@@ -66,7 +66,7 @@ def test_numbers_of_steps_are_unique() -> None:
 
 
 def test_sockets_and_waiting_connections_are_measured_in_every_round() -> None:
-    """By every arm that supports them: WSGI has no websockets."""
+    """Every arm that supports them is measured: WSGI has no websockets."""
     for mode in (NORMAL, FULL):
         for visit in plan(mode, ARMS, seed=1):
             names = {step.workload.name for step in visit.steps if step.what == "rate"}

@@ -1,6 +1,6 @@
 """A whole, very short run of the benchmark: real servers, real generators, every kind of step.
 
-Rules: loopback only, and only what was started here is ended.
+Rules: loopback only, and only processes started here are ended.
 """
 
 import io
@@ -21,7 +21,7 @@ from bench.run.runner import Runner
 
 WORKLOADS = ["plaintext", "database", "idle-websockets", "idle", "echo", "events"]
 TINY = Mode("tiny", 1, 0.1, 0.2, 1, 1, 0.2, (0.5,), WORKLOADS, 1, quiet=0.3)
-LATE = "start never made"  # locust was too slow for its schedule: here the machine may be busy with other tests
+LATE = "start never made"  # locust was too slow for its schedule, which may happen on a busy machine
 SEED = 3
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.suite]  # a whole run of the benchmark
@@ -67,7 +67,7 @@ def test_every_step_of_the_plan_has_a_result(folder: Path) -> None:
 
 
 def test_the_folder_tells_what_the_run_was_made_of(folder: Path) -> None:
-    """Versions, processors, configuration and commands; each arm's log; and the generator of each run."""
+    """The folder has versions, processors, configuration and commands, each arm's log, and each run's generator."""
     made_of = Results(folder).about
 
     assert {"python", "nginx", "wrk", "gunicorn", "uvicorn", "locust"} <= made_of["versions"].keys()
@@ -78,7 +78,7 @@ def test_the_folder_tells_what_the_run_was_made_of(folder: Path) -> None:
 
 
 def test_every_answer_was_the_expected_one(folder: Path) -> None:
-    """Also to the database request and to locust's requests."""
+    """Every answer was the expected one, also to the database request and to locust's requests."""
     for run in [*runs(folder, "rate"), *runs(folder, "check")]:
         assert run["result"]["failures"].keys() <= {LATE}, (run["label"], run["workload"])
         assert sum(map(sum, (buckets.values() for buckets in run["result"]["corrected"].values())))
@@ -102,16 +102,16 @@ def test_memory_of_waiting_connections_is_measured_in_every_round_where_there_ar
 
 
 def test_the_cpu_time_of_idle_arms_is_measured(folder: Path) -> None:
-    """Asked nothing, and asked ten times a second: a share of one processor."""
+    """The CPU time, a share of one processor, is measured without requests and at ten requests a second."""
     shares = {(run["label"], run["rate"]): run["share"] for run in runs(folder, "quiet")}
 
     assert shares.keys() == {(arm.name, rate) for arm in (ASGI, SYNC) for rate in QUIET_RATES}
-    assert all(0 <= share < 1 for share in shares.values())  # one that sleeps until it is asked uses none
+    assert all(0 <= share < 1 for share in shares.values())  # a process that sleeps until a request comes uses none
     assert any(shares.values())
 
 
 def test_a_closed_load_s_requests_under_way_are_known(folder: Path) -> None:
-    """From nginx's durations, for Little's law."""
+    """The number of requests under way, for Little's law, comes from the durations in nginx's log."""
     peaks = runs(folder, "peak")
 
     assert peaks

@@ -6,7 +6,7 @@ from bench.run.search import Probe, search
 
 
 def server(capacity: float, *, generator: float = 1e9) -> Callable[[float], Probe]:
-    """Holds every rate up to its capacity."""
+    """Return the probe of a server that sustains every rate up to its capacity."""
 
     def probe(rate: float) -> Probe:
         late = rate > capacity

@@ -31,7 +31,7 @@ def test_the_common_rate_is_a_part_of_what_the_weakest_arm_holds(steps: StepRunn
 
 
 def test_an_arm_of_which_no_probe_held_is_taken_for_what_the_search_began_with(steps: StepRunner) -> None:
-    """Its probes may have failed by the generator; a rate of 0 would make the figures of all arms worthless."""
+    """The generator may have failed its probes, and a rate of 0 would make the figures of all arms worthless."""
     searched(steps, 1, "json", 4_000.0)
     searched(steps, 2, "json", 0.0, low=200.0)
 
