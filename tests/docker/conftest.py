@@ -1,4 +1,4 @@
-"""The stack in containers, started once by `make up` in a project of its own, and removed with its volumes."""
+"""The stack in containers, started once by `make up` as a project of its own and removed with its volumes."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from tests.harness.processes import free_ports, short_folder
 
 VERB_SECONDS = 300  # the first build fetches the packages
 ANY_CHARACTERS = "an'other@/:#%$ {}\"\\`!?é"
-# Each process of a run has its own, since a deploy removes older images of that name.
+# One name per test process: a deploy removes older images of the same name.
 IMAGE = "slipway-test-" + os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 
 
@@ -49,7 +49,7 @@ class Containers:
         return self._run(["make", f"PYTHON={sys.executable}", verb], settings)
 
     def interrupt(self, verb: str, stage: str, number: int, begun: Callable[[], bool] = lambda: True) -> None:
-        """Begin a verb, and send a signal to all its processes when it has said that stage and this is so."""
+        """Start a verb and, once it has printed `stage` and `begun` is true, send a signal to its process group."""
         with subprocess.Popen(
             ["make", f"PYTHON={sys.executable}", verb],
             cwd=self.root,
@@ -71,7 +71,7 @@ class Containers:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def other_nginx(self, dockerfile: str, folder: Path) -> tuple[str, str]:
-        """Build an image; its name, and the COMPOSE_FILE with which nginx is of it."""
+        """Build an image; return its name and a COMPOSE_FILE with which nginx runs it."""
         image, override = f"{self.project}-nginx", folder / "override.yml"
         (folder / "Dockerfile").write_text(dockerfile)
         override.write_text(f"services: {{nginx: {{image: {image}}}}}\n")
@@ -89,21 +89,21 @@ class Containers:
         return done.stdout
 
     def status(self, path: str) -> int:
-        """What a client is answered; 0 for nothing."""
+        """Return the status that a client gets, 0 without an answer."""
         status, _ = wait.get(f"{self.url}{path}")
         return status
 
     def succeeds(self, *arguments: str) -> bool:
-        """Whether a command of compose does; for what is asked again and again."""
+        """Return whether a compose command succeeds, for use in polls."""
         return self._run(["docker", "compose", *arguments], {}).returncode == 0
 
     def sql(self, statement: str, database: str = "slipway") -> str:
-        """What psql says."""
+        """Return the output of psql."""
         command = ("psql", "-qAt", "-U", "slipway", "-v", "ON_ERROR_STOP=1", "-c", statement, database)
         return self.compose("exec", "-T", "db", *command).strip()
 
     def ids(self, service: str) -> list[str]:
-        """Its containers, also while another command removes one, which `docker compose ps` may fail on."""
+        """Return the ids of a service's containers; `docker compose ps` may fail while another command removes one."""
         labels = {"project": self.project, "service": service, "oneoff": "False"}
         filters = [word for name, value in labels.items() for word in ("--filter", f"label={LABEL}.{name}={value}")]
         return self.docker("ps", "--all", "--quiet", "--no-trunc", *filters).split()
@@ -125,7 +125,7 @@ class Containers:
 
 @pytest.fixture(scope="session")
 def containers() -> Iterator[Containers]:
-    """The stack that runs; what a test stops it starts again. Each process of a run has its own."""
+    """The running stack, one per test process; a test that stops a service starts it again."""
     with short_folder() as folder:
         stack = Containers(folder)
         stack.up()

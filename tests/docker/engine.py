@@ -1,6 +1,6 @@
-"""A Docker engine of a test's own, which may be restarted: its data, its socket and its network are its own.
+"""A Docker engine that a test may restart, with its own data, socket and network.
 
-Its network is a namespace, since two engines in one would take each other's rules away.
+Its network is a namespace, since two engines in one would remove each other's rules.
 """
 
 import os
@@ -16,7 +16,7 @@ ANSWER_SECONDS = 60.0
 STOP_SECONDS = 60.0
 
 
-# containerd is a service of its own on real machines: it lives on when the engine dies, and with it the containers.
+# On real machines containerd is a separate service: it and the containers survive the engine's death.
 CONTAINERD = """
 version = 2
 root = "{0}/containerd"
@@ -28,7 +28,7 @@ address = "{0}/c.sock"
 
 
 class Engine:
-    """A dockerd with its containerd below a folder; it can be started again."""
+    """A dockerd and its containerd, with their files below a folder; it can be started again."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -50,18 +50,18 @@ class Engine:
         assert wait.until(self._answers, ANSWER_SECONDS), self.log()
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """End it with a signal: by SIGTERM it stops its containers, by SIGKILL they run on until it is back."""
+        """Stop it with a signal: on SIGTERM it stops its containers, on SIGKILL they keep running until it is back."""
         self._process.send_signal(number)
         self._process.wait(STOP_SECONDS)
 
     def load(self, *images: str) -> None:
-        """Take images from the engine that is there."""
+        """Copy images from the machine's engine."""
         with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saved:
             subprocess.run(["docker", "--host", self.host, "load", "--quiet"], stdin=saved.stdout, check=True)
         assert saved.returncode == 0
 
     def close(self) -> None:
-        """End it, and remove its network and what it has mounted."""
+        """Stop it, remove its network and unmount what it has mounted."""
         self.stop()
         self._containerd.terminate()
         self._containerd.wait(STOP_SECONDS)
@@ -82,7 +82,7 @@ class Engine:
 
 
 class EngineContainers(Containers):
-    """The stack on such an engine; verbs and clients are in its network."""
+    """The stack on such an engine; verbs and clients run in its network."""
 
     def __init__(self, folder: Path, engine: Engine, image: str) -> None:
         super().__init__(folder, image=image)
@@ -98,7 +98,7 @@ class EngineContainers(Containers):
 
 
 def is_possible() -> bool:
-    """Whether this machine lets a test start an engine."""
+    """Return whether this machine lets a test start an engine."""
     return os.geteuid() == 0 and all(_has(program) for program in ("dockerd", "nsenter", "ip"))
 
 

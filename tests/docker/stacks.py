@@ -1,4 +1,4 @@
-"""The stack in containers, as the tests of shared state have it."""
+"""The stack in containers, as the tests of shared state use it."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ PING = "REDISCLI_AUTH=$(cat /run/secrets/redis-password) redis-cli -e ping"
 
 
 class Container:
-    """A service of the compose file; `ping` is the command in it that succeeds when it answers."""
+    """A service of the compose file; the command `ping` succeeds in it once it answers."""
 
     def __init__(self, containers: Containers, name: str, ping: Sequence[str]) -> None:
         self._compose = containers.compose
@@ -30,7 +30,7 @@ class Container:
         self._compose("unpause", self._name)
 
     def kill(self) -> None:
-        """End it and wait for its end; compose does not start again what was ended by hand."""
+        """Kill it and wait for its end; a container that was killed by hand is not restarted."""
         self._compose("kill", self._name)
         assert wait.until(lambda: not self._compose("ps", "--quiet", self._name).strip(), ANSWER_SECONDS)
 
@@ -41,7 +41,7 @@ class Container:
 
 
 class ComposedStack(Stack):
-    """The containers that run, through nginx's published port."""
+    """The running containers, through nginx's published port."""
 
     def __init__(self, containers: Containers, *, embedded: bool) -> None:
         self._containers = containers
@@ -93,7 +93,7 @@ class ContainerDisk:
 
 @contextmanager
 def users_in_memory(containers: Containers) -> Iterator[ContainerDisk]:
-    """The table of users lies on the database's /dev/shm meanwhile, which has 128 MiB."""
+    """Keep the table of users on the database's /dev/shm, which has 128 MiB, and yield that disk."""
     run = partial(containers.compose, "exec", "-T", "--user", "postgres", "db")
     run("mkdir", "/dev/shm/small")
     containers.sql("CREATE TABLESPACE small LOCATION '/dev/shm/small'")

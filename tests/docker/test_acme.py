@@ -19,14 +19,14 @@ from tests.harness.tls import shown_certificate
 pytestmark = [pytest.mark.suite, pytest.mark.timeout(600)]
 
 DOMAIN = "shop.test"
-LIFETIME = 40  # seconds of a certificate; certbot renews in the second half
+LIFETIME = 40  # a certificate's lifetime in seconds; certbot renews in its second half
 SECONDS = 120.0
 NGINX_PORT = 8080  # in its container
 
 
 @contextmanager
 def authority(containers: Containers, folder: Path) -> Iterator[None]:
-    """Pebble in a container beside nginx, whose address it knows by the domain."""
+    """Run Pebble in a container beside nginx that resolves the domain to nginx's address."""
     network = f"{containers.project}_front"
     address = containers.inspect(f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}', "nginx")
     where = ["--network", network, "--network-alias", "pebble", "--add-host", f"{DOMAIN}:{address}"]
@@ -42,7 +42,7 @@ def authority(containers: Containers, folder: Path) -> Iterator[None]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """The authority's files, which its container may read."""
+    """The authority's files, readable in its container."""
     with short_folder() as path:
         write_configuration(path, ("0.0.0.0:14000", "0.0.0.0:15000"), NGINX_PORT, LIFETIME, "pebble")
         for each in (path, *path.iterdir()):
@@ -52,7 +52,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def asking(containers: Containers, folder: Path) -> Iterator[Containers]:
-    """The stack with a domain whose authority can't be reached yet."""
+    """The stack with a domain, before its authority can be reached."""
     before = containers.env
     containers.env = {
         **before,
@@ -69,7 +69,7 @@ def asking(containers: Containers, folder: Path) -> Iterator[Containers]:
 
 
 async def ask(containers: Containers, losses: list[bytes]) -> None:
-    """Without a pause, by HTTPS."""
+    """Request /readyz by HTTPS without a pause, and collect the heads of answers other than 200."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     while True:
@@ -78,7 +78,7 @@ async def ask(containers: Containers, losses: list[bytes]) -> None:
 
 
 async def test_certificate_of_an_authority(asking: Containers, folder: Path) -> None:
-    """First none can be reached; then it issues, renews under load, and certbot ends with the setting."""
+    """Without an authority the old certificate stays; then certbot gets and renews one, until the setting is empty."""
     shown, losses = [shown_certificate(asking.https_port)], list[bytes]()
     await until(lambda: any("stays in service" in line for line in asking.log(acme.NAME)), SECONDS)
     assert shown_certificate(asking.https_port) == shown[0]

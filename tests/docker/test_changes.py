@@ -1,4 +1,4 @@
-"""Changes of a stack that serves: in force or refused by name, nothing lost, and taken up again when interrupted."""
+"""Changes to a running stack: applied or refused by name, without a lost request, and resumed after an interruption."""
 
 import json
 import os
@@ -38,12 +38,12 @@ def restored(containers: Containers) -> Iterator[Containers]:
 
 
 def apps(containers: Containers) -> list[str]:
-    """The app's containers."""
+    """Return the ids of the app's containers."""
     return containers.ids("app")
 
 
 def test_number_of_workers_goes_up_and_down(restored: Containers, settings: StackSettings) -> None:
-    """Each deploy serves all its slots, and no container takes its successor's away."""
+    """Each deploy serves all its slots, and the old container does not remove those of the new one."""
     with load(settings, "/version") as seen:
         for workers in ("4", "1", "3"):  # from two
             done = restored.make("deploy", WEB_CONCURRENCY=workers)
@@ -57,7 +57,7 @@ def test_number_of_workers_goes_up_and_down(restored: Containers, settings: Stac
 
 
 def test_limit_of_bodies_reaches_nginx(restored: Containers, settings: StackSettings) -> None:
-    """A new limit is in force with nothing lost, in the same container, and after its restart."""
+    """A new body limit applies without a lost request, in the same container, and still after its restart."""
     nginx = restored.container("nginx")
     with load(settings, "/version") as seen:
         done = restored.make("deploy", MAX_BODY_BYTES="20000")
@@ -77,7 +77,7 @@ def test_limit_of_bodies_reaches_nginx(restored: Containers, settings: StackSett
 @pytest.mark.parametrize(("name", "value"), [("HTTP_PORT", "1"), ("HOST", "127.0.0.2")])
 @pytest.mark.parametrize("verb", ["up", "deploy"])
 def test_address_is_refused_by_name(containers: Containers, verb: str, name: str, value: str) -> None:
-    """What only a new container of nginx can have is refused, and everything stays."""
+    """Settings that only a new container of nginx can have are refused by name, and the running containers stay."""
     before = containers.container()
     done = containers.make(verb, **{name: value})
 
@@ -88,7 +88,7 @@ def test_address_is_refused_by_name(containers: Containers, verb: str, name: str
 
 
 def test_up_of_a_broken_app_leaves_what_serves(containers: Containers, settings: StackSettings) -> None:
-    """The reason is told once, the containers stay, and nothing is lost."""
+    """`make up` of an app that does not start prints the reason once, keeps the containers and loses no request."""
     before = apps(containers)
     with load(settings, "/version") as seen:
         done = containers.make("up", APP="no_such_module:app")
@@ -106,7 +106,7 @@ def test_up_of_a_broken_app_leaves_what_serves(containers: Containers, settings:
 def test_interrupted_deploy_can_be_taken_up_again(
     containers: Containers, settings: StackSettings, stage: str, running: int, number: int
 ) -> None:
-    """At each stage one container is in service; the next change removes the other one, and nothing is lost."""
+    """After an interruption at any stage, the next change leaves one container in service, and no request is lost."""
     with load(settings, "/version") as seen:
         containers.interrupt("deploy", stage, number, lambda: len(apps(containers)) >= running)
         done = containers.make("up")
@@ -143,7 +143,7 @@ verbs.main()
 def test_interrupted_while_it_publishes(
     containers: Containers, settings: StackSettings, numbers: str, name: str
 ) -> None:
-    """Some of nginx's links lead to the new container and others to the old one; the next change makes one of them."""
+    """When nginx's links lead partly to the new and partly to the old container, the next `make up` keeps one."""
     code = INTERRUPTED.format(turn=TURN.format(numbers), signal=name)
     with load(settings, "/version") as seen:
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=containers.env, capture_output=True, timeout=120)
@@ -156,7 +156,7 @@ def test_interrupted_while_it_publishes(
 
 
 def test_read_timeout_reaches_nginx(restored: Containers, settings: StackSettings) -> None:
-    """A new one is in force with nothing lost, in the same container."""
+    """A new PROXY_READ_TIMEOUT applies without a lost request, in the same container."""
     nginx = restored.container("nginx")
     with load(settings, "/version") as seen:
         done = restored.make("deploy", PROXY_READ_TIMEOUT="21")
@@ -170,7 +170,7 @@ def test_read_timeout_reaches_nginx(restored: Containers, settings: StackSetting
 
 
 def test_changed_file_of_nginx_is_taken_up(containers: Containers, settings: StackSettings) -> None:
-    """Without a verb and with nothing lost; one that is wrong is told and changes nothing."""
+    """nginx loads a changed file without a verb or a lost request; an invalid file is logged and changes nothing."""
     path = ROOT / "nginx" / "types.conf"
     before = path.read_text()
 
@@ -190,18 +190,18 @@ def test_changed_file_of_nginx_is_taken_up(containers: Containers, settings: Sta
 
 
 def test_nginx_waits_its_turn(containers: Containers) -> None:
-    """A container's limits allow it: tests/live/test_edge_processes.py has the reason."""
+    """A container's limits allow nginx SCHED_BATCH: tests/live/test_edge_processes.py has the reason."""
     assert {os.sched_getscheduler(int(pid)) for pid in workers_of_nginx(containers)} == {os.SCHED_BATCH}
 
 
 def workers_of_nginx(containers: Containers) -> set[str]:
-    """The ids of the processes that take connections."""
+    """Return the pids of nginx's workers that accept connections."""
     listed = containers.docker("top", containers.container("nginx"), "-o", "pid,args").splitlines()
     return {line.split()[0] for line in listed if "nginx: worker process" in line and "shutting" not in line}
 
 
 def test_reload_of_changed_code_is_refused(containers: Containers, tmp_path: Path) -> None:
-    """A container keeps the code of its image, and the verb that takes new code is named."""
+    """A container keeps the code of its image, so `make reload` of changed code is refused and names `make deploy`."""
     folder = tmp_path / "tree"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", ".run", "__pycache__", ".*_cache"))
     (folder / "app" / "main.py").write_text((ROOT / "app" / "main.py").read_text() + "# changed\n")
@@ -216,7 +216,7 @@ def test_reload_of_changed_code_is_refused(containers: Containers, tmp_path: Pat
 
 
 def test_project_of_another_folder_is_refused(containers: Containers) -> None:
-    """Its containers, data and password stay what they are."""
+    """Verbs refuse a project that belongs to another folder, and leave its containers as they are."""
     name = f"{containers.project}-other"
     labels = {"project": name, "project.working_dir": "/elsewhere"}
     options = [word for key, value in labels.items() for word in ("--label", f"com.docker.compose.{key}={value}")]
@@ -234,7 +234,7 @@ def test_project_of_another_folder_is_refused(containers: Containers) -> None:
 
 @pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "REDIS_PASSWORD"])
 def test_other_password_is_refused_by_name(containers: Containers, name: str) -> None:
-    """Its server has the one that it was started with; the message shows neither."""
+    """A changed password is refused by name, since the server keeps its first one, and the message shows neither."""
     before = apps(containers)
     done = containers.make("up", **{name: "not-this-one"})
 
@@ -245,17 +245,17 @@ def test_other_password_is_refused_by_name(containers: Containers, name: str) ->
 
 
 def test_no_password_is_shown(containers: Containers) -> None:
-    """In no log and in nothing that `docker inspect` tells, health checks included."""
+    """No password is in a log or in the output of `docker inspect`, health checks included."""
     ids = containers.compose("ps", "--all", "--quiet").split()
     said = [containers.compose("logs"), containers.docker("inspect", *ids)]
     found = [name for name in ("POSTGRES_PASSWORD", "REDIS_PASSWORD") for text in said if containers.env[name] in text]
 
     assert not found
-    assert json.dumps(ANY_CHARACTERS)[1:-1] not in said[1]  # as `inspect` would write it
+    assert json.dumps(ANY_CHARACTERS)[1:-1] not in said[1]  # as `inspect` would print it
 
 
 def test_stopped_nginx_ends_by_itself(restored: Containers) -> None:
-    """Websockets that stay open hold it until they are cut, not until it is killed."""
+    """A stopping nginx with an open websocket exits by itself once it has cut the websocket; it is not killed."""
     with connect(f"ws://127.0.0.1:{restored.port}/ws/echo", origin=Origin(restored.url)):
         nginx = restored.container("nginx")
         restored.compose("stop", "nginx")
@@ -264,7 +264,7 @@ def test_stopped_nginx_ends_by_itself(restored: Containers) -> None:
 
 
 def test_image_from_elsewhere_and_back(restored: Containers, settings: StackSettings) -> None:
-    """An image with a tag is taken as it is, a rollback returns to the one before, and nothing is lost."""
+    """A tagged image is deployed as it is, a rollback returns to the one before, and no request is lost."""
     before = restored.inspect("{{.Config.Image}}")
     other = f"{restored.project}:elsewhere"
     restored.docker("build", "--quiet", "--target", "app", "--build-arg", "COMMIT=elsewhere", "--tag", other, str(ROOT))
@@ -282,7 +282,7 @@ def test_image_from_elsewhere_and_back(restored: Containers, settings: StackSett
 
 
 def test_other_image_is_told(restored: Containers, tmp_path: Path) -> None:
-    """A newer nginx waits for a stop and a start, since its container has the ports, and a deploy says so."""
+    """A newer image of nginx waits for a stop and a start, since the old container has the ports, and `up` says so."""
     image, files = restored.other_nginx("FROM nginx:1.30\nLABEL newer=yes\n", tmp_path)
     before = restored.container("nginx")
     done = restored.make("up", COMPOSE_FILE=files)

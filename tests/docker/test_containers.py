@@ -1,4 +1,4 @@
-"""What the containers promise beyond the contract, which tests/app/contract walks through their published port."""
+"""Guarantees of the containers beyond the contract, which tests/app/contract checks through their published port."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def lost(seen: Load) -> str:
 
 
 def test_every_service_is_up_and_postgres_and_redis_are_in_use(containers: Containers) -> None:
-    """All four run, and the app says that its database and bus answer."""
+    """All four services run, and the app reports that its database and bus answer."""
     services = containers.compose("ps", "--services", "--status", "running").split()
     status, body = wait.get(f"{containers.url}/readyz")
 
@@ -42,7 +42,7 @@ def test_every_service_is_up_and_postgres_and_redis_are_in_use(containers: Conta
 
 
 def test_the_contract_holds_through_the_published_port(containers: Containers) -> None:
-    """The same tests that run against the servers outside containers."""
+    """The contract tests pass through the published port as they do against servers outside containers."""
     aside = [f"--ignore=tests/app/contract/{name}.py" for name in ("test_baseline", "test_description", "test_states")]
     command = [sys.executable, "-m", "pytest", "-q", "tests/app/contract", *aside]
     env = {**os.environ, "CONTRACT_URL": containers.url}
@@ -52,7 +52,7 @@ def test_the_contract_holds_through_the_published_port(containers: Containers) -
 
 
 def test_users_survive_down_and_up(containers: Containers) -> None:
-    """They lie in PostgreSQL's named volume, which a clone that has another password opens, too."""
+    """Users are kept in PostgreSQL's named volume, which a clone with another password opens, too."""
     name = f"kept {time.monotonic_ns()}"
     created = httpx.post(f"{containers.url}/api/users", json={"name": name})
     assert created.status_code == 201
@@ -66,7 +66,7 @@ def test_users_survive_down_and_up(containers: Containers) -> None:
 
 
 def test_the_app_runs_hardened(containers: Containers) -> None:
-    """Not root, nothing to write but memory, no capabilities, limits, restarted when it dies."""
+    """The app runs without root or capabilities, writes to memory only, has limits, and is restarted when it dies."""
     template = (
         "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} "
         "{{.HostConfig.RestartPolicy.Name}} {{.Config.StopSignal}} {{gt .HostConfig.Memory 0}} "
@@ -78,12 +78,12 @@ def test_the_app_runs_hardened(containers: Containers) -> None:
 
 
 def test_gunicorn_is_the_first_process(containers: Containers) -> None:
-    """No shell stands between Docker's SIGTERM and the arbiter."""
+    """gunicorn is the container's first process: no shell stands between Docker's SIGTERM and the arbiter."""
     assert "gunicorn" in Path(f"/proc/{containers.inspect('{{.State.Pid}}')}/cmdline").read_text()
 
 
 def test_the_image_has_no_build_tools(containers: Containers) -> None:
-    """The final stage has the app and its environment: no compiler, and no pip in the environment."""
+    """The final image has the app and its environment: no compiler, and no pip in the environment."""
     found = containers.compose("exec", "-T", "app", "sh", "-c", "command -v gcc cc make; ls /venv/bin")
 
     assert "gunicorn" in found
@@ -91,7 +91,7 @@ def test_the_image_has_no_build_tools(containers: Containers) -> None:
 
 
 def test_logs_are_json_and_carry_the_request_id(containers: Containers) -> None:
-    """nginx's line and the app's record of one request have the id that the client got."""
+    """nginx's log line and the app's record of a request have the id that the client received."""
     answer = httpx.get(f"{containers.url}/version")
     request_id = answer.headers["x-request-id"]
 
@@ -113,7 +113,7 @@ def test_logs_of_one_request(containers: Containers) -> None:
 
 
 def test_stop_with_an_open_stream_is_graceful(containers: Containers) -> None:
-    """An event stream that does not end by itself does not hold the stop: exit code 0, well within the grace period."""
+    """An open event stream does not delay the stop: exit code 0, well within the grace period."""
     with httpx.stream("GET", f"{containers.url}/events", timeout=30) as stream:
         chunks = stream.iter_text()
         assert "hello" in next(chunks)
@@ -131,7 +131,7 @@ def test_stop_with_an_open_stream_is_graceful(containers: Containers) -> None:
 
 
 def test_reload_under_load_loses_nothing(containers: Containers, settings: StackSettings) -> None:
-    """New workers in the running container."""
+    """A reload replaces the workers in the running container and loses no request."""
     with load(settings, "/version") as seen:
         done = containers.make("reload")
 
@@ -141,7 +141,7 @@ def test_reload_under_load_loses_nothing(containers: Containers, settings: Stack
 
 
 def test_reload_says_what_new_settings_need(containers: Containers) -> None:
-    """A container keeps the settings that it was made with; the verb that takes new ones is named."""
+    """A container keeps the settings it was created with, and `make reload` names the verb that applies new ones."""
     done = containers.make("reload", LOG_LEVEL="debug")
 
     assert done.returncode == 0, done.stderr
@@ -149,7 +149,7 @@ def test_reload_says_what_new_settings_need(containers: Containers) -> None:
 
 
 def test_deploy_under_load_loses_nothing(containers: Containers, settings: StackSettings) -> None:
-    """The new container takes over while the old one drains."""
+    """The new container takes over while the old one drains, and no request is lost."""
     before = containers.container()
     with load(settings, "/version") as seen:
         done = containers.make("deploy")
@@ -173,7 +173,7 @@ def test_deploy_under_load_loses_nothing(containers: Containers, settings: Stack
 def test_deploy_of_what_does_not_serve_leaves_the_old_one(
     containers: Containers, settings: StackSettings, broken: dict[str, str], reason: str
 ) -> None:
-    """A new container that ends or does not become healthy is removed; the old one serves on, and the command fails."""
+    """A new container that ends or stays unhealthy is removed; the old one keeps serving, and the command fails."""
     before = containers.container()
     with load(settings, "/version") as seen:
         done = containers.make("deploy", **broken)
@@ -186,7 +186,7 @@ def test_deploy_of_what_does_not_serve_leaves_the_old_one(
 
 @pytest.mark.alone
 def test_prove_keeps_every_promise(containers: Containers) -> None:
-    """`make prove` on the containers."""
+    """`make prove` keeps every promise on the containers."""
     done = containers.make("prove")
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -194,7 +194,7 @@ def test_prove_keeps_every_promise(containers: Containers) -> None:
 
 
 def test_nothing_in_the_dockerfile_needs_more_than_the_registries() -> None:
-    """No syntax image is pulled, and the command is in exec form."""
+    """The Dockerfile pulls no syntax image, and its command is in exec form."""
     text = (ROOT / "Dockerfile").read_text()
 
     assert "syntax=" not in text

@@ -1,4 +1,4 @@
-"""The table of `.env` files holds for docker compose itself."""
+"""docker compose reads `.env` files as the table of cases says."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from tests.ops.dotenv_cases import CASES, ENVIRONMENT, NAMES
 
 @pytest.mark.parametrize(("text", "meant"), CASES)
 def test_compose_agrees(tmp_path: Path, text: str, meant: dict[str, str] | None) -> None:
-    """`docker compose config` shows the values that the table has, or refuses the file."""
+    """`docker compose config` shows the values in the table, or refuses the file where the table has none."""
     (tmp_path / ".env").write_bytes(text.encode())
     service = {"image": "none", "environment": dict.fromkeys(NAMES)}
     (tmp_path / "compose.yml").write_text(json.dumps({"services": {"one": service}}))

@@ -1,4 +1,4 @@
-"""nginx in its container: what it makes of the machine's limits, and its room for bodies that arrive."""
+"""nginx in its container: how it follows the machine's limits, and the room for incoming bodies."""
 
 import asyncio
 import json
@@ -19,14 +19,14 @@ STALLED = 300
 
 @pytest.fixture(scope="module")
 def large_bodies(containers: Containers) -> Iterator[Containers]:
-    """The stack with the limit of bodies that ships."""
+    """The stack with the default body limit."""
     containers.up(MAX_BODY_BYTES=str(LIMIT))
     yield containers
     containers.up()
 
 
 def configured(containers: Containers, *options: str) -> str:
-    """What `nginx -T` says in a container with these limits."""
+    """Return the output of `nginx -T` in a container with these limits."""
     environment = json.loads(containers.inspect("{{json .Config.Env}}", "nginx"))
     settings = [word for value in [*environment, "NGINX_SETTINGS=", "PRIVATE_PATHS="] for word in ("--env", value)]
     tmpfs = [
@@ -59,7 +59,7 @@ def configured(containers: Containers, *options: str) -> str:
 def test_workers_and_connections_fit_the_limits(
     containers: Containers, cpus: str, workers: str, files: int, connections: str
 ) -> None:
-    """One worker per CPU of the container's own quota, and as many connections as open files are allowed."""
+    """The numbers of workers and connections follow the container's CPU quota and its limit of open files."""
     text = configured(containers, f"--cpus={cpus}", f"--ulimit=nofile={files}:{files}")
 
     assert f"worker_processes {workers};" in text
@@ -67,8 +67,8 @@ def test_workers_and_connections_fit_the_limits(
 
 
 def test_low_limit_of_files_is_told(containers: Containers) -> None:
-    """The machine's hard limit is taken as it is, and what follows from it stands in the log."""
-    containers.compose("restart", "nginx")  # it is said at each start; a log that was rotated has lost those of before
+    """The machine's hard limit of open files is used as it is, and a warning is logged if it limits the connections."""
+    containers.compose("restart", "nginx")  # the warning comes at each start; a rotated log has lost earlier ones
     assert wait.until(lambda: containers.status("/livez") == 200, 30)
     hard = int(containers.compose("exec", "-T", "nginx", "sh", "-c", "ulimit -H -n"))
     told = [line for line in containers.log("nginx") if "the limit of open files is" in line]
@@ -78,7 +78,7 @@ def test_low_limit_of_files_is_told(containers: Containers) -> None:
 
 
 def test_room_is_what_the_container_has(containers: Containers) -> None:
-    """The limits come from the file system that is mounted there."""
+    """The limits of nginx's uploads come from the file system mounted in its container."""
     text = containers.compose("exec", "-T", "nginx", "cat", "/tmp/nginx/nginx.conf")
     limits = bodies.limits(bodies.container_room(), int(containers.env["MAX_BODY_BYTES"]))
 
@@ -87,7 +87,7 @@ def test_room_is_what_the_container_has(containers: Containers) -> None:
 
 
 def test_body_that_fits_into_no_room_is_refused_by_name(containers: Containers) -> None:
-    """Before anything is changed."""
+    """A MAX_BODY_BYTES that fits into no room is refused by name before anything is changed."""
     done = containers.make("deploy", MAX_BODY_BYTES=str(1 << 30))
 
     assert done.returncode != 0
@@ -95,14 +95,14 @@ def test_body_that_fits_into_no_room_is_refused_by_name(containers: Containers) 
 
 
 def from_inside(containers: Containers, size: int) -> str:
-    """The status of a POST from nginx's own container, which is another client than this machine."""
+    """Return the status of a POST from nginx's own container, which is another client than this machine."""
     post = "curl -s -o /dev/null -w '%{http_code}' -m 20 -H 'Content-Type: text/plain' --data-binary @-"
     command = f"head -c {size} /dev/zero | {post} http://127.0.0.1:8080/echo"
     return containers.compose("exec", "-T", "nginx", "sh", "-c", command).strip()
 
 
 async def test_uploads_that_stop_take_no_room_of_others(large_bodies: Containers) -> None:
-    """300 of one client that lack their last byte: another's POSTs succeed, and nginx stays within its memory."""
+    """While 300 uploads of one client lack their last byte, another's POSTs succeed, within nginx's memory limit."""
     head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % LIMIT
     before = large_bodies.inspect("{{.State.Pid}}", "nginx")
     writers = []

@@ -1,4 +1,4 @@
-"""The engine itself is restarted, or dies: everything comes back, and says so."""
+"""After a restart or a sudden end of the Docker engine, all services come back and are reported healthy."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ from tests.docker.test_healing import healed
 from tests.harness.processes import short_folder
 
 pytestmark = [
-    pytest.mark.suite,  # images are copied, and an engine takes its time to stop
+    pytest.mark.suite,  # images are copied, and an engine takes long to stop
     pytest.mark.timeout(900),
     pytest.mark.skipif(not is_possible(), reason="an engine of one's own takes root, dockerd and ip"),
 ]
@@ -31,7 +31,7 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def stack(engine: Engine) -> Iterator[EngineContainers]:
-    """The stack, of an image that was built on the other engine."""
+    """The stack, with an image that was built on the machine's engine."""
     with short_folder() as folder:
         image = f"slipway-engine:{folder.name}"
         build = ["docker", "build", "--quiet", "--target", "app", "--tag", image, str(ROOT)]
@@ -48,7 +48,7 @@ def stack(engine: Engine) -> Iterator[EngineContainers]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_engine_is_started_again(engine: Engine, stack: EngineContainers, number: int) -> None:
-    """In whatever order it starts its containers: as after a reboot, and as after its own sudden death."""
+    """The stack heals whatever order the engine starts its containers in, as after a reboot and after a crash."""
     healed(stack)
     engine.stop(number)
     engine.start()
@@ -57,7 +57,7 @@ def test_engine_is_started_again(engine: Engine, stack: EngineContainers, number
 
 
 def test_all_are_restarted_by_compose(stack: EngineContainers) -> None:
-    """By one command."""
+    """The stack heals after one `docker compose restart` of all services."""
     stack.compose("restart")
 
     healed(stack)

@@ -1,4 +1,4 @@
-"""Examples as images, in the stack's containers: locked, built and served by the verbs of the project."""
+"""Examples as images, in the stack's containers: locked, built and served by the project's verbs."""
 
 import json
 import os
@@ -20,7 +20,7 @@ NAMES = ("django", "fastapi")
 
 @pytest.fixture(scope="module", params=NAMES)
 def example(request: pytest.FixtureRequest) -> Iterator[tuple[str, Containers]]:
-    """One that runs in containers."""
+    """The name of an example and its running containers."""
     name = request.param
     with short_folder() as folder:
         root = folder / "tree"
@@ -39,7 +39,7 @@ def example(request: pytest.FixtureRequest) -> Iterator[tuple[str, Containers]]:
 
 
 async def test_it_is_served(example: tuple[str, Containers]) -> None:
-    """JSON in and out, addresses as the client sees them, and a websocket."""
+    """An example serves JSON in and out, addresses as the client sees them, and a websocket."""
     name, containers = example
     address: Address = ("127.0.0.1", containers.port)
     home = await request(address, "GET", "/")
@@ -56,7 +56,7 @@ async def test_it_is_served(example: tuple[str, Containers]) -> None:
 
 
 def test_it_is_reloaded_and_deployed(example: tuple[str, Containers]) -> None:
-    """Both verbs take it."""
+    """`make reload` and `make deploy` succeed on an example."""
     for verb in ("reload", "deploy"):
         done = example[1].make(verb)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""A first start in containers that does not come to its end: nothing is left in the way of the next one."""
+"""A first start in containers that is interrupted or fails leaves nothing that hinders the next one."""
 
 import signal
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ BY_TURNS = [
 
 @pytest.fixture
 def project() -> Iterator[Containers]:
-    """A project of which nothing runs, with SQLite, so that it starts quickly."""
+    """A project without containers, with SQLite, so that it starts quickly."""
     with short_folder() as folder:
         project = Containers(folder)
         project.env["DATABASE_URL"] = "sqlite:////data/slipway.db"
@@ -32,7 +32,7 @@ def project() -> Iterator[Containers]:
 
 @pytest.mark.parametrize("numbers", BY_TURNS)
 def test_interrupted_at_every_stage(project: Containers, numbers: tuple[int, int]) -> None:
-    """By Ctrl-C or by a sudden end, one after the other; then the verb does its work, also after half a `make down`."""
+    """After SIGINT or SIGKILL at each stage, `make up` succeeds, also after an interrupted `make down`."""
     for place, stage in enumerate(STAGES):
         project.interrupt("up", stage, numbers[place % 2])
     project.up()
@@ -45,7 +45,7 @@ def test_interrupted_at_every_stage(project: Containers, numbers: tuple[int, int
 
 
 def test_failing_prestart(project: Containers) -> None:
-    """Its own reason is told, and nothing runs."""
+    """A failing PRESTART's own error is printed once, and nothing runs."""
     done = project.make("up", PRESTART="python -c 'raise RuntimeError(\"no such column\")'")
 
     assert done.returncode != 0

@@ -1,4 +1,4 @@
-"""nginx follows the app in any order of starts: trouble heals by itself, and `docker compose ps` says what is true."""
+"""nginx follows the app in any order of starts: failures heal by themselves, and `docker compose ps` is right."""
 
 import os
 import signal
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.timeout(300)
 
 ALL = ("nginx", "app", "redis", "db")
 START_SECONDS = 40  # until the app in its container is ready, on a busy machine
-HEALED_SECONDS = 5  # from then until clients are served, and again until the health checks have seen it
+HEALED_SECONDS = 5  # from then until clients are served, and twice that until the health checks agree
 
 
 @pytest.fixture(autouse=True)
 def stack(containers: Containers) -> Iterator[Containers]:
-    """The stack, all of which runs before and after."""
+    """The stack, all of which is healthy before and after the test."""
     healed(containers)
     yield containers
     healed(containers)
@@ -30,7 +30,7 @@ def serves(containers: Containers) -> bool:
 
 
 def statuses(containers: Containers) -> dict[str, str]:
-    """What `docker compose ps` says of each service."""
+    """Return each service's status in `docker compose ps`."""
     rows = containers.compose("ps", "--all", "--format", "{{.Service}}\t{{.Status}}").splitlines()
     return dict(row.split("\t") for row in rows)
 
@@ -41,7 +41,7 @@ def all_healthy(containers: Containers) -> bool:
 
 
 def healed(containers: Containers) -> None:
-    """The app gets ready, clients are served within 5 s, and everything is told to be healthy."""
+    """Check that the app gets ready, clients are served within 5 s and all services are reported healthy."""
     ready = ("exec", "-T", "app", "python", "-m", "slipway.serving.ctl", "ready")
     assert wait.until(lambda: containers.succeeds(*ready), START_SECONDS), containers.log("app")[-10:]
     assert wait.until(lambda: serves(containers), HEALED_SECONDS), containers.log("nginx")[-10:]
@@ -50,7 +50,7 @@ def healed(containers: Containers) -> None:
 
 @pytest.mark.parametrize("service", ALL)
 def test_one_restarted(containers: Containers, service: str) -> None:
-    """Each service alone."""
+    """The stack heals after the restart of any one service."""
     containers.compose("restart", service)
 
     healed(containers)
@@ -58,7 +58,7 @@ def test_one_restarted(containers: Containers, service: str) -> None:
 
 @pytest.mark.parametrize("order", [*permutations(("nginx", "app")), ALL, ALL[::-1]], ids="-".join)
 def test_restarted_one_after_another(containers: Containers, order: Sequence[str]) -> None:
-    """Without compose's order: as an engine does it that was restarted."""
+    """The stack heals after restarts without compose's order, as done by an engine that was restarted."""
     for service in order:
         containers.docker("restart", "--time", "30", containers.container(service))
 
@@ -67,7 +67,7 @@ def test_restarted_one_after_another(containers: Containers, order: Sequence[str
 
 @pytest.mark.parametrize("order", [ALL, ALL[::-1], ("nginx", "db", "redis", "app")], ids="-".join)
 def test_stopped_together_and_started_in_any_order(containers: Containers, order: Sequence[str]) -> None:
-    """The volume of sockets is empty then: nginx begins without a slot."""
+    """The stack heals after a start in any order, with the volume of sockets empty and nginx without a slot."""
     ids = {service: containers.container(service) for service in ALL}
     containers.docker("stop", "--time", "30", *ids.values())
     for service in order:
@@ -78,7 +78,7 @@ def test_stopped_together_and_started_in_any_order(containers: Containers, order
 
 @pytest.mark.parametrize("services", [("nginx",), ("app",), ("redis",), ("db",), ("app", "nginx"), ALL], ids="-".join)
 def test_killed(containers: Containers, services: Sequence[str]) -> None:
-    """The first process of a container dies, and the engine starts it again."""
+    """The stack heals when the first process of a container dies and the engine starts it again."""
     pids = [int(containers.inspect("{{.State.Pid}}", service)) for service in services]
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
@@ -91,7 +91,7 @@ def test_killed(containers: Containers, services: Sequence[str]) -> None:
 
 
 def test_paused_app_is_told(containers: Containers) -> None:
-    """nginx is not healthy while the app does not answer, and both are when it goes on."""
+    """nginx is unhealthy while the app is paused, and both are healthy once it resumes."""
     containers.compose("pause", "app")
     try:
         assert wait.until(lambda: "(unhealthy)" in statuses(containers)["nginx"], 30), statuses(containers)
@@ -104,7 +104,7 @@ def test_paused_app_is_told(containers: Containers) -> None:
 
 @pytest.mark.parametrize("service", ["nginx", "redis", "db"])
 def test_paused(containers: Containers, service: str) -> None:
-    """It goes on where it was."""
+    """A paused service continues where it was, and the stack heals."""
     containers.compose("pause", service)
     assert "Paused" in statuses(containers)[service]
     containers.compose("unpause", service)
@@ -125,7 +125,7 @@ def test_stopped_app_is_told(containers: Containers) -> None:
 
 
 def test_replaced_app(containers: Containers) -> None:
-    """A container that compose makes anew has other sockets; nginx's does not change."""
+    """nginx serves an app container that compose recreates with other sockets, and stays the same container."""
     nginx, app = (containers.container(service) for service in ("nginx", "app"))
     containers.compose("up", "--detach", "--force-recreate", "--no-deps", "app")
 
@@ -135,6 +135,6 @@ def test_replaced_app(containers: Containers) -> None:
 
 
 def test_nginx_as_an_operator_types_it(containers: Containers) -> None:
-    """`nginx -t` and `nginx -s reload` need no further words."""
+    """`nginx -t` and `nginx -s reload` work in the container without further arguments."""
     assert containers.succeeds("exec", "-T", "nginx", "nginx", "-t")
     assert containers.succeeds("exec", "-T", "nginx", "nginx", "-s", "reload")

@@ -1,4 +1,4 @@
-"""HTTPS of the containers: every protocol reaches the app, and a certificate is replaced while it serves."""
+"""HTTPS of the containers: every protocol reaches the app, and a certificate is replaced while nginx serves."""
 
 import json
 import shutil
@@ -12,11 +12,11 @@ from slipway.ops.https import CERTIFICATE, KEY
 from tests.docker.conftest import Containers
 
 pytestmark = pytest.mark.timeout(300)
-NOTICED_SECONDS = 15.0  # files are looked at once a second
+NOTICED_SECONDS = 15.0  # the files are checked once a second
 
 
 def curl(containers: Containers, *arguments: str) -> str:
-    """The image's, which speaks HTTP/3; it prints the head of the answer, then the body."""
+    """Run the curl of nginx's image, which speaks HTTP/3; return the response's head and body."""
     url = f"https://127.0.0.1:{containers.https_port}/version"
     command = ("run", "--rm", "--network", "host", "--entrypoint", "curl", "nginx:1.30", "-sSik", *arguments, url)
     return containers.docker(*command)
@@ -28,7 +28,7 @@ def served(containers: Containers) -> str:
 
 @pytest.mark.parametrize("protocol", ["1.1", "2", "3"])
 def test_protocols(containers: Containers, protocol: str) -> None:
-    """All on one port; each answer says where the third is."""
+    """HTTP/1.1, HTTP/2 and HTTP/3 share a port number, and each response announces HTTP/3."""
     option = f"--http{protocol}" + ("-only" if protocol == "3" else "")
     head, _, body = curl(containers, option).replace("\r", "").partition("\n\n")
 
@@ -39,7 +39,7 @@ def test_protocols(containers: Containers, protocol: str) -> None:
 
 
 def test_static_files_come_from_nginx(containers: Containers) -> None:
-    """nginx has the image's files: its tag is made of time and size."""
+    """nginx serves static files from its own copy, with the Last-Modified that the app's answers lack."""
     answer = httpx.get(f"{containers.url}/static/app.css")
 
     assert answer.headers["last-modified"]
@@ -47,7 +47,7 @@ def test_static_files_come_from_nginx(containers: Containers) -> None:
 
 
 def test_another_certificate_is_taken_up(containers: Containers) -> None:
-    """A broken pair is told and the old one serves on; a right one is served soon."""
+    """A broken pair is logged while the old one stays in service; a valid one is soon in service."""
     folder = containers.folder / "tls"
     old = served(containers)
     (folder / CERTIFICATE).write_text("nonsense\n")
@@ -65,7 +65,7 @@ def test_another_certificate_is_taken_up(containers: Containers) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("HTTPS", "off"), ("HTTPS_PORT", "1")])
 def test_address_needs_a_start(containers: Containers, name: str, value: str) -> None:
-    """A port is published when the container is made."""
+    """A deploy refuses to change HTTPS or its port, since a port is published when the container is created."""
     done = containers.make("deploy", **{name: value})
 
     assert done.returncode != 0

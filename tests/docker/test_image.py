@@ -1,4 +1,4 @@
-"""What is in the image: all that the reader adds, and no secret."""
+"""The files in the image: everything that the reader adds, and no secret."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ KEPT = ("mine/__init__.py", "mine/data.json", "mine/id_generator.py", "settings.
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[str]]:
-    """The files of an image that was built of a copy with secrets and a package of the reader's."""
+    """The paths in an image built from a copy of the tree with secrets and a package of the reader's."""
     folder = tmp_path_factory.mktemp("copy") / "tree"
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", ".run", "__pycache__", ".*_cache", ".venv"))
     for name in [*KEPT, *(f"{place}{secret}" for place in FOLDERS for secret in SECRETS)]:
@@ -57,17 +57,17 @@ def run(folder: Path, *command: str) -> str:
 @pytest.mark.parametrize("place", FOLDERS)
 @pytest.mark.parametrize("secret", SECRETS)
 def test_no_secret_is_in_the_image(files: set[str], place: str, secret: str) -> None:
-    """At whatever depth it lies."""
+    """No secret is in the image, whatever its depth in the tree."""
     assert f"{place}{secret}" not in files
 
 
 @pytest.mark.parametrize("name", [*KEPT, "pyproject.toml", "gunicorn.conf.py", "slipway/serving/ctl.py"])
 def test_all_else_is_there(files: set[str], name: str) -> None:
-    """What the reader has added, without an edit of the Dockerfile."""
+    """The reader's additions are in the image without an edit of the Dockerfile."""
     assert name in files
 
 
 @pytest.mark.parametrize("folder", ["tests/", "slipway/ops/", "nginx/", "docs/", "bench/"])
 def test_what_only_development_needs_is_not(files: set[str], folder: str) -> None:
-    """The image holds what serves."""
+    """Folders that only development needs are not in the image."""
     assert not [name for name in files if name.startswith(folder)]

@@ -1,4 +1,4 @@
-"""What is told of containers while another command removes them."""
+"""Lists of containers while another command removes them."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,13 +13,13 @@ from slipway.ops.services import ComposeServices
 from slipway.ops.settings import StackSettings
 from tests.harness.processes import free_ports
 
-COUNT = 20  # so many that a look at one after another meets one that is gone
+COUNT = 20  # enough for a look at one after another to meet a removed one
 IMAGE = "python:3.13-slim"
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    """A project of its own."""
+    """The engine, with a project of its own."""
     port = free_ports()
     monkeypatch.setenv("HTTP_PORT", str(port))
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", f"slipway-listed-{port}")
@@ -45,7 +45,7 @@ LOOKS: dict[str, Callable[[Engine], object]] = {
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS.keys())
 def test_containers_that_are_removed_meanwhile(engine: Engine, look: Callable[[Engine], object]) -> None:
-    """One that is gone between the list and a closer look is left out; the rest is told."""
+    """A container removed between the list and a closer look is left out, and the others are listed."""
     for number in range(COUNT):
         labels = {
             "project": engine.project,

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def test_workers_share_the_load(containers: Containers) -> None:
-    """Two workers make requests through nginx, none of which fails; the stack stays as it was."""
+    """Two workers make requests through nginx without a failure, and the app's container stays the same."""
     before = containers.container("app")
     settings = {"LOCUST_HEADLESS": "1", "LOCUST_USERS": "4", "LOCUST_SPAWN_RATE": "4", "LOCUST_RUN_TIME": "6s"}
     done = containers.make("locust", LOCUST_WORKERS="2", LOCUST_EXPECT_WORKERS="2", LOCUST_PORT="0", **settings)

@@ -1,4 +1,4 @@
-"""Metrics of the containers: at a private address, nginx's figures among them, and scraped by `make observe`."""
+"""Metrics of the containers: at a private address, with nginx's figures, and scraped by `make observe`."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def scraped(containers: Containers) -> Samples:
 
 
 def test_private_address(containers: Containers) -> None:
-    """On the containers' own network all is told; no port of the host leads there, and nginx does not."""
+    """All metrics are served on the containers' own network; neither a port of the host nor nginx leads to them."""
     before = scraped(containers)
     for _ in range(5):
         assert httpx.get(f"{containers.url}/version").status_code == 200
@@ -50,7 +50,7 @@ def test_private_address(containers: Containers) -> None:
 
 
 def test_after_nginx_was_killed(containers: Containers) -> None:
-    """What a killed nginx has left of its socket does not keep the next one from starting."""
+    """The socket that a killed nginx leaves behind does not prevent the next start."""
     containers.compose("kill", "--signal", "SIGKILL", "nginx")
     away = scraped(containers)
     containers.compose("start", "nginx")
@@ -62,7 +62,7 @@ def test_after_nginx_was_killed(containers: Containers) -> None:
 
 @pytest.fixture
 def prometheus(containers: Containers) -> Iterator[str]:
-    """`make observe`, interrupted at the end by Ctrl-C, which the whole group gets."""
+    """The query address of `make observe`, which is ended by Ctrl-C to its whole process group."""
     port = str(free_ports())
     process = subprocess.Popen(
         ["make", f"PYTHON={sys.executable}", "observe"],
@@ -81,7 +81,7 @@ def prometheus(containers: Containers) -> Iterator[str]:
 
 @pytest.mark.suite
 def test_observed(containers: Containers, prometheus: str) -> None:
-    """Prometheus finds the container, and the one that takes its place by a deploy."""
+    """Prometheus finds the app's container and, after a deploy, its successor."""
 
     def instances() -> list[str]:
         with suppress(httpx.HTTPError):  # while it starts
@@ -98,9 +98,9 @@ def test_observed(containers: Containers, prometheus: str) -> None:
 
 
 def test_top(containers: Containers) -> None:
-    """The same table as outside containers."""
+    """`make top` shows the same table as outside containers."""
     venv = containers.folder / "venv"
-    venv.symlink_to(Path(sys.executable).parent.parent)  # else it makes one, which takes half a minute
+    venv.symlink_to(Path(sys.executable).parent.parent)  # otherwise the verb creates one, which takes half a minute
     done = containers.make("top", ONCE="1", COLUMNS="80")
     venv.unlink()
 

@@ -1,4 +1,4 @@
-"""Another app in the place of the shipped one, in containers: tests/own once more."""
+"""Another app in place of the shipped one, in containers: the cases of tests/own again."""
 
 import os
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ SECRET = "only the app may read this"
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[Containers]:
-    """A project that runs, with variables of its own in `.env`, and the stack's database, which it asks for there."""
+    """A running project with variables of its own in `.env`, one of which asks for the stack's database."""
     with short_folder() as folder:
         root = folder / "tree"
         make_tree(root)
@@ -35,7 +35,7 @@ def own() -> Iterator[Containers]:
             containers.up()
             yield containers
         finally:
-            # Which `.env` names, and which a test has asked for.
+            # `.env` names the database; a test may have started Redis.
             containers.compose("--profile=db", "--profile=redis", "down", "--volumes", "--remove-orphans")
             images = containers.docker("images", "--format", "{{.Repository}}:{{.Tag}}", image).split()
             containers.docker("image", "rm", "--force", *images)
@@ -48,14 +48,14 @@ def settings(own: Containers) -> StackSettings:
 
 
 def verb(own: Containers, name: str) -> str:
-    """Its output; it must succeed."""
+    """Run a verb, which must succeed, and return its output."""
     done = own.make(name)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 def test_it_is_served(own: Containers) -> None:
-    """Its paths answer, those of the shipped app's names among them; what its table calls private does not."""
+    """All paths of the app answer, also those that the shipped app has, except those its table calls private."""
     paths = ("/", "/livez", "/readyz", "/api/users", "/metrics", "/file")
 
     assert [get(own.port, path) for path in paths[:4]] == [(200, path) for path in paths[:4]]
@@ -64,7 +64,7 @@ def test_it_is_served(own: Containers) -> None:
 
 
 def test_variables_of_its_own(own: Containers) -> None:
-    """The app has what `.env` sets, as it stands there, and no folder of the local runtime's; nginx has none of it."""
+    """The app gets the values in `.env` unchanged, but no folder of the local runtime; nginx gets none of them."""
     assert get(own.port, "/env/GREETING") == (200, "hello $HOME")
     assert get(own.port, "/env/SECRET") == (200, SECRET)
     assert get(own.port, "/env/DATA_DIR") == (200, "/data")
@@ -74,7 +74,7 @@ def test_variables_of_its_own(own: Containers) -> None:
 
 
 def test_private_paths_of_a_new_table(own: Containers) -> None:
-    """A deploy takes them into nginx, which stays the same container; without their file nginx does not start."""
+    """A deploy passes new private paths to nginx in the same container; without their file nginx does not start."""
     nginx = own.container("nginx")
     serve(own.root, KINDS["factory that is called"], **{**TABLE, "private_paths": ["/metrics", "/a.b"]})
     verb(own, "deploy")
@@ -88,7 +88,7 @@ def test_private_paths_of_a_new_table(own: Containers) -> None:
 
 
 def test_its_data_stay(own: Containers) -> None:
-    """DATA_DIR can be written, outlives `make down`, and a new container has it too."""
+    """DATA_DIR is writable, survives `make down`, and is the same in a new container."""
     own.compose("exec", "-T", "app", "sh", "-c", "echo kept >$DATA_DIR/own.db")
     verb(own, "deploy")
     assert own.compose("exec", "-T", "app", "cat", "/data/own.db") == "kept\n"
@@ -99,7 +99,7 @@ def test_its_data_stay(own: Containers) -> None:
 
 
 def test_every_verb(own: Containers) -> None:
-    """The project's own command migrates, and each verb works."""
+    """`make migrate` runs the project's own command, and every verb succeeds."""
     assert "mine has migrated" in verb(own, "migrate")
     for name in ("up", "status", "reload", "deploy"):
         verb(own, name)
@@ -108,7 +108,7 @@ def test_every_verb(own: Containers) -> None:
 
 
 def test_database_has_no_table_of_the_shipped_app(own: Containers) -> None:
-    """The database that the stack offers is as empty as it was made."""
+    """The database that the stack provides is empty, without a table of the shipped app."""
     assert own.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'") == ""
 
 
@@ -140,7 +140,7 @@ READ = ("exec", "-T", "app", "cat")
 
 
 def test_migration_before_the_switch(own: Containers, settings: StackSettings) -> None:
-    """Once for a deploy, while the old version serves, which can serve on: it is rolled back to and restarted."""
+    """A deploy migrates once while the old version serves, which still serves after a rollback and a restart."""
     versions = {name: SCHEMA.format(version=name, seconds=name) for name in (1, 2)}
     own.compose("exec", "-T", "app", "sh", "-c", "rm -f /data/schema /data/runs")
     with load(settings, "/some/path") as seen:
@@ -158,7 +158,7 @@ def test_migration_before_the_switch(own: Containers, settings: StackSettings) -
 
 
 def test_migration_that_fails(own: Containers, settings: StackSettings) -> None:
-    """The deploy is refused with the app's own reason, once, and the container in service stays."""
+    """A deploy is refused with the app's own reason, printed once, and the container in service stays."""
     before = own.container()
     write(own.root / PACKAGE / "migrate.py", "raise RuntimeError('the column is there already')\n")
     try:

@@ -1,4 +1,4 @@
-"""What workers and machines share, in containers: tests/app/shared_state once more, through the published port."""
+"""State shared by workers and machines, in containers: tests/app/shared_state again, through the published port."""
 
 from collections.abc import Iterator
 
@@ -38,7 +38,7 @@ __all__ = [
 
 pytestmark = pytest.mark.timeout(300)
 
-# On a disk that a test can fill; the database has no table before MIGRATE, and is not ready.
+# On a disk that a test can fill; READY_PATH, because before MIGRATE the database has no table and the app is not ready.
 EMBEDDED = {"DATABASE_URL": "sqlite:////tmp/slipway.db", "BUS_URL": "embedded", "READY_PATH": "/livez"}
 MIGRATE = ("exec", "-T", "app", "python", "-m", "app.migrate")  # PRESTART's container has another /tmp
 
@@ -63,7 +63,7 @@ def stack(backend: str, containers: Containers) -> ComposedStack:
 
 @pytest.fixture
 def machines(backend: str, containers: Containers) -> Iterator[list[Address]]:
-    """The stack, and an app server beside it as a second machine has it: by TCP, without the first one's nginx."""
+    """The stack and, as on a second machine, an app server reached by TCP, without the first one's nginx."""
     port = free_ports()
     slots = {"SOCKET_DIR": "", "RUN_DIR": "/tmp", "SLOT_HOST": "0.0.0.0", "SLOT_PORT": "9000", "WEB_CONCURRENCY": "1"}
     variables = [word for name, value in slots.items() for word in ("--env", f"{name}={value}")]
@@ -87,7 +87,7 @@ def cramped(backend: str, containers: Containers, stack: ComposedStack) -> Itera
 
 
 def test_only_what_is_asked_for_runs(backend: str, containers: Containers) -> None:
-    """PostgreSQL and Redis where the settings name them, and neither where they do not."""
+    """PostgreSQL and Redis run where the settings name them, and only there."""
     asked_for = {"db", "redis"} if backend == "servers" else set()
     services = containers.compose("ps", "--all", "--services").split()
 
@@ -95,7 +95,7 @@ def test_only_what_is_asked_for_runs(backend: str, containers: Containers) -> No
 
 
 def test_migrate(containers: Containers) -> None:
-    """`make migrate` makes the tables in the database that the settings name, and may be typed again."""
+    """`make migrate` creates the tables in the database that the settings name, and can be repeated."""
     containers.sql("CREATE DATABASE fresh")
     address = f"postgresql://slipway:{containers.env['POSTGRES_PASSWORD']}@db/fresh"
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis in containers: reached by the app alone, by passwords, and run only where they are asked for."""
+"""PostgreSQL and Redis in containers: only the app reaches them, by password, and they run only where asked for."""
 
 import pytest
 
@@ -34,14 +34,14 @@ NAMED = {"DATABASE_URL": "postgresql://slipway@db/slipway", "BUS_URL": "redis://
 def test_compose_by_hand(
     containers: Containers, arguments: tuple[str, ...], variables: dict[str, str], services: set[str]
 ) -> None:
-    """`docker compose up` alone starts the stores that the settings ask for, and migrates first."""
+    """`docker compose` alone starts the stores that the settings ask for, and the migration."""
     found = containers.compose(*arguments, "config", "--services", **variables).split()
 
     assert {*found} == services
 
 
 def test_redis_asks_for_its_password(containers: Containers) -> None:
-    """Without it nothing is answered; the app has it, and so has the health check."""
+    """Redis refuses commands without its password, which the app and the health check have."""
     refused = containers.compose("exec", "-T", "redis", "redis-cli", "ping")
 
     assert "NOAUTH" in refused
@@ -53,7 +53,7 @@ def test_redis_asks_for_its_password(containers: Containers) -> None:
 @pytest.mark.parametrize("service", ["db", "redis", "app"])
 @pytest.mark.parametrize("command", ["cat /proc/*/cmdline", "cat /proc/*/environ"], ids=["commands", "environments"])
 def test_no_process_shows_a_password(containers: Containers, service: str, command: str) -> None:
-    """Neither on a command line nor in an environment, in which health checks have it for a moment alone."""
+    """No password is on a command line or in an environment, except while a health check of Redis runs."""
     said = containers.compose("exec", "-T", service, "sh", "-c", f"{command} 2>/dev/null | tr '\\0' '\\n' || :")
 
     assert "only-for-this-test" not in said
@@ -62,7 +62,7 @@ def test_no_process_shows_a_password(containers: Containers, service: str, comma
 
 @pytest.mark.parametrize(("store", "port"), [("db", 5432), ("redis", 6379)])
 def test_nginx_reaches_the_app_alone(containers: Containers, store: str, port: int) -> None:
-    """No name of a store is known to it, and no address of one answers; the app reaches both."""
+    """nginx can neither resolve a store's name nor reach its address; the app reaches both stores."""
     address = containers.inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", store)
     connect = f"import socket; socket.create_connection(('{store}', {port}), 5)"
 
@@ -72,7 +72,7 @@ def test_nginx_reaches_the_app_alone(containers: Containers, store: str, port: i
 
 
 def test_stores_have_no_way_out(containers: Containers) -> None:
-    """Theirs is an internal network, and they have no other one."""
+    """The stores have no network but an internal one."""
     names = containers.inspect("{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}", "db").split()
     inside = containers.docker("network", "inspect", "--format", "{{.Internal}}", *names).split()
 
@@ -81,7 +81,7 @@ def test_stores_have_no_way_out(containers: Containers) -> None:
 
 @pytest.mark.parametrize("service", ["nginx", "app", "db", "redis"])
 def test_every_service_is_hardened(containers: Containers, service: str) -> None:
-    """As the engine has it: no root, no capability, nothing to write but memory and volumes, a log that is rotated."""
+    """Every service runs without root or capabilities, writes to memory and volumes only, and has its log rotated."""
     template = (
         "{{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}} "
         "{{gt .HostConfig.Memory 0}} {{.HostConfig.LogConfig.Config}}"

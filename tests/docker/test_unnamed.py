@@ -1,4 +1,4 @@
-"""nginx in its container with the script module that the official image has: no answer names a server."""
+"""nginx in its container with the script module of the official image: no response names a server."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tests.harness.edge import exchange, message
 pytestmark = pytest.mark.timeout(300)
 
 MODULE = "/usr/lib/nginx/modules/ngx_http_js_module.so"
-# nginx's own image has the module; where Debian's build stands for it, Debian's module does too.
+# nginx's own image has the module; where Debian's build stands in for that image, Debian's module is installed.
 IMAGE = f"""
 FROM nginx:1.30
 USER root
@@ -21,7 +21,7 @@ RUN test -e {MODULE} || (mkdir -p /etc/nginx/modules-enabled && apt-get update -
 
 @pytest.fixture(scope="module")
 def scripted(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
-    """The stack with such an nginx."""
+    """The stack with an nginx that has the module."""
     image, files = containers.other_nginx(IMAGE, tmp_path_factory.mktemp("image"))
     containers.compose("down")
     containers.up(COMPOSE_FILE=files)
@@ -52,7 +52,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize("kind", REQUESTS)
 async def test_every_answer(scripted: Containers, kind: str) -> None:
-    """The app's, nginx's own and its files: one field, once, that names nothing."""
+    """Every response, of the app, of nginx or a file, has exactly one Server field, which names nothing."""
     data, status = REQUESTS[kind]
     answer = await exchange(("127.0.0.1", scripted.port), data)
 
@@ -65,7 +65,7 @@ async def test_every_answer(scripted: Containers, kind: str) -> None:
 @pytest.mark.parametrize("protocol", ["2", "3-only"])
 @pytest.mark.parametrize("path", ["/version", "/static/app.css", "/metrics"])
 def test_newer_protocols(scripted: Containers, protocol: str, path: str) -> None:
-    """The same there."""
+    """The same holds over HTTP/2 and HTTP/3."""
     url = f"https://127.0.0.1:{scripted.https_port}{path}"
     command = ("run", "--rm", "--network", "host", "--entrypoint", "curl", "nginx:1.30")
     head = scripted.docker(*command, "-sSk", "-D", "-", "-o", "/dev/null", f"--http{protocol}", url)

@@ -20,7 +20,7 @@ COUNT = "from slipway.serving.cpus import worker_count; found = worker_count(); 
     ],
 )
 def test_limits_of_a_container(limits: tuple[str, ...], expected: str) -> None:
-    """The smallest of quota, CPUs and memory decides, and the reason says which."""
+    """The smallest of quota, CPUs and memory decides, and the reason names it."""
     command = ["docker", "run", "--rm", "--network", "none", "--read-only", *limits]
     command += ["-v", f"{ROOT}/slipway:/srv/slipway:ro", "-w", "/srv", IMAGE, "python", "-c", COUNT]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)

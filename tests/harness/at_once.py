@@ -1,6 +1,6 @@
-"""Cases that each wait for a time-out of the product, run at the same time; each test then looks at its own.
+"""Cases that each wait for a time-out of the product, run at the same time; each test then checks its own.
 
-What a case raises is raised in the test that asks for its result, and in no other.
+An exception of a case is raised in the test that asks for its result, and in no other.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 Name = TypeVar("Name", bound=Hashable)
 Result = TypeVar("Result")
 
-CASES = 4  # at a time: their servers wait most of the time, but each of them starts
+CASES = 4  # at a time: their servers mostly wait, but each of them has to start
 
 
 def at_once(cases: Mapping[Name, Callable[[], Result]], limit: int = CASES) -> dict[Name, "Future[Result]"]:
-    """Run each case in a thread, at most so many at a time; all have ended when this returns."""
+    """Run each case in a thread, at most `limit` at a time; all have ended when this returns."""
     with ThreadPoolExecutor(limit) as pool:
         return {name: pool.submit(case) for name, case in cases.items()}
 
@@ -23,7 +23,7 @@ def at_once(cases: Mapping[Name, Callable[[], Result]], limit: int = CASES) -> d
 def coroutines_at_once(
     cases: Mapping[Name, Callable[[], Coroutine[Any, Any, Result]]], limit: int = CASES
 ) -> dict[Name, "Future[Result]"]:
-    """The same for coroutines, each in an event loop of its own, so that none holds up another."""
+    """Run coroutines like `at_once`, each in its own event loop, so that none delays another."""
     return at_once({name: _in_loop(case) for name, case in cases.items()}, limit)
 
 

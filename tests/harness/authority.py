@@ -1,6 +1,6 @@
-"""An ACME server of a test's own (Pebble), which looks at challenges as a real one does, and its name server.
+"""An ACME server for a test (Pebble), which validates challenges as a real one does, and its name server.
 
-Certificates live for seconds, so that a renewal is due soon. Nothing leaves this machine: each name leads to 127.0.0.1.
+Certificates live for seconds, so that a renewal is due soon. Nothing leaves this machine: names resolve to 127.0.0.1.
 """
 
 import json
@@ -19,7 +19,7 @@ EAGER = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZR
 
 
 class Names(Process):
-    """A name server that knows each name, and 127.0.0.1 for all of them."""
+    """A name server that resolves every name to 127.0.0.1."""
 
     def __init__(self, folder: Path) -> None:
         self.port, management = free_ports(), free_ports()
@@ -34,7 +34,7 @@ class Names(Process):
 
 
 class Authority(Process):
-    """Pebble, which asks for challenges at one port of this machine."""
+    """Pebble, which requests challenges at one port of this machine."""
 
     stop_code = -SIGTERM
 
@@ -54,7 +54,7 @@ class Authority(Process):
 def write_configuration(
     folder: Path, listen: tuple[str, str], http_port: int, seconds: int, name: str = "localhost"
 ) -> Path:
-    """Pebble's file, its two addresses in it, and the pair that its own server has; the certificate's path."""
+    """Write Pebble's configuration with its addresses, and its server's own pair; return that certificate's path."""
     pair = {"certificate": folder / "pebble.pem", "privateKey": folder / "pebble-key.pem"}
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     subject = ["-subj", "/CN=pebble", "-addext", f"subjectAltName=DNS:{name}"]
@@ -74,6 +74,6 @@ def write_configuration(
 
 @contextmanager
 def authority(folder: Path, http_port: int, seconds: int) -> Iterator[Authority]:
-    """One that issues certificates that live for so many seconds."""
+    """Run a Pebble whose certificates live for `seconds`."""
     with running(Names(folder)) as names, running(Authority(folder, http_port, names, seconds)) as pebble:
         yield pebble

@@ -1,4 +1,4 @@
-"""Chat clients that come back, resume from their last id, and count what is missing and what is there twice."""
+"""Chat clients that reconnect, resume from their last id, and count missing and duplicate messages."""
 
 import asyncio
 import json
@@ -14,28 +14,28 @@ from tests.harness.client import Address
 from tests.harness.websocket import CLOSE, PING, PONG, TEXT, Frames
 
 CONNECT_SECONDS = 10.0
-BACKOFF_SECONDS = (0.05, 1.0)  # the shortest and the longest range of the pause before a new try
+BACKOFF_SECONDS = (0.05, 1.0)  # upper bounds of the random pause before a new attempt: the first and the largest
 
 
 @dataclass
 class Seen:
-    """What one client has seen over all its connections."""
+    """Everything that one client has seen over all its connections."""
 
     messages: int = 0
-    lost: int = 0  # numbers that it has missed without a reset
+    lost: int = 0  # message numbers missed without a reset
     doubled: int = 0
     resets: int = 0
     connects: int = 0
     codes: list[int] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     slowest_refusal: float = 0.0  # seconds from sending a message to the error that answers it
-    order: int = 0  # of all messages seen: the same for two clients that have seen the same in the same order
-    bus: list[bool] = field(default_factory=list)  # what it was told of the bus
+    order: int = 0  # a hash over all messages seen: equal for two clients that saw the same in the same order
+    bus: list[bool] = field(default_factory=list)  # every notice about the bus
     texts: list[str] = field(default_factory=list)
 
 
 class Client:
-    """A person at the chat: listens, says what is in `to_say` one after the other, and comes back when cut off."""
+    """A user of the chat: listens, sends the texts in `to_say` one after the other, and reconnects when cut off."""
 
     def __init__(self, address: Address, name: str, to_say: Sequence[str] = (), *, keep_texts: bool = False) -> None:
         self.seen = Seen()
@@ -44,7 +44,7 @@ class Client:
         self.worker: dict[str, Any] = {}
         self.after: str | None = "0"
         self.said: dict[str, float] = {}
-        self.delays: list[float] = []  # seconds from sending to hearing it back
+        self.delays: list[float] = []  # seconds from first sending a text to receiving it
         self._address = address
         self._keep_texts = keep_texts
         self._epoch, self._number = "", 0
@@ -52,11 +52,11 @@ class Client:
         self._sent_at = 0.0
         self._frames: Frames | None = None
         self._cut = asyncio.Event()
-        self._keys: dict[str, str] = defaultdict(lambda: token_hex(8))  # a message's, for each time that it is sent
+        self._keys: dict[str, str] = defaultdict(lambda: token_hex(8))  # a text's key, the same in every attempt
         self.closing = False
 
     async def run(self) -> None:
-        """Be there until `close` is called."""
+        """Stay connected until `close` is called."""
         pause = BACKOFF_SECONDS[0]
         while not self.closing:
             if await self._connect():
@@ -75,7 +75,7 @@ class Client:
 
     @property
     def done(self) -> bool:
-        """Whether all that it had to say has been heard back."""
+        """Whether all of `to_say` has been received back."""
         return not self.to_say
 
     async def _connect(self) -> bool:
@@ -88,7 +88,7 @@ class Client:
             return False
         self._frames = frames
         self.seen.connects += 1
-        self._waits_for = ""  # what was under way may have arrived or not: its key keeps it from being there twice
+        self._waits_for = ""  # a text under way may have arrived or not: its key prevents a duplicate
         self._say()
         return True
 
@@ -120,7 +120,7 @@ class Client:
 
     def _take_reset(self, message: dict[str, Any]) -> None:
         self.seen.resets += 1
-        self._epoch = self._waits_for = ""  # what was under way may be lost with the log
+        self._epoch = self._waits_for = ""  # a text under way may be lost with the log
         self._say()
 
     def _take_error(self, message: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Whether an app leaves something of a request for the garbage collector."""
+"""Whether an app leaves objects of a request to the garbage collector."""
 
 import gc
 import weakref
@@ -8,7 +8,7 @@ from tests.harness.driver import http_scope
 
 
 async def outlives_its_request(app: Any) -> bool:
-    """Whether what knows the scope, as a server's `send` does, is still there after a request, without a collector."""
+    """Return whether an object with the scope, such as a server's `send`, is still there with the collector off."""
 
     async def receive() -> Any:
         raise AssertionError

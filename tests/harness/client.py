@@ -1,7 +1,7 @@
-"""The fast HTTP client: raw HTTP/1.1 and event streams over TCP or unix sockets; nothing is retried, nothing hidden.
+"""The fast HTTP client: raw HTTP/1.1 and event streams over TCP or unix sockets; nothing is retried or hidden.
 
-Its connections also carry bytes that no client would send: a test writes them itself. The other client is httpx, where
-its own view of HTTP is wanted, as in the contract.
+A test can also write bytes to a connection that no client would send. The other client is httpx, where its own view
+of HTTP is wanted, as in the contract.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class Answer:
 
 
 class Connection:
-    """One connection, for one request after another until an answer says `connection: close`."""
+    """One connection for successive requests, until an answer says `connection: close`."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -74,13 +74,13 @@ class Connection:
         self.writer.write("\r\n".join([*lines, "\r\n"]).encode() + body)
 
     async def head(self) -> tuple[int, dict[str, str]]:
-        """The status and the headers of the answer."""
+        """Read the status and the headers of the answer."""
         start, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip().split("\r\n")
         fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         return int(start.split()[1]), fields
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The pieces of a chunked body, to its end."""
+        """Yield the chunks of a body until its end."""
         while size := int(await self.reader.readline(), 16):
             yield await self.reader.readexactly(size)
             await self.reader.readline()
@@ -88,7 +88,7 @@ class Connection:
 
 
 async def request(address: Address, method: str, target: str, body: bytes = b"", *headers: str) -> Answer:
-    """One request on a connection of its own, within a time-out."""
+    """Send one request on a new connection and read its answer, within SECONDS."""
     async with asyncio.timeout(SECONDS), await Connection.open(address) as connection:
         return await connection.request(method, target, body, *headers)
 
@@ -110,7 +110,7 @@ class EventStream:
         return cls(connection)
 
     async def until(self, text: str) -> str:
-        """What comes, up to this text. Raises EOFError when the stream ends before."""
+        """Read until this text has come; return everything read. Raises EOFError when the stream ends before."""
         seen = ""
         async with asyncio.timeout(SECONDS):
             async for chunk in self._chunks:
@@ -120,7 +120,7 @@ class EventStream:
         raise EOFError(f"the stream ended before {text}")
 
     async def rest(self) -> str:
-        """Everything until the stream ends. Raises EOFError when it is cut instead of ended."""
+        """Read until the stream ends. Raises EOFError when it is cut off without its end."""
         try:
             return b"".join([chunk async for chunk in self._chunks]).decode()
         finally:

@@ -1,4 +1,4 @@
-"""Copies of the tree in which the checkers run."""
+"""Copies of the tree for the checkers to run in."""
 
 import shutil
 from pathlib import Path
@@ -9,6 +9,6 @@ TYPES = ".mypy_cache"
 
 
 def with_types(tree: Path) -> None:
-    """Give a copy what mypy knows of this tree. It compares content, so only what differs is checked anew."""
+    """Give a copy mypy's cache of this tree. mypy compares content, so only changed files are checked again."""
     if (ROOT / TYPES).exists():  # `make lint` has run
         shutil.copytree(ROOT / TYPES, tree / TYPES)

@@ -1,6 +1,6 @@
-"""Talks ASGI with an app message by message, each step within a time-out.
+"""Drives an ASGI app message by message, each step within a time-out.
 
-What the app raises comes out of the step that was waiting for it, so that no test hangs or passes by mistake.
+An exception of the app is raised by the step that waits for the app, so that no test hangs or passes by mistake.
 """
 
 import asyncio
@@ -48,11 +48,11 @@ def websocket_scope(
 
 
 class Conversation:
-    """One run of an app with one scope. Leaving the block cancels an app that is still running."""
+    """One run of an app with one scope. Leaving the block cancels a running app."""
 
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
         self.scope = scope
-        self.send_error: Exception | None = None  # set it, and the app's next send raises it
+        self.send_error: Exception | None = None  # if set, the app's next send raises it
         self._app = app
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self._from_app: asyncio.Queue[Message] = asyncio.Queue()
@@ -77,7 +77,7 @@ class Conversation:
         self._to_app.put_nowait({"type": kind, **members})
 
     async def take(self, kind: str | None = None, seconds: float = SECONDS) -> Message:
-        """The app's next message; raises what the app raised, or TimeoutError."""
+        """Return the app's next message; raise the app's own exception, or TimeoutError."""
         coming = asyncio.ensure_future(self._from_app.get())
         await asyncio.wait({coming, self.task}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if not coming.done():
@@ -98,7 +98,7 @@ class Conversation:
         assert not done, f"unexpected: {coming.result() if coming in done else 'the app ended'}"
 
     async def end(self, seconds: float = SECONDS) -> None:
-        """Wait until the app returns; raises what it raised, and for a message that was not taken."""
+        """Wait until the app returns; raise its exception, or AssertionError if a message was not taken."""
         async with asyncio.timeout(seconds):
             await self.task
         assert self._from_app.empty(), self._from_app.get_nowait()
@@ -113,7 +113,7 @@ class Answer:
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """The value of a header that is there at most once."""
+        """Return the value of a header that occurs at most once."""
         values = [value.decode("latin-1") for key, value in self.headers if key == name.encode()]
         assert len(values) <= 1, (name, values)
         return values[0] if values else None

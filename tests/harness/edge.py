@@ -1,7 +1,7 @@
-"""nginx alone, before slots that tests play themselves, and raw bytes to it: what comes back is read as it is.
+"""nginx alone, before slots that tests play themselves; requests are raw bytes, and answers are kept as received.
 
-tests/harness/client.py reads answers to requests of its own; here a request may be anything, so an answer may lack
-a head (HTTP/0.9), announce a body that does not come (HEAD), and arrive by TLS.
+tests/harness/client.py reads answers to its own requests; here a request may be anything, so an answer may lack
+a head (HTTP/0.9), announce a body that does not come (HEAD), or arrive over TLS.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes"
 
 
 class Edge(Process):
-    """nginx before the slots that a folder's `slots.conf` names; the log goes through what each runtime has for it."""
+    """nginx before the slots in a folder's `slots.conf`; `runner` is the runtime whose program reads its log."""
 
     def __init__(
         self,
@@ -90,18 +90,18 @@ class Edge(Process):
 
     @property
     def master(self) -> int:
-        """nginx's own process, 0 before it runs; it listens before it says so."""
+        """The pid of nginx's master, 0 before nginx runs; nginx listens before it writes its pid file."""
         file = self.folder / "nginx" / "nginx.pid"
         return int(file.read_text() or 0) if file.exists() else 0
 
     def records(self) -> list[dict[str, Any]]:
-        """Every line of the log, which must be JSON."""
+        """Return every line of the log, each of which must be JSON."""
         return [json.loads(line) for line in self.log_path.read_bytes().decode().splitlines()]
 
 
 @dataclass
 class Slot:
-    """A worker's listener as a test plays it: what it was sent, and what it does about each request."""
+    """A worker's listener, played by a test: the request heads it received, and what it does about each."""
 
     path: Path
     behaviour: Behaviour
@@ -120,13 +120,13 @@ class Slot:
 
 
 async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say yes and keep the connection."""
+    """Answer 200 and keep the connection."""
     writer.write(ANSWER)
     await writer.drain()
 
 
 async def breaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """End the connection as a worker does that dies of the request."""
+    """End the connection like a worker that dies of the request."""
     raise EOFError
 
 
@@ -137,7 +137,7 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 def says(data: bytes) -> Behaviour:
-    """Send this and end the connection."""
+    """Return a behaviour that sends this and ends the connection."""
 
     async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -149,7 +149,7 @@ def says(data: bytes) -> Behaviour:
 
 @asynccontextmanager
 async def slots(folder: Path, behaviours: Sequence[Behaviour], gone: Sequence[Path] = ()) -> AsyncIterator[list[Slot]]:
-    """Listeners that behave so, and before them in nginx's list the paths of slots that have none."""
+    """Serve listeners with these behaviours; before them, nginx's list has the paths `gone`, which nothing serves."""
     served = [Slot(folder / f"live-{number}.sock", behaviour) for number, behaviour in enumerate(behaviours)]
     slot_lists.write(folder, [f"unix:{path}" for path in [*gone, *(slot.path for slot in served)]])
     servers = [await asyncio.start_unix_server(slot.connected, slot.path) for slot in served]
@@ -162,7 +162,7 @@ async def slots(folder: Path, behaviours: Sequence[Behaviour], gone: Sequence[Pa
 
 
 def first(count: int, behaviour: Behaviour, then: Behaviour) -> Behaviour:
-    """Behave so for the first requests, whichever slots they come to, and then otherwise."""
+    """Return a behaviour that differs for the first `count` requests, whichever slots they come to."""
     seen = itertools.count()
 
     async def either(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -173,7 +173,7 @@ def first(count: int, behaviour: Behaviour, then: Behaviour) -> Behaviour:
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """An answer as it came, or no more than a body where the client asked by HTTP/0.9."""
+    """An answer as received; only a body if the client asked by HTTP/0.9."""
 
     head: bytes
     body: bytes
@@ -191,7 +191,7 @@ class RawAnswer:
 async def exchange(
     address: Address, data: bytes, *, no_body: bool = False, tls: ssl.SSLContext | None = None, source: str = ""
 ) -> RawAnswer:
-    """Send bytes, from a source address if it matters, read one answer. Raises EOFError when none comes."""
+    """Send bytes, from a source address if one is given, and read one answer. Raises EOFError when none comes."""
     assert not isinstance(address, str)
     async with asyncio.timeout(SECONDS):
         reader, writer = await asyncio.open_connection(*address, ssl=tls, local_addr=(source, 0) if source else None)
@@ -208,13 +208,13 @@ async def exchange(
 
 
 async def hang_up(writer: asyncio.StreamWriter) -> None:
-    """Close now: a farewell by TLS would wait for its answer, and be found unclosed by another test."""
+    """Abort the connection: a TLS shutdown would wait for the peer, and another test would report it as unclosed."""
     writer.transport.abort()
     with suppress(OSError):
         await writer.wait_closed()
 
 
 def message(method: str, target: str = "/", body: bytes = b"") -> bytes:
-    """A plain request; one with a body says how long it is."""
+    """Return a plain request; if it has a body, Content-Length says its size."""
     length = f"Content-Length: {len(body)}\r\n" if body else ""
     return f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n".encode() + body

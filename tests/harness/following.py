@@ -1,4 +1,4 @@
-"""A verb that goes on until it is interrupted, such as `make logs`: what it prints, and its end by Ctrl-C."""
+"""Runs a verb that goes on until it is interrupted, such as `make logs`: reads its output and ends it by Ctrl-C."""
 
 import os
 import select
@@ -13,7 +13,7 @@ SECONDS = 30.0
 
 
 def followed(verb: str, root: Path, environment: Mapping[str, str], mark: str, count: int) -> list[str]:
-    """The lines that `make VERB` prints until a mark came so many times; its whole group gets Ctrl-C then."""
+    """Return the lines that `make VERB` prints; once `mark` came `count` times, its process group gets SIGINT."""
     process = subprocess.Popen(
         ["make", f"PYTHON={sys.executable}", verb],
         cwd=root,

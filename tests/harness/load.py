@@ -1,4 +1,4 @@
-"""A load generator: every answer's content is checked, every outcome is counted, nothing is tried twice."""
+"""A load generator: every answer's content is checked, every outcome is counted, nothing is retried."""
 
 import asyncio
 import itertools
@@ -20,7 +20,7 @@ BODY_BYTES = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent, and the content that must come back."""
+    """A request, and the content that its answer must have."""
 
     method: str
     target: str
@@ -43,7 +43,7 @@ def cpu(milliseconds: int) -> Request:
 
 @dataclass(slots=True)
 class Report:
-    """What was seen: outcomes by method, and the seconds that each good answer took, by target."""
+    """The results: outcomes by method, and the latencies of whole answers in seconds, by target."""
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -54,21 +54,21 @@ class Report:
 
     @property
     def lost(self) -> Counter[tuple[str, str]]:
-        """What was not answered as it should be."""
+        """All outcomes except a 200 with the expected content."""
         return Counter({key: count for key, count in self.outcomes.items() if key[1] != "200"})
 
     def percentile(self, percent: float, target: str | None = None) -> float:
-        """Seconds, of one target or of all."""
+        """Return a percentile of the latencies in seconds, of one target or of all."""
         chosen = [self.seconds[target]] if target else self.seconds.values()
         return percentile(itertools.chain.from_iterable(chosen), percent)
 
 
 class Load:
-    """Clients that send requests until told to stop or until `total` are sent; `async with` runs them.
+    """Clients that send requests until stopped or until `total` are sent; `async with` runs them.
 
     `kept` clients keep their connection as long as the server allows, `fresh` ones open one for each request. With a
-    `rate` (per second, of all clients together) requests are due at random times, the same in each run, as from many
-    clients who do not know of each other; the time of an answer counts from when its request was due.
+    `rate` (per second, all clients together) requests are due at random times, the same in each run, as from many
+    independent clients; latency is measured from the time a request was due.
     """
 
     def __init__(
@@ -103,21 +103,21 @@ class Load:
         await asyncio.gather(*self._clients)
 
     def stop(self) -> None:
-        """Send nothing more; what is under way is still waited for."""
+        """Send nothing more; requests under way are still awaited."""
         self._stopped.set()
 
     async def run(self) -> Report:
-        """Send all of `total`."""
+        """Send `total` requests and return the results."""
         async with self:
             await asyncio.gather(*self._clients)
         return self.report
 
     async def until(self, total: int, seconds: float = 60.0) -> None:
-        """Wait until so many requests have been answered or lost."""
+        """Wait until `total` requests have been answered or lost."""
         await until(lambda: self.report.total >= total, seconds, f"{total} answers")
 
     async def until_answered(self, seconds: float = 60.0) -> None:
-        """Wait until each request that is under way now has been answered or lost."""
+        """Wait until each request now under way has been answered or lost."""
         waited_for = self._under_way.copy()
         await until(lambda: not waited_for & self._under_way, seconds, f"answers to all of {len(waited_for)}")
 
@@ -147,7 +147,7 @@ class Load:
         return due
 
     async def _once(self, request: Request, connection: Connection | None, due: float) -> Connection | None:
-        """One request; returns the connection if it can still be used."""
+        """Send one request; return the connection if it can still be used."""
         try:
             async with asyncio.timeout(SECONDS):
                 connection = connection or await Connection.open(self._address)
@@ -164,7 +164,7 @@ class Load:
 
 
 def _due_times(rate: float) -> Iterator[float]:
-    """Seconds after the start; the gaps of a Poisson process."""
+    """Return the due times in seconds after the start, with the gaps of a Poisson process."""
     chance = random.Random(1)
     return itertools.accumulate(chance.expovariate(rate) for _ in itertools.count())
 

@@ -1,4 +1,4 @@
-"""A host name that moves: programs in a mount namespace of their own see a hosts file that a test writes."""
+"""A host name whose addresses change: programs in their own mount namespace see a hosts file that a test writes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ MOUNT = 'mount --bind "$0/hosts" /etc/hosts && mount --bind "$0/nsswitch.conf" /
 
 
 class MovingName:
-    """The name of a host, with one address or more; taking a mount namespace takes root."""
+    """A host name with one or more addresses; creating its mount namespace needs root."""
 
     def __init__(self, folder: Path, name: str, *addresses: str) -> None:
         self.name = name
@@ -18,12 +18,12 @@ class MovingName:
         self.move(*addresses)
 
     def move(self, *addresses: str) -> None:
-        """Give it these addresses and no others."""
+        """Replace its addresses."""
         lines = [f"{address} {self.name}\n" for address in addresses]
         with self._file.open("r+b") as file:  # in place: the mount is of this very file
             size = file.write("".join(lines).encode())
             file.truncate(size)
 
     def seen_by(self, command: Sequence[str]) -> list[str]:
-        """The command that runs a program which knows the name."""
+        """Return the command that runs a program with this name in its hosts file."""
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT, str(self._folder), *command]

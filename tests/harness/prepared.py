@@ -1,4 +1,4 @@
-"""What the project's PRESTART leaves in DATA_DIR, made once for all servers of a process, since it takes a second."""
+"""The files that the project's PRESTART leaves in DATA_DIR, made once per process, since that takes a second."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ _one_at_a_time = threading.Lock()
 
 @cache
 def _prepared(prestart: Sequence[str]) -> Path:
-    """The folder that is copied."""
+    """Run PRESTART once; return the folder to copy from."""
     folder = Path(_made.name, "data")
     environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "DATA_DIR": str(folder)}
     subprocess.run(prestart, cwd=ROOT, env=environment, check=True)
@@ -26,7 +26,7 @@ def _prepared(prestart: Sequence[str]) -> Path:
 
 
 def prepare(folder: Path, prestart: Sequence[str]) -> None:
-    """Let DATA_DIR be as it is after PRESTART, unless it is there already."""
+    """Fill DATA_DIR as PRESTART would, unless it exists."""
     if folder.exists():
         return
     with _one_at_a_time:

@@ -1,4 +1,4 @@
-"""Programs that are started here, on free ports and in folders of their own; only these are ended, by their pid."""
+"""Programs started by tests, on free ports and in folders of their own; only these are ended, by their pid."""
 
 import asyncio
 import itertools
@@ -24,16 +24,16 @@ START_SECONDS = 40.0  # for a start on a busy machine
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.02
 
-PORTS = range(20_000, 30_000)  # below the range from which the system takes the ports of clients
-BLOCK = 100  # ports that a process of a test run takes for itself
-STAT_BYTES = 1_024  # more than a line of /proc/PID/stat has
-START_TIME = 19  # its place there after the command's name; proc(5)
+PORTS = range(20_000, 30_000)  # below the system's range of ephemeral ports
+BLOCK = 100  # ports that a test process reserves at a time
+STAT_BYTES = 1_024  # more than the length of a line in /proc/PID/stat
+START_TIME = 19  # index of the start time after the command's name; proc(5)
 
 
 class Process:
     """A program with its output in a file; it can be started again after its end."""
 
-    stop_code = 0  # its exit code after a SIGTERM
+    stop_code = 0  # exit code after a SIGTERM
     output: int | None = None  # a descriptor for its output, instead of the file
 
     def __init__(
@@ -62,7 +62,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C is for us; we end it
+                start_new_session=True,  # Ctrl-C reaches the tests alone, which end it
             )
 
     @property
@@ -71,16 +71,16 @@ class Process:
 
     @property
     def code(self) -> int | None:
-        """Its exit code, None while it runs."""
+        """The exit code, None while it runs."""
         return self._process.poll()
 
     @property
     def ready(self) -> bool:
-        """Whether it can be used; each kind of server tells it in its own way."""
+        """Whether it can be used; each kind of server has its own test."""
         return True
 
     def until_ready(self) -> None:
-        """Wait until it is ready; raises with the log when the start fails."""
+        """Wait until it is ready; raise with the log when the start fails."""
         ready = wait.until(lambda: self.ready or self.code is not None, START_SECONDS)
         assert ready and self.code is None, f"{self._command} is not ready, exit code {self.code}:\n{self.log()}"
 
@@ -88,7 +88,7 @@ class Process:
         self._process.send_signal(number)
 
     def stop(self, number: int = SIGTERM, seconds: float = STOP_SECONDS) -> int:
-        """End it, whatever state it is in; its exit code. One that does not end is killed, and this raises."""
+        """End it, whatever its state, and return the exit code. One that does not end is killed, and this raises."""
         self.signal(number)
         self.signal(SIGCONT)
         try:
@@ -99,7 +99,7 @@ class Process:
             raise AssertionError(f"{self._command} does not end:\n{self.log()}") from None
 
     async def exit_code(self, seconds: float) -> int:
-        """Wait for the end; one that does not end is stopped, and this raises."""
+        """Wait for the end and return the exit code; one that does not end is stopped, and this raises."""
         try:
             await until(lambda: self.code is not None, seconds, f"the end of {self._command}")
         finally:
@@ -110,17 +110,17 @@ class Process:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def records(self) -> list[dict[str, Any]]:
-        """The log of a server that writes JSON; raises if any line is not one object."""
+        """Parse the log of a server that writes JSON; raise if any line is not one object."""
         found = [json.loads(line) for line in self.log().split("\n")[:-1]]
         assert all(isinstance(record, dict) for record in found)
         return found
 
     def messages(self) -> list[str]:
-        """What the records say."""
+        """Return the messages of the records."""
         return [record["message"] for record in self.records()]
 
     def logged(self, text: str) -> int:
-        """How often the log says so."""
+        """Return how often the log contains a text."""
         return self.log().count(text)
 
 
@@ -129,7 +129,7 @@ Started = TypeVar("Started", bound=Process)
 
 @contextmanager
 def running(process: Started) -> Iterator[Started]:
-    """A program that is ready; if it still runs afterwards, it is stopped, and must end as it should."""
+    """Run a program; once ready it enters the block, and if it still runs afterwards it must stop with `stop_code`."""
     process.start()
     try:
         process.until_ready()
@@ -148,11 +148,11 @@ def short_folder(parent: Path | None = None) -> Iterator[Path]:
 
 
 def _own_ports() -> Iterator[int]:
-    """The ports of blocks that no other process of any test run has, one block after the other."""
+    """Yield the ports of blocks that no other test process has, one block after the other."""
     for start in itertools.cycle(PORTS[::BLOCK]):
         claim = socket.socket(socket.AF_UNIX)
         try:
-            claim.bind(f"\0slipway-test-ports-{start}")  # an abstract name, which is free when the process has ended
+            claim.bind(f"\0slipway-test-ports-{start}")  # an abstract name, released when the process ends
         except OSError:
             claim.close()
             continue
@@ -166,7 +166,7 @@ _one_at_a_time = threading.Lock()
 
 
 def free_ports(count: int = 1) -> int:
-    """The first of so many free ports in a row; none is given twice."""
+    """Return the first of `count` consecutive free ports; none is returned twice."""
     while True:
         with _one_at_a_time:
             ports = [*itertools.islice(_ports, count)]
@@ -175,7 +175,7 @@ def free_ports(count: int = 1) -> int:
 
 
 async def until(true: Callable[[], object], seconds: float, what: str = "") -> None:
-    """Poll until it is true; raises TimeoutError when the time is over."""
+    """Poll until it is true; raise TimeoutError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
@@ -184,12 +184,12 @@ async def until(true: Callable[[], object], seconds: float, what: str = "") -> N
 
 
 async def pause() -> None:
-    """Wait between two looks of a poll, which else takes a processor from what it waits for."""
+    """Wait between two polls, which would otherwise take CPU time from the polled process."""
     await asyncio.sleep(POLL_SECONDS)
 
 
 def children(parent: int) -> list[int]:
-    """All processes whose parent it is, oldest first, though numbers may begin anew; zombies left out."""
+    """Return a process's children, oldest first by start time, since pids may be reused; without zombies."""
     found = []
     for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 (polled: a Path for each would cost more)
         with suppress(OSError), open(f"/proc/{name}/stat", "rb", buffering=0) as file:  # noqa: PTH123
@@ -206,7 +206,7 @@ def command_of(pid: int) -> bytes:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it runs; a zombie does not."""
+    """Return whether a process runs; a zombie does not."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False

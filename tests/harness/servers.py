@@ -1,6 +1,6 @@
-"""Real PostgreSQL, PgBouncer and Redis from the system's packages, on free ports, in folders of their own, as a user.
+"""Real PostgreSQL, PgBouncer and Redis from the system's packages, on free ports, in their own folders, not as root.
 
-Only loopback; what is started here is ended here, by its pid.
+They listen on loopback only; each that is started here is ended here, by its pid.
 """
 
 import os
@@ -23,7 +23,7 @@ from redis import Redis as RedisClient
 from slipway.ops import packages, wait
 from tests.harness.processes import START_SECONDS, STOP_SECONDS, Process, children, free_ports, short_folder
 
-DATABASE_FOLDERS = "/usr/lib/postgresql"  # Debian keeps each version's programs in a folder of its own
+DATABASE_FOLDERS = "/usr/lib/postgresql"  # Debian keeps each version's programs in its own folder
 TERMINATE = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -43,11 +43,11 @@ class Daemon(Process):
         self.until_ready()
 
     def kill(self) -> None:
-        """End it in the middle of whatever it does."""
+        """Kill it, whatever it does."""
         self.stop(signal.SIGKILL)
 
     def pause(self) -> None:
-        """SIGSTOP: it accepts connections and answers nothing."""
+        """Stop it with SIGSTOP: connections are still accepted, and nothing is answered."""
         self.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -58,7 +58,7 @@ Kind = TypeVar("Kind", bound=Daemon)
 
 
 class Postgres(Daemon):
-    """PostgreSQL: an empty one or, with a primary, its streaming standby on the same port of another address."""
+    """PostgreSQL: an empty one or, with a primary, its streaming standby on another address with the same port."""
 
     def __init__(
         self,
@@ -86,16 +86,16 @@ class Postgres(Daemon):
         self._names = count()
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:
-        """End it with all its processes, also paused ones."""
+        """End it with all its processes, paused ones too."""
         self.resume()
         return super().stop(number, seconds)
 
     def kill(self) -> None:
-        """Its immediate shutdown, without a checkpoint; after a SIGKILL its children would live for a while."""
+        """Shut it down immediately, without a checkpoint; after SIGKILL its children would live for a while."""
         self.stop(signal.SIGQUIT)
 
     def pause(self) -> None:
-        """SIGSTOP to all its processes: sessions answer nothing, and new ones are accepted by the kernel alone."""
+        """Stop all its processes with SIGSTOP: sessions do not answer, and only the kernel accepts new ones."""
         super().pause()
         self._signal_sessions(signal.SIGSTOP)
 
@@ -120,13 +120,13 @@ class Postgres(Daemon):
         return f"postgresql://slipway@{self.address}:{self.port}/{name}"
 
     def new_database(self) -> str:
-        """The address of an empty database."""
+        """Create an empty database; return its address."""
         name = f"test{next(self._names)}"
         self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
     def connect(self, url: str) -> "psycopg.Connection[Any]":
-        """A session of a test's own."""
+        """Open a session for a test."""
         return psycopg.connect(url)
 
     def execute(self, statement: str, database: str = "postgres") -> None:
@@ -134,7 +134,7 @@ class Postgres(Daemon):
             connection.execute(statement)
 
     def value(self, query: str, database: str = "postgres") -> Any:
-        """What a query says, the first column of its first row."""
+        """Return the first column of a query's first row."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             row = connection.execute(query).fetchone()
             return None if row is None else row[0]
@@ -144,25 +144,25 @@ class Postgres(Daemon):
         self.value(TERMINATE)
 
     def set_read_only(self, *, terminate: bool = False) -> None:
-        """It answers readers and refuses writers, in open sessions too, unless these are to be ended."""
+        """Accept only reads, in open sessions too; `terminate` ends these instead."""
         self.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         self.execute("SELECT pg_reload_conf()")
         if terminate:
             self.terminate_sessions()
 
     def demote(self) -> None:
-        """Start it again as a standby."""
+        """Restart it as a standby."""
         self.kill()
         (self.data / "standby.signal").touch()
         self.start()
 
     def promote(self) -> None:
-        """Make a primary of a standby; done when it takes writes."""
+        """Promote a standby; on return it accepts writes."""
         self.execute("SELECT pg_promote()")
 
 
 class PgBouncer(Daemon):
-    """PgBouncer before a PostgreSQL, with its defaults."""
+    """PgBouncer in front of a PostgreSQL, with its defaults."""
 
     def __init__(self, folder: Path, database: Postgres, **settings: str) -> None:
         port = free_ports()
@@ -188,7 +188,7 @@ class PgBouncer(Daemon):
         return not wait.is_free("127.0.0.1", self.port)
 
     def url(self, url: str) -> str:
-        """The address of a database by the way of here."""
+        """Return the address of the same database through this PgBouncer."""
         return f"postgresql://slipway@127.0.0.1:{self.port}/{url.rpartition('/')[2]}"
 
 
@@ -214,11 +214,11 @@ class Redis(Daemon):
         return self.command("PING") == "+PONG"
 
     def client(self) -> RedisClient:
-        """A client of a test's own."""
+        """Return a client for a test."""
         return RedisClient.from_url(self.url)
 
     def command(self, *words: str) -> str:
-        """One command; the first line of the answer, empty if there is none."""
+        """Send one command; return the first line of the answer, empty if there is none."""
         try:
             with socket.create_connection((self.host, self.port), timeout=2) as connection:
                 connection.sendall(" ".join(words).encode() + b"\r\n")
@@ -229,14 +229,14 @@ class Redis(Daemon):
 
 @dataclass(frozen=True)
 class RedisPair:
-    """A Redis and its replica, on the same port of two addresses of this machine."""
+    """A Redis and its replica, on two addresses of this machine with the same port."""
 
     first: Redis
     second: Redis
 
     @property
     def in_step(self) -> bool:
-        """Whether the replica has all that the first one has."""
+        """Whether the replica has everything that the first one has."""
         with self.first.client() as client:
             replication = client.info("replication")
         return any(
@@ -246,45 +246,45 @@ class RedisPair:
         )
 
     def promote(self) -> None:
-        """The second one takes over; the first is told nothing."""
+        """Make the second one a primary; the first is not told."""
         assert self.second.command("REPLICAOF NO ONE") == "+OK"
 
     def demote(self) -> None:
-        """The first one becomes the replica of the second, and refuses writes."""
+        """Make the first one a replica of the second; it then refuses writes."""
         assert self.first.command(f"REPLICAOF {self.second.host} {self.second.port}") == "+OK"
 
 
 @contextmanager
 def postgres(parent: Path | None = None, **settings: str) -> Iterator[Postgres]:
-    """A PostgreSQL that runs, its files below a folder."""
+    """Run a PostgreSQL with its files below a folder."""
     with owned_folder(parent) as folder, _running(Postgres(folder, settings)) as server:
         yield server
 
 
 @contextmanager
 def standby(primary: Postgres, address: str = "127.0.0.2") -> Iterator[Postgres]:
-    """A standby that follows a PostgreSQL."""
+    """Run a standby of a PostgreSQL."""
     with owned_folder() as folder, _running(Postgres(folder, {}, address=address, primary=primary)) as server:
         yield server
 
 
 @contextmanager
 def pgbouncer(database: Postgres, **settings: str) -> Iterator[PgBouncer]:
-    """A PgBouncer that runs."""
+    """Run a PgBouncer."""
     with owned_folder() as folder, _running(PgBouncer(folder, database, **settings)) as server:
         yield server
 
 
 @contextmanager
 def redis(*, persistent: bool = True, host: str = "127.0.0.1", port: int = 0, **settings: str) -> Iterator[Redis]:
-    """A Redis that runs."""
+    """Run a Redis."""
     with owned_folder() as folder, _running(Redis(folder, persistent, host, port, **settings)) as server:
         yield server
 
 
 @contextmanager
 def redis_pair(**settings: str) -> Iterator[RedisPair]:
-    """Two Redis that run, the second the replica of the first."""
+    """Run two Redis servers, the second a replica of the first."""
     port = free_ports()
     pair = {"repl-diskless-sync-delay": "0", "protected-mode": "no", **settings}
     with owned_folder() as one, owned_folder() as other, ExitStack() as running:
@@ -297,7 +297,7 @@ def redis_pair(**settings: str) -> Iterator[RedisPair]:
 
 
 def newest_programs() -> str:
-    """The folder of the newest PostgreSQL's programs."""
+    """Return the folder of the newest PostgreSQL's programs."""
     found = sorted(Path(DATABASE_FOLDERS).glob("*/bin"), key=lambda path: float(path.parent.name))
     program = shutil.which("postgres")
     assert found or program, "PostgreSQL is not installed"
@@ -305,7 +305,7 @@ def newest_programs() -> str:
 
 
 def user() -> str | None:
-    """PostgreSQL refuses to run as root, so nothing here does; None for this process's own user."""
+    """Return the user to run as, since PostgreSQL refuses root; None for this process's own user."""
     if os.geteuid() != 0:
         return None
     return "postgres" if any(entry.pw_name == "postgres" for entry in pwd.getpwall()) else "nobody"
@@ -322,7 +322,7 @@ def _running(daemon: Kind) -> Iterator[Kind]:
 
 @contextmanager
 def owned_folder(parent: Path | None = None) -> Iterator[Path]:
-    """An empty folder of the servers' user."""
+    """An empty folder owned by the servers' user."""
     with short_folder(parent) as folder:
         if owner := user():
             shutil.chown(folder, owner)

@@ -1,7 +1,7 @@
-"""How pytest-xdist shares tests out among processes: what takes long first, and each server is started once.
+"""How pytest-xdist distributes tests among processes: long ones first, and each server is started once.
 
 Its own `--dist=loadgroup` does this with marks, but has no effect with pytest 9.2, which no longer takes an item's
-name from `_nodeid` (pytest-xdist 3.8). So the processes write down the groups, and the scheduler reads them.
+name from `_nodeid` (pytest-xdist 3.8). So a process writes the groups to a file, and the scheduler reads it.
 """
 
 import json
@@ -17,7 +17,7 @@ from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 from slipway.ops.settings import ROOT
 
 # Folders whose tests wait longest for servers come first, and before them tests with a longer time-out, so that no long
-# test begins when all others have ended.
+# test starts when all others have ended.
 LONGEST_FIRST = (
     "own",
     "promises",
@@ -29,16 +29,16 @@ LONGEST_FIRST = (
     "app/browser",
     "app/contract",
 )
-GROUPS = "groups"  # the file's key in what each process is told
+GROUPS = "groups"  # the file's name, and the key of its path in each process's input
 
 _folder = tempfile.TemporaryDirectory(prefix="slipway-tests-")
 
 
 def group(item: pytest.Item) -> str:
-    """What stays in one process: the tests of a module that share a fixture, or else a single test.
+    """Return the group of tests that stay in one process: those of a module that share a fixture, or a single test.
 
     A fixture of a module is set up once if the tests that use it stay together. One of the session is set up by each
-    process, unless it has parameters, each of which is a stack of its own.
+    process, unless it has parameters, each of which is a separate stack.
     """
     if not isinstance(item, pytest.Function):
         return item.nodeid.partition("::")[0]
@@ -51,20 +51,20 @@ def group(item: pytest.Item) -> str:
 
 
 def rank(item: pytest.Item) -> tuple[float, bool, int]:
-    """The order of the start: the smaller the earlier."""
+    """Return a test's sort key: the smallest starts first."""
     timeout = item.get_closest_marker("timeout")
     return -timeout.args[0] if timeout else 0, group(item) == item.nodeid, place(item.path)
 
 
-@cache  # thousands of tests lie in few files
+@cache  # thousands of tests are in few files
 def place(path: Path) -> int:
-    """Where a file stands in LONGEST_FIRST."""
+    """Return a file's position in LONGEST_FIRST."""
     places = [place for place, name in enumerate(LONGEST_FIRST) if path.is_relative_to(ROOT / "tests" / name)]
     return places[0] if places else len(LONGEST_FIRST)
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]
-    """Hands out whole groups, in the order of the collection."""
+    """A scheduler that hands out whole groups, in the order of the collection."""
 
     def schedule(self) -> None:
         self._groups: dict[str, str] = json.loads(Path(_folder.name, GROUPS).read_text())
@@ -74,7 +74,7 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]
         return self._groups[nodeid]
 
     def _pending_of(self, workload: dict[str, dict[str, bool]]) -> int:
-        """Count after each test what a process has left, without going over all that it has done."""
+        """Count a process's remaining tests without iterating over finished groups again."""
         for done in [name for name, tests in workload.items() if all(tests.values())]:
             del workload[done]
         return sum(list(tests.values()).count(False) for tests in workload.values())
@@ -88,7 +88,7 @@ def pytest_configure_node(node: WorkerController) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
-    """Ours stands in for `--dist=loadgroup`."""
+    """Replace the scheduler of `--dist=loadgroup`."""
     return Groups(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
@@ -100,7 +100,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Write the groups down before the scheduler hears of the collection's end; all processes have the same."""
+    """Write the groups before the scheduler learns that collection has ended; all processes have the same ones."""
     told = getattr(session.config, "workerinput", {})
     if told.get("workerid") == "gw0":
         Path(told[GROUPS]).write_text(json.dumps({item.nodeid: group(item) for item in session.items}))

@@ -1,4 +1,4 @@
-"""The servers of the stack by their literal commands, in a folder of their own: gunicorn, nginx, uvicorn."""
+"""The stack's servers, started by their literal commands in a folder of their own: gunicorn, nginx, uvicorn."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ Slots = Literal["unix", "tcp", "shared"]
 
 
 def app_environment(folder: Path) -> dict[str, str]:
-    """Nothing of ours but the programs; everything that is written goes into the folder."""
+    """Return an environment without the caller's variables except PATH; all files are written below the folder."""
     return {
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "HOME": str(folder),
@@ -54,7 +54,7 @@ def app_environment(folder: Path) -> dict[str, str]:
 
 
 class Server(Process):
-    """One gunicorn. Its database is migrated beforehand, unless a test gives one of the variables of PREPARED."""
+    """One gunicorn. Its database is migrated beforehand, unless a test sets one of the variables in PREPARED."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Server(Process):
         super().__init__([*literal, app, *arguments], folder / "gunicorn.log", {**ours, **environment})
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:
-        """The same for the workers that it leaves behind, which it must not."""
+        """Stop it, and kill workers that it wrongly leaves behind."""
         workers = children(self.pid)
         try:
             return super().stop(number, seconds)
@@ -95,13 +95,13 @@ class Server(Process):
                     os.kill(pid, signal.SIGKILL)
 
     def _is_ours(self, pid: int) -> bool:
-        """Whether it lives and was started for this folder; its number may have been given to another process since."""
+        """Return whether a process lives and was started for this folder; its pid may have been reused."""
         with suppress(OSError):
             return is_alive(pid) and f"={self.folder}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
         return False
 
     async def ctl(self, verb: str, seconds: float = 60.0) -> tuple[int, str]:
-        """Exit code and output of `python -m slipway.serving.ctl`."""
+        """Run `python -m slipway.serving.ctl`; return its exit code and output."""
         command = [sys.executable, "-m", "slipway.serving.ctl", verb]
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -119,7 +119,7 @@ class Server(Process):
         return await process.wait(), output.decode()
 
     async def reload(self) -> tuple[int, str]:
-        """Exit code and output of the reload command."""
+        """Run the reload command; return its exit code and output."""
         return await self.ctl("reload")
 
     @property
@@ -131,7 +131,7 @@ class Server(Process):
         return json.loads((self.folder / "app.json").read_text())
 
     def pids(self) -> list[int]:
-        """The workers' processes, those that drain included, oldest first; a check of new code is no worker."""
+        """Return the workers' pids, draining ones included, oldest first; a check of new code is no worker."""
         return [pid for pid in children(self.pid) if command_of(pid) == command_of(self.pid)]
 
     def address(self, slot: int = 0) -> Address:
@@ -141,7 +141,7 @@ class Server(Process):
 
 
 class Nginx(Process):
-    """The nginx before a server, with the same limit of bodies and no limit per client, if the settings name none."""
+    """The nginx before a server, with the same body limit and, unless the settings name some, no limits per client."""
 
     def __init__(
         self, server: Server, settings: EdgeSettings = nginx.NO_LIMITS, https: HttpsSettings = nginx.NO_HTTPS
@@ -173,7 +173,7 @@ class Nginx(Process):
         return not wait.is_free("127.0.0.1", self.port)
 
     def by_upstream(self) -> Counter[str]:
-        """How many requests each slot has answered, as the access log has it; it is written once a second."""
+        """Count the requests that each slot answered, from the access log, which is written once a second."""
         lines = self.log().splitlines()
         return Counter(json.loads(line)["upstream"] for line in lines if line.startswith("{") and line.endswith("}"))
 
@@ -181,7 +181,7 @@ class Nginx(Process):
 class Uvicorn(Process):
     """The app under uvicorn alone."""
 
-    stop_code = -signal.SIGTERM  # when it has shut down it raises the signal again
+    stop_code = -signal.SIGTERM  # after its shutdown uvicorn raises the signal again
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.port = free_ports()
@@ -195,7 +195,7 @@ class Uvicorn(Process):
 
 
 def secure(folder: Path, **fields: Any) -> HttpsSettings:
-    """HTTPS on a free port, with a new certificate below a folder."""
+    """Return settings for HTTPS on a free port, with a new certificate below a folder."""
     certificate.ensure(folder / "tls", certificate.openssl)
     settings = HttpsSettings(mode="on", port=free_ports(), hsts=HSTS_DEFAULT, folder=folder / "tls")
     return replace(settings, **fields)
@@ -203,20 +203,20 @@ def secure(folder: Path, **fields: Any) -> HttpsSettings:
 
 @contextmanager
 def serving(app: str = APP, **options: Any) -> Iterator[Server]:
-    """A gunicorn that is ready; afterwards it is stopped and its folder removed."""
+    """Run a gunicorn and wait until it is ready; afterwards stop it and remove its folder."""
     with short_folder() as folder, running(Server(folder, app, **options)) as server:
         yield server
 
 
 @contextmanager
 def behind_nginx(server: Server, settings: EdgeSettings = nginx.NO_LIMITS, *, https: bool = False) -> Iterator[Nginx]:
-    """An nginx before a server that is ready."""
+    """Run an nginx before a server."""
     with running(Nginx(server, settings, secure(server.folder) if https else nginx.NO_HTTPS)) as proxy:
         yield proxy
 
 
 @contextmanager
 def served_by_uvicorn(**environment: str) -> Iterator[Uvicorn]:
-    """A uvicorn that is ready; afterwards it is stopped and its folder removed."""
+    """Run a uvicorn and wait until it is ready; afterwards stop it and remove its folder."""
     with short_folder() as folder, running(Uvicorn(folder, **environment)) as server:
         yield server

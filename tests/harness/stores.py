@@ -1,4 +1,4 @@
-"""What a test may do to the places where state lies, whether they are files, processes or containers."""
+"""The faults that a test may cause in stores of state, whether these are files, processes or containers."""
 
 import subprocess
 from contextlib import suppress
@@ -16,21 +16,21 @@ sys.stdin.read()
 
 
 class Store(Protocol):
-    """Takes nothing while it is paused."""
+    """A store of state that accepts nothing while it is paused."""
 
     def pause(self) -> None: ...
     def resume(self) -> None: ...
 
 
 class Service(Store, Protocol):
-    """A store that is a server of its own: it can be ended, and started again with what it has kept."""
+    """A store with a server of its own: it can be killed, and started again with the state it has kept."""
 
     def kill(self) -> None: ...
     def start(self) -> None: ...
 
 
 class LockedFile:
-    """A SQLite file that another process holds while it is paused; `python` is the command that runs there."""
+    """A SQLite file that another process locks while it is paused; `python` is the command that runs that process."""
 
     def __init__(self, path: str, *python: str) -> None:
         self._command = [*python, "-c", LOCK, path]
@@ -45,14 +45,14 @@ class LockedFile:
 
 
 class Disk(Protocol):
-    """What the files of a store lie on."""
+    """The disk that holds the files of a store."""
 
     def fill(self) -> None: ...
     def free(self) -> None: ...
 
 
 class SmallDisk:
-    """A file system of its own, in memory; mounting it takes root."""
+    """A file system of its own, in memory; mounting it needs root."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

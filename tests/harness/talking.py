@@ -1,4 +1,4 @@
-"""An app that logs in every way there is, and a server whose output is a pipe of the test's."""
+"""An app that logs in every possible way, and a server whose output is a test's pipe."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from typing import Any
 from tests.harness.processes import running
 from tests.harness.stack import Server
 
-# Each path names a function of this module; what it does is done in the handler, on the loop.
+# Each path names a function of this module, which runs in the handler, on the event loop.
 SOURCE = """
 import ctypes, logging, os, subprocess, sys, threading, time, warnings
 
@@ -106,7 +106,7 @@ async def application(scope, receive, send):
 
 @dataclass
 class Pipe:
-    """A pipe for a server's output. Lines are kept with the moment of their arrival once `reading` has begun."""
+    """A pipe for a server's output. Once `read` has been called, lines are kept with the time of their arrival."""
 
     lines: list[tuple[float, bytes]] = field(default_factory=list)
     filling: int = 0
@@ -116,20 +116,20 @@ class Pipe:
         self._thread: threading.Thread | None = None
 
     def fill(self) -> None:
-        """Leave no byte of room."""
+        """Write until no byte of room is left."""
         os.set_blocking(self.writer, False)
         with suppress(BlockingIOError):
             while True:
                 self.filling += os.write(self.writer, b" " * 4_095 + b"\n")
-        os.set_blocking(self.writer, True)  # the server shares this
+        os.set_blocking(self.writer, True)  # the flag is shared with the server
 
     def read(self) -> None:
-        """Begin to read, until all writers are gone."""
+        """Start to read, until all writers have closed."""
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
 
     def close(self) -> None:
-        """Read to the end, if reading has begun, and go away: from now on every write fails."""
+        """Read to the end, if reading has begun, and close the pipe: from now on every write fails."""
         self.close_writer()
         if self._thread is not None:
             self._thread.join(30)
@@ -142,13 +142,13 @@ class Pipe:
             self.reader = -1
 
     def close_writer(self) -> None:
-        """The server has its own copy; with ours the reader would not see the end."""
+        """Close the test's copy of the write end; otherwise the reader would not see the end."""
         if self.writer >= 0:
             os.close(self.writer)
             self.writer = -1
 
     def records(self) -> list[dict[str, Any]]:
-        """All lines so far but those of the filling; raises if one is not a JSON object."""
+        """Return all lines so far without the filling; raise if one is not a JSON object."""
         return [record for _, record in self.arrivals()]
 
     def arrivals(self) -> list[tuple[float, dict[str, Any]]]:
@@ -166,7 +166,7 @@ class Pipe:
 
 
 def strict(line: bytes) -> Any:
-    """Parse as a reader in another language would: UTF-8, no NaN, no lone surrogate."""
+    """Parse as a strict reader in another language would: UTF-8, no NaN, no lone surrogate."""
 
     def refuse(name: str) -> None:
         raise ValueError(name)
@@ -178,7 +178,7 @@ def strict(line: bytes) -> Any:
 
 @contextmanager
 def piped(server: Server, pipe: Pipe) -> Iterator[Server]:
-    """A server that is ready and writes to the pipe."""
+    """Run a server that writes to the pipe."""
     server.output = pipe.writer
     with running(server):
         pipe.close_writer()
@@ -186,5 +186,5 @@ def piped(server: Server, pipe: Pipe) -> Iterator[Server]:
 
 
 def write_app(folder: Path) -> None:
-    """Put the app into a folder, as a site's."""
+    """Write the app into a folder, as a site's."""
     (folder / "site_app.py").write_text(SOURCE)

@@ -1,8 +1,8 @@
-"""A client's look at HTTPS."""
+"""HTTPS as a client sees it."""
 
 import ssl
 
 
 def shown_certificate(port: int) -> bytes:
-    """The certificate that a port of this machine shows, in DER."""
+    """Return the certificate that a port of this machine presents, in DER."""
     return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port)))

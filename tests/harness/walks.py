@@ -1,4 +1,4 @@
-"""Long walks over cases: a few of each belong to `make test`, the rest to `make suites`."""
+"""Long tables of cases: a few of each run in `make test`, the rest in `make suites`."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -7,9 +7,9 @@ import pytest
 
 
 def walk(cases: Mapping[str, Any] | Iterable[str], *quick: str) -> list[Any]:
-    """The cases as parameters of a test, by their names; all but the quick ones are marked as a suite.
+    """Return the cases as parameters of a test, with their names as ids; all but the quick ones are marked as a suite.
 
-    Names alone are values, too.
+    Where only names are given, they are the values, too.
     """
     named = cases if isinstance(cases, Mapping) else {name: name for name in cases}
     assert {*quick} <= named.keys(), {*quick} - named.keys()

@@ -1,6 +1,6 @@
-"""The websocket client: whole frames over TCP or a unix socket, handed on as they come.
+"""The websocket client: whole frames over TCP or a unix socket, passed on as they come.
 
-The frames are parsed here: a library's client takes more of the machine than the server that is to be tested.
+The frames are parsed here: a library's client needs more CPU time than the server under test.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ Take = Callable[[int, bytes], None]
 
 
 def nothing() -> None:
-    """For a client to which it is all one when its connection ends."""
+    """Ignore the end of the connection."""
 
 
 class Frames(asyncio.Protocol):
-    """One connection: the handshake, then each frame's opcode and payload to `take`, and its end to `lost`."""
+    """One connection: the handshake, then each frame's opcode and payload to `take`, and `lost()` at the end."""
 
     def __init__(self, target: str, take: Take, lost: Callable[[], None], *headers: str) -> None:
         self._target, self._take, self._lost, self._headers = target, take, lost, headers
@@ -33,7 +33,7 @@ class Frames(asyncio.Protocol):
     async def open(
         cls, address: Address, target: str, take: Take, lost: Callable[[], None] = nothing, *headers: str
     ) -> "Frames":
-        """Raises ConnectionError when the answer is not 101."""
+        """Connect. Raises ConnectionError when the answer is not 101."""
         loop = asyncio.get_running_loop()
 
         def protocol() -> "Frames":
@@ -75,7 +75,7 @@ class Frames(asyncio.Protocol):
         self._lost()
 
     def send(self, payload: bytes, opcode: int = TEXT) -> None:
-        """One frame, masked with zeros."""
+        """Send one frame, masked with zeros."""
         size = len(payload)
         if size < 126:
             length = bytes([0x80 | size])
@@ -84,7 +84,7 @@ class Frames(asyncio.Protocol):
         self.transport.write(bytes([0x80 | opcode]) + length + bytes(4) + payload)
 
     def _frame_size(self) -> tuple[int, int] | None:
-        """The sizes of the next frame's head and body, if it is there in whole."""
+        """Return the sizes of the next frame's head and body, None until the whole frame is there."""
         buffer = self._buffer
         if not self.status.done() or len(buffer) < 2:
             return None
@@ -96,14 +96,14 @@ class Frames(asyncio.Protocol):
 
 
 class WebSocket:
-    """A client that opens and reads frame by frame."""
+    """A client that reads frame by frame."""
 
     def __init__(self) -> None:
         self._came: asyncio.Queue[tuple[int, bytes] | None] = asyncio.Queue()
 
     @classmethod
     async def open(cls, address: Address, target: str = "/ws/echo") -> "WebSocket":
-        """Raises ConnectionError when the answer is not 101."""
+        """Connect. Raises ConnectionError when the answer is not 101."""
         socket = cls()
         async with asyncio.timeout(SECONDS):
             socket._frames = await Frames.open(address, target, socket._take, lambda: socket._came.put_nowait(None))
@@ -115,13 +115,13 @@ class WebSocket:
         self._came.put_nowait((opcode, payload))
 
     async def frame(self) -> tuple[int, bytes]:
-        """Opcode and payload of the next frame. Raises EOFError when the connection ends instead."""
+        """Return the opcode and payload of the next frame. Raises EOFError when the connection ends instead."""
         if (frame := await self._came.get()) is None:
             raise EOFError("the connection ended")
         return frame
 
     async def close_code(self) -> int:
-        """Read until the server closes; its code, or 1006 when the connection just ends."""
+        """Read until the server closes; return its code, or 1006 when the connection just ends."""
         try:
             while True:
                 opcode, payload = await self.frame()

@@ -1,4 +1,4 @@
-"""How a test knows that what it has begun is under way."""
+"""Waits until the work that a test has begun is under way."""
 
 import asyncio
 from contextlib import suppress
@@ -6,11 +6,11 @@ from contextlib import suppress
 from tests.harness.client import SECONDS, Address, Connection, request
 from tests.harness.stack import Server
 
-ANSWER_SECONDS = 0.2  # a worker that does not answer within this is blocked
+ANSWER_SECONDS = 0.2  # a worker that takes longer to answer is blocked
 
 
 async def begin(address: Address, target: str) -> Connection:
-    """Send a GET that takes a while; its connection, once a request that came later has been answered."""
+    """Send a GET that takes long; return its connection once a later request has been answered."""
     connection = await Connection.open(address)
     connection.send("GET", target)
     await request(address, "GET", "/plaintext")
@@ -18,7 +18,7 @@ async def begin(address: Address, target: str) -> Connection:
 
 
 async def until_blocked(server: Server) -> int:
-    """The slot whose worker's loop is blocked, once there is one."""
+    """Wait until the event loop of a worker is blocked; return its slot."""
     async with asyncio.timeout(SECONDS):
         while True:
             for slot in range(server.workers):

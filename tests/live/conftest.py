@@ -1,6 +1,6 @@
 """Fixtures of the tests that run the real servers.
 
-Rules: traffic stays on 127.0.0.1 and unix sockets; every wait has an end; nothing is ended but what was started here;
+Rules: traffic stays on 127.0.0.1 and unix sockets; every wait has an end; tests end only what they have started;
 faults are real signals and real processes. The full-size forms are in tests/promises/.
 """
 
@@ -23,21 +23,21 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """Our app with four workers in slots of unix sockets, one for all tests of a module."""
+    """The shipped app with four workers in slots of unix sockets, one server for all tests of a module."""
     with serving(workers=4) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def proxy(server: Server) -> Iterator[Nginx]:
-    """The nginx before it."""
+    """The nginx before that server."""
     with behind_nginx(server) as started:
         yield started
 
 
 @pytest.fixture
 def options(site: Site, tmp_path: Path) -> dict[str, Any]:
-    """The settings of a server whose app logs in every way there is."""
+    """The settings of a server whose app logs in every possible way."""
     write_app(tmp_path)
     return site.options
 
@@ -52,6 +52,6 @@ def pipe() -> Iterator[Pipe]:
 
 @pytest.fixture(scope="module")
 def mirror() -> Iterator[Server]:
-    """The mirror app in one worker, so that all requests meet on its connections."""
+    """The mirror app in one worker, so that all requests share its connections."""
     with serving("tests.live.mirror:application", workers=1, PRESTART="none") as server:
         yield server

@@ -1,7 +1,7 @@
-"""Kinds of connection that a client may hold open while a worker ends, and what each of them must get.
+"""Kinds of connection that a client may hold open while a worker ends, and the answer that each of them must get.
 
-Each kind is bytes: what the client sends, what it reads before the connection counts as held, and what must come until
-the server closes. tests/live/holding.py is the app for them; it counts the requests and handshakes under way.
+A kind names the bytes that the client sends, those it reads before the connection counts as held, and a pattern for
+the rest until the server closes. tests/live/holding.py is their app; it counts requests and handshakes under way.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from tests.live.holding import DIRECT
 
 SECONDS = 10.0  # for a server to close a connection when it ends
 DRIP_SECONDS = 0.05
-READ_BYTES = 1 << 12  # a reader takes twice this from the system before it is read from
+READ_BYTES = 1 << 12  # a reader buffers twice this before it stops reading from the system
 
 OK = rb"HTTP/1\.1 200 .*"
 GONE_1012 = rb"\x88\x02\x03\xf4"  # a close frame, RFC 6455 section 5.5.1
@@ -44,10 +44,10 @@ class Kind:
 
     name: str
     sends: bytes = b""
-    first: bytes = b""  # read up to this before it is held
-    end: bytes | None = b""  # a pattern of what comes then; None where it may be cut, with anything before
-    drips: bytes = b""  # sent again and again
-    under_way: int = 0  # requests and handshakes that the worker has because of it
+    first: bytes = b""  # the connection is held once this has been read
+    end: bytes | None = b""  # a pattern for the rest; None where the connection may be cut after anything
+    drips: bytes = b""  # sent repeatedly
+    under_way: int = 0  # requests and handshakes that it makes for the worker
 
 
 H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__")
@@ -119,22 +119,22 @@ class Held:
 
     @classmethod
     async def open(cls, kind: Kind, address: Address) -> "Held":
-        """Connect and send; `until_held` waits for what this kind reads first."""
+        """Connect and send; `until_held` waits for the first bytes that this kind reads."""
         connection = await _open(address)
         connection.writer.write(kind.sends)
         return cls(kind, connection)
 
     async def until_held(self, seconds: float = SECONDS) -> None:
-        """Raises EOFError or TimeoutError when what this kind reads first does not come."""
+        """Wait for the first bytes that this kind reads. Raises EOFError or TimeoutError when they do not come."""
         if self.kind.first:
             async with asyncio.timeout(seconds):
                 await self._connection.reader.readuntil(self.kind.first)
         if self.kind.drips:
             self._dripping = asyncio.create_task(self._drip())
-            self._rest = asyncio.create_task(self._read())  # at once: a client that sends on after it is reset
+            self._rest = asyncio.create_task(self._read())  # at once: a client that sends on after the close is reset
 
     async def end(self) -> str:
-        """Read what comes until the server closes; empty if it is what this kind must get."""
+        """Read until the server closes; return an empty string if this is what the kind must get, else what came."""
         came = b""
         try:
             async with asyncio.timeout(SECONDS):
@@ -150,7 +150,7 @@ class Held:
         return "" if well else f"{self.kind.name}: {came[:200]!r}"
 
     async def close(self) -> None:
-        """Cut the connection, whatever has not been sent or read."""
+        """Cut the connection, even with unsent or unread bytes."""
         for task in filter(None, (self._dripping, self._rest)):
             task.cancel()
         self._connection.writer.transport.abort()
@@ -171,7 +171,7 @@ class Held:
 
 
 async def _open(address: Address) -> Connection:
-    """A connection whose reader stops early when nothing is taken from it."""
+    """Open a connection whose reader stops early when nothing is taken from it."""
     client = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
     client.setblocking(False)
     await asyncio.get_running_loop().sock_connect(client, address)
@@ -180,7 +180,7 @@ async def _open(address: Address) -> Connection:
 
 @asynccontextmanager
 async def holding(kinds: Sequence[Kind], addresses: Sequence[Address]) -> AsyncIterator[list[Held]]:
-    """Each kind at each worker; once the workers have all of it, the block is entered."""
+    """Hold each kind at each worker; the block is entered once the workers have all of them."""
     held = [await Held.open(kind, address) for kind in kinds for address in addresses]
     try:
         await asyncio.gather(*(each.until_held() for each in held))
@@ -192,7 +192,7 @@ async def holding(kinds: Sequence[Kind], addresses: Sequence[Address]) -> AsyncI
 
 @asynccontextmanager
 async def holding_behind_nginx(kinds: Sequence[Kind], address: Address) -> AsyncIterator[None]:
-    """The same kinds through nginx, which answers some of them by itself, so that their ends tell nothing."""
+    """Hold the same kinds through nginx, which answers some of them itself, so that their ends are not checked."""
     held = [await Held.open(kind, address) for kind in kinds]
     try:
         await asyncio.gather(*(each.until_held(1.0) for each in held), return_exceptions=True)
@@ -202,9 +202,9 @@ async def holding_behind_nginx(kinds: Sequence[Kind], address: Address) -> Async
 
 
 async def under_way(addresses: Sequence[Address], count: int, kind: str) -> None:
-    """Wait until the workers behind the addresses have together at least so many requests and handshakes of a kind.
+    """Wait until the workers behind the addresses have at least `count` requests and handshakes of a kind under way.
 
-    A kind is a path of requests through nginx, or DIRECT; what asks is one of those.
+    A kind is a path of requests through nginx, or DIRECT, which includes the request that asks for the count.
     """
     async with asyncio.timeout(SECONDS):
         while await _counted(addresses, kind) < count:  # noqa: ASYNC110 (in other processes)

@@ -1,4 +1,4 @@
-"""An app whose clients hold connections open in each way that tests/live/connections.py names."""
+"""An app whose clients hold connections open in each way that tests/live/connections.py lists."""
 
 import asyncio
 import json
@@ -6,15 +6,15 @@ from collections import Counter
 
 from app.asgi.types import Receive, Scope, Send
 
-LAST_SECONDS = 0.3  # that a slow request or handshake still takes once the worker drains; a quick stop allows 0.7
+LAST_SECONDS = 0.3  # for which a slow request or handshake runs on once the worker drains; a quick stop allows 0.7
 
 DIRECT = "direct"
 
-under_way: Counter[str] = Counter()  # those that have come through nginx by their paths
+under_way: Counter[str] = Counter()  # by path for those that came through nginx, else under DIRECT
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Raw ASGI; counts what is under way."""
+    """Serve raw ASGI and count the requests and handshakes under way."""
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return
@@ -43,7 +43,7 @@ async def answer(send: Send, body: bytes, status: int = 200) -> None:
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer without a look at the body."""
+    """Answer without reading the body."""
     await answer(send, b"refused", 401)
 
 
@@ -52,7 +52,7 @@ async def plaintext(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def count(scope: Scope, receive: Receive, send: Send) -> None:
-    """How many requests and handshakes are under way, this one among the direct ones."""
+    """Answer with the requests and handshakes under way, this one among the direct ones."""
     await answer(send, json.dumps(under_way).encode())
 
 

@@ -1,4 +1,4 @@
-"""What RFC 9113 and RFC 7541 ask of a server, case by case, and how an answer is judged."""
+"""The requirements of RFC 9113 and RFC 7541 on a server, case by case, and how an answer is judged."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,44 +37,44 @@ from tests.live.http2_frames import (
 )  # fmt: skip
 
 Judge = Callable[[Seen], bool]
-OPEN = request(flags=END_HEADERS, fields=POST)  # a stream that waits for its body
+OPEN = request(flags=END_HEADERS, fields=POST)  # a stream that still needs its body
 GET = request()
 HEAD = block(*REQUEST)
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is sent after the preface, and what must come of it."""
+    """The bytes sent after the preface, and the judgement of the result."""
 
     data: bytes
     right: Judge
     streams: tuple[int, ...] = ()
-    """Those that must have an end before it is judged."""
+    """The streams that must have ended before it is judged."""
     preface: bytes = field(default=PREFACE + setting())
 
 
 def ends(*codes: int) -> Judge:
-    """The connection ends, with one of these codes if it tells any (section 5.4.1)."""
+    """Expect the end of the connection, with one of these codes if a code is sent (section 5.4.1)."""
     return lambda seen: seen.closed and seen.goaway in (None, *codes)
 
 
 def resets(*codes: int) -> Judge:
-    """The stream ends with one of these codes, or the whole connection does (section 5.4.2)."""
+    """Expect the end of the stream with one of these codes, or of the whole connection (section 5.4.2)."""
     return lambda seen: seen.resets.get(1) in codes or ends(*codes)(seen)
 
 
 def refuses(*codes: int) -> Judge:
-    """The request is malformed (section 8.1.1): an answer may say so, before the end of the stream."""
+    """Expect a refusal of a malformed request (section 8.1.1), where a 400 may come before the end of the stream."""
     return lambda seen: seen.statuses.get(1) == 400 or resets(*codes)(seen)
 
 
 def answers(*statuses: int) -> Judge:
-    """The request is answered, and the connection goes on."""
+    """Expect an answer with one of these statuses, and that the connection stays open."""
     return lambda seen: seen.statuses.get(1) in statuses and not seen.closed and seen.goaway is None
 
 
 def goes_on(seen: Seen) -> bool:
-    """Nothing but the mark comes back."""
+    """Return whether the connection is open and the mark has come back."""
     return not seen.closed and seen.goaway is None and seen.pings[-1:] == [MARK]
 
 
@@ -83,12 +83,12 @@ def malformed(*fields: tuple[str, str]) -> Case:
 
 
 def announced(size: int, flags: int = END_HEADERS) -> bytes:
-    """The head of a request with a body of a size."""
+    """Return the head of a request that announces a body of this size."""
     return request(flags=flags, fields=POST, more=(("content-length", str(size)),))
 
 
 def packed(payload: bytes) -> Case:
-    """A block of fields that can't be decoded (RFC 7541)."""
+    """Return a case with a block of fields that can't be decoded (RFC 7541)."""
     return Case(frame(HEADERS, END_STREAM | END_HEADERS, 1, payload), ends(COMPRESSION), (1,))
 
 

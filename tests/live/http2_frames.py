@@ -1,4 +1,4 @@
-"""HTTP/2 frame by frame: what a test sends is put together here byte by byte, so that it may be wrong in any way."""
+"""HTTP/2 frame by frame: tests build what they send byte by byte, so that it may be wrong in any way."""
 
 import asyncio
 import ssl
@@ -16,7 +16,7 @@ DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDO
 END_STREAM, ACK, END_HEADERS, PADDED, WITH_PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x20
 NO_ERROR, PROTOCOL, INTERNAL, FLOW, TIMEOUT, CLOSED, SIZE, REFUSED, CANCEL, COMPRESSION, CONNECT, CALM = range(12)
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-MARK = b"the mark"  # of the ping that ends a case
+MARK = b"the mark"  # the payload of the ping that ends a case
 SECONDS = 10.0
 
 Fields = Sequence[tuple[str, str]]
@@ -25,13 +25,13 @@ POST: Fields = ((":method", "POST"), *REQUEST[1:])
 
 
 def frame(kind: int, flags: int = 0, stream: int = 0, payload: bytes = b"", *, length: int | None = None) -> bytes:
-    """A frame as it stands (RFC 9113 section 4.1); its length can be another one than it says."""
+    """Return a frame (RFC 9113 section 4.1), whose length field may differ from its real length."""
     size = len(payload) if length is None else length
     return size.to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
 
 
 def block(*fields: tuple[str, str]) -> bytes:
-    """A compressed list of fields, which needs nothing of those before it."""
+    """Return a compressed list of fields that does not depend on earlier ones."""
     encoder = Encoder()
     encoder.header_table_size = 0
     return encoder.encode(list(fields))
@@ -40,12 +40,12 @@ def block(*fields: tuple[str, str]) -> bytes:
 def request(
     stream: int = 1, flags: int = END_STREAM | END_HEADERS, fields: Fields = REQUEST, more: Fields = ()
 ) -> bytes:
-    """A request's HEADERS frame."""
+    """Return a request's HEADERS frame."""
     return frame(HEADERS, flags, stream, block(*fields, *more))
 
 
 def setting(*pairs: tuple[int, int]) -> bytes:
-    """A SETTINGS frame."""
+    """Return a SETTINGS frame."""
     return frame(SETTINGS, payload=b"".join(name.to_bytes(2) + value.to_bytes(4) for name, value in pairs))
 
 
@@ -55,11 +55,11 @@ def number(value: int) -> bytes:
 
 @dataclass
 class Seen:
-    """What the server has said to a case, until it answered the last ping or closed the connection."""
+    """Everything that the server sent in a case, until it answered the last ping or closed the connection."""
 
     closed: bool = False
     silent: bool = False
-    """Whether it said nothing more, though it should have."""
+    """Whether it sent nothing more, though it should have."""
     goaway: int | None = None
     resets: dict[int, int] = field(default_factory=dict)
     """Error codes by stream."""
@@ -72,12 +72,12 @@ class Seen:
     ended: set[int] = field(default_factory=set)
 
     def done(self, streams: Sequence[int]) -> bool:
-        """Whether the mark is back and each of these streams has an end, or the whole connection."""
+        """Whether the mark is back and each of these streams has ended, or the whole connection has."""
         return self.closed or (MARK in self.pings and {*streams} <= self.ended | self.resets.keys())
 
 
 class Peer:
-    """A connection that speaks HTTP/2 by raw bytes."""
+    """An HTTP/2 connection on which raw bytes are sent."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -88,7 +88,7 @@ class Peer:
         self._writer.write(data)
 
     async def read_until(self, enough: Callable[[Seen], bool]) -> None:
-        """Take what comes until it is enough, or the connection ends."""
+        """Read until `enough` is satisfied or the connection ends."""
         try:
             async with asyncio.timeout(SECONDS):
                 while not enough(self.seen):
@@ -125,7 +125,7 @@ class Peer:
 
 @asynccontextmanager
 async def connected(port: int) -> AsyncIterator[Peer]:
-    """A connection on which HTTP/2 is agreed to."""
+    """Open a connection on which HTTP/2 has been negotiated."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
@@ -137,7 +137,7 @@ async def connected(port: int) -> AsyncIterator[Peer]:
 
 
 async def talk(port: int, data: bytes, *, preface: bytes = PREFACE + setting(), streams: Sequence[int] = ()) -> Seen:
-    """What the server says to a connection that begins so, goes on so, and ends with a ping."""
+    """Open a connection with this preface, send this data and a ping; return what the server sent."""
     async with connected(port) as peer:
         peer.send(preface + data + frame(PING, payload=MARK))
         await peer.read_until(lambda seen: seen.done(streams))

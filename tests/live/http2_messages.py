@@ -1,4 +1,4 @@
-"""Streams and messages by RFC 9113, compressed fields by RFC 7541, case by case; and what nginx does otherwise."""
+"""Cases of streams and messages (RFC 9113) and of compressed fields (RFC 7541), and where nginx departs from them."""
 
 from tests.live.http2_cases import (
     FRAMES,
@@ -99,7 +99,7 @@ MESSAGES = {
     "8.3.1 two schemes": malformed(METHOD, SCHEME, *REQUEST[1:]),
     "8.3.1 two paths": malformed(METHOD, SCHEME, PATH, PATH, AUTHORITY),
 }  # fmt: skip
-# Names begin with the section of RFC 7541.
+# Names start with the section of RFC 7541.
 COMPRESSIONS = {
     "2.3.3 an index above the tables": packed(HEAD + b"\xff\x80\x01"),
     "4.2 a table above the limit": packed(b"\x3f\xe1\x7f\x03" + HEAD),
@@ -111,14 +111,14 @@ COMPRESSIONS = {
     "6.2 a name that is cut off": packed(HEAD + b"\x40\x05x"),
     "5.1 a number that is too large": packed(HEAD + b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f"),
 }  # fmt: skip
-# What nginx does otherwise, as it does in every version; none of it reaches the app or another client.
+# Where nginx departs, in every version; none of these cases reaches the app or another client.
 DEPARTURES = {
     "5.1 data after a reset": goes_on,
     "HPACK 5.2 padding of more than 7 bits": answers(200),
     "6.4 a reset on an idle stream": goes_on,
     "5.1 data on an idle stream": goes_on,
     "5.1 a window on an idle stream": goes_on,
-    "8.1 trailers": ends(PROTOCOL),  # not supported, and gone by HTTP/1.1, too
+    "8.1 trailers": ends(PROTOCOL),  # not supported; over HTTP/1.1 they are dropped, too
     "8.3 a pseudo field behind a field": answers(200),
     "HPACK 4.2 a size behind a field": answers(200),
     "HPACK 6.2 a name that is cut off": ends(SIZE),

@@ -4,7 +4,7 @@ from typing import Any
 
 
 async def lifespan(receive: Any, send: Any) -> None:
-    """Take both events and say that all is done."""
+    """Receive both events and report each as complete."""
     for phase in ("startup", "shutdown"):
         await receive()
         await send({"type": f"lifespan.{phase}.complete"})

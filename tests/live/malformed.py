@@ -1,5 +1,5 @@
-"""Raw requests that are wrong in one way each. What follows some of them would be a request of its own to a parser that
-lost count: it must never be seen.
+"""Raw requests, each of which is wrong in one way. The bytes behind some of them would be a request to a parser that
+lost count: the app must never see it.
 """
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n"
@@ -7,17 +7,17 @@ HOST = b"Host: localhost\r\n"
 
 
 def line(data: bytes, fields: bytes = HOST) -> bytes:
-    """A request with this first line."""
+    """Return a request with this first line."""
     return data + b"\r\n" + fields + b"\r\n"
 
 
 def field(data: bytes, end: bytes = b"\r\n") -> bytes:
-    """A GET with this field."""
+    """Return a GET with this field."""
     return b"GET /m HTTP/1.1\r\n" + HOST + data + end + b"\r\n"
 
 
 def body(fields: bytes, data: bytes = b"") -> bytes:
-    """A POST with these fields and this body, and something behind it."""
+    """Return a POST with these fields and this body, and a smuggled request behind it."""
     return b"POST /m HTTP/1.1\r\n" + HOST + fields + b"\r\n" + data + SMUGGLED
 
 

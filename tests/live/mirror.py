@@ -1,4 +1,4 @@
-"""An app that says what it has seen of each request, and with which parts of ASGI it is told to fail."""
+"""An app that reports each request as it saw it, and violates a part of ASGI on the paths that ask for it."""
 
 import asyncio
 import hashlib
@@ -9,20 +9,20 @@ from typing import Any
 from tests.live.lifespan import lifespan
 from tests.live.turns import Turns
 
-SEEN: list[str] = []  # method and path of every request of this worker's life
+SEEN: list[str] = []  # method and path of every request since the worker's start
 turns = Turns()
 
 
 def answered(method: str, path: str, body: bytes) -> dict[str, Any]:
-    """What the app answers to such a request."""
+    """Return the app's answer to such a request."""
     return {"saw": f"{method} {path}", "length": len(body), "digest": hashlib.sha256(body).hexdigest()}
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with what came, `/seen` and `/worker` with all requests of the worker, `/fields` with the header's names,
-    `/turn` with the longest turn of its loop.
+    """Answer with the request, `/seen` and `/worker` with all requests of the worker, `/fields` with the names of the
+    header fields, `/turn` with the longest turn of the event loop.
 
-    The paths of FAILURES fail before anything was sent, those of LATE_FAILURES later; those of SOCKETS are websockets.
+    The paths of FAILURES fail before the client is sent anything, those of LATE_FAILURES later; SOCKETS are websockets.
     """
     if scope["type"] == "lifespan":
         turns.watch()
@@ -85,13 +85,13 @@ async def start_then_something(scope: Any, receive: Any, send: Any) -> Any:
 
 
 async def start_twice(scope: Any, receive: Any, send: Any) -> None:
-    """As an error middleware does that does not know whether the answer has begun."""
+    """Act as an error middleware that does not know whether the answer has begun."""
     await send(START)
     await send({**START, "status": 500})
 
 
 async def swallowed(scope: Any, receive: Any, send: Any) -> None:
-    """As an error middleware does that logs and returns."""
+    """Act as an error middleware that logs and returns."""
     try:
         await start_then_raises(scope, receive, send)
     except RuntimeError:
@@ -156,7 +156,7 @@ async def echo(receive: Any, send: Any) -> None:
 
 
 async def talk(receive: Any, send: Any) -> None:
-    """Sends for ever, whatever comes."""
+    """Send for ever, whatever comes."""
     await receive()
     await send({"type": "websocket.accept"})
     while True:
@@ -165,7 +165,7 @@ async def talk(receive: Any, send: Any) -> None:
 
 
 async def closes(receive: Any, send: Any) -> None:
-    """Closes after the first message, and waits for the client's answer."""
+    """Close after the first message and wait for the client's answer."""
     await receive()
     await send({"type": "websocket.accept"})
     await receive()
@@ -184,7 +184,7 @@ async def fails(receive: Any, send: Any) -> None:
 
 
 async def waits(receive: Any, send: Any) -> None:
-    """Does not answer the handshake until the client has gone."""
+    """Leave the handshake unanswered until the client has gone."""
     await receive()
     await receive()
 

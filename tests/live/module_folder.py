@@ -10,6 +10,6 @@ from tests.harness.processes import short_folder
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """For sockets, whose paths must be short."""
+    """A folder for sockets, whose paths must be short."""
     with short_folder() as path:
         yield path

@@ -1,4 +1,4 @@
-"""An app that answers with what it was asked: the scope's client, scheme, paths and headers."""
+"""An app that answers with its scope: the client, scheme, paths and headers."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ SHOWN = ("type", "client", "scheme", "path", "root_path", "raw_path")
 
 
 def shown(scope: Any) -> bytes:
-    """What a test looks at."""
+    """Return the parts of a scope that tests check."""
     values = {name: scope.get(name) for name in SHOWN} | {
         "raw_path": (scope.get("raw_path") or b"").decode(),
         "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in scope["headers"]],

@@ -1,4 +1,4 @@
-"""Scrapes of a server's private socket, as Prometheus' own reader has them."""
+"""Scrapes of a server's private socket, parsed by Prometheus' own reader."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 async def scraped(server: Server) -> Samples:
-    """Every sample of a scrape of the private unix socket."""
+    """Scrape the private unix socket and return every sample."""
     answer = await request(str(server.folder / "app.stats"), "GET", "/metrics")
 
     assert (answer.status, answer.headers["content-type"].split(";")[0]) == (200, "text/plain")
@@ -22,14 +22,14 @@ async def scraped(server: Server) -> Samples:
 
 
 def value(samples: Samples, name: str, **labels: str) -> float:
-    """The sum of the series that have these labels."""
+    """Return the sum of the series that have these labels."""
     return sum(
         each for (known, those), each in samples.items() if known == name and labels.items() <= dict(those).items()
     )
 
 
 async def until_scraped(server: Server, seen: Callable[[Samples], bool]) -> Samples:
-    """The first scrape that shows what is expected; a scrape itself takes some milliseconds."""
+    """Return the first scrape that `seen` accepts; a scrape itself takes some milliseconds."""
     async with asyncio.timeout(15):
         while not seen(samples := await scraped(server)):
             await pause()

@@ -22,7 +22,7 @@ async def application(scope, receive, send):
 
 
 def source(*, answer: str = "old", startup: str = "pass", body: str = "pass") -> str:
-    """An app's code; `startup` and `body` are statements of its lifespan and of each of its requests."""
+    """Return an app's code; `startup` and `body` are statements of its lifespan and of each of its requests."""
     return SOURCE.format(answer=answer, startup=startup, body=body)
 
 
@@ -33,7 +33,7 @@ BLOCKS_IN_STARTUP = "import time; time.sleep(3600)"
 
 GET_OLD = Request("GET", "/", b"", b"old")
 
-# The shortest ladder of time-outs that is allowed, so that what hangs is noticed soon.
+# The shortest allowed ladder of time-outs, so that a hang is noticed soon.
 SHORT = {"DRAIN_SECONDS": "1.5", "GRACEFUL_TIMEOUT": "4", "TIMEOUT": "5"}
 
 
@@ -44,18 +44,18 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "site_app.py"
-        # Bytecode counts as right for a whole second of a source's age, and tests change sources faster.
+        # Bytecode counts as current for a whole second of a source's age, and tests change sources faster.
         self.options: dict[str, Any] = {
             "PYTHONPATH": str(folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PRESTART": "none",
-            "PRELOAD": "off",  # it imports nothing, and to find that out takes as long as to start
+            "PRELOAD": "off",  # preloading imports nothing here, and finding that out takes as long as a start
             **SHORT,
         }
         self.write(source())
 
     def write(self, text: str) -> None:
-        """Put other code in its place, in one step."""
+        """Replace the code atomically."""
         new = self._path.with_suffix(".new")
         new.write_text(text)
         new.replace(self._path)

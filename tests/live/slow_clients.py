@@ -1,6 +1,6 @@
 """Holds slow connections from one address, as a process: `python -m tests.live.slow_clients PORT KIND COUNT`.
 
-It says `open` when all have been opened, and lets them drip until its input ends.
+It prints `open` when all are open, and lets them drip until its standard input ends.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import sys
 HOST = b"Host: localhost\r\n"
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 UPGRADE += b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-# What each sends, and what it sends again and again; a reader takes nothing of its answers.
+# For each kind, the bytes that it sends first and those that it sends repeatedly; a reader reads none of its answers.
 KINDS = {
     "silent": (b"", b""),
     "headers": (b"GET / HTTP/1.1\r\n" + HOST + b"X: ", b"a"),
@@ -19,7 +19,7 @@ KINDS = {
     "readers": ((b"GET /static/connection.js HTTP/1.1\r\n" + HOST + b"\r\n") * 100, b""),
 }
 DRIP_SECONDS = 3.0
-OPENING = 50  # at once
+OPENING = 50  # at the same time
 
 
 class Slow(asyncio.Protocol):
@@ -42,7 +42,7 @@ class Slow(asyncio.Protocol):
 
 
 async def main(port: int, kind: str, count: int) -> None:
-    """Open them, let them drip until the input ends."""
+    """Open the connections and let them drip until standard input ends."""
     loop = asyncio.get_running_loop()
     slow: list[Slow] = []
     for _ in range(0, count, OPENING):

@@ -1,4 +1,4 @@
-"""How an answer goes out: its head waits for the first of its body, and for nothing else."""
+"""How an answer goes out: its head waits for the first part of its body, and for nothing else."""
 
 import asyncio
 from pathlib import Path
@@ -23,7 +23,7 @@ async def test_worker_killed_between_head_and_body(site: Site, tmp_path: Path) -
 
 
 async def test_post_is_not_sent_again(site: Site, tmp_path: Path) -> None:
-    """A POST whose worker dies over it is carried out once and answered with 502 as problem details."""
+    """A POST whose worker dies during it is carried out once and answered with 502 as problem details."""
     count = tmp_path / "count"
     site.write(source(body=f"import os\n    open({str(count)!r}, 'a').write('x'); os.kill(os.getpid(), 9)"))
     with serving(site.name, **site.options) as server, behind_nginx(server) as proxy:
@@ -34,7 +34,7 @@ async def test_post_is_not_sent_again(site: Site, tmp_path: Path) -> None:
 
 
 async def test_head_is_answered(server: Server) -> None:
-    """HEAD, which has no body to wait for, is answered, and the connection is kept."""
+    """HEAD, whose answer has no body, is answered without waiting for one, and the connection is kept."""
     async with asyncio.timeout(10), await kept_connection(server) as connection:
         for _ in range(2):
             connection.send("HEAD", "/plaintext")
@@ -44,8 +44,8 @@ async def test_head_is_answered(server: Server) -> None:
 
 
 async def kept_connection(server: Server) -> Connection:
-    """A connection to a worker's own slot. One that was accepted while the slot was lent to another worker, as it is
-    until its own one is ready, is for one request."""
+    """Open a connection to a worker's own slot. While the slot is lent to another worker, as it is until its own one is
+    ready, an accepted connection serves only one request, and this tries again."""
     while True:
         connection = await Connection.open(server.address())
         await connection.request("GET", "/plaintext")
@@ -55,7 +55,7 @@ async def kept_connection(server: Server) -> Connection:
 
 
 async def test_continue_is_sent_before_the_body_comes(server: Server) -> None:
-    """A client that waits for `100 Continue` gets it, and then its answer."""
+    """A client that waits for `100 Continue` gets it before its body is sent, and then its answer."""
     async with asyncio.timeout(10), await Connection.open(server.address()) as connection:
         connection.send("POST", "/echo", b"", "Content-Length: 5", "Expect: 100-continue")
         told, _ = await connection.head()

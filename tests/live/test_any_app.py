@@ -1,4 +1,4 @@
-"""What an app that brings nothing has from the server: request ids, records, limits, a row in the table of workers."""
+"""What the server gives an app that brings nothing: request ids, records, limits, a row in the table of workers."""
 
 import asyncio
 import json
@@ -66,12 +66,12 @@ def application(scope):
 
 
 def records(server: Server) -> list[dict[str, Any]]:
-    """The access record so far."""
+    """Return the access records so far."""
     return [json.loads(line) for line in server.log().splitlines() if '"logger":"access"' in line]
 
 
 async def record_of(server: Server, answer: Answer) -> dict[str, Any]:
-    """The one record that has the id of an answer."""
+    """Return the only record with the id of an answer."""
     request_id = answer.headers["x-request-id"]
     await until(lambda: server.logged(f'"request_id":"{request_id}"'), SECONDS, "the record")
     (record,) = [record for record in records(server) if record["request_id"] == request_id]
@@ -79,7 +79,7 @@ async def record_of(server: Server, answer: Answer) -> dict[str, Any]:
 
 
 async def opened(server: Server) -> dict[str, int]:
-    """What all workers have open together, as the table has it."""
+    """Return the numbers of open requests, streams and websockets of all workers, from the table."""
     code, output = await server.ctl("status")
     assert code == 0, output
     rows = json.loads(output)["table"]
@@ -94,7 +94,7 @@ async def until_opened(server: Server, **expected: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_one_id_from_end_to_end(site: Site, kind: str) -> None:
-    """The answer's header, nginx's line and the record have one id, whatever kind of app it is."""
+    """The answer's header, nginx's line and the record have the same id, whatever kind of app it is."""
     site.write(TEN_LINES + KINDS[kind])
     with serving(site.name, workers=1, **site.options, ACCESS_LOG="1") as server, behind_nginx(server) as proxy:
         answer = await request(proxy.address, "GET", "/?a=1")
@@ -125,7 +125,7 @@ async def test_one_id_from_end_to_end(site: Site, kind: str) -> None:
 
 
 async def test_app_that_raises(site: Site) -> None:
-    """An error that the app leaves to the server is a 500 as problem details, and the log has the reason by its id."""
+    """An error that the app leaves to the server is a 500 as problem details, and the log has its reason by the id."""
     site.write(TEN_LINES)
     with serving(site.name, workers=1, **site.options, ACCESS_LOG="1") as server:
         answer = await request(server.address(), "GET", "/raises")
@@ -146,7 +146,7 @@ async def refused(address: Address, target: str) -> Answer:
 
 
 async def test_limits(site: Site) -> None:
-    """Each kind has a limit of its own; what is over it is 503, and the others and health checks go on."""
+    """Each kind has its own limit, above which it gets a 503, while other kinds and health checks are served."""
     site.write(TEN_LINES)
     limits = {"MAX_REQUESTS_IN_FLIGHT": "2", "MAX_STREAMS": "3", "MAX_WEBSOCKETS": "2", "READY_PATH": "/parts"}
     with serving(site.name, workers=1, **site.options, **limits) as server, behind_nginx(server) as proxy:
@@ -173,7 +173,7 @@ async def test_limits(site: Site) -> None:
 
 
 async def _open_parts(address: Address) -> EventStream:
-    """The ready path, which is answered all the same."""
+    """Request the ready path, which is answered in spite of the limits."""
     connection = await Connection.open(address)
     connection.send("GET", "/parts")
     assert (await connection.head())[0] == 200
@@ -181,7 +181,7 @@ async def _open_parts(address: Address) -> EventStream:
 
 
 async def test_streams_leave_room_for_requests(site: Site) -> None:
-    """Many more streams than requests may be open, announced as event streams or not, and requests are answered."""
+    """More streams than requests may be open, announced as event streams or not, and requests are still answered."""
     site.write(TEN_LINES)
     with serving(site.name, workers=1, **site.options, MAX_REQUESTS_IN_FLIGHT="20") as server:
         async with AsyncExitStack() as stack:
@@ -196,7 +196,7 @@ async def test_streams_leave_room_for_requests(site: Site) -> None:
 
 
 async def test_table_of_workers(site: Site) -> None:
-    """The table has a row for each process, with its slot and its counts; one that has ended is not in it."""
+    """The table has a row for each process, with its slot and its counts, and none for a process that has ended."""
     site.write(TEN_LINES)
 
     async def table() -> list[dict[str, Any]]:
@@ -220,7 +220,7 @@ async def test_table_of_workers(site: Site) -> None:
 
 
 async def test_table_without_slots(site: Site) -> None:
-    """Workers that share a listener have a row each, too."""
+    """Workers that share a listener have a row each."""
     site.write(TEN_LINES)
     with serving(site.name, workers=2, slots="shared", **site.options) as server:
         rows = json.loads((await server.ctl("status"))[1])["table"]

@@ -1,4 +1,4 @@
-"""Autobahn's test suite for websockets: each case against an echo behind nginx, and against the worker's own socket.
+"""Autobahn's test suite for websockets: each case against an echo behind nginx, and on the worker's own socket.
 
 The suite itself (autobahntestsuite) needs Python 2; kosoku runs its cases. 9.* are limits, 12.* and 13.* compression.
 """
@@ -22,15 +22,15 @@ pytestmark = [
 MIRROR = "tests.live.mirror:application"
 CASES = 517
 LIMIT = int(Worker.CONFIG_KWARGS["ws_max_size"])
-SIZE = re.compile(r"(\d+) \* 2\*\*(\d+)")  # of a message, in a case's description
+SIZE = re.compile(r"(\d+) \* 2\*\*(\d+)")  # a message's size in a case's description
 TOO_LARGE = 1009
 PASSED = ("OK", "NON-STRICT", "INFORMATIONAL")
-Result = tuple[str, str, int | None, str]  # of the exchange, of the close, the server's code, what the case does
+Result = tuple[str, str, int | None, str]  # behaviour, behaviour at the close, server's close code, description
 
 
 @pytest.fixture(scope="module", params=["behind nginx", "worker"])
 def results(request: pytest.FixtureRequest) -> Iterator[dict[str, Result]]:
-    """What became of each case, by its number."""
+    """The result of each case, by its number."""
     if request.param == "worker":
         with serving(MIRROR, slots="tcp") as server:
             yield run(f"ws://{server.address()[0]}:{server.address()[1]}/ws/echo")
@@ -51,7 +51,7 @@ def run(url: str) -> dict[str, Result]:
 
 
 def chosen(results: dict[str, Result], *, limits: bool = False, compression: bool = False) -> dict[str, Result]:
-    """Those of one kind: what is too large for the server, what needs compression, or all the rest."""
+    """Return the cases of one kind: too large for the server, in need of compression, or all others."""
 
     def is_chosen(number: str, description: str) -> bool:
         size = SIZE.search(description)
@@ -62,13 +62,13 @@ def chosen(results: dict[str, Result], *, limits: bool = False, compression: boo
 
 
 def test_all_cases_have_run(results: dict[str, Result]) -> None:
-    """Framing, pings, reserved bits, opcodes, fragments, UTF-8, closes, limits, compression."""
+    """All cases have run: framing, pings, reserved bits, opcodes, fragments, UTF-8, closes, limits, compression."""
     assert len(results) == CASES
     assert len(chosen(results)) >= 277
 
 
 def test_protocol(results: dict[str, Result]) -> None:
-    """Each case passes, whose messages are not larger than the server's limit; most of them strictly."""
+    """Each case with messages up to the server's limit passes, most of them strictly."""
     rest = chosen(results)
     failed = {number: result for number, result in rest.items() if result[0] not in PASSED or result[1] not in PASSED}
 
@@ -77,10 +77,10 @@ def test_protocol(results: dict[str, Result]) -> None:
 
 
 def test_messages_above_the_limit(results: dict[str, Result]) -> None:
-    """Whole or in fragments, they close the connection with 1009."""
+    """Messages above the limit, whole or in fragments, close the connection with 1009."""
     assert {result[2] for result in chosen(results, limits=True).values()} == {TOO_LARGE}
 
 
 def test_compression_is_not_agreed_to(results: dict[str, Result]) -> None:
-    """Its offer is declined, since it costs 40 KiB for each connection, and the connection is as good without."""
+    """An offer of compression is declined, since it costs 40 KiB per connection; the connection works without it."""
     assert {result[:3] for result in chosen(results, compression=True).values()} == {("UNIMPLEMENTED", "OK", 1000)}

@@ -1,4 +1,4 @@
-"""REQUEST_TIMEOUT on real servers: a request that takes longer is a 504, and what may be open for long stays so."""
+"""REQUEST_TIMEOUT on real servers: a request that takes longer is a 504, while streams and websockets stay open."""
 
 import asyncio
 import json
@@ -12,19 +12,19 @@ from tests.harness.stack import Server, behind_nginx, serving
 from tests.harness.websocket import Frames
 
 LONG = "/wait?ms=10000"
-NOTICED = 3.0  # seconds: REQUEST_TIMEOUT, half a second until the worker looks, and a busy machine
+NOTICED = 3.0  # seconds: REQUEST_TIMEOUT, half a second until the worker checks, and a busy machine
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """The shipped app, whose requests may take a second."""
+    """The shipped app, with a limit of one second per request."""
     with serving(workers=1, REQUEST_TIMEOUT="1") as started:
         yield started
 
 
 @pytest.fixture(scope="module", params=["worker", "nginx"])
 def address(request: pytest.FixtureRequest, server: Server) -> Iterator[Address]:
-    """Where a client connects."""
+    """The address that a client connects to."""
     if request.param == "worker":
         yield server.address()
     else:
@@ -33,7 +33,7 @@ def address(request: pytest.FixtureRequest, server: Server) -> Iterator[Address]
 
 
 async def test_late_request_is_a_504(server: Server, address: Address) -> None:
-    """It comes once the time is over, as a problem, and the worker has nothing left of it."""
+    """A request that takes too long gets a 504 as problem details once REQUEST_TIMEOUT is over."""
     start = time.monotonic()
     answers = await asyncio.gather(*(request(address, "GET", LONG) for _ in range(5)))
     seconds = time.monotonic() - start
@@ -46,12 +46,12 @@ async def test_late_request_is_a_504(server: Server, address: Address) -> None:
 
 
 async def test_request_in_time_is_answered(address: Address) -> None:
-    """What takes less is not touched."""
+    """A request that takes less than REQUEST_TIMEOUT is answered as usual."""
     assert (await request(address, "GET", "/wait?ms=300")).status == 200
 
 
 async def test_streams_and_websockets_stay(address: Address) -> None:
-    """Both are open, and carry what comes, when the time of a request is long over."""
+    """An event stream and a websocket stay open and carry messages long after REQUEST_TIMEOUT."""
     came: asyncio.Queue[bytes] = asyncio.Queue()
     stream = await EventStream.open(address)
     socket = await Frames.open(address, "/ws/echo", lambda opcode, payload: came.put_nowait(payload))
@@ -67,7 +67,7 @@ async def test_streams_and_websockets_stay(address: Address) -> None:
 
 
 async def test_a_late_request_is_in_the_log(server: Server) -> None:
-    """One line, with the request's id, and no traceback."""
+    """A late request is logged in one record, with its id and without a traceback."""
     answer = await request(server.address(), "GET", LONG)
     wanted = answer.headers["x-request-id"]
     async with asyncio.timeout(SECONDS):

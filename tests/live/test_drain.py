@@ -1,4 +1,4 @@
-"""How a worker ends: it answers what it has, tells its clients, cleans up, and is gone in time."""
+"""How a worker ends: it answers its requests, tells its clients, cleans up, and exits in time."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from tests.live.sites import Site, source
 WEBSOCKETS = 200
 STREAMS = 20
 SLOW = "/wait?ms=3500"
-SECONDS = 8.0  # for a stop with all of that open
+SECONDS = 8.0  # for a stop with all of these open
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
@@ -44,7 +44,7 @@ async def test_quick_stop(number: signal.Signals) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 async def test_stop_with_a_blocked_worker(site: Site, number: signal.Signals) -> None:
-    """A worker that can't hear is killed: within the graceful time-out, or four seconds, the server has ended."""
+    """A blocked worker is killed: the server ends in the graceful time-out, on SIGINT and SIGQUIT in four seconds."""
     site.write(source(body="if scope['path'] == '/block': print('blocks', flush=True); __import__('time').sleep(60)"))
     with serving(site.name, **site.options) as server:
         async with await Connection.open(server.address()) as blocked:
@@ -57,7 +57,7 @@ async def test_stop_with_a_blocked_worker(site: Site, number: signal.Signals) ->
 
 
 async def test_stop_that_comes_late(site: Site) -> None:
-    """A worker that is told to stop again when its loop is closed already ends without a word about it."""
+    """A worker that is told to stop again after its loop is closed ends without logging an error about it."""
     site.write(source(startup="import atexit, time; atexit.register(time.sleep, 0.5)"))
     with serving(site.name, workers=1, **site.options) as server:
         worker = server.pids()[0]
@@ -74,7 +74,7 @@ async def test_stop_that_comes_late(site: Site) -> None:
 
 
 async def test_draining_worker_says_so_and_beats() -> None:
-    """While a request holds the drain, /readyz says 503, answers say `connection: close`, no connection is accepted."""
+    """While a request delays the drain, /readyz is 503, answers say `connection: close`, and clients are refused."""
     with serving(workers=1) as server:
         async with await Connection.open(server.address()) as kept, await begin(server.address(), SLOW) as slow:
             assert (await kept.request("GET", "/readyz")).status == 200
@@ -98,7 +98,7 @@ async def test_draining_worker_says_so_and_beats() -> None:
 
 
 def _beat(server: Server) -> float:
-    """When the only worker last beat its heart: the time of a file that has no name any more."""
+    """Return the time of the only worker's last heartbeat, which is the mtime of an unlinked file."""
     (pid,) = server.pids()
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):
@@ -109,7 +109,7 @@ def _beat(server: Server) -> float:
 
 @pytest.mark.parametrize("slots", ["unix", "tcp", "shared"])
 async def test_who_waits_in_a_queue_is_answered(slots: Slots) -> None:
-    """Requests on connections that no worker has accepted yet when the stop begins are answered all the same."""
+    """Requests on connections that no worker had accepted when the stop began are answered all the same."""
     with serving(workers=2, slots=slots) as server:
         pids = server.pids()
         for pid in pids:
@@ -131,7 +131,7 @@ async def test_who_waits_in_a_queue_is_answered(slots: Slots) -> None:
 
 
 async def test_hooks_and_exit_handlers_run(site: Site, tmp_path: Path) -> None:
-    """At the end come lifespan.shutdown, gunicorn's worker_exit hook and the exit handlers, in this order."""
+    """lifespan.shutdown, gunicorn's worker_exit hook and the exit handlers run at the end, in this order."""
     configuration = tmp_path / "gunicorn.conf.py"
     hook = "\ndef worker_exit(arbiter, worker):\n    print('worker_exit has run', flush=True)\n"
     configuration.write_text((ROOT / "gunicorn.conf.py").read_text() + hook)

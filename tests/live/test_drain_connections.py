@@ -1,4 +1,4 @@
-"""Whatever clients hold open, a reload and a stop lose nothing, end in time, and end cleanly."""
+"""Whatever connections clients hold open, a reload and a stop lose nothing, end in time, and end cleanly."""
 
 import asyncio
 import re
@@ -24,13 +24,13 @@ STOPS = walk({number.name: number for number in (signal.SIGTERM, signal.SIGINT, 
 
 @pytest.mark.parametrize("kind", EACH)
 async def test_each_kind(kind: Kind) -> None:
-    """A kind of connection at each worker and through nginx, under load, during a reload and then during SIGTERM."""
+    """A reload and then SIGTERM under load lose nothing, with one kind held at each worker and through nginx."""
     await _reload_and_stop([kind], signal.SIGTERM)
 
 
 @pytest.mark.parametrize("number", STOPS)
 async def test_all_kinds_at_once(number: signal.Signals) -> None:
-    """All of them together, during a reload and then during each signal that stops."""
+    """A reload and then each signal that stops lose nothing, with all kinds held at the same time."""
     await _reload_and_stop(KINDS, number)
 
 
@@ -57,7 +57,7 @@ async def _reload_and_stop(kinds: Sequence[Kind], number: signal.Signals) -> Non
         assert reloaded[0] == 0, reloaded
         assert "\n".join(filter(None, ends)) == ""
         assert (load.report.lost, [answer.status for answer in slow]) == ({}, [200] * SLOW)
-        assert {outcome for _, outcome in last_load.report.lost} <= {"502"}  # not accepted any more
+        assert {outcome for _, outcome in last_load.report.lost} <= {"502"}  # no longer accepted
         assert _broken(proxy) == []
         assert gone == first
         assert exit_code == 0
@@ -67,7 +67,7 @@ async def _reload_and_stop(kinds: Sequence[Kind], number: signal.Signals) -> Non
 
 
 async def _stop(server: Server, proxy: Nginx, number: signal.Signals) -> tuple[list[Answer], int]:
-    """The answers to requests that were under way, and the exit code of the server."""
+    """Stop the server; return the answers to requests that were under way, and the exit code."""
     slow = [asyncio.create_task(request(proxy.address, "GET", "/last")) for _ in range(SLOW)]
     await under_way([server.address(slot) for slot in range(2)], SLOW, "/last")
     server.signal(number)
@@ -76,7 +76,7 @@ async def _stop(server: Server, proxy: Nginx, number: signal.Signals) -> tuple[l
 
 
 def _broken(proxy: Nginx) -> list[str]:
-    """What nginx says of the load's requests that a worker had accepted and did not answer."""
+    """Return nginx's log lines about requests of the load that a worker had accepted and did not answer."""
     ours = ('"GET /plaintext ', '"POST /echo ')
     lines = [line for line in proxy.log().splitlines() if any(request in line for request in ours)]
     return [line for line in lines if re.search("prematurely closed|reset by peer|Broken pipe", line)]

@@ -1,4 +1,4 @@
-"""What fails in a worker is logged once per kind; it serves, drains and runs lifespan.shutdown all the same."""
+"""A failure in a worker is logged once per kind; the worker still serves, drains and runs lifespan.shutdown."""
 
 import asyncio
 import resource
@@ -15,10 +15,10 @@ from tests.harness.processes import until
 from tests.harness.stack import Server, serving
 from tests.live.sites import Site, source
 
-TICKS = 15  # looks around that a worker takes before a test goes on
-SPENT = {"MAX_WORKER_MEMORY": str(1 << 40)}  # so that each look around reads /proc
+TICKS = 15  # periodic checks of a worker before a test goes on
+SPENT = {"MAX_WORKER_MEMORY": str(1 << 40)}  # makes each periodic check read /proc
 
-# Statements of the app's startup that break what the worker does ten times a second.
+# Statements of the app's startup that break the check that a worker makes ten times a second.
 COUNTED = """
         import errno, os, pathlib
         from slipway.serving import spent
@@ -39,7 +39,7 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def looks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, "Future[None]"]:
-    """Workers that look around in vain, each in a server of its own."""
+    """Workers whose periodic check fails, each in a server of its own."""
     cases = {fault: partial(_looks, Site(tmp_path_factory.mktemp("site")), *what) for fault, what in BROKEN.items()}
     return coroutines_at_once(cases)
 
@@ -49,7 +49,7 @@ async def _looks(site: Site, statement: str, path: str) -> None:
     with serving(site.name, workers=1, **site.options, **SPENT) as server:
         async with await Connection.open(server.address()) as kept:
             async with asyncio.timeout(10):
-                while server.logged("a look") < TICKS:  # at rest they were seldom
+                while server.logged("a look") < TICKS:  # a worker at rest checks rarely
                     assert (await kept.request("GET", "/")).body == b"old"
 
         assert server.logged("Looking whether to be replaced failed") == 1
@@ -59,12 +59,12 @@ async def _looks(site: Site, statement: str, path: str) -> None:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("fault", BROKEN)
 def test_failing_looks_around(looks: dict[str, "Future[None]"], fault: str) -> None:
-    """Whatever makes each look around fail, the worker answers, and one line says so."""
+    """Whatever makes each periodic check fail, the worker answers, and one line reports the failure."""
     looks[fault].result()
 
 
 async def test_loan_of_a_lost_listener(site: Site) -> None:
-    """A slot on loan whose listener is gone costs a line in the log; the borrower serves its own slot, and drains."""
+    """A slot on loan whose listener is gone costs one line in the log; the borrower serves its own slot, and drains."""
     found = "next(each for each in gc.get_objects() if isinstance(each, Worker) and each.pid == os.getpid())"
     lost = f"me = {found}; [each.close() for each in me.handover.listeners if each not in me.handover.own]"
     site.write(source(startup=f"import gc, os; from slipway.serving.worker import Worker; {lost}"))
@@ -80,7 +80,7 @@ async def test_loan_of_a_lost_listener(site: Site) -> None:
 
 
 async def test_worker_out_of_descriptors(site: Site) -> None:
-    """Without a free descriptor a worker serves what it has, says so once, and takes what waits when it has some."""
+    """Out of descriptors, a worker serves its connections, logs this once, and accepts clients once it has one."""
     site.write(source())
     with serving(site.name, workers=1, **site.options, **SPENT) as server:
         async with await Connection.open(server.address()) as kept:
@@ -100,7 +100,7 @@ async def test_worker_out_of_descriptors(site: Site) -> None:
 
 
 async def test_reload_of_a_worker_out_of_descriptors(site: Site) -> None:
-    """What waits for a worker without a free descriptor is answered by its successor."""
+    """A client that waits for a worker without a free descriptor is answered by its successor."""
     with serving(site.name, workers=1, **site.options) as server:
         _limit_descriptors(server.pids()[0], 0)
         await until(lambda: server.logged("Accepting clients failed"), 10)
@@ -113,7 +113,7 @@ async def test_reload_of_a_worker_out_of_descriptors(site: Site) -> None:
 
 
 def _limit_descriptors(pid: int, free: int) -> None:
-    """Leave a process so many descriptors above the highest that it has."""
+    """Leave a process `free` descriptors above its highest one."""
     highest = max(int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir())
     _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1 + free, hard))
@@ -128,5 +128,5 @@ async def _ends_well(server: Server, shutdowns: int = 1) -> None:
 
 
 def _said(server: Server, pid: int, text: str) -> int:
-    """How often a worker has logged a text."""
+    """Return how often a worker has logged a text."""
     return sum(f'"pid": {pid},' in line and text in line for line in server.log().splitlines())

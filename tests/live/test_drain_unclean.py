@@ -1,4 +1,4 @@
-"""A worker that does not end cleanly says why, in one line; it ends in time with code 0 all the same."""
+"""A worker that does not end cleanly logs the reason in one line, and still ends in time with code 0."""
 
 import re
 import signal
@@ -13,7 +13,7 @@ from tests.live.sites import Site, source
 
 UNDER_WAY = "print('under way', flush=True)"
 HANGS = f"{UNDER_WAY}; await __import__('asyncio').sleep(3600)"
-# Each connection of this app's worker that is ended for the server's sake raises.
+# In this app's worker every connection raises when the server shuts it down.
 RAISES = """
         from slipway.serving.http import Http
         def shutdown(connection):
@@ -55,7 +55,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", walk([*KINDS], "shutdown raised", "draining gone", "two at once"))
 async def test_reason(site: Site, kind: str) -> None:
-    """What went wrong at the end is one record, the app's shutdown has run, and the exit code is 0."""
+    """The reason for an unclean end is one record, the app's shutdown has run, and the exit code is 0."""
     code, reason = KINDS[kind]
     site.write(code)
     with serving(site.name, workers=1, **site.options) as server:
@@ -80,7 +80,7 @@ async def test_reason(site: Site, kind: str) -> None:
 
 
 async def test_cancelled_server_drains(site: Site) -> None:
-    """An app that cancels every task of the loop while it serves gets its end all the same."""
+    """When an app cancels every task of the loop, its worker drains all the same and logs the reason."""
     cancels = "[task.cancel() for task in asyncio.all_tasks() if task is not asyncio.current_task()]"
     site.write(source(body=f"import asyncio; scope['path'] == '/cancel' and {cancels}"))
     with serving(site.name, workers=1, **site.options) as server:
@@ -90,7 +90,7 @@ async def test_cancelled_server_drains(site: Site) -> None:
 
 
 async def test_clean_end_leaves_no_reason(site: Site) -> None:
-    """A worker that has answered all that it had ends without such a record."""
+    """A worker that has answered all its requests ends without a record of an unclean end."""
     with serving(site.name, workers=1, **site.options) as server:
         async with await Connection.open(server.address()) as kept:
             assert (await kept.request("GET", "/")).body == b"old"

@@ -38,7 +38,7 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 @pytest.fixture(scope="module", params=["plain", 'a $b${x} "c" \\d'])
 def edge(request: pytest.FixtureRequest) -> Iterator[Edge]:
-    """nginx without a worker; its folders lie below a path that has whatever a path may have."""
+    """nginx without a worker; its folders are below a path with any character that a path may have."""
     with short_folder() as folder:
         files = folder / request.param
         for name, content in FILES.items():
@@ -64,7 +64,7 @@ async def get(edge: Edge, target: str, *fields: str, method: str = "GET") -> Raw
     ],
 )
 async def test_file(edge: Edge, name: str, kind: str) -> None:
-    """Content, type and tag, with the headers that every answer has; HEAD has the same without the content."""
+    """A file has its content, type and ETag with the headers of every answer; HEAD has the same without the content."""
     answer, head = await get(edge, f"/static/{name}"), await get(edge, f"/static/{name}", method="HEAD")
 
     assert (answer.status, answer.body) == (200, FILES[name])
@@ -76,7 +76,7 @@ async def test_file(edge: Edge, name: str, kind: str) -> None:
 
 
 async def test_folder_in_data_dir(edge: Edge) -> None:
-    """What a prestart has collected below DATA_DIR is served the same."""
+    """A file that a prestart has collected below DATA_DIR is served the same way."""
     answer = await get(edge, "/collected/app.3f2a9c1b.js")
 
     assert (answer.status, answer.body) == (200, FILES["app.3f2a9c1b.js"])
@@ -94,12 +94,12 @@ async def test_folder_in_data_dir(edge: Edge) -> None:
     ],
 )
 async def test_caching(edge: Edge, name: str, caching: str) -> None:
-    """A name with a hash never changes; a date or a word is none."""
+    """A file with a hash in its name never changes; a date or a word is not a hash."""
     assert (await get(edge, f"/static/{name}")).fields["cache-control"] == caching
 
 
 async def test_what_the_client_has_is_not_sent_again(edge: Edge) -> None:
-    """304 for the same tag."""
+    """A client that sends the current ETag gets a 304."""
     etag = (await get(edge, "/static/app.css")).fields["etag"]
 
     assert (await get(edge, "/static/app.css", f"If-None-Match: {etag}")).status == 304
@@ -110,7 +110,7 @@ async def test_what_the_client_has_is_not_sent_again(edge: Edge) -> None:
     [("0-3", 206, b"0123"), ("4-", 206, b"456789"), ("-2", 206, b"89"), ("50-60", 416, None)],
 )
 async def test_ranges(edge: Edge, asked: str, status: int, body: bytes | None) -> None:
-    """A part of a file; one that is not there is a problem."""
+    """A range is answered with that part of the file, and one beyond its end is refused."""
     answer = await get(edge, "/static/plain.txt", f"Range: bytes={asked}")
 
     assert answer.status == status
@@ -121,7 +121,7 @@ async def test_ranges(edge: Edge, asked: str, status: int, body: bytes | None) -
     ("coding", "body"), [("gzip", FILES["big.js.gz"]), ("identity", FILES["big.js"])], ids=["gzip", "identity"]
 )
 async def test_file_that_was_compressed_beforehand(edge: Edge, coding: str, body: bytes) -> None:
-    """It is sent as it lies there, with the other's type, to a client that takes it."""
+    """A file compressed beforehand is sent as it is, with the original's type, to a client that accepts the coding."""
     answer = await get(edge, "/static/big.js", f"Accept-Encoding: {coding}")
 
     assert answer.body == body
@@ -130,7 +130,7 @@ async def test_file_that_was_compressed_beforehand(edge: Edge, coding: str, body
 
 
 async def test_other_folder(edge: Edge) -> None:
-    """Each prefix has its folder."""
+    """Each prefix has its own folder."""
     assert (await get(edge, "/more/deep/page.html")).body == b"<p>"
 
 
@@ -149,19 +149,19 @@ async def test_other_folder(edge: Edge) -> None:
     ],
 )
 async def test_what_is_left_to_the_app(edge: Edge, method: str, target: str) -> None:
-    """What is not there, hidden files and other methods: here no app answers."""
+    """Missing files, hidden files and other methods are left to the app, which is a 502 here without one."""
     assert (await get(edge, target, method=method)).status == 502
 
 
 @pytest.mark.parametrize("target", ["/_private/secret.txt", "/_private/", "/%5fprivate/secret.txt"])
 async def test_private_files_by_their_address(edge: Edge, target: str) -> None:
-    """No client reaches them."""
+    """No client reaches private files by their address."""
     assert (await get(edge, target)).status == 404
 
 
 @pytest.mark.parametrize("policy", ["", "default-src 'none'; sandbox"])
 async def test_private_file(policy: str) -> None:
-    """The app decides: its type and its policy hold, and ranges work."""
+    """A private file is sent as the app decides: with its type and its policy, and ranges work."""
     own = f"Content-Security-Policy: {policy}\r\n" if policy else ""
     head = f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Type: text/x-own\r\n{own}"
     behaviour = says(f"{head}X-Accel-Redirect: /_private/secret.txt\r\n\r\n".encode())
@@ -179,7 +179,7 @@ async def test_private_file(policy: str) -> None:
 
 
 async def test_security_txt(edge: Edge) -> None:
-    """RFC 9116: a contact, and a date in less than a year."""
+    """security.txt has its contacts and an expiry in less than a year, as RFC 9116 asks."""
     answer = await get(edge, "/.well-known/security.txt")
     fields = [line.split(": ", 1) for line in answer.body.decode().splitlines()]
 
@@ -190,7 +190,7 @@ async def test_security_txt(edge: Edge) -> None:
 
 
 def test_contacts() -> None:
-    """Several, separated by commas."""
+    """SECURITY_CONTACT may hold several contacts, separated by commas."""
     assert contacts(Environment({"SECURITY_CONTACT": "mailto:a@b.example, tel:+49-1"})) == (
         "mailto:a@b.example",
         "tel:+49-1",
@@ -199,13 +199,13 @@ def test_contacts() -> None:
 
 @pytest.mark.parametrize("value", ["a@b.example", 'mailto:a"b', "https://a b", "mailto:$x", "https://a;}"])
 def test_wrong_contact(value: str) -> None:
-    """It is named."""
+    """A wrong contact is refused by the setting's name."""
     with pytest.raises(SettingError, match="SECURITY_CONTACT"):
         contacts(Environment({"SECURITY_CONTACT": value}))
 
 
 def test_files_for_another_container(tmp_path: Path) -> None:
-    """They are copied with their times and readable; the next time only what has changed is."""
+    """Files are copied readable and with their times, and again only if they have changed."""
     root, target = tmp_path / "root", tmp_path / "target"
     (root / "pub" / "sub").mkdir(parents=True)
     (root / "pub" / "sub" / "a.css").write_text("one")
@@ -221,7 +221,7 @@ def test_files_for_another_container(tmp_path: Path) -> None:
 
 
 def test_files_for_another_container_without_room(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """It is told, and the instance is put into service all the same."""
+    """A failure to copy the files is logged, and the instance is put into service all the same."""
     (tmp_path / "pub").mkdir()
     (tmp_path / "pub" / "a.css").write_text("one")
     (tmp_path / "target").write_text("in the way")
@@ -231,7 +231,7 @@ def test_files_for_another_container_without_room(tmp_path: Path, caplog: pytest
 
 
 async def test_answer_to_a_certificate_authority() -> None:
-    """By plain HTTP, where all else is redirected; what is not there is the app's."""
+    """A challenge's answer is served by plain HTTP, where all else is redirected; a missing one is left to the app."""
     with short_folder() as folder:
         https = secure(folder, redirect=True)
         challenges = https.folder / CHALLENGES / ".well-known" / "acme-challenge"
@@ -246,14 +246,14 @@ async def test_answer_to_a_certificate_authority() -> None:
 
 
 def test_files_of_the_image() -> None:
-    """What the image has without a file of `make`'s is nothing but the answers to a certificate authority."""
+    """Without a file of `make`'s, the image serves nothing but the answers to a certificate authority."""
     text = SiteSettings().configuration(**container_files.ROOTS, today=date.today())
 
     assert (nginx_text.NGINX_DIR / "site.conf").read_text() == text
 
 
 def test_modules(tmp_path: Path) -> None:
-    """The modules that are of use and there are loaded and used; the image's script knows the same."""
+    """The useful modules that are present are loaded and used, and the image's script knows the same ones."""
     (tmp_path / "ngx_http_brotli_static_module.so").touch()
     (tmp_path / "ngx_http_other_module.so").touch()
     names = modules.found(tmp_path)

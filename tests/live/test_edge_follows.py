@@ -1,4 +1,4 @@
-"""nginx follows the app and its own files: both programs that run it notice within two seconds."""
+"""nginx follows the app and its own files: both programs that run nginx notice a change within two seconds."""
 
 import asyncio
 import signal
@@ -13,7 +13,7 @@ from tests.harness.edge import Edge, Runner, answers, says, slots
 from tests.harness.processes import children, pause, running, short_folder, until
 from tests.harness.walks import walk
 
-NOTICED_SECONDS = 4.0  # it looks once a second, and a reload takes a moment on a busy machine
+NOTICED_SECONDS = 4.0  # the program checks once a second, and a reload takes a moment on a busy machine
 OTHER = says(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
 
@@ -28,7 +28,7 @@ async def edge(request: pytest.FixtureRequest) -> AsyncIterator[Edge]:
 
 
 def workers(edge: Edge) -> set[int]:
-    """nginx's; those that a reload replaces accept connections until they are told to end."""
+    """Return the pids of nginx's workers; replaced ones accept connections until they are told to end."""
     return {*children(edge.master)}
 
 
@@ -37,14 +37,14 @@ async def status(edge: Edge) -> int:
 
 
 async def soon(edge: Edge, wanted: int) -> None:
-    """Wait until requests are answered so."""
+    """Wait until requests are answered with this status."""
     async with asyncio.timeout(NOTICED_SECONDS):
         while await status(edge) != wanted:
             await pause()
 
 
 async def test_first_slot_is_noticed(edge: Edge) -> None:
-    """Started before the app, nginx answers 502, and then as the app does."""
+    """An nginx started before the app answers 502, and then like the app."""
     assert await status(edge) == 502
 
     async with slots(edge.folder, [answers]):
@@ -52,7 +52,7 @@ async def test_first_slot_is_noticed(edge: Edge) -> None:
 
 
 async def test_other_slots_are_noticed(edge: Edge) -> None:
-    """An app that is published anew elsewhere is found, and one that is gone is gone."""
+    """An app that is published elsewhere is found, and one that is removed is no longer asked."""
     async with slots(edge.folder, [answers]):
         await soon(edge, 200)
     async with slots(edge.folder, [OTHER]):
@@ -69,7 +69,7 @@ SAME: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("same", walk(SAME, "written"))
 async def test_the_same_content_is_no_change(edge: Edge, same: Callable[[Path], object]) -> None:
-    """A deploy writes the slots anew: nginx is left alone, since a reload of an older one costs requests."""
+    """Slots rewritten without a change, as by a deploy, cause no reload, which costs requests on an older nginx."""
     first = workers(edge)
     async with slots(edge.folder, [answers]):
         await soon(edge, 200)
@@ -85,7 +85,7 @@ async def test_the_same_content_is_no_change(edge: Edge, same: Callable[[Path], 
 
 
 async def test_wrong_file_is_told_and_what_served_serves(edge: Edge) -> None:
-    """The old configuration stays until the file is right again."""
+    """With a wrong file, the old configuration stays in service until the file is right again."""
     first = workers(edge)
     async with slots(edge.folder, [answers]):
         await soon(edge, 200)
@@ -103,7 +103,7 @@ async def test_wrong_file_is_told_and_what_served_serves(edge: Edge) -> None:
 
 
 async def test_it_ends_with_nginx(edge: Edge) -> None:
-    """Looking for changes holds nothing up: stopped, it ends within a second, with nginx's exit code."""
+    """Watching for changes delays nothing: when stopped, the program ends within two seconds with nginx's exit code."""
     begun = time.monotonic()
     code = await asyncio.to_thread(edge.stop, signal.SIGQUIT)
 

@@ -1,4 +1,4 @@
-"""What nginx adds to answers: on which, and that an app's own values pass and are not doubled."""
+"""The headers that nginx adds: to which answers, and that an app's own values pass without duplicates."""
 
 import asyncio
 import ssl
@@ -50,7 +50,7 @@ def counted(answer: RawAnswer, name: str) -> int:
     ],
 )
 async def test_errors_of_nginx(edge: Edge, data: bytes, status: int) -> None:
-    """Each error page has every one, once."""
+    """Each error page has every header exactly once."""
     answer = await exchange(edge.address, data)
 
     assert answer.status == status
@@ -61,7 +61,7 @@ async def test_errors_of_nginx(edge: Edge, data: bytes, status: int) -> None:
 
 @pytest.mark.parametrize("status", [b"200 OK", b"201 Created", b"404 Not Found", b"500 Oops", b"503 Busy"])
 async def test_answers_of_the_app(status: bytes) -> None:
-    """Whatever the app answers."""
+    """Every answer of the app has the headers, whatever its status."""
     behaviour = says(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\nX-Powered-By: x/1\r\nServer: y/2\r\n\r\nno")
     with short_folder() as folder:
         async with slots(folder, [behaviour]):
@@ -76,7 +76,7 @@ async def test_answers_of_the_app(status: bytes) -> None:
 
 @pytest.mark.parametrize("name", [*OURS, "strict-transport-security"])
 async def test_an_apps_own(name: str) -> None:
-    """It passes as it is, alone, and the others stay."""
+    """An app's own value passes unchanged and alone, and the other headers stay."""
     behaviour = says(f"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{name}: own value\r\n\r\nok".encode())
     with short_folder() as folder:
         async with slots(folder, [behaviour]):
@@ -112,7 +112,7 @@ ANSWERS: dict[str, tuple[bytes, int]] = {
 
 @pytest.fixture(scope="module", params=["with the module", "without"])
 def serving_all(request: pytest.FixtureRequest) -> Iterator[tuple[Edge, HttpsSettings, bool]]:
-    """An nginx with everything that answers, with the module that leaves `Server` out and without it."""
+    """An nginx with every kind of answer, with and without the module that removes `Server`."""
     without = request.param == "without"
     site = SiteSettings((("/static/", "app/pages"),), contacts=("mailto:a@b.example",))
     with short_folder() as folder:
@@ -128,7 +128,7 @@ def serving_all(request: pytest.FixtureRequest) -> Iterator[tuple[Edge, HttpsSet
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("kind", ANSWERS)
 async def test_no_server_is_named(serving_all: tuple[Edge, HttpsSettings, bool], kind: str, tls: bool) -> None:
-    """With the module headers-more no answer has the field; without it each says `nginx`, and no version."""
+    """With the module headers-more no answer has a Server field; without it each says `nginx`, and no version."""
     edge, https, without = serving_all
     data, status = ANSWERS[kind]
     modified = formatdate((ROOT / "app/pages/app.css").stat().st_mtime, usegmt=True).encode()
@@ -142,7 +142,7 @@ async def test_no_server_is_named(serving_all: tuple[Edge, HttpsSettings, bool],
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/static/app.css"])
 async def test_no_server_is_named_by_http_2(serving_all: tuple[Edge, HttpsSettings, bool], path: str) -> None:
-    """The same there."""
+    """The same holds over HTTP/2."""
     _, https, without = serving_all
     command = ["curl", "-sSk", "--http2", "-D", "-", "-o", "/dev/null", f"https://localhost:{https.port}{path}"]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20, check=True)
@@ -153,7 +153,7 @@ async def test_no_server_is_named_by_http_2(serving_all: tuple[Edge, HttpsSettin
 
 
 async def test_no_server_is_named_in_a_redirect() -> None:
-    """The redirect to HTTPS neither."""
+    """The redirect to HTTPS does not have the Server field either."""
     with short_folder() as folder, running(Edge(folder, https=secure(folder, redirect=True))) as edge:
         answer = await exchange(edge.address, message("GET"))
 
@@ -162,7 +162,7 @@ async def test_no_server_is_named_in_a_redirect() -> None:
 
 
 async def test_policy_is_strict(edge: Edge) -> None:
-    """Nothing by default, the rest from this site alone, and nothing unsafe."""
+    """The policy allows nothing by default, everything else from this site only, and nothing unsafe."""
     answer = await exchange(edge.address, message("GET"))
     directives = dict(part.strip().split(" ", 1) for part in answer.fields["content-security-policy"].split(";"))
 

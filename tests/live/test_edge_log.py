@@ -1,4 +1,4 @@
-"""Every line of nginx's log is one JSON object, none is lost while it is read, and no log can hold nginx up."""
+"""Every line of nginx's log is one JSON object, none is lost while the log is read, and no log can block nginx."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ RAW = {
 
 
 async def send(edge: Edge, data: bytes) -> None:
-    """Send it, and read whatever comes; what is no whole line ends the connection."""
+    """Send bytes and read until the end; bytes without a final line feed are followed by the end of the stream."""
     assert not isinstance(edge.address, str)
     reader, writer = await asyncio.open_connection(*edge.address)
     writer.write(data)
@@ -64,7 +64,7 @@ async def send(edge: Edge, data: bytes) -> None:
 
 @pytest.mark.parametrize("runner", RUNNERS)
 async def test_whatever_clients_send(folder: Path, runner: Runner) -> None:
-    """Raw bytes, long lines and what is no HTTP leave lines of ASCII JSON, each short enough for one write."""
+    """Raw bytes, long lines and input other than HTTP leave lines of ASCII JSON, each short enough for one write."""
     async with slots(folder, [breaks, answers]):
         with running(Edge(folder, runner=runner)) as edge:
             await asyncio.gather(*(send(edge, data) for data in [*RAW.values()] * 2))
@@ -76,12 +76,12 @@ async def test_whatever_clients_send(folder: Path, runner: Runner) -> None:
         assert json.loads(line).keys() >= {"time", "logger"}, line
     kinds = [("request_id" in json.loads(line)) for line in lines]
     assert kinds.count(True) >= 2 * (len(RAW) - 2)  # the last two are no requests
-    assert kinds.count(False) >= 2  # what nginx says of the worker that breaks
+    assert kinds.count(False) >= 2  # nginx's messages about the worker that breaks
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
 async def test_error_log_is_wrapped(folder: Path, runner: Runner) -> None:
-    """A line of the error log is an object with the fields of any record, the client's bytes made printable."""
+    """A line of the error log is an object with the fields of any record, with the client's bytes made printable."""
     async with slots(folder, [breaks]):
         with running(Edge(folder, runner=runner)) as edge:
             await send(edge, get(b'/\xff"\\x', method=b"POST"))
@@ -151,7 +151,7 @@ WRONG = [
 
 
 async def test_traces_through_nginx(folder: Path) -> None:
-    """A `traceparent` that is right is passed on with its state, a wrong one never; the log has the trace."""
+    """A valid `traceparent` is passed on with its state, an invalid one never; the log has the trace."""
     async with slots(folder, [answers]) as (slot,):
         with running(Edge(folder)) as edge:
             for number, value in enumerate([*RIGHT, *WRONG]):
@@ -206,7 +206,7 @@ async def test_eight_nginx_workers_write_at_once(folder: Path, runner: Runner) -
 
 
 class Unread(Edge):
-    """Its log goes into a pipe that the test reads, or does not."""
+    """An nginx whose log goes into a pipe that the test reads, or does not."""
 
     def start(self) -> None:
         self.read, write = os.pipe()
@@ -221,19 +221,19 @@ class Unread(Edge):
         os.close(write)
 
     def rest(self, lines: list[bytes]) -> None:
-        """All lines to the end, each at once."""
+        """Read all lines until the end, each as it comes."""
         with os.fdopen(self.read, "rb") as file:
             lines.extend(file)
 
 
 LONG = "/" + "a" * 900
 LATER = "/later"
-SECONDS = 30.0  # until a log that is read goes on
-MANY = 12_000  # lines of 1.2 kB: what pipe, relay and output hold, several times over
+SECONDS = 30.0  # until a log that is read continues
+MANY = 12_000  # lines of 1.2 kB, several times the capacity of pipe, relay and output
 
 
 async def ask_many(edge: Edge, count: int, path: str = LONG) -> None:
-    """Each is answered, whatever becomes of its record."""
+    """Send requests, each of which must be answered, whatever becomes of its record."""
 
     async def some(number: int) -> None:
         assert not isinstance(edge.address, str)
@@ -250,14 +250,14 @@ async def ask_many(edge: Edge, count: int, path: str = LONG) -> None:
 
 @pytest.mark.parametrize("runner", RUNNERS)
 async def test_log_that_is_not_read(folder: Path, runner: Runner) -> None:
-    """All requests are answered while the log is not read, and what comes through afterwards is whole lines."""
+    """All requests are answered while the log is not read, and everything that arrives afterwards is whole lines."""
     async with slots(folder, [answers] * 2):
         with running(Unread(folder, runner=runner)) as edge:
             await ask_many(edge, MANY)
             lines, later = list[bytes](), 0
             rest = asyncio.create_task(asyncio.to_thread(edge.rest, lines))
             async with asyncio.timeout(SECONDS):
-                while not any(b'"' + LATER.encode() in line for line in lines):  # it goes on once it is read
+                while not any(b'"' + LATER.encode() in line for line in lines):  # the log continues once it is read
                     await ask_many(edge, 8, LATER)
                     later += 8
             code = await asyncio.to_thread(edge.stop)
@@ -267,7 +267,7 @@ async def test_log_that_is_not_read(folder: Path, runner: Runner) -> None:
     seen = sum("path" in record for record in records)
     assert code == 0
     assert 100 < seen < MANY
-    if runner == "python":  # which counts
+    if runner == "python":  # only this one counts dropped records
         told = [
             int(record["message"].split()[0]) for record in records if "records dropped" in record.get("message", "")
         ]
@@ -276,7 +276,7 @@ async def test_log_that_is_not_read(folder: Path, runner: Runner) -> None:
 
 @pytest.mark.parametrize("runner", RUNNERS)
 async def test_log_without_a_reader(folder: Path, runner: Runner) -> None:
-    """When the log's reader has gone, requests are answered all the same, and the stop is as ever."""
+    """When the log's reader has gone, requests are answered all the same, and the stop works as usual."""
     async with slots(folder, [answers] * 2):
         with running(Unread(folder, runner=runner)) as edge:
             os.close(edge.read)
@@ -288,7 +288,7 @@ async def test_log_without_a_reader(folder: Path, runner: Runner) -> None:
 @pytest.mark.parametrize("runner", RUNNERS)
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
 async def test_relay_that_stands_still_or_dies(folder: Path, runner: Runner, how: signal.Signals) -> None:
-    """nginx serves on while the process that reads its log is stopped; in the image also when it is killed."""
+    """nginx keeps serving while the process that reads its log is stopped; in the image also when it is killed."""
     if runner == "python" and how == signal.SIGKILL:
         pytest.skip("nginx ends with it, and service starts both")
     async with slots(folder, [answers] * 2):
@@ -310,7 +310,7 @@ def _awk(edge: Edge) -> int:
 @pytest.mark.parametrize("runner", RUNNERS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 async def test_last_lines_are_not_lost(folder: Path, runner: Runner, number: signal.Signals) -> None:
-    """What was asked a moment before the stop is in the log, and the exit code is nginx's."""
+    """Requests made just before the stop are in the log, and the exit code is nginx's."""
     async with slots(folder, [answers]):
         with running(Edge(folder, runner=runner)) as edge:
             for count in range(5):
@@ -324,7 +324,7 @@ async def test_last_lines_are_not_lost(folder: Path, runner: Runner, number: sig
 
 @pytest.mark.parametrize("runner", RUNNERS)
 async def test_start_that_fails(folder: Path, runner: Runner) -> None:
-    """nginx's exit code is ours, and what it says of a wrong configuration is JSON too."""
+    """The exit code is nginx's, and its messages about a wrong configuration are JSON, too."""
     (folder / "slots.conf").write_text("nonsense on purpose;\n")
     edge = Edge(folder, runner=runner)
     edge.start()
@@ -335,9 +335,9 @@ async def test_start_that_fails(folder: Path, runner: Runner) -> None:
 
 @pytest.mark.parametrize("early", [signal.SIGHUP, signal.SIGTERM])
 async def test_signals_before_nginx_runs(folder: Path, early: signal.Signals) -> None:
-    """So early the image's script has nothing to pass on: it ends as if nginx had, or starts it if that was no end."""
+    """A signal before nginx runs ends the image's script as it would end nginx; SIGHUP lets it start nginx."""
     here, go = folder / "here", folder / "go"
-    slow = folder / "perl"  # which the script calls before it starts nginx
+    slow = folder / "perl"  # the script calls it before it starts nginx
     slow.write_text(f"#!/bin/sh\n: >{here}\ntimeout 10 sh -c 'while [ ! -e {go} ]; do sleep 0.02; done'\n")
     slow.chmod(0o755)
     env = {"PATH": f"{folder}:{os.environ['PATH']}", "LOG_DIR": str(folder)}
@@ -360,7 +360,7 @@ async def test_signals_before_nginx_runs(folder: Path, early: signal.Signals) ->
 
 @pytest.mark.parametrize("runner", RUNNERS)
 async def test_signals_reach_nginx(folder: Path, runner: Runner) -> None:
-    """SIGHUP to the process in front has nginx take a new configuration, with nothing else changed."""
+    """SIGHUP to the front process makes nginx load a new configuration, and changes nothing else."""
     async with slots(folder, [answers]):
         with running(Edge(folder, runner=runner)) as edge:
             await until(lambda: children(edge.master), 10)
@@ -374,7 +374,7 @@ async def test_signals_reach_nginx(folder: Path, runner: Runner) -> None:
 
 
 async def test_nginx_ends_with_the_process_before_it(folder: Path) -> None:
-    """Killed, that process takes nginx with it, so that a new start finds the port free."""
+    """When the front process is killed, nginx ends with it, so that a new start finds the port free."""
     async with slots(folder, [answers]):
         with running(Edge(folder)) as edge:
             os.kill(edge.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""nginx takes the processor from no worker: woken for each request, it waits its turn, and then finds many."""
+"""nginx preempts no worker: as a batch process it waits for its turn, and then finds many requests."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ RUNNERS: list[Runner] = ["python", "sh"]
 
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_nginx_waits_its_turn(runner: Runner) -> None:
-    """All of its processes do; what reads its log does not, or the log would fill."""
+    """All of nginx's processes use SCHED_BATCH; the one that reads its log does not, or the log would fill."""
     with short_folder() as folder, running(Edge(folder, runner=runner)) as edge:
         processes = [edge.master, *children(edge.master)]
 
@@ -22,7 +22,7 @@ def test_nginx_waits_its_turn(runner: Runner) -> None:
 
 
 def test_system_that_does_not_let_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It serves all the same."""
+    """nginx serves all the same where the system does not allow SCHED_BATCH."""
     (tmp_path / "chrt").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "chrt").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")

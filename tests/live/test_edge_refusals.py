@@ -1,4 +1,4 @@
-"""Whatever nginx answers itself is problem details with the request's id, for every way to send it something wrong."""
+"""Each answer of nginx's own is problem details with the request's id, for every way to send it something wrong."""
 
 import json
 import ssl
@@ -95,13 +95,13 @@ BYTES: dict[str, tuple[int, bytes]] = {
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
-    """An nginx without a worker: nothing in the table may come so far."""
+    """An nginx without a worker: no request in the table may get that far."""
     with short_folder() as path, running(Edge(path)) as started:
         yield started
 
 
 def assert_problem(answer: RawAnswer, status: int, *, head_only: bool = False) -> None:
-    """One form for all: status, content type, JSON, one id in body and header, and not a word of nginx's own."""
+    """Check the common form: status, content type, JSON, one id in body and header, and no word of nginx's own."""
     assert answer.status == status, answer
     assert answer.fields["content-type"] == "application/problem+json"
     assert answer.fields["cache-control"] == "no-store"
@@ -120,13 +120,13 @@ def assert_problem(answer: RawAnswer, status: int, *, head_only: bool = False) -
 
 @pytest.mark.parametrize(("status", "data"), BYTES.values(), ids=BYTES)
 async def test_wrong_requests(edge: Edge, status: int, data: bytes) -> None:
-    """Each is refused by nginx itself, in the one form."""
+    """Each wrong request is refused by nginx itself, in the common form."""
     assert_problem(await exchange(edge.address, data), status)
 
 
 @pytest.mark.parametrize("target", [b"/", b"localhost:80"])
 async def test_connect(edge: Edge, target: bytes) -> None:
-    """CONNECT is refused: which form of it is malformed and which is only not allowed depends on nginx's version."""
+    """CONNECT is refused; which forms of it are malformed and which are only not allowed depends on nginx's version."""
     answer = await exchange(edge.address, get(target, method=b"CONNECT"))
 
     assert answer.status in (400, 405)
@@ -149,7 +149,7 @@ async def test_head_has_the_fields_alone(edge: Edge) -> None:
 
 @pytest.mark.parametrize("data", [b"GET /\r\n", b"GET /metrics\r\n", b"GET /a/b?c\n"], ids=["root", "private", "query"])
 async def test_http_0_9(edge: Edge, data: bytes) -> None:
-    """HTTP/0.9 knows no head: the body alone comes, and it is a problem."""
+    """HTTP/0.9 has no head: the answer is the body alone, and that is a problem."""
     answer = await exchange(edge.address, data)
 
     assert not answer.head
@@ -157,7 +157,7 @@ async def test_http_0_9(edge: Edge, data: bytes) -> None:
 
 
 async def test_every_status_of_nginx_has_words() -> None:
-    """Each status that errors.conf.template takes has a title and a detail in problems.conf."""
+    """Each status that errors.conf.template handles has a title and a detail in problems.conf."""
     folder = Path(__file__).parents[2] / "nginx"
     taken = {
         int(word.removeprefix("="))
@@ -185,7 +185,7 @@ BROKEN: dict[str, tuple[int, bytes, list[Behaviour]]] = {
 
 @pytest.mark.parametrize(("status", "method", "behaviours"), BROKEN.values(), ids=BROKEN)
 async def test_broken_workers(folder: Path, status: int, method: bytes, behaviours: list[Behaviour]) -> None:
-    """What nginx says in a worker's place has the same form, and names a time to try again."""
+    """nginx's answer in place of a broken worker has the same form and names a time to try again."""
     async with slots(folder, behaviours):
         with running(Edge(folder, read_timeout=1)) as started:
             answer = await exchange(started.address, get(method=method))
@@ -195,7 +195,7 @@ async def test_broken_workers(folder: Path, status: int, method: bytes, behaviou
 
 
 async def test_time_is_over_in_the_second_attempt(folder: Path) -> None:
-    """A worker that is silent after another has died: the same form again."""
+    """A worker that is silent after another has died leads to a 504 in the same form."""
     async with slots(folder, [first(1, breaks, silent)]):
         with running(Edge(folder, read_timeout=1)) as started:
             answer = await exchange(started.address, get())
@@ -204,7 +204,7 @@ async def test_time_is_over_in_the_second_attempt(folder: Path) -> None:
 
 
 async def test_tls(folder: Path) -> None:
-    """Plain HTTP on the TLS port, and a client without the certificate that is asked for or with a wrong one: 400."""
+    """Plain HTTP on the TLS port, and a client with a wrong certificate or without the required one, get a 400."""
     own, other = _certificate(folder, "own"), _certificate(folder, "other")
     port = free_ports()
     tls = (
@@ -222,7 +222,7 @@ async def test_tls(folder: Path) -> None:
 
 
 def _certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """A new self-signed one and its key."""
+    """Create a self-signed certificate and its key."""
     certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
     how = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}"]
     subprocess.run(["openssl", "req", *how, "-keyout", key, "-out", certificate], check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""nginx by HTTPS: protocols, ciphers, sessions, HTTP/2, the redirect, and a certificate that changes meanwhile."""
+"""nginx over HTTPS: protocols, ciphers, sessions, HTTP/2, the redirect, and a certificate that is replaced."""
 
 import asyncio
 import re
@@ -22,12 +22,12 @@ from tests.live.module_folder import folder
 
 __all__ = ["folder"]
 
-NOTICED_SECONDS = 10.0  # files are looked at once a second
+NOTICED_SECONDS = 10.0  # files are checked once a second
 INTERMEDIATE = {
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-ECDSA-AES256-GCM-SHA384",
     "ECDHE-ECDSA-CHACHA20-POLY1305",
-}  # of Mozilla's list, those for a key of this type
+}  # the ciphers of Mozilla's list for a key of this type
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +44,13 @@ def edge(folder: Path, settings: HttpsSettings) -> Iterator[Edge]:
 
 @pytest.fixture(scope="module")
 def redirecting() -> Iterator[Edge]:
-    """nginx that sends plain HTTP to HTTPS."""
+    """nginx that redirects plain HTTP to HTTPS."""
     with short_folder() as path, running(Edge(path, https=secure(path, redirect=True))) as started:
         yield started
 
 
 def client(*, low: int = ssl.TLSVersion.TLSv1_2, high: int = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
-    """One that speaks anything; OpenSSL itself refuses what is old unless its level is 0."""
+    """Return a client's context that speaks anything; OpenSSL itself refuses old protocols unless its level is 0."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -59,13 +59,13 @@ def client(*, low: int = ssl.TLSVersion.TLSv1_2, high: int = ssl.TLSVersion.TLSv
 
 
 def trusting(settings: HttpsSettings) -> ssl.SSLContext:
-    """A client that knows the certificate and checks it."""
+    """Return a client's context that trusts the certificate and checks it."""
     return ssl.create_default_context(cafile=settings.folder / CERTIFICATE)
 
 
 @dataclass(frozen=True)
 class Greeting:
-    """What both sides have agreed upon."""
+    """The parameters that both sides have agreed on."""
 
     version: str | None
     cipher: str
@@ -74,7 +74,7 @@ class Greeting:
 
 
 def greet(settings: HttpsSettings, context: ssl.SSLContext, name: str = "localhost") -> Greeting:
-    """A handshake."""
+    """Make a handshake."""
     with (
         socket.create_connection(("127.0.0.1", settings.port), SECONDS) as plain,
         context.wrap_socket(plain, server_hostname=name) as tls,
@@ -85,7 +85,7 @@ def greet(settings: HttpsSettings, context: ssl.SSLContext, name: str = "localho
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_new_protocols_are_spoken(edge: Edge, settings: HttpsSettings, version: ssl.TLSVersion) -> None:
-    """TLS 1.2 and 1.3."""
+    """nginx speaks TLS 1.2 and 1.3."""
     greeting = greet(settings, client(low=version, high=version))
 
     assert greeting.version == version.name.replace("v1_", "v1.")
@@ -94,13 +94,13 @@ def test_new_protocols_are_spoken(edge: Edge, settings: HttpsSettings, version: 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_old_protocols_are_refused(edge: Edge, settings: HttpsSettings, version: ssl.TLSVersion) -> None:
-    """Nothing below TLS 1.2."""
+    """nginx refuses everything below TLS 1.2."""
     with pytest.raises((ssl.SSLError, ConnectionError)):
         greet(settings, client(low=version, high=version))
 
 
 def test_ciphers_of_1_2(edge: Edge, settings: HttpsSettings) -> None:
-    """Each cipher of Mozilla's intermediate list is taken, and no other one that the client could speak."""
+    """Each cipher of Mozilla's intermediate list is accepted, and no other one that the client could speak."""
     offered = {cipher["name"] for cipher in client().get_ciphers() if cipher["protocol"] != "TLSv1.3"}
     taken = set()
     for name in offered:
@@ -115,7 +115,7 @@ def test_ciphers_of_1_2(edge: Edge, settings: HttpsSettings) -> None:
 
 
 def test_no_tickets(edge: Edge, settings: HttpsSettings) -> None:
-    """A session is resumed by its id, and no ticket is handed out."""
+    """A session is resumed by its id, and no ticket is issued."""
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{settings.port}", "-tls1_2"]
     said = subprocess.run(command, input="", capture_output=True, text=True, timeout=20).stdout
 
@@ -124,7 +124,7 @@ def test_no_tickets(edge: Edge, settings: HttpsSettings) -> None:
 
 
 def test_self_signed_certificate(edge: Edge, settings: HttpsSettings) -> None:
-    """A client that trusts it finds each of its names right."""
+    """A client that trusts the self-signed certificate accepts it for each of its names."""
     for name in ("localhost", "127.0.0.1", "::1"):
         greet(settings, trusting(settings), name)
 
@@ -132,7 +132,7 @@ def test_self_signed_certificate(edge: Edge, settings: HttpsSettings) -> None:
 
 
 def test_http_2(edge: Edge, settings: HttpsSettings) -> None:
-    """It is chosen where the client offers it."""
+    """HTTP/2 is chosen if the client offers it."""
     context = client()
     context.set_alpn_protocols(["h2", "http/1.1"])
 
@@ -141,7 +141,7 @@ def test_http_2(edge: Edge, settings: HttpsSettings) -> None:
 
 @pytest.mark.parametrize("protocol", ["--http1.1", "--http2"])
 async def test_what_the_app_is_told(settings: HttpsSettings, protocol: str) -> None:
-    """The scheme is https, and the host the client's."""
+    """The app gets https as the scheme, and the client's host."""
     with short_folder() as folder:
         own = replace(settings, port=free_ports())
         async with slots(folder, [answers]) as (slot,):
@@ -155,7 +155,7 @@ async def test_what_the_app_is_told(settings: HttpsSettings, protocol: str) -> N
 
 @pytest.mark.parametrize(("path", "status"), [("/", 502), ("/metrics", 404), ("/%zz", 400)])
 async def test_strict_transport_security(edge: Edge, settings: HttpsSettings, path: str, status: int) -> None:
-    """Told by HTTPS, errors included, and not by plain HTTP, where it means nothing."""
+    """Strict-Transport-Security is sent over HTTPS, on errors too, but not over plain HTTP, where it means nothing."""
     tls = await exchange(("127.0.0.1", settings.port), message("GET", path), tls=client())
     plain = await exchange(edge.address, message("GET", path))
 
@@ -165,7 +165,7 @@ async def test_strict_transport_security(edge: Edge, settings: HttpsSettings, pa
 
 
 async def test_plain_http_to_the_port_of_https(edge: Edge, settings: HttpsSettings) -> None:
-    """A problem, as every refusal."""
+    """Plain HTTP on the HTTPS port gets a problem, like every refusal."""
     answer = await exchange(("127.0.0.1", settings.port), message("GET", "/"))
 
     assert answer.status == 400
@@ -173,7 +173,7 @@ async def test_plain_http_to_the_port_of_https(edge: Edge, settings: HttpsSettin
 
 
 async def test_http_2_is_for_tls_alone(edge: Edge) -> None:
-    """Its preface on the plain port is refused on every nginx: `http2 on` there would have it spoken."""
+    """An HTTP/2 preface on the plain port is refused by every nginx; with `http2 on` there it would be spoken."""
     answer = await exchange(edge.address, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
     assert answer.status in (400, 405, 505)
@@ -184,7 +184,7 @@ async def test_http_2_is_for_tls_alone(edge: Edge) -> None:
     [("GET", "/"), ("GET", "/a/%2f?b=c&d"), ("POST", "/users"), ("HEAD", "/")],
 )
 async def test_redirect(redirecting: Edge, method: str, target: str) -> None:
-    """Plain HTTP is sent on with its method, path and query as they came."""
+    """Plain HTTP is redirected with its method, path and query unchanged."""
     answer = await exchange(redirecting.address, message(method, target), no_body=method == "HEAD")
 
     assert answer.status == 308
@@ -193,14 +193,14 @@ async def test_redirect(redirecting: Edge, method: str, target: str) -> None:
 
 
 async def test_health_checks_are_not_redirected(redirecting: Edge) -> None:
-    """A balancer's check by plain HTTP is answered in place."""
+    """A balancer's check by plain HTTP is answered without a redirect."""
     answer = await exchange(redirecting.address, message("GET", "/healthz"))
 
     assert answer.status == 502
 
 
 def test_redirect_to_the_usual_port(tmp_path: Path) -> None:
-    """443 is not named in addresses."""
+    """The address in a redirect does not name port 443."""
     text = secure(tmp_path, redirect=True, port=443).configuration("", IMAGE, tls="", folder="", filled_in="")
 
     assert '"http 1" "https://$host";' in text
@@ -208,7 +208,7 @@ def test_redirect_to_the_usual_port(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("runner", ["python", "sh"])
 async def test_another_certificate_is_taken_up(runner: Runner) -> None:
-    """One's own that is put in the place is served soon, and no request is lost meanwhile."""
+    """A certificate put in place of the old one is soon in service, and no request is lost meanwhile."""
     with short_folder() as folder:
         edge, settings = watched(folder, runner)
         other = secure(folder / "other").folder
@@ -238,7 +238,7 @@ BROKEN: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("runner", ["python", "sh"])
 @pytest.mark.parametrize("kind", BROKEN)
 async def test_broken_pair_is_refused(kind: str, runner: Runner) -> None:
-    """One line tells it, and what served serves on; a verb refuses the pair with the folder's name."""
+    """A broken pair is logged once and the old one stays in service; a verb refuses the pair and names TLS_DIR."""
     with short_folder() as folder:
         edge, settings = watched(folder, runner)
         async with slots(folder, [answers]):
@@ -256,7 +256,7 @@ async def test_broken_pair_is_refused(kind: str, runner: Runner) -> None:
 
 
 def test_a_pair_that_is_there_stays(tmp_path: Path) -> None:
-    """Only an empty folder gets a new one."""
+    """Only an empty folder gets a new pair."""
     before = (secure(tmp_path).folder / KEY).read_text()
 
     certificate.ensure(tmp_path / "tls", certificate.openssl)
@@ -264,7 +264,7 @@ def test_a_pair_that_is_there_stays(tmp_path: Path) -> None:
 
 
 def test_half_a_pair_is_refused(tmp_path: Path) -> None:
-    """A key without a certificate is nothing to overwrite."""
+    """A key without a certificate is refused, not overwritten."""
     (secure(tmp_path).folder / CERTIFICATE).unlink()
 
     with pytest.raises(SettingError, match="TLS_DIR"):
@@ -272,25 +272,25 @@ def test_half_a_pair_is_refused(tmp_path: Path) -> None:
 
 
 def test_files_of_the_image(tmp_path: Path) -> None:
-    """What the image has without a file of `make`'s is HTTPS turned off."""
+    """Without a file of `make`'s, the image has HTTPS turned off."""
     text = HttpsSettings().configuration("", IMAGE, tls="", folder="", filled_in="")
 
     assert (nginx_text.NGINX_DIR / "https.conf").read_text() == text
 
 
 def watched(folder: Path, runner: Runner) -> tuple[Edge, HttpsSettings]:
-    """nginx that follows its certificate."""
+    """Return an nginx that follows its certificate, and its settings."""
     settings = secure(folder)
     return Edge(folder, https=settings, runner=runner, watched=[f"{settings.folder}/*.pem"]), settings
 
 
 async def served(settings: HttpsSettings) -> bytes | None:
-    """The certificate that a new connection is shown."""
+    """Return the certificate that a new connection gets."""
     return (await asyncio.to_thread(greet, settings, client())).certificate
 
 
 async def curl(*arguments: str) -> str:
-    """What it prints."""
+    """Run curl and return its output."""
     command = ["curl", "-sS", "-k", *arguments]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr

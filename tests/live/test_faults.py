@@ -1,6 +1,6 @@
-"""The server outlives its own troubles: lost folders, full disks, failed forks, frozen time.
+"""The server survives faults around it: lost folders, full disks, failed forks, frozen time.
 
-Each kind is a row; while it lasts a worker is killed, too, so that the arbiter has something to do.
+Each fault is a row; a worker is killed during it, so that the arbiter has something to do.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ RESTS = 3.0  # seconds after which the arbiter has seen that nothing changes
 
 @contextmanager
 def in_own_folder(site: Site, parent: Path, **options: str) -> Iterator[Server]:
-    """A server whose folder of sockets holds nothing else, so that it may be lost."""
+    """Run a server whose folder of sockets holds nothing else, so that the folder may be lost."""
     server = Server(parent / "run", site.name, **{**site.options, **options})
     server.folder.mkdir()
     server.log_path = parent / "gunicorn.log"
@@ -42,7 +42,7 @@ def in_own_folder(site: Site, parent: Path, **options: str) -> Iterator[Server]:
 
 @contextmanager
 def mounted(folder: Path, size: str) -> Iterator[None]:
-    """A small file system in memory; skips where none can be mounted."""
+    """Mount a small file system in memory; skip the test where this is not allowed."""
     folder.mkdir(exist_ok=True)
     if subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], stderr=subprocess.DEVNULL
@@ -55,7 +55,7 @@ def mounted(folder: Path, size: str) -> Iterator[None]:
 
 
 def mount_read_only(folder: Path) -> None:
-    """Over the folder as it is; files that are open for writing forbid it for the file system itself."""
+    """Bind the folder over itself, read-only; open files prevent this for the file system itself."""
     subprocess.run(["mount", "--bind", folder, folder], check=True)
     subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
 
@@ -65,7 +65,7 @@ def unmount(folder: Path) -> None:
 
 
 def tells(server: Server) -> bool:
-    """Whether the files beside the sockets are right: they say who serves, and nginx would find the slots."""
+    """Return whether the files beside the sockets name the serving workers and lead nginx to their slots."""
     with suppress(OSError, ValueError):
         serving = set(server.status()["serving"]) == set(server.pids()) and len(server.pids()) == 2
         links = [(server.folder / f"slot-{slot}.sock").resolve().name for slot in range(2)]
@@ -78,7 +78,7 @@ def tells(server: Server) -> bool:
 
 
 async def answers(server: Server) -> bool:
-    """Whether both slots answer."""
+    """Return whether both slots answer."""
     with suppress(OSError, EOFError):
         return [(await request(server.address(slot), "GET", "/")).body for slot in range(2)] == [b"old", b"old"]
     return False
@@ -110,7 +110,7 @@ def remove(pattern: str) -> Callable[[Path], None]:
 
 
 def nothing(folder: Path) -> None:
-    """Heals without help."""
+    """Change nothing: it heals without help."""
 
 
 def free(name: str) -> Callable[[Path], None]:
@@ -137,7 +137,7 @@ LOSSES: dict[str, tuple[Change, Change]] = {
 
 @pytest.mark.parametrize(("lose", "give_back"), walk(LOSSES, "folder-removed", "one-socket", "link-is-a-folder"))
 async def test_lost_files(site: Site, lose: Change, give_back: Change) -> None:
-    """Whatever is lost beside the sockets, or the sockets themselves: workers serve, and everything comes back."""
+    """Whatever is lost beside the sockets, or the sockets themselves, workers serve, and everything comes back."""
     with short_folder() as parent, in_own_folder(site, parent) as server:
         await until(lambda: tells(server), 10)
         lose(server.folder)
@@ -174,7 +174,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", walk(CHANGES, "status", "link-leads-elsewhere", "list-says-something-else"))
 async def test_change_while_nothing_goes_on(site: Site, change: Change) -> None:
-    """What has long been right, and is looked at by its times alone, is put right when it is changed."""
+    """Files that have been right for long, and are checked by their times alone, are restored when they are changed."""
     with short_folder() as parent, in_own_folder(site, parent) as server:
         lists = [server.folder / name for name in ("slots.conf", "listening.conf")]
         await until(lambda: tells(server) and all(path.exists() for path in lists), 10)
@@ -188,7 +188,7 @@ async def test_change_while_nothing_goes_on(site: Site, change: Change) -> None:
 
 @pytest.mark.parametrize("how", ["full", "read-only"])
 async def test_disk_that_takes_nothing(site: Site, how: str) -> None:
-    """With a full or a read-only disk a killed worker is replaced, no request is lost, and later all is told."""
+    """On a full or read-only disk a killed worker is replaced, no request is lost, and the status is written later."""
     with short_folder() as parent, mounted(parent / "run", "128k"):
         server = Server(parent / "run", site.name, **site.options)
         server.log_path = parent / "gunicorn.log"
@@ -217,7 +217,7 @@ async def test_disk_that_takes_nothing(site: Site, how: str) -> None:
 
 
 async def test_lost_socket_that_all_share(site: Site) -> None:
-    """The file of a unix socket that is bound by hand comes back, too."""
+    """The file of a unix socket given by `--bind` is restored, too."""
     with short_folder() as folder:
         path = str(folder / "by-hand.sock")
         server = Server(folder, site.name, slots="shared", **site.options, GUNICORN_CMD_ARGS=f"--bind=unix:{path}")
@@ -242,7 +242,7 @@ os.fork = failing
 
 @contextmanager
 def no_descriptor(server: Server, folder: Path) -> Iterator[None]:
-    """The arbiter can open nothing more."""
+    """Leave the arbiter no descriptor that it could open."""
     soft, hard = prlimit(server.pid, RLIMIT_NOFILE)
     prlimit(server.pid, RLIMIT_NOFILE, (4, hard))
     yield
@@ -251,7 +251,7 @@ def no_descriptor(server: Server, folder: Path) -> Iterator[None]:
 
 @contextmanager
 def no_process(server: Server, folder: Path) -> Iterator[None]:
-    """fork fails; a limit of processes does not hold for root."""
+    """Make fork fail; a limit of processes does not apply to root."""
     (folder / "fails").touch()
     yield
     (folder / "fails").unlink()
@@ -259,7 +259,7 @@ def no_process(server: Server, folder: Path) -> Iterator[None]:
 
 @contextmanager
 def no_folder(server: Server, folder: Path) -> Iterator[None]:
-    """The folder of the heartbeat files is gone."""
+    """Remove the folder of the heartbeat files."""
     (folder / "beats").rmdir()
     yield
     (folder / "beats").mkdir()
@@ -349,7 +349,7 @@ async def _unclean_ends(site: Site, statement: str, reason: str) -> None:
         assert (code, output) == (0, f"2 workers replaced, 2 did not end cleanly: {reason}\n")
         assert server.status()["unclean_ends"] == 2
         assert server.status()["last_unclean_end"] == reason
-        await until(lambda: server.logged(f"did not end cleanly: {reason}") >= 2, 5)  # it is written a moment later
+        await until(lambda: server.logged(f"did not end cleanly: {reason}") >= 2, 5)  # it is logged a moment later
         assert (await server.reload())[1] == "2 workers replaced\n"
 
 
@@ -358,7 +358,7 @@ Checks = dict[str, "Future[None]"]
 
 @pytest.fixture(scope="module")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> Checks:
-    """What takes a time-out to be seen, each with a server of its own."""
+    """Faults that take a time-out to be noticed, each with a server of its own."""
 
     def site() -> Site:
         return Site(tmp_path_factory.mktemp("site"))
@@ -377,7 +377,7 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> Checks:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", FAILS)
 def test_start_that_fails_in_the_arbiter(checks: Checks, name: str) -> None:
-    """A worker that can't be started costs its own place: the other serves, starts get rarer, and it heals."""
+    """A worker that can't be started costs only its own place: the other serves, attempts get rarer, and it heals."""
     checks[name].result()
 
 
@@ -397,12 +397,12 @@ def test_frozen_worker_is_killed(checks: Checks) -> None:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", DIES)
 def test_unclean_ends_are_named(checks: Checks, name: str) -> None:
-    """Workers that do not end as they should are counted in the reload's result, in the status and in the log."""
+    """Workers that end uncleanly are counted in the reload's result, in the status and in the log."""
     checks[name].result()
 
 
 async def test_number_of_workers_with_the_shared_address(site: Site, tmp_path: Path) -> None:
-    """Without slots a reload takes another WEB_CONCURRENCY, up and down, and nothing is lost."""
+    """Without slots a reload applies another WEB_CONCURRENCY, up and down, and nothing is lost."""
     file = tmp_path / "settings.json"
     file.write_text("{}")
     port = free_ports()

@@ -1,4 +1,4 @@
-"""HTTP/2 as RFC 9113 and RFC 7541 have it, frame by frame, against nginx: in place of h2spec, which no registry has."""
+"""HTTP/2 by RFC 9113 and RFC 7541, frame by frame, against nginx: in place of h2spec, which is in no registry."""
 
 from collections.abc import Iterator
 
@@ -15,14 +15,14 @@ pytestmark = pytest.mark.suite
 
 @pytest.fixture(scope="module")
 def edge(mirror: Server) -> Iterator[Nginx]:
-    """The nginx before an app, with HTTPS."""
+    """The nginx before the mirror app, with HTTPS."""
     with behind_nginx(mirror, https=True) as proxy:
         yield proxy
 
 
 @pytest.mark.parametrize("name", CASES)
 async def test_conformance(edge: Nginx, name: str) -> None:
-    """What is right goes on; what is wrong ends the stream or the connection with the code for it, and nothing else."""
+    """Correct input is accepted; wrong input ends the stream or the connection with its code, and nothing else."""
     case = CASES[name]
     seen = await talk(edge.https_port, case.data, preface=case.preface, streams=case.streams)
     right = DEPARTURES.get(name, case.right)
@@ -32,7 +32,7 @@ async def test_conformance(edge: Nginx, name: str) -> None:
 
 
 async def test_no_more_than_the_window(edge: Nginx) -> None:
-    """A client that takes a byte at a time gets one, then the rest when it says so (section 6.9.2)."""
+    """A client with a window of one byte gets one byte, and the rest when it opens the window (section 6.9.2)."""
     async with connected(edge.https_port) as peer:
         peer.send(PREFACE + setting((4, 1)) + frames.request())
         await peer.read_until(lambda seen: bool(seen.bodies))
@@ -45,5 +45,5 @@ async def test_no_more_than_the_window(edge: Nginx) -> None:
 
 
 def test_the_table_is_long() -> None:
-    """At least 110 cases."""
+    """The table has at least 110 cases."""
     assert len(CASES) >= 110

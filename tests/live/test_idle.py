@@ -1,4 +1,4 @@
-"""What a worker does while nothing goes on: it looks when something happens, and seldom else."""
+"""An idle worker: it acts when something happens, and rarely otherwise."""
 
 import asyncio
 import os
@@ -13,22 +13,22 @@ from tests.harness.client import request
 from tests.harness.processes import children, is_alive, until
 from tests.harness.stack import Server, serving
 
-SECONDS = 2.0  # in which a worker's looks are counted
-MOST_PER_SECOND = 3  # the heartbeat's one, and what libuv does beside it; ten looks a second are more than ten
-MOST_WITH_BEATS = 5  # of all threads, where workers tell each other how they are: four, and seven if each also looked
-ENDS = 3.0  # until an idle worker that is told to end has ended
+SECONDS = 2.0  # in which a worker's wake-ups are counted
+MOST_PER_SECOND = 3  # the heartbeat's one, and libuv's own beside it; with ten checks a second there are more than ten
+MOST_WITH_BEATS = 5  # of all threads, where workers send each other beats: four, and seven if each also polled
+ENDS = 3.0  # for an idle worker to end after it is told to
 SETTLES = 20.0
 
 
 @pytest.fixture(scope="module")
 def idle() -> Iterator[Server]:
-    """A server of two workers with slots, and an app that does nothing by itself."""
+    """A server of two workers with slots, whose app does nothing by itself."""
     with serving("bench.layers.apps.bare:get_user", DRAIN_SECONDS="1.5", GRACEFUL_TIMEOUT="4") as server:
         yield server
 
 
 def sleeps(pid: int) -> int:
-    """How often a process's threads have gone to sleep by themselves; the load that others make does not change it."""
+    """Return how often a process's threads went to sleep by themselves, which other load does not change."""
     threads = Path(f"/proc/{pid}/task").glob("*/status")
     lines = [line for thread in threads for line in thread.read_text().splitlines()]
     return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
@@ -47,7 +47,7 @@ async def until_it_rests(server: Server, most: float = MOST_PER_SECOND) -> None:
 
 
 async def test_an_idle_worker_rests(idle: Server) -> None:
-    """It wakes up a few times a second, from its start on and again after requests."""
+    """An idle worker wakes up a few times a second, after its start and again after requests."""
     await until_it_rests(idle)
     for _ in range(20):
         assert (await request(idle.address(0), "GET", "/")).status == 200
@@ -56,7 +56,7 @@ async def test_an_idle_worker_rests(idle: Server) -> None:
 
 
 async def test_a_resting_worker_ends_when_it_is_told(idle: Server) -> None:
-    """A signal wakes it: the drain does not wait for the next look."""
+    """A signal wakes an idle worker: the drain does not wait for its next check."""
     await until_it_rests(idle)
     worker = children(idle.pid)[0]
     os.kill(worker, signal.SIGTERM)
@@ -65,7 +65,7 @@ async def test_a_resting_worker_ends_when_it_is_told(idle: Server) -> None:
 
 
 async def test_resting_workers_are_replaced(idle: Server) -> None:
-    """The arbiter rings, and each successor takes its place."""
+    """The arbiter wakes idle workers for a reload, and each successor takes its place."""
     await until_it_rests(idle)
     before = children(idle.pid)
     code, output = await idle.reload()
@@ -74,6 +74,6 @@ async def test_resting_workers_are_replaced(idle: Server) -> None:
 
 
 async def test_beats_are_told_in_few_wake_ups() -> None:
-    """The shipped app's workers beat just after the heartbeat, and another's beat saves them a look at the log."""
+    """The shipped app's workers beat just after the heartbeat, and another's beat saves them a read of the log."""
     with serving() as server:
         await until_it_rests(server, MOST_WITH_BEATS)

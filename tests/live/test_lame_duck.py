@@ -1,4 +1,4 @@
-"""After SIGTERM a server may serve on as one that is not ready, so that balancers that poll it go elsewhere."""
+"""After SIGTERM a server may keep serving while it is not ready, so that balancers that poll it go elsewhere."""
 
 import asyncio
 import json
@@ -16,11 +16,11 @@ from tests.harness.stack import Server, serving
 from tests.live.sites import Site, source
 
 SECONDS = 3.0
-LONG = 30.0  # what no test waits for
-ENDS = 10.0  # the shortest ladder, and the end of the processes
+LONG = 30.0  # longer than any test waits
+ENDS = 10.0  # for the shortest ladder of time-outs and the end of the processes
 OPTIONS = {"DRAIN_SECONDS": "1.5", "GRACEFUL_TIMEOUT": "4", "READY_PATH": "/readyz"}
 
-# What an app that knows nothing of a stop answers at its ready path.
+# Answers at the ready path of an app that knows nothing of a stop.
 APPS = {
     "always ready": "pass",
     "a redirect": "await send({'type': 'http.response.start', 'status': 302, 'headers': [(b'location', b'/')]}); "
@@ -32,7 +32,7 @@ APPS = {
 
 
 async def until_not_ready(server: Server) -> None:
-    """A balancer notices on each worker."""
+    """Poll the ready path of each worker, as a balancer does, until it is not ready."""
     async with asyncio.timeout(ENDS):
         for slot in range(server.workers):
             while (await request(server.address(slot), "GET", "/readyz")).status != 503:
@@ -40,7 +40,7 @@ async def until_not_ready(server: Server) -> None:
 
 
 async def stop(server: Server) -> float:
-    """Tell it to stop; the time when that was."""
+    """Send SIGTERM and wait until no worker is ready; return the time of the signal."""
     server.signal(signal.SIGTERM)
     begun = time.monotonic()
     await until_not_ready(server)
@@ -49,7 +49,7 @@ async def stop(server: Server) -> float:
 
 @contextmanager
 def small(site: Site) -> Iterator[Server]:
-    """A server that takes its time."""
+    """Run a server that stays not ready for long before it stops."""
     options = {**site.options, **OPTIONS, "TIMEOUT": "30", "LAME_DUCK_SECONDS": f"{LONG}", "STOP_GRACE_PERIOD": "60"}
     with serving(site.name, workers=1, **options) as server:
         yield server
@@ -62,7 +62,7 @@ def shipped() -> Iterator[Server]:
 
 
 async def test_all_is_served_and_accepted_until_the_stop(shipped: Server) -> None:
-    """The app itself says why it is not ready; its streams, kept and new connections go on, and nothing is lost."""
+    """Until the stop the app says why it is not ready, streams, kept and new connections go on, and nothing is lost."""
     stream = await EventStream.open(shipped.address())
     async with await Connection.open(shipped.address()) as kept:
         begun = await stop(shipped)
@@ -100,7 +100,7 @@ async def test_app_that_knows_nothing_of_it(site: Site, kind: str, method: str) 
 
 
 async def test_worker_that_dies_meanwhile_is_replaced(site: Site) -> None:
-    """Its successor serves, and is not ready either."""
+    """A worker that dies meanwhile gets a successor, which serves and is not ready either."""
     with small(site) as server:
         (old,) = server.pids()
         await stop(server)
@@ -115,7 +115,7 @@ async def test_worker_that_dies_meanwhile_is_replaced(site: Site) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 async def test_second_signal_ends_it(site: Site, number: signal.Signals) -> None:
-    """An operator who does not want to wait tells it again."""
+    """A second signal ends the server at once, for an operator who does not want to wait."""
     with small(site) as server:
         begun = await stop(server)
         server.signal(number)
@@ -125,7 +125,7 @@ async def test_second_signal_ends_it(site: Site, number: signal.Signals) -> None
 
 
 async def test_reload_needs_none(site: Site) -> None:
-    """A worker that is replaced has a successor: it drains at once."""
+    """A worker that is replaced by a reload has a successor, so it drains at once."""
     with small(site) as server:
         async with asyncio.timeout(LONG):
             code, output = await server.ctl("reload")

@@ -1,4 +1,4 @@
-"""What one client may take, and all of them together: refused with a problem, while others and health are served."""
+"""Limits of one client and of all together: excess is refused with a problem; others and health checks are served."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ def get(target: str = "/", *fields: str) -> bytes:
 
 
 def assert_refused(answer: RawAnswer, status: int) -> None:
-    """A problem with the request's id; what may pass soon names a time to try again."""
+    """Check for a problem with the request's id; a temporary refusal names a time to try again."""
     assert answer.status == status, answer
     assert answer.fields["content-type"] == "application/problem+json"
     assert json.loads(answer.body)["status"] == status
@@ -34,13 +34,13 @@ def assert_refused(answer: RawAnswer, status: int) -> None:
 
 
 async def statuses(edge: Edge, count: int, data: bytes, source: str = CLIENT) -> list[int]:
-    """Of so many requests one after the other, faster than any rate here."""
+    """Return the statuses of `count` successive requests, sent faster than any rate here."""
     return [(await exchange(edge.address, data, source=source)).status for _ in range(count)]
 
 
 @asynccontextmanager
 async def held(edge: Edge, count: int, data: bytes, refused: int = 0) -> AsyncIterator[None]:
-    """So many connections that have sent this and get no answer, once so many more have got one."""
+    """Hold `count` connections that have sent this and get no answer, once `refused` more have got one."""
     async with AsyncExitStack() as stack:
         answers: list[asyncio.Task[bytes]] = []
         for _ in range(count + refused):
@@ -56,7 +56,7 @@ async def held(edge: Edge, count: int, data: bytes, refused: int = 0) -> AsyncIt
 
 
 async def until(edge: Edge, status: int, source: str, data: bytes = get()) -> RawAnswer:
-    """Ask until this is the answer thrice in a row: what was sent before may still be on its way, or just ending."""
+    """Ask until this is the answer three times in a row: earlier requests may still be on their way, or just ending."""
     seen = 0
     async with asyncio.timeout(SECONDS):
         while True:
@@ -73,7 +73,7 @@ RATE = {"CLIENT_REQUESTS_PER_SECOND": "5"}
 
 
 async def test_too_many_requests_of_one_client(folder: Path) -> None:
-    """Above the rate and one second's more it is refused, other clients and health checks are served."""
+    """Above the rate and one second's burst a client is refused; other clients and health checks are served."""
     async with slots(folder, [answers]) as served:
         with running(Edge(folder, settings=of(RATE))) as edge:
             start = time.monotonic()
@@ -91,7 +91,7 @@ async def test_too_many_requests_of_one_client(folder: Path) -> None:
     assert asked == taken + 45
 
 
-# Who shares a limit with 2001:db8:1:2::1, and with 198.51.100.1.
+# Whether an address shares a limit with 2001:db8:1:2::1, and with 198.51.100.1.
 NETWORKS = {
     "2001:db8:1:2::1": True,
     "2001:db8:1:2::2": True,
@@ -111,7 +111,7 @@ SHARES = [
 
 @pytest.mark.parametrize(("client", "address", "shared"), SHARES)
 async def test_client_is_its_network(folder: Path, client: str, address: str, shared: bool) -> None:
-    """The addresses of one IPv6 /64 are one client; IPv4 addresses are apart, those at an IPv6 listener, too."""
+    """The addresses of one IPv6 /64 are one client; IPv4 addresses are separate, those at an IPv6 listener, too."""
     settings = of({"CLIENT_CONNECTIONS": "2", "TRUSTED_PROXIES": CLIENT})
     upload = UPLOAD.replace(b"Content", f"X-Forwarded-For: {client}\r\nContent".encode())
     async with slots(folder, [answers]):
@@ -142,7 +142,7 @@ HELD = {
 async def test_too_many_connections_of_one_client(
     folder: Path, limit: dict[str, str], data: bytes, one_more: bytes
 ) -> None:
-    """Beyond its share a client is refused at once; others are taken, and health checks are answered."""
+    """Beyond its share a client is refused at once, and other clients are accepted."""
     async with slots(folder, [silent, silent]):
         with running(Edge(folder, settings=of(limit))) as edge:
             async with held(edge, 5, data, refused=1):
@@ -155,7 +155,7 @@ async def test_too_many_connections_of_one_client(
 
 
 async def test_bodies_are_limited_and_the_rest_is_not(folder: Path) -> None:
-    """A client that has all the uploads that it may have is answered what has no body."""
+    """A client at its limit of uploads still gets answers to requests without a body."""
     async with slots(folder, [answers]):
         with running(Edge(folder, settings=of({"CLIENT_UPLOADS": "3"}))) as edge:
             async with held(edge, 3, UPLOAD, refused=1):
@@ -165,7 +165,7 @@ async def test_bodies_are_limited_and_the_rest_is_not(folder: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"GET / HTT", UPLOAD], ids=["silent", "half a head", "half a body"])
 async def test_all_connections_together(folder: Path, data: bytes) -> None:
-    """At the limit of all clients others get a 503 at once, and health checks an answer."""
+    """At the limit of all clients, others get a 503 at once, and health checks are answered."""
     async with slots(folder, [answers]):
         with running(Edge(folder, settings=of({"MAX_CONNECTIONS": "20"}))) as edge:
             async with held(edge, 20, data):
@@ -202,7 +202,7 @@ SIZES: dict[str, tuple[dict[str, str], bytes, int]] = {
 
 
 async def test_sizes(folder: Path) -> None:
-    """Each limit is a setting, and what is above it is refused by nginx."""
+    """Each size limit is a setting, and nginx refuses requests above it."""
     async with slots(folder, [answers]):
         for name, (settings, data, status) in SIZES.items():
             with running(Edge(folder, settings=of(settings))) as edge:
@@ -217,7 +217,7 @@ SLOW = {"nothing": b"", "half a line": b"GET / HTT", "half a head": b"GET / HTTP
 
 
 async def test_slow_headers(folder: Path) -> None:
-    """A client that drips its head is gone after HEADER_TIMEOUT, however it drips."""
+    """A client that drips its head is disconnected after HEADER_TIMEOUT, however it drips."""
     async with slots(folder, [answers]):
         with running(Edge(folder, settings=of({"HEADER_TIMEOUT": "1"}))) as edge:
             start = time.monotonic()
@@ -228,7 +228,7 @@ async def test_slow_headers(folder: Path) -> None:
 
 
 async def _drip(edge: Edge, data: bytes) -> None:
-    """Send it, then a byte ten times a second, until the connection ends."""
+    """Send this, then a byte ten times a second, until the connection ends."""
     reader, writer = await asyncio.open_connection(*edge.address)
     ended = asyncio.ensure_future(reader.read())
     writer.write(data)
@@ -246,7 +246,7 @@ async def _drip(edge: Edge, data: bytes) -> None:
 
 @pytest.mark.parametrize("most", [1, 9, 10, 19, 20, 99, 100, 109, 199, 800, 7_808, 9_999, 10_000, 15_616, 99_999])
 def test_pattern_of_too_large_numbers(most: int) -> None:
-    """It matches each number above the limit and none below it; container.sh makes the same."""
+    """The pattern matches each number above the limit and no other; container.sh makes the same."""
     pattern = re.compile(rf"\b(?:{above(most)})\b")
     numbers = {*range(300), *range(max(0, most - 30), most + 30), 10 * most, 10 * most + 5, most // 10, 999_999}
     script = re.search(r"awk -v most=\"\$most\" '(BEGIN .*?)'\)", (ROOT / "nginx/container.sh").read_text(), re.DOTALL)
@@ -258,7 +258,7 @@ def test_pattern_of_too_large_numbers(most: int) -> None:
 
 
 def test_defaults_are_written_down() -> None:
-    """nginx/edge.conf, with which a container begins that `make` has not told anything, has the defaults."""
+    """nginx/edge.conf, which a container starts with before `make` has written another, has the defaults."""
     assert (ROOT / "nginx/edge.conf").read_text() == of({}).configuration()
 
 
@@ -266,6 +266,6 @@ def test_defaults_are_written_down() -> None:
     ("workers", "held_by_each", "most"), [(1, 16_384, 7_808), (8, 16_384, 62_464), (1, 1_024, 256), (2, 4_096, 3_328)]
 )
 def test_default_of_all_connections(workers: int, held_by_each: int, most: int) -> None:
-    """Half of what nginx holds, less what is kept for itself; one client's share is at most about a tenth of it."""
+    """The default is half of nginx's connections, less a reserve; one client's share is at most about a tenth of it."""
     assert EdgeSettings().crowded(workers, held_by_each) == above(most)
     assert workers * 16_384 // 2 >= 10 * CLIENT_CONNECTIONS

@@ -1,4 +1,4 @@
-"""A stdout that takes nothing costs the log its lines, and nothing else."""
+"""A stdout that accepts nothing costs lines of the log, and nothing else."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ POST = Request("POST", "/", body := os.urandom(1_000), body)
 GET = Request("GET", "/", b"", b"old")
 LOUD = [Request("GET", "/noise/20/200", b"", b"old"), Request("POST", "/noise/5/9000", body, body)]
 REQUESTS = 600
-PENDING = 1024 * 1024  # bytes that a process keeps
+PENDING = 1024 * 1024  # bytes that a process buffers
 
 
 async def test_pipe_that_is_not_read_costs_no_request(folder: Path, options: dict[str, Any], pipe: Pipe) -> None:
@@ -43,7 +43,7 @@ async def test_pipe_that_is_not_read_costs_no_request(folder: Path, options: dic
 async def test_blocked_worker_is_killed_while_the_log_is_blocked(
     folder: Path, options: dict[str, Any], pipe: Pipe
 ) -> None:
-    """TIMEOUT still ends a worker whose loop is blocked, and another takes its place."""
+    """TIMEOUT still ends a worker with a blocked loop, and another takes its place."""
     pipe.fill()
     with piped(Server(folder, Site.name, **options), pipe) as server:
         async with await Connection.open(server.address()) as blocked:
@@ -56,7 +56,7 @@ async def test_blocked_worker_is_killed_while_the_log_is_blocked(
 
 
 async def test_dropped_lines_are_counted(folder: Path, options: dict[str, Any], pipe: Pipe) -> None:
-    """When the pipe is read again, each line has either arrived whole or is in the count of one record."""
+    """When the pipe is read again, each line has either arrived whole or is counted in one record."""
     pipe.fill()
     with piped(Server(folder, Site.name, workers=1, **options), pipe) as server:
         count = 3 * PENDING // 1_000
@@ -80,7 +80,7 @@ async def test_dropped_lines_are_counted(folder: Path, options: dict[str, Any], 
     "where", walk(["reader gone", "/dev/full", "closed", "reader gone later"], "/dev/full", "reader gone later")
 )
 async def test_log_that_fails_reaches_no_request(folder: Path, options: dict[str, Any], pipe: Pipe, where: str) -> None:
-    """Where every write fails, all requests are answered, and reload and stop go on as ever."""
+    """Where every write fails, all requests are answered, and reload and stop work as usual."""
     closed = ("sh", "-c", 'exec "$@" >&-', "sh", *LITERAL)
     server = Server(folder, Site.name, literal=closed if where == "closed" else LITERAL, **options)
     full = os.open("/dev/full", os.O_WRONLY)
@@ -97,8 +97,8 @@ async def test_log_that_fails_reaches_no_request(folder: Path, options: dict[str
 
 
 async def test_disk_that_is_full_for_a_while(folder: Path, options: dict[str, Any]) -> None:
-    """A file of limited size ends with a whole line; nothing that a client sees tells of it."""
-    limited = ("sh", "-c", 'ulimit -f 200; exec "$@"', "sh", *LITERAL)  # of 512 or 1,024 bytes
+    """A log file of limited size ends with a whole line, and clients notice nothing."""
+    limited = ("sh", "-c", 'ulimit -f 200; exec "$@"', "sh", *LITERAL)  # blocks of 512 or 1,024 bytes
     with serving(Site.name, literal=limited, **options) as server:
         report = await Load(server.address(), [GET, POST, *LOUD], kept=8, total=REQUESTS).run()
 
@@ -109,7 +109,7 @@ async def test_disk_that_is_full_for_a_while(folder: Path, options: dict[str, An
 
 
 async def test_slow_reader_gets_whole_lines(folder: Path, options: dict[str, Any], pipe: Pipe) -> None:
-    """Long and short lines of three workers meet in a pipe whose reader pauses, and none is cut by another."""
+    """Long and short lines of three workers share a pipe whose reader pauses, and none is cut by another."""
     with piped(Server(folder, Site.name, workers=3, **options), pipe) as server:
         loads = [Load(server.address(slot), LOUD, kept=2, total=60) for slot in range(3)]
         reports = [asyncio.create_task(load.run()) for load in loads]

@@ -1,4 +1,4 @@
-"""Every line is one JSON object with the same fields, is there once, and is there soon."""
+"""Every line is one JSON object with the same fields, occurs once, and is written soon."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ FIELDS = {"time", "level", "logger", "pid", "message"}
 
 
 def checked(server: Server) -> list[dict[str, Any]]:
-    """The records of a log, each read strictly."""
+    """Return the records of a log, each parsed strictly."""
     lines = server.log_path.read_bytes().split(b"\n")
     assert lines.pop() == b""
     assert max(map(len, lines)) < WORST
@@ -37,7 +37,7 @@ def checked(server: Server) -> list[dict[str, Any]]:
 
 
 async def test_whatever_is_said_is_a_record(folder: Path, options: dict[str, Any]) -> None:
-    """Loggers, print, descriptors, programs, threads, warnings, hooks, PRESTART and checks: all become records."""
+    """All output of loggers, print, descriptors, programs, threads, hooks, PRESTART and checks becomes records."""
     prestart = "sh -c 'echo before the start; echo its error >&2; printf \"bad \\377 byte\"'"
     with running(Server(folder, Site.name, workers=1, **options | {"PRESTART": prestart})) as server:
         assert (await request(server.address(), "GET", "/everything")).status == 200
@@ -74,7 +74,7 @@ async def test_whatever_is_said_is_a_record(folder: Path, options: dict[str, Any
 
 
 async def test_long_records_are_cut(folder: Path, options: dict[str, Any]) -> None:
-    """A record of a megabyte keeps its begin and its end, and says that it was cut."""
+    """A record of a megabyte keeps its beginning and its end, and says that it was cut."""
     with running(Server(folder, Site.name, workers=1, **options)) as server:
         await request(server.address(), "GET", "/everything")
         await request(server.address(), "GET", f"/fail/{'z' * 60_000}")
@@ -102,7 +102,7 @@ HOSTILE = [
 
 
 async def test_hostile_clients(folder: Path, options: dict[str, Any]) -> None:
-    """Bytes that are no HTTP, no UTF-8 or far too many leave valid lines."""
+    """Bytes that are not HTTP, not UTF-8 or far too many leave valid lines."""
     with running(Server(folder, workers=1, ACCESS_LOG="1", LOG_LEVEL="debug", PRESTART="none")) as server:
         for data in HOSTILE:
             with socket.socket(socket.AF_UNIX) as client:
@@ -121,7 +121,7 @@ async def test_hostile_clients(folder: Path, options: dict[str, Any]) -> None:
 
 
 async def test_handlers_survive_reloads(folder: Path, options: dict[str, Any]) -> None:
-    """After three reloads each record of uvicorn, of the app and of gunicorn is there exactly once."""
+    """After three reloads each record of uvicorn, of the app and of gunicorn occurs exactly once."""
     with running(Server(folder, Site.name, workers=1, **options)) as server:
         for _ in range(RELOADS):
             assert (await server.reload())[0] == 0
@@ -140,7 +140,7 @@ async def test_handlers_survive_reloads(folder: Path, options: dict[str, Any]) -
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 async def test_records_at_the_end_are_all_there_once(folder: Path, options: dict[str, Any], number: int) -> None:
-    """What workers and arbiter say on their way out is written, whatever signal ends them."""
+    """The last records of workers and arbiter are written, whatever signal ends them."""
     with running(Server(folder, Site.name, **options)) as server:
         await asyncio.gather(*(request(server.address(slot), "GET", "/noise/500/100") for slot in range(2)))
         assert server.stop(number) == 0
@@ -153,7 +153,7 @@ async def test_records_at_the_end_are_all_there_once(folder: Path, options: dict
 
 
 async def test_recycled_worker_leaves_all_its_records(folder: Path, options: dict[str, Any]) -> None:
-    """A worker that ends after MAX_REQUESTS takes nothing with it, and its successor repeats nothing."""
+    """A worker that ends after MAX_REQUESTS loses no record, and its successor repeats none."""
     settings = {"MAX_REQUESTS": "5", "MAX_REQUESTS_JITTER": "0"}
     with running(Server(folder, Site.name, workers=1, **options | settings)) as server:
         for number in range(5):
@@ -167,7 +167,7 @@ async def test_recycled_worker_leaves_all_its_records(folder: Path, options: dic
 
 
 async def test_worker_without_arbiter_leaves_its_records(folder: Path, options: dict[str, Any]) -> None:
-    """Workers whose arbiter was killed end by themselves, with all that they had to say."""
+    """Workers whose arbiter was killed end by themselves and write all their records."""
     with running(Server(folder, Site.name, **options)) as server:
         pids = server.pids()
         os.kill(server.pid, signal.SIGKILL)
@@ -179,7 +179,7 @@ async def test_worker_without_arbiter_leaves_its_records(folder: Path, options: 
 
 @pytest.mark.parametrize("spin", ["0", "1"], ids=["sleeps", "computes"])
 async def test_records_come_within_100_ms(folder: Path, options: dict[str, Any], pipe: Pipe, spin: str) -> None:
-    """Also from a handler that blocks the loop, a record has left the process 100 ms after it was made."""
+    """A record leaves the process within 100 ms, also from a handler that blocks the loop."""
     pipe.read()
     with piped(Server(folder, Site.name, workers=1, **options), pipe) as server:
         await request(server.address(), "GET", f"/slowly/100/{spin}")
@@ -222,7 +222,7 @@ async def test_refused_start_is_a_record(folder: Path, options: dict[str, Any]) 
 
 
 async def test_log_goes_on_with_another_arbiter(folder: Path, options: dict[str, Any]) -> None:
-    """After SIGUSR2 the new arbiter writes to the same stdout, and still does when the old one has ended."""
+    """After SIGUSR2 the new arbiter writes to the same stdout, and still does after the old one has ended."""
     with running(Server(folder, Site.name, workers=1, slots="shared", **options)) as server:
         server.signal(signal.SIGUSR2)
         await until(lambda: len(arbiters(server)) == 2, 20, "the new arbiter")

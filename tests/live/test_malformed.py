@@ -1,4 +1,4 @@
-"""Each malformed request has one answer, a problem, at the edge and at the worker's socket: never a 500, never two."""
+"""Each malformed request gets one answer, a problem, at the edge and at the worker's socket: never a 500, never two."""
 
 import asyncio
 import json
@@ -15,22 +15,22 @@ from tests.live.malformed import TABLE
 from tests.live.turns import MOST_SECONDS, longest_turn
 
 SECONDS = 20.0
-QUIET_SECONDS = 0.5  # in which a second answer would come
+QUIET_SECONDS = 0.5  # for a second answer to arrive
 AT_ONCE = 20
 
-# What RFC 9112 lets a lenient server take; it is one request all the same.
+# Requests that RFC 9112 lets a lenient server accept; each is still one request.
 READ_BY_NGINX = {
-    *(f"field {text!r}" for text in (b"X", b"X\xff: a")),  # left out, and not passed on
+    *(f"field {text!r}" for text in (b"X", b"X\xff: a")),  # dropped, not passed on
     *(f"field {b'X' + sign + b': a'!r}" for sign in (b"(", b",", b";", b"/", b"[", b"{", b'"')),
     f"host {b'Host: a,b' + bytes([13, 10])!r}",
     "bare line feeds, a length behind one",
 }
 READ_BY_WORKER = {
-    *(f"target {text!r}" for text in (b"/../m", b"/a/../../m")),  # what a path means is for the app to say
-    *(f"field {text[:40]!r}" for text in (b"X: " + b"a" * 70, b"X" * 70)),  # sizes are nginx's to limit
+    *(f"target {text!r}" for text in (b"/../m", b"/a/../../m")),  # the app decides what a path means
+    *(f"field {text[:40]!r}" for text in (b"X: " + b"a" * 70, b"X" * 70)),  # nginx limits sizes
     *(f"host {text!r}" for text in (b"Host: a..b\r\n", b"Host: \r\n", b"Host: .\r\n", b"Host: a,b\r\n")),
 }
-# nginx takes what follows a chunk's size for an extension of it, so what stands behind the body is the next request.
+# nginx reads bytes after a chunk's size as an extension, so the bytes behind the body are the next request.
 EXTENDED = {"chunk b'1 \\x00\\r\\na\\r\\n0\\r\\n\\r\\n'", "chunk b'1 1\\r\\na\\r\\n0\\r\\n\\r\\n'"}
 WAITS = {"chunk b'ffffffffffffffff\\r\\na\\r\\n0\\r\\n\\r\\n'"}  # for the rest of 16 EiB
 BARE = {"version b''"}  # HTTP/0.9, whose answers have no head
@@ -38,13 +38,13 @@ BARE = {"version b''"}  # HTTP/0.9, whose answers have no head
 
 @pytest.fixture(scope="module")
 def edge(mirror: Server) -> Iterator[Nginx]:
-    """The nginx before it."""
+    """The nginx before the mirror app."""
     with behind_nginx(mirror) as proxy:
         yield proxy
 
 
 async def talk(address: Address, data: bytes) -> bytes:
-    """All that comes back until the connection ends or is quiet."""
+    """Send bytes; return everything that comes back until the connection ends or is quiet."""
     opening = asyncio.open_unix_connection(address) if isinstance(address, str) else asyncio.open_connection(*address)
     reader, writer = await opening
     came = b""
@@ -59,7 +59,7 @@ async def talk(address: Address, data: bytes) -> bytes:
 
 
 async def answers(address: Address) -> dict[str, bytes]:
-    """What comes back for each of the table."""
+    """Return the answer to each request of the table."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def ask(data: bytes) -> bytes:
@@ -70,7 +70,7 @@ async def answers(address: Address) -> dict[str, bytes]:
 
 
 def assert_refused(name: str, came: bytes) -> None:
-    """One answer, which is a problem of the client's making or says what is not spoken."""
+    """Check for one answer: a problem about the client's mistake or about an unsupported feature."""
     head, _, body = came.partition(b"\r\n\r\n") if name not in BARE or came[:5] == b"HTTP/" else (b"", b"", came)
     problem = json.loads(body)
 
@@ -83,12 +83,12 @@ def assert_refused(name: str, came: bytes) -> None:
 
 
 def assert_read(name: str, came: bytes, count: int = 1) -> None:
-    """So many requests were made of it."""
+    """Check that the bytes were read as `count` requests."""
     assert re.findall(rb"HTTP/1\.1 (\d+)", came) == [b"200"] * count, (name, came)
 
 
 async def test_at_the_worker(mirror: Server) -> None:
-    """All of the table on the worker's own socket; none holds up the loop."""
+    """The worker's own socket answers the whole table, and no request of it blocks the loop."""
     await longest_turn(mirror.address())
     for name, came in (await answers(mirror.address())).items():
         if name in READ_BY_WORKER:
@@ -102,7 +102,7 @@ async def test_at_the_worker(mirror: Server) -> None:
 
 
 async def test_at_the_edge(mirror: Server, edge: Nginx) -> None:
-    """All of the table by way of nginx; none holds up the worker's loop, and it logs no failure of its own."""
+    """nginx answers the whole table; no request blocks the worker's loop, and the worker logs no failure of its own."""
     await longest_turn(mirror.address())
     before = len(json.loads((await request(mirror.address(), "GET", "/seen")).body))
     for name, came in (await answers(edge.address)).items():
@@ -119,5 +119,5 @@ async def test_at_the_edge(mirror: Server, edge: Nginx) -> None:
 
 
 def test_the_table_is_long() -> None:
-    """At least 150 kinds."""
+    """The table has at least 150 kinds."""
     assert len(TABLE) >= 150

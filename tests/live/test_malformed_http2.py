@@ -1,6 +1,6 @@
 """Malformed requests and floods over HTTP/2: refused by an answer, a reset or the end of the connection.
 
-No other request is made of them, and other clients are served meanwhile.
+No other request results from them, and other clients are served meanwhile.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ HEADERS: dict[str, Headers] = {
     "fields of 100 KB": [*GET, *((b"x-%d" % number, b"a" * 5_000) for number in range(20))],
     "5,000 fields": [*GET, *((b"x-%d" % number, b"a") for number in range(5_000))],
 }
-# What nginx reads as one request, with the field left out or as RFC 9113 lets a lenient server take it.
+# Read by nginx as one request, without the field or as RFC 9113 lets a lenient server take it.
 READ = {
     "a pseudo field behind a field",
     "a name in upper case",
@@ -90,7 +90,7 @@ READ = {
 
 @dataclass
 class Client:
-    """A connection that checks nothing of what it sends, and keeps what came."""
+    """A connection that does not check what it sends, and keeps all events."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -116,12 +116,12 @@ class Client:
         self.writer.write(self.http2.data_to_send())
 
     def raw(self, kind: int, flags: int, stream: int, payload: bytes = b"") -> None:
-        """A frame as it stands: RFC 9113 section 4.1."""
+        """Send a frame as it is: RFC 9113 section 4.1."""
         head = len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4)
         self.writer.write(head + payload)
 
     async def read(self, until: Callable[[Event], bool], seconds: float = SECONDS) -> None:
-        """Take what comes until such an event, the end, or for so long."""
+        """Read until such an event, the end of the connection, or the time-out."""
         with suppress(TimeoutError, ConnectionError, ssl.SSLError):
             async with asyncio.timeout(seconds):
                 while not self.ended:
@@ -129,7 +129,7 @@ class Client:
                     self.ended = not data
                     try:
                         new = self.http2.receive_data(data)
-                    except ProtocolError:  # of an answer to what we have sent wrongly
+                    except ProtocolError:  # about an answer to our own wrong frames
                         new = []
                     self.flush()
                     self.events += new
@@ -137,12 +137,12 @@ class Client:
                         return
 
     def statuses(self) -> list[int]:
-        """Of the answers."""
+        """Return the statuses of the answers."""
         fields = [dict(event.headers) for event in self.events if isinstance(event, ResponseReceived)]
         return [int(each[b":status"]) for each in fields]
 
     def refused(self) -> bool:
-        """Whether it was answered by a reset or the end of the connection."""
+        """Return whether it was answered by a reset or the end of the connection."""
         return self.ended or any(isinstance(event, StreamReset | ConnectionTerminated) for event in self.events)
 
     def body(self) -> bytes:
@@ -155,7 +155,7 @@ def over(event: Event) -> bool:
 
 @pytest.fixture(scope="module")
 def edge(mirror: Server) -> Iterator[Nginx]:
-    """The nginx before it, which speaks HTTPS, too."""
+    """The nginx before the mirror app, with HTTPS, too."""
     with behind_nginx(mirror, https=True) as proxy:
         yield proxy
 
@@ -167,7 +167,7 @@ async def seen(address: Address) -> list[str]:
 
 @pytest.mark.parametrize("kind", HEADERS)
 async def test_headers(mirror: Server, edge: Nginx, kind: str) -> None:
-    """One answer, a problem, or a reset; never a 500, and no request of which the app sees another part."""
+    """Malformed headers get one problem or a reset, never a 500, and no part of them reaches the app as a request."""
     await longest_turn(mirror.address())
     before = len(await seen(mirror.address()))
     client = await Client.open(edge.https_port)
@@ -214,14 +214,14 @@ def window_of_nothing(client: Client) -> None:
 
 
 def rapid_reset(client: Client) -> None:
-    """CVE-2023-44487."""
+    """Reset each stream at once: CVE-2023-44487."""
     for stream in range(1, 20_000, 2):
         client.raw(1, 5, stream, client.http2.encoder.encode(GET))
         client.raw(3, 0, stream, (8).to_bytes(4))
 
 
 def continuation_flood(client: Client) -> None:
-    """CVE-2024-27316: a head that never ends."""
+    """Send a head that never ends: CVE-2024-27316."""
     client.raw(1, 0, 1, client.http2.encoder.encode(GET))
     for _ in range(10_000):
         client.raw(9, 0, 1, b"\x40\x01a\x64" + b"b" * 100)
@@ -270,7 +270,7 @@ FLOODS = [
 
 @pytest.mark.parametrize("flood", FLOODS, ids=lambda flood: flood.__name__)
 async def test_frames(mirror: Server, edge: Nginx, flood: Callable[[Client], None]) -> None:
-    """Others are served meanwhile and afterwards, no loop is held up, and only whole requests reach the app."""
+    """Other clients are served meanwhile and afterwards, no loop is blocked, and only whole requests reach the app."""
     await longest_turn(mirror.address())
     client = await Client.open(edge.https_port)
     flood(client)
@@ -291,5 +291,5 @@ async def test_frames(mirror: Server, edge: Nginx, flood: Callable[[Client], Non
 
 
 def test_the_tables_are_long() -> None:
-    """At least 40 kinds."""
+    """The tables have at least 40 kinds."""
     assert len(HEADERS) + len(FLOODS) >= 40

@@ -1,4 +1,4 @@
-"""What the server counts, for any app: right, by slot, never falling, and told whatever its workers do."""
+"""The server's metrics for any app: correct, by slot, never falling, and served whatever its workers do."""
 
 import asyncio
 import os
@@ -92,7 +92,7 @@ async def test_requests_by_method_route_and_status(server: Server) -> None:
         ("PROPFIND", "/"),
     ):
         await request(server.address(), method, path)
-    # The worker counts a request when the app has returned, which a client that has its answer may be ahead of.
+    # The worker counts a request after the app has returned, which may be after the client has its answer.
     after = await until_scraped(server, lambda samples: requests(samples) >= requests(before) + 5)
 
     def more(**labels: str) -> float:
@@ -105,7 +105,7 @@ async def test_requests_by_method_route_and_status(server: Server) -> None:
 
 
 async def test_websockets(server: Server) -> None:
-    """Open websockets, and their messages and bytes in both directions."""
+    """Open websockets are counted, and their messages and bytes in both directions."""
     before = await scraped(server)
     socket = await WebSocket.open(server.address(), "/")
     socket._frames.send(b"abc")
@@ -121,7 +121,7 @@ async def test_websockets(server: Server) -> None:
 
 
 async def test_everything_is_there(server: Server) -> None:
-    """Each series of the list is told, and those of a process have sane values."""
+    """Each series of the list is present, and those of a process have sane values."""
     with behind_nginx(server) as nginx:
         await request(nginx.address, "GET", "/")
         samples = await scraped(server)
@@ -134,7 +134,7 @@ async def test_everything_is_there(server: Server) -> None:
 
 
 async def test_not_in_public(server: Server) -> None:
-    """The public listener knows nothing of it: the app answers there."""
+    """The public listener does not serve metrics: the app answers there."""
     before = await scraped(server)
     answer = await request(server.address(), "GET", "/metrics")
 
@@ -144,7 +144,7 @@ async def test_not_in_public(server: Server) -> None:
 
 
 async def test_while_every_loop_is_blocked(server: Server) -> None:
-    """A scrape is answered, and tells what waits, how long the worker is silent, and what it had counted."""
+    """A scrape is answered, and shows waiting clients, the age of the worker's heartbeat, and its earlier counts."""
     await request(server.address(), "GET", "/items/1")
     blocked = asyncio.create_task(request(server.address(), "GET", "/block"))
     await asyncio.sleep(0)
@@ -166,7 +166,7 @@ async def test_while_every_loop_is_blocked(server: Server) -> None:
 
 
 async def test_no_worker_does_anything_for_a_scrape(server: Server) -> None:
-    """It is answered in full while no worker's process can take a step, so that no request can wait for it."""
+    """A scrape is answered in full while the worker's process is stopped, so that no request can wait for it."""
     await request(server.address(), "GET", "/items/1")
     (pid,) = server.pids()
     os.kill(pid, signal.SIGSTOP)
@@ -180,7 +180,7 @@ async def test_no_worker_does_anything_for_a_scrape(server: Server) -> None:
 
 
 async def test_no_worker_is_woken_for_scrapes(server: Server) -> None:
-    """A worker wakes for its heartbeat alone, however often metrics are read."""
+    """A worker wakes only for its heartbeat, however often metrics are read."""
     (pid,) = server.pids()
     before, begun = switches(pid), time.monotonic()
     for _ in range(SCRAPES):
@@ -191,7 +191,7 @@ async def test_no_worker_is_woken_for_scrapes(server: Server) -> None:
 
 
 async def test_scrapes_give_way_to_requests(server: Server) -> None:
-    """The thread that answers scrapes has a low priority: a worker that has a request takes the CPU from it at once."""
+    """The thread that answers scrapes has a low priority, so a worker with a request takes the CPU from it at once."""
     await scraped(server)
     nice = nice_of_threads(server.pid)
 
@@ -201,7 +201,7 @@ async def test_scrapes_give_way_to_requests(server: Server) -> None:
 
 @pytest.mark.timeout(120)
 async def test_counters_never_fall(server: Server, folder: Path) -> None:
-    """Through reloads and a SIGKILL, with scrapes all the while; series and files stay as many as after one reload."""
+    """No counter falls in reloads and a SIGKILL under scrapes; series and files stay as many as after one reload."""
     last = await scraped(server)
     done = asyncio.Event()
     falls: list[object] = []
@@ -247,19 +247,19 @@ async def test_counters_never_fall(server: Server, folder: Path) -> None:
 
 
 def nice_of_threads(pid: int) -> list[int]:
-    """The nice value of each thread of a process."""
+    """Return the nice value of each thread of a process."""
     stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
     return [int(stat.rpartition(")")[2].split()[16]) for stat in stats]
 
 
 def switches(pid: int) -> int:
-    """How often a process has been given the CPU."""
+    """Return the number of a process's context switches."""
     status = Path(f"/proc/{pid}/status").read_text()
     return sum(int(count) for count in re.findall(r"ctxt_switches:\s+(\d+)", status))
 
 
 def files(server: Server) -> list[Path]:
-    """The files of the app's own metrics, and the descriptors of workers' figures."""
+    """Return the files of the app's own metrics, and the descriptors of the workers' figures."""
     (folder,) = Path("/dev/shm").glob(f"slipway-*-{server.pid}")
     figures = []
     for each in Path(f"/proc/{server.pid}/fd").iterdir():
@@ -269,12 +269,12 @@ def files(server: Server) -> list[Path]:
 
 
 def left(pid: int, folder: Path) -> list[Path]:
-    """What a server has left behind."""
+    """Return the files that a server has left behind."""
     return [*Path("/dev/shm").glob(f"slipway-*-{pid}"), *folder.glob("app.stats")]
 
 
 async def test_by_tcp(folder: Path) -> None:
-    """At METRICS_PORT, as soon as the port is free, and gone with the server, whose files are gone too."""
+    """METRICS_PORT is served as soon as the port is free; with the server its listener and all its files are gone."""
     port = free_ports()
     taken = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", port)
     with serving(NAME, workers=1, **options(folder), METRICS_PORT=str(port)) as server:

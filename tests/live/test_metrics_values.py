@@ -1,4 +1,4 @@
-"""Each figure that the server counts moves when the thing happens that it counts."""
+"""Each figure of the server moves when the event that it counts happens."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +49,7 @@ def server(busy: Site) -> Iterator[Server]:
 
 
 async def told(server: Server, name: str, **labels: str) -> float:
-    """What a scrape says of a figure."""
+    """Scrape the server and return the value of a figure."""
     return value(await scraped(server), name, **labels)
 
 
@@ -59,7 +59,7 @@ async def until_told(server: Server, wanted: float, name: str, **labels: str) ->
 
 
 async def test_active_requests(server: Server) -> None:
-    """A request that is under way, until it is over."""
+    """A request is counted as active while it is under way."""
     async with await Connection.open(server.address()) as connection:
         connection.send("GET", "/wait")
         await until_scraped(server, lambda samples: value(samples, "http_server_active_requests", slot="0") == 1)
@@ -67,7 +67,7 @@ async def test_active_requests(server: Server) -> None:
 
 
 async def test_streams(server: Server) -> None:
-    """An event stream is no request any more, and is counted until its client leaves."""
+    """An event stream does not count as a request, and counts as a stream until its client leaves."""
     connection = await Connection.open(server.address())
     connection.send("GET", "/stream")
     samples = await until_scraped(server, lambda samples: value(samples, "slipway_active_streams", slot="0") == 1)
@@ -78,7 +78,7 @@ async def test_streams(server: Server) -> None:
 
 
 async def test_garbage_collections(server: Server) -> None:
-    """Runs of each generation."""
+    """Garbage collections are counted by generation."""
     name = "slipway_worker_garbage_collections_total"
     before = value(await scraped(server), name, slot="0", generation="2")
     for _ in range(3):
@@ -89,7 +89,7 @@ async def test_garbage_collections(server: Server) -> None:
 
 @pytest.mark.parametrize(("path", "cause"), [("/exit", "exit"), ("/block", "timeout")])
 async def test_restarts_by_cause(server: Server, path: str, cause: str) -> None:
-    """Why a worker has ended is told."""
+    """The end of a worker is counted under its cause."""
     before = await told(server, RESTARTS, cause=cause)
     with pytest.raises((EOFError, OSError)):
         await request(server.address(), "GET", path)
@@ -99,7 +99,7 @@ async def test_restarts_by_cause(server: Server, path: str, cause: str) -> None:
 
 
 async def test_spent_worker(folder: Path, options: dict[str, Any]) -> None:
-    """One that has done its share is no failure."""
+    """A worker that ends after MAX_REQUESTS counts as spent, not as a failure."""
     settings = {"MAX_REQUESTS": "3", "MAX_REQUESTS_JITTER": "0"}
     with serving(Site.name, workers=1, **options | settings) as server:
         for _ in range(3):
@@ -110,7 +110,7 @@ async def test_spent_worker(folder: Path, options: dict[str, Any]) -> None:
 
 
 async def test_unclean_drain(server: Server) -> None:
-    """A handler that had to be cancelled in a drain makes one, under a cause of its own."""
+    """A handler cancelled in a drain makes the drain unclean, and the worker's end has a cause of its own."""
     drains, ends = await told(server, UNCLEAN), await told(server, RESTARTS, cause="unclean")
     async with await Connection.open(server.address()) as connection:
         connection.send("GET", "/wait")
@@ -122,7 +122,7 @@ async def test_unclean_drain(server: Server) -> None:
 
 
 async def test_refused_reload(server: Server, busy: Site) -> None:
-    """One that was refused is counted apart from those that were done."""
+    """A refused reload is counted apart from those that were done."""
     refused, done = await told(server, RELOADS, result="refused"), await told(server, RELOADS, result="done")
     busy.write(source(startup=FAILS_IN_STARTUP))
     try:
@@ -135,7 +135,7 @@ async def test_refused_reload(server: Server, busy: Site) -> None:
 
 
 async def test_dropped_lines(folder: Path, options: dict[str, Any], pipe: Pipe) -> None:
-    """Lines that a stdout which is not read did not take, by slot."""
+    """Lines dropped because stdout is not read are counted by slot."""
     name = "slipway_log_lines_dropped_total"
     pipe.fill()
     with piped(Server(folder, Site.name, workers=1, **options), pipe) as server:

@@ -1,4 +1,4 @@
-"""One request is one request: whatever upgrade it offers and however its body comes, no other request is made of it."""
+"""One request stays one request: neither an upgrade that it offers nor the framing of its body makes another of it."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ SECONDS = 20.0
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n"
 NUMBERS = count()
 
-# A form that is a websocket's handshake, and no whole one, is refused; any other is read as if it offered nothing.
+# An incomplete websocket handshake is refused; any other form is read as if it offered nothing.
 FORMS: dict[str, tuple[str, ...]] = {
     "none": (),
     "h2c": ("Connection: Upgrade", "Upgrade: h2c"),
@@ -53,7 +53,7 @@ def body_of(framing: str) -> bytes:
 
 
 def request_of(method: str, path: str, fields: tuple[str, ...], framing: str) -> list[bytes]:
-    """A request as the pieces in which it is written."""
+    """Return a request as the pieces in which it is written."""
     body = body_of(framing)
     length = "Transfer-Encoding: chunked" if framing == "chunked" else f"Content-Length: {len(body)}"
     head = "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *fields, length, "\r\n"]).encode()
@@ -73,20 +73,20 @@ async def exchange(connection: Connection, pieces: list[bytes]) -> Answer:
 
 @pytest.fixture(scope="module")
 def edge(mirror: Server) -> Iterator[Nginx]:
-    """The nginx before it."""
+    """The nginx before the mirror app."""
     with behind_nginx(mirror) as proxy:
         yield proxy
 
 
 @pytest.fixture(params=["worker", "nginx"])
 def address(request: pytest.FixtureRequest, mirror: Server) -> Address:
-    """Where a client connects."""
+    """The address that a client connects to."""
     found: Address = mirror.address() if request.param == "worker" else request.getfixturevalue("edge").address
     return found
 
 
 async def seen(server: Server, begin: str) -> Counter[str]:
-    """Everything that the app has ever been asked whose path begins so, and what must never be asked."""
+    """Return all requests that the app ever saw with this beginning of the path, and those that it must never see."""
     async with await Connection.open(server.address()) as connection:
         entries = json.loads((await connection.request("GET", "/seen")).body)
     return Counter(entry for entry in entries if entry.split()[1].startswith((begin, "/smuggled")))
@@ -94,7 +94,7 @@ async def seen(server: Server, begin: str) -> Counter[str]:
 
 @asynccontextmanager
 async def neighbours(address: Address) -> AsyncIterator[list[str]]:
-    """Other clients, on connections of their own that are kept; the wrong answers that they get."""
+    """Run other clients on kept connections of their own; yield the list of wrong answers that they get."""
     wrong: list[str] = []
 
     async def neighbour(number: int) -> None:
@@ -119,7 +119,7 @@ async def neighbours(address: Address) -> AsyncIterator[list[str]]:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_no_offer_moves_the_end_of_a_body(mirror: Server, address: Address, method: str) -> None:
-    """Every offer of an upgrade with every framing: one request is seen for each, whole, and the next one is right."""
+    """For every offer of an upgrade with every framing the app sees one whole request, and the next one is right."""
     begin = f"/{next(NUMBERS)}/"
     sent: Counter[str] = Counter()
     async with asyncio.timeout(SECONDS), neighbours(address) as wrong:
@@ -146,7 +146,7 @@ async def test_no_offer_moves_the_end_of_a_body(mirror: Server, address: Address
 
 
 async def test_the_edge_passes_no_other_offer(edge: Nginx) -> None:
-    """Behind nginx a request that is no websocket's handshake has neither `Connection` nor `Upgrade`."""
+    """Behind nginx a request that is not a websocket handshake has neither `Connection` nor `Upgrade`."""
     async with asyncio.timeout(SECONDS):
         for form in FORMS.keys() - REFUSED:
             async with await Connection.open(edge.address) as connection:
@@ -157,7 +157,7 @@ async def test_the_edge_passes_no_other_offer(edge: Nginx) -> None:
 
 @pytest.mark.parametrize("offer", ["none", "h2c"])
 async def test_trailers_are_no_fields(mirror: Server, offer: str) -> None:
-    """Fields that come after a body do not become the request's, which a proxy has looked at."""
+    """Fields that come after a body do not become fields of the request, which a proxy has already checked."""
     fields = "\r\n".join([*FORMS[offer], "Transfer-Encoding: chunked"])
     trailers = b"X-Forwarded-For: 6.6.6.6\r\nX-Trailer: 1\r\n\r\n"
     async with asyncio.timeout(SECONDS), await Connection.open(mirror.address()) as connection:
@@ -171,7 +171,7 @@ async def test_trailers_are_no_fields(mirror: Server, offer: str) -> None:
 
 
 async def test_refused_handshake_is_the_end_of_its_connection(mirror: Server) -> None:
-    """What follows a websocket's handshake that is refused is not read as a request, and the answer arrives."""
+    """Bytes behind a refused websocket handshake are not read as a request, and the answer arrives."""
     begin = f"/{next(NUMBERS)}/"
     for method, form, framing in product(("GET", "POST"), sorted(REFUSED), FRAMINGS):
         async with asyncio.timeout(SECONDS), await Connection.open(mirror.address()) as connection:
@@ -184,7 +184,7 @@ async def test_refused_handshake_is_the_end_of_its_connection(mirror: Server) ->
 
 
 async def test_pipelined(mirror: Server) -> None:
-    """Requests that are sent without waiting are answered in their order, offers among them or not."""
+    """Pipelined requests are answered in their order, with or without offers among them."""
     begin = f"/{next(NUMBERS)}/"
     order = [("POST", form, framing) for form in ("none", "h2c", "a list", "empty") for framing in FRAMINGS] * 3
     async with asyncio.timeout(SECONDS), await Connection.open(mirror.address()) as connection:
@@ -200,7 +200,7 @@ async def test_pipelined(mirror: Server) -> None:
 
 
 async def test_handshake_behind_a_request(mirror: Server) -> None:
-    """A handshake that is sent before the answer to the request before it is refused, after that answer."""
+    """A handshake sent before the previous request is answered is refused, after that answer."""
     handshake = b"GET /ws/echo HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     async with asyncio.timeout(SECONDS), await Connection.open(mirror.address()) as connection:
         connection.writer.write(b"GET /first HTTP/1.1\r\nHost: a\r\n\r\n" + handshake + SMUGGLED)
@@ -213,7 +213,7 @@ async def test_handshake_behind_a_request(mirror: Server) -> None:
 
 @pytest.mark.parametrize("upgrade", ["h2c", "websocket"])
 async def test_http_1_0_has_no_upgrade(mirror: Server, address: Address, upgrade: str) -> None:
-    """An upgrade that an HTTP/1.0 client offers is not there."""
+    """An upgrade that an HTTP/1.0 client offers is ignored."""
     head = f"POST /old HTTP/1.0\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: {upgrade}\r\nContent-Length: 5\r\n\r\n"
     async with asyncio.timeout(SECONDS), await Connection.open(address) as connection:
         answer = await exchange(connection, [head.encode() + b"hello"])
@@ -222,7 +222,7 @@ async def test_http_1_0_has_no_upgrade(mirror: Server, address: Address, upgrade
 
 
 async def test_connect(mirror: Server, address: Address) -> None:
-    """CONNECT, after which any parser takes all for a tunnel, is refused, and nothing behind it is read."""
+    """CONNECT, after which parsers take everything for a tunnel, is refused, and nothing behind it is read."""
     async with asyncio.timeout(SECONDS), await Connection.open(address) as connection:
         connection.writer.write(b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n" + SMUGGLED)
         answer = await connection.answer()
@@ -246,7 +246,7 @@ async def test_continue(mirror: Server, form: str) -> None:
 
 
 async def test_answer_before_the_continue_ends_the_connection(mirror: Server) -> None:
-    """A client that gets its answer instead of `100 Continue` may leave the body out, so nothing more is read."""
+    """A client answered before `100 Continue` may leave the body out, so nothing more is read from its connection."""
     async with asyncio.timeout(SECONDS), await Connection.open(mirror.address()) as connection:
         connection.send("POST", "/unread", b"", f"Content-Length: {len(SMUGGLED)}", "Expect: 100-continue")
         answer = await connection.answer()

@@ -1,4 +1,4 @@
-"""gunicorn's own options do what their names say, or are refused in one line; however they are given."""
+"""gunicorn's own options do what their names say or are refused in one line, however they are given."""
 
 import os
 import re
@@ -42,7 +42,7 @@ REFUSED: list[tuple[list[str], str]] = [
 
 
 async def refusal(server: Server) -> str:
-    """Start it; what it says, which has to be one line."""
+    """Start the server; return its output, which must be one line."""
     server.start()
     assert await server.exit_code(30) == 1, server.log()
     (line,) = server.log().splitlines()
@@ -54,10 +54,10 @@ async def refusal(server: Server) -> str:
 async def test_option_that_would_be_ignored_is_refused(
     folder: Path, site: Site, arguments: list[str], way_out: str, given: str
 ) -> None:
-    """One line names the option, its value and the way out, and nothing starts."""
+    """One line names the option, its value and the alternative, and nothing starts."""
     if given == "command line":
         server = Server(folder, site.name, arguments=arguments, **site.options)
-    else:  # -k on the command line would beat it
+    else:  # -k on the command line would override it
         server = Server(
             folder, site.name, literal=["gunicorn"], **site.options, GUNICORN_CMD_ARGS=shlex.join(arguments)
         )
@@ -77,7 +77,7 @@ async def test_option_that_would_be_ignored_is_refused(
     ],
 )
 async def test_option_in_the_configuration_is_refused(folder: Path, site: Site, line: str, way_out: str) -> None:
-    """The same for gunicorn.conf.py; and a reload to such a configuration is refused."""
+    """gunicorn.conf.py is refused for such options in the same way, and so is a reload to it."""
     conf = folder / "own.conf.py"
     shipped = (ROOT / "gunicorn.conf.py").read_text()
     conf.write_text(f"{shipped}\n{line}\n")
@@ -104,7 +104,7 @@ async def test_option_in_the_configuration_is_refused(folder: Path, site: Site, 
 
 
 async def test_hidden_daemon_refuses_on_the_terminal(folder: Path, site: Site) -> None:
-    """With --daemon, too, the reason is said before the server leaves the terminal."""
+    """With --daemon, too, the reason is printed before the server leaves the terminal."""
     line = await refusal(Server(folder, site.name, arguments=["-D", "--threads", "4"], **site.options))
 
     assert "WEB_CONCURRENCY" in line
@@ -145,7 +145,7 @@ async def test_every_name_of_the_worker_is_ours(site: Site, tmp_path: Path, name
 
 @pytest.mark.parametrize("module", ["uvicorn.workers", "uvicorn_worker"])
 async def test_class_built_on_ours(site: Site, tmp_path: Path, module: str) -> None:
-    """A class of the user's own, built on either name, has our guarantees and its own options."""
+    """A user's own class, built on either name, has our guarantees and its own options."""
     (tmp_path / "mine.py").write_text(BUILT_ON_OURS.format(module=module))
     with serving(site.name, literal=("gunicorn", "-k", "mine.Mine"), **site.options) as server:
         answer = await request(server.address(), "GET", "/")
@@ -156,7 +156,7 @@ async def test_class_built_on_ours(site: Site, tmp_path: Path, module: str) -> N
 
 
 async def test_daemon_reloads_and_stops(folder: Path, site: Site) -> None:
-    """`gunicorn -D`, then HUP: new code serves; TERM ends everything."""
+    """`gunicorn -D` serves new code after HUP, and TERM ends all its processes."""
     pidfile = folder / "pid"
     options = site.options | {"INSTANCE": ""}
     server = Server(folder, site.name, slots="shared", arguments=["-D", "-p", str(pidfile)], **options)
@@ -190,7 +190,7 @@ async def test_preloaded_code_can_not_be_reloaded(site: Site) -> None:
 
 
 async def test_reload_on_change(site: Site) -> None:
-    """`--reload` takes changed code; broken code is refused, and mended code taken."""
+    """`--reload` loads changed code; broken code is refused, and repaired code is loaded."""
     with serving(site.name, arguments=["--reload"], **site.options) as server:
         for text, what in [(source(answer="new"), b"new"), ("application = (", b"new"), (source(answer="end"), b"end")]:
             refused = server.logged("Reload refused")
@@ -216,14 +216,14 @@ CLASSES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(params=walk([*CLASSES], "uvicorn"))
 def any_class(request: pytest.FixtureRequest, site: Site) -> Iterator[Server]:
-    """A server of each worker class that is allowed."""
+    """A server of each allowed worker class."""
     options = dict(CLASSES[request.param])
     with serving(options.pop("app"), **options, **site.options | {"PRESTART": "python -m app.migrate"}) as server:
         yield server
 
 
 async def test_hangup_of_workers_does_nothing(any_class: Server) -> None:
-    """SIGHUP is the arbiter's: workers that get it, too, serve on."""
+    """SIGHUP is for the arbiter: workers that also get it keep serving."""
     before = any_class.pids()
     for _ in range(20):
         for pid in before:
@@ -236,7 +236,7 @@ async def test_hangup_of_workers_does_nothing(any_class: Server) -> None:
 
 
 async def test_hangup_of_all_processes_loses_nothing(site: Site) -> None:
-    """SIGHUP to the whole group, as from a terminal, is a reload."""
+    """SIGHUP to the whole process group, as from a terminal, is a reload that loses nothing."""
     with serving(site.name, **site.options) as server:
         async with Load(server.address(), [GET_OLD], kept=4, fresh=4, rate=200) as load:
             for number in (1, 2, 3):
@@ -248,6 +248,6 @@ async def test_hangup_of_all_processes_loses_nothing(site: Site) -> None:
 
 
 def test_log_has_no_deprecation(site: Site) -> None:
-    """Nothing of uvicorn's module that is announced to end is imported."""
+    """The log has no deprecation warning, so uvicorn's deprecated module is not imported."""
     with serving(site.name, **site.options | {"PYTHONWARNINGS": "error::DeprecationWarning"}) as server:
         assert not re.search("Deprecat", server.log())

@@ -1,4 +1,4 @@
-"""nginx's own figures stand among the server's metrics, in private; an nginx that is away holds up no scrape."""
+"""nginx's own figures are among the server's private metrics; an nginx that is down delays no scrape."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ async def scraped(server: Server) -> Samples:
 
 
 async def test_connections_and_requests(server: Server, nginx: Nginx) -> None:
-    """Open connections by what they do, and all that there were; a scrape is a connection with one request itself."""
+    """nginx's connections are counted by state and in total; a scrape itself is a connection with one request."""
     before = await scraped(server)
     connections = [await Connection.open(nginx.address) for _ in range(3)]
     for connection in connections:
@@ -59,7 +59,7 @@ async def test_connections_and_requests(server: Server, nginx: Nginx) -> None:
 
 
 async def test_refused_by_nginx_is_counted(server: Server, nginx: Nginx) -> None:
-    """What nginx answers itself is among its requests, and not among the workers'."""
+    """A request that nginx answers itself is counted for nginx, and not for the workers."""
     before = await scraped(server)
     answer = await request(nginx.address, "GET", "/" + "x" * 8_100)
     after = await scraped(server)
@@ -71,7 +71,7 @@ async def test_refused_by_nginx_is_counted(server: Server, nginx: Nginx) -> None
 
 
 async def test_not_in_public(server: Server, nginx: Nginx) -> None:
-    """The public address asks the app for every path, and nginx writes no record of its figures being read."""
+    """On the public address every path reaches the app, and nginx does not log reads of its figures."""
     paths = ["/status", "/stub_status", "/nginx_status", "/basic_status", "/metrics"]
     before = nginx.logged('"message":"request"')
     await scraped(server)
@@ -85,7 +85,7 @@ async def test_not_in_public(server: Server, nginx: Nginx) -> None:
 
 @pytest.mark.parametrize("runner", get_args(Runner))
 async def test_after_nginx_was_killed(runner: Runner) -> None:
-    """Its socket's file stays behind, and the next nginx answers there all the same."""
+    """A killed nginx leaves the file of its socket behind, and the next nginx answers there all the same."""
     with short_folder() as folder:
         first = Edge(folder, runner=runner)
         first.start()
@@ -105,7 +105,7 @@ async def test_after_nginx_was_killed(runner: Runner) -> None:
 
 
 async def test_without_nginx(server: Server) -> None:
-    """A server whose nginx does not run says so, and tells nothing else of it."""
+    """A server whose nginx does not run says so, and reports no other figure of it."""
     with behind_nginx(server):
         assert (await scraped(server)).sum("nginx_up") == 1
     samples = await scraped(server)
@@ -114,7 +114,7 @@ async def test_without_nginx(server: Server) -> None:
 
 
 async def test_nginx_stands_still(server: Server, nginx: Nginx) -> None:
-    """A scrape does not wait for an nginx that accepts no more: it is told as away, and the rest is there."""
+    """A scrape does not wait for a stopped nginx: it reports nginx as down, with all other figures."""
     pids = tree(nginx.pid)[1:]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -130,7 +130,7 @@ async def test_nginx_stands_still(server: Server, nginx: Nginx) -> None:
 
 
 async def test_no_nginx_of_ours() -> None:
-    """A server with a port of its own has no nginx beside it, and does not say that one is away."""
+    """A server with its own port has no nginx beside it, and does not report one as down."""
     with short_folder() as folder:
         (folder / "site_app.py").write_text(source())
         options = {"PYTHONPATH": str(folder), "PRESTART": "none", **SHORT}
@@ -142,7 +142,7 @@ async def test_no_nginx_of_ours() -> None:
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 500 Oops\r\n\r\nno", b"Active connections: 1", b"x" * 10_000])
 async def test_another_answer(tmp_path: Path, said: bytes) -> None:
-    """What is no such page counts as nginx being away."""
+    """Any other answer counts as nginx being down."""
     with short_folder() as folder:
         path = str(folder / STATUS_SOCKET)
 
@@ -157,5 +157,5 @@ async def test_another_answer(tmp_path: Path, said: bytes) -> None:
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all below it."""
+    """Return the pids of a process and all its descendants."""
     return [pid, *(found for child in children(pid) for found in tree(child))]

@@ -24,7 +24,7 @@ HANGS = "import asyncio; await asyncio.sleep(3600)"
 
 
 def code(answer: str, ready: str | int, path: str = "/readyz") -> str:
-    """An app that answers everything, and its ready path so; an int is a status."""
+    """Return the code of an app whose ready path answers `ready`, which is a status or a statement."""
     statement = RESPONSE.format(ready) if isinstance(ready, int) else ready
     return source(answer=answer, body=f"if scope['path'] == {path!r}: {statement}")
 
@@ -39,7 +39,7 @@ REFUSED: dict[str, tuple[int, str | int, str]] = {
     "hangs": (200, HANGS, "gives no answer, before 200"),
 }
 ACCEPTED: dict[str, tuple[str | int, str | int]] = {
-    "404-404": (404, 404),  # an app that never had such a path
+    "404-404": (404, 404),  # an app that never had a ready path
     "404-500": (404, 500),
     "503-503": (503, 503),  # a dependency is away
     "500-200": (500, 200),
@@ -51,14 +51,14 @@ ACCEPTED: dict[str, tuple[str | int, str | int]] = {
 
 @dataclass(frozen=True)
 class Seen:
-    """What a reload has come to."""
+    """The result of a reload."""
 
     code: int
     output: str
     answer: bytes
     report: Report
     before: list[int]
-    """The workers."""
+    """The workers' pids."""
     after: list[int]
 
 
@@ -67,7 +67,7 @@ Reloads = dict[str, "Future[Seen]"]
 
 @pytest.fixture(scope="module", params=walk(["unix", "shared"], "unix"))
 def reloads(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Reloads:
-    """All reloads of the two tables on one kind of listener: most of them wait until TIMEOUT."""
+    """All reloads of both tables on one kind of listener, at the same time: most of them wait until TIMEOUT."""
     tables = {**{name: codes[:2] for name, codes in REFUSED.items()}, **ACCEPTED}
     return coroutines_at_once(
         {
@@ -94,7 +94,7 @@ async def _reloaded(site: Site, slots: Slots, old: str | int, new: str | int) ->
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", REFUSED)
 def test_code_that_is_not_ready_is_refused(reloads: Reloads, name: str) -> None:
-    """The reload is refused with the reason, no client ever meets the new code, and its worker ends."""
+    """The reload is refused with the reason, no client ever meets the new code, and the new worker ends."""
     seen = reloads[name].result()
 
     assert seen.code == 1
@@ -106,7 +106,7 @@ def test_code_that_is_not_ready_is_refused(reloads: Reloads, name: str) -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_code_that_is_no_less_ready_is_accepted(reloads: Reloads, name: str) -> None:
-    """Where the old code was not ready, the new one need not be; where both are, the reload is done."""
+    """New code need not be ready where the old code was not; where both are, the reload is done."""
     seen = reloads[name].result()
 
     assert (seen.code, seen.output) == (0, "2 workers replaced\n")
@@ -127,7 +127,7 @@ async def test_app_that_gets_ready_later_is_waited_for(site: Site) -> None:
 
 @pytest.mark.parametrize(("setting", "asked"), [("/health/ready", "/health/ready"), ("none", "/readyz")])
 async def test_ready_path_is_a_setting(site: Site, setting: str, asked: str) -> None:
-    """Another path is asked instead; with "none" none is."""
+    """READY_PATH names another path to check; with `none` no path is checked."""
     site.write(code("old", 200, asked))
     with serving(site.name, READY_PATH=setting, **site.options) as server:
         site.write(code("new", 500, asked))
@@ -138,7 +138,7 @@ async def test_ready_path_is_a_setting(site: Site, setting: str, asked: str) -> 
 
 
 async def test_worker_on_refused_code_is_told(site: Site) -> None:
-    """After a refused reload the successor of a killed worker has the code on disk: log and status say so."""
+    """After a refused reload the successor of a killed worker runs the code on disk, and log and status say so."""
     site.write(code("old", 200))
     with serving(site.name, **site.options) as server:
         site.write(code("new", 500))
@@ -159,7 +159,7 @@ async def test_worker_on_refused_code_is_told(site: Site) -> None:
 
 
 async def test_recycled_worker_stays_until_its_successor_is_ready(site: Site) -> None:
-    """A worker that has done its share serves on while the code on disk is not ready."""
+    """A worker that has reached MAX_REQUESTS keeps serving while the code on disk is not ready."""
     site.write(code("old", 200))
     with serving(site.name, workers=1, MAX_REQUESTS="20", MAX_REQUESTS_JITTER="1", **site.options) as server:
         before = server.pids()

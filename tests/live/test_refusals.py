@@ -1,4 +1,4 @@
-"""What the server answers in an app's place: asked once, as problem details, with the request's id."""
+"""What the server answers in an app's place: problem details with the request's id, while the app is asked once."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.live.mirror import FAILURES, LATE_FAILURES
 
 SECONDS = 10.0
-WORKERS = 3  # a proxy that asks again would find them
+WORKERS = 3  # a proxy that repeats a request would reach the others
 
 
 @pytest.fixture(scope="module")
@@ -24,34 +24,34 @@ def mirror() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def several() -> Iterator[Server]:
-    """The same in several workers."""
+    """The mirror app in several workers."""
     with serving("tests.live.mirror:application", workers=WORKERS, PRESTART="none") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def edges(mirror: Server, several: Server) -> Iterator[dict[str, Nginx]]:
-    """The nginx before each of them."""
+    """The nginx before each of the two servers."""
     with behind_nginx(mirror) as one, behind_nginx(several) as another:
         yield {"mirror": one, "several": another}
 
 
 @pytest.fixture(params=["worker", "nginx"])
 def address(request: pytest.FixtureRequest, mirror: Server) -> Address:
-    """Where a client of the one worker connects."""
+    """The address that a client of the one worker connects to."""
     found: Address = mirror.address()
     return found if request.param == "worker" else request.getfixturevalue("edges")["mirror"].address
 
 
 @pytest.fixture(params=["worker", "nginx"])
 def any_address(request: pytest.FixtureRequest, several: Server) -> Address:
-    """Where a client of the several workers connects."""
+    """The address that a client of the several workers connects to."""
     found: Address = several.address()
     return found if request.param == "worker" else request.getfixturevalue("edges")["several"].address
 
 
 async def ask(address: Address, *pieces: bytes) -> Answer:
-    """The answer to these bytes, after which a connection ends whose answer says so."""
+    """Send bytes and return the answer; check that the connection ends if the answer says so."""
     async with asyncio.timeout(SECONDS), await Connection.open(address) as connection:
         for piece in pieces:
             connection.writer.write(piece)
@@ -76,9 +76,9 @@ def get(path: str, *fields: str, method: str = "GET") -> bytes:
 
 
 async def times_asked(server: Server, entry: str) -> int:
-    """How often the apps of all workers have been asked it, as each of them has noted.
+    """Return how often the apps of all workers have noted a request.
 
-    After a start a worker may answer in another's slot as well, so all are asked until each has answered.
+    After a start a worker may also answer in another's slot, so the slots are asked until each worker has answered.
     """
     seen: dict[int, list[str]] = {}
     async with asyncio.timeout(SECONDS):
@@ -90,7 +90,7 @@ async def times_asked(server: Server, entry: str) -> int:
 
 @pytest.mark.parametrize("path", FAILURES)
 async def test_app_that_fails_is_asked_once(several: Server, any_address: Address, path: str) -> None:
-    """An app that fails before anything was sent runs once, and the client gets a 500 with the request's id."""
+    """An app that fails before anything is sent runs once, and the client gets a 500 with the request's id."""
     before = await times_asked(several, f"GET {path}")
     answer = await ask(any_address, get(path, "X-Request-ID: id-1"))
 
@@ -100,7 +100,7 @@ async def test_app_that_fails_is_asked_once(several: Server, any_address: Addres
 
 @pytest.mark.parametrize("path", FAILURES)
 async def test_app_that_fails_over_a_head(several: Server, any_address: Address, path: str) -> None:
-    """The same for HEAD, whose answer has no body."""
+    """The same holds for HEAD, whose answer has no body."""
     if path == "/too_long":
         return  # a HEAD's body is left out, however long
     before = await times_asked(several, f"HEAD {path}")
@@ -113,7 +113,7 @@ async def test_app_that_fails_over_a_head(several: Server, any_address: Address,
 
 
 async def recorded(server: Server, request_id: str) -> tuple[int, int]:
-    """The status and the bytes of the access record with this id."""
+    """Return the status and the number of bytes in the access record with this id."""
     mark = f'"request_id":"{request_id}"'
     found: list[dict[str, int]] = []
 
@@ -130,7 +130,7 @@ async def recorded(server: Server, request_id: str) -> tuple[int, int]:
 @pytest.mark.parametrize("path", [*FAILURES, *LATE_FAILURES, "/unread"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
 async def test_record_says_what_the_client_got(mirror: Server, method: str, path: str) -> None:
-    """Whatever the app has begun to answer: nothing of it was sent before it failed."""
+    """The access record has the status that the client got, whatever the app had begun to answer before it failed."""
     request_id = f"{method}{path.replace('/', '-')}"
     expects = ["Expect: 100-continue", "Content-Length: 1"] if method == "POST" else []
     async with asyncio.timeout(SECONDS), await Connection.open(mirror.address()) as connection:
@@ -143,7 +143,7 @@ async def test_record_says_what_the_client_got(mirror: Server, method: str, path
 
 
 async def test_record_of_a_body_that_can_not_be_parsed(mirror: Server) -> None:
-    """The server has refused it while its app waited."""
+    """The record of a body that can't be parsed has the server's refusal, which was sent while the app waited."""
     head = get("/body", "Transfer-Encoding: chunked", "X-Request-ID: id-6", method="POST")
     answer = await ask(mirror.address(), head + b"5\r\nhello\r\nx\r\n")
 
@@ -175,7 +175,7 @@ async def test_malformed_request(mirror: Server, kind: str) -> None:
 
 
 async def test_malformed_request_has_its_id(mirror: Server) -> None:
-    """The id that the proxy has set is in the answer even though the head could not be read to its end."""
+    """The id set by the proxy is in the answer even though the head could not be read to its end."""
     answer = await ask(mirror.address(), b"GET / HTTP/1.1\r\nX-Request-ID: id-2\r\nHost: a\r\nX A: 1\r\n\r\n")
 
     assert_problem(answer, 400, "id-2")
@@ -193,7 +193,7 @@ async def test_id_of_an_earlier_request(mirror: Server) -> None:
 
 
 async def test_malformed_request_behind_others(mirror: Server) -> None:
-    """What can't be parsed is answered in its turn: after the requests that were sent before it."""
+    """A request that can't be parsed is answered in its turn, after the requests sent before it."""
     async with asyncio.timeout(SECONDS), await Connection.open(mirror.address()) as connection:
         connection.writer.write(get("/1") + get("/2", method="HEAD") + get("/3") + b"hello\r\n\r\n")
         first, (second, _), third = await connection.answer(), await connection.head(), await connection.answer()
@@ -245,14 +245,14 @@ AT_NGINX_ALREADY = {"a field over 8 KiB": 431, "a path over 8 KiB": 414}
 
 @pytest.mark.parametrize("kind", HANDSHAKES)
 async def test_wrong_handshake(mirror: Server, address: Address, kind: str) -> None:
-    """A handshake that is none is answered at once with 400 as problem details, and closed."""
+    """An invalid handshake is refused at once with problem details, and its connection is closed."""
     answer = await ask(address, *HANDSHAKES[kind])
 
     assert_problem(answer, 400 if isinstance(address, str) else AT_NGINX_ALREADY.get(kind, 400))
 
 
 async def test_handshake_whose_body_does_not_come(mirror: Server) -> None:
-    """One that announces a body is answered before it comes."""
+    """A handshake that announces a body is answered before the body comes."""
     answer = await ask(mirror.address(), get("/ws/echo", *OFFER, KEY, VERSION, "Content-Length: 5"))
 
     assert_problem(answer, 400)
@@ -260,14 +260,14 @@ async def test_handshake_whose_body_does_not_come(mirror: Server) -> None:
 
 @pytest.mark.parametrize(("path", "status"), [("/ws/refuses", 403), ("/ws/fails", 500)])
 async def test_handshake_that_the_app_refuses(mirror: Server, address: Address, path: str, status: int) -> None:
-    """So is the server's own answer for an app that refuses or fails."""
+    """The server's own answer for an app that refuses or fails is problem details, too."""
     answer = await ask(address, get(path, *OFFER, KEY, VERSION, "X-Request-ID: id-5"))
 
     assert_problem(answer, status, "id-5" if isinstance(address, str) else "")
 
 
 async def test_handshake_under_way_at_the_end() -> None:
-    """A handshake that the app has not answered when the server stops gets a 503, and the server ends well."""
+    """A handshake that the app has not answered when the server stops gets a 503, and the server ends cleanly."""
     with serving("tests.live.mirror:application", workers=1, PRESTART="none") as server:
         async with asyncio.timeout(20), await Connection.open(server.address()) as connection:
             connection.writer.write(get("/ws/waits", *OFFER, KEY, VERSION))
@@ -280,6 +280,6 @@ async def test_handshake_under_way_at_the_end() -> None:
 
 
 async def _is_served(server: Server) -> bool:
-    """Once a later request is answered, the handshake before it is with the app."""
+    """Return whether a later request is answered, which shows that the app has the handshake before it."""
     async with await Connection.open(server.address()) as connection:
         return (await connection.request("GET", "/")).status == 200

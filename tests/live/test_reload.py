@@ -24,7 +24,7 @@ RELOADS = 5
 
 @pytest.mark.parametrize("slots", ["shared", "tcp"])
 async def test_reload_loses_nothing_with_other_listeners(slots: Slots) -> None:
-    """The same for the address that all workers share, asked directly, and for TCP slots behind nginx."""
+    """A reload loses nothing with the address that all workers share, used directly, or with TCP slots behind nginx."""
     with serving(workers=2, slots=slots) as server, behind_nginx(server) as proxy:
         address = server.address() if slots == "shared" else proxy.address
 
@@ -76,7 +76,7 @@ ASKS: dict[str, Ask] = {"command": _by_command, "signal": _by_signal}
 async def test_code_that_does_not_start_is_refused(
     broken: tuple[Server, Site], code: str, reason: str, ask: Ask
 ) -> None:
-    """The old workers go on serving, and the reason is told; with correct code the next reload succeeds."""
+    """The old workers keep serving and the reason is reported; with correct code the next reload succeeds."""
     server, site = broken
     site.write(source())
     assert (await server.reload())[0] == 0
@@ -98,7 +98,7 @@ async def test_code_that_does_not_start_is_refused(
 
 @contextmanager
 def _serving_by_a_copy(site: Site, folder: Path) -> Iterator[tuple[Server, Path, str]]:
-    """A server, the copy of gunicorn.conf.py that it reads, and the text of it."""
+    """Run a server; yield it, the copy of gunicorn.conf.py that it reads, and the text of the copy."""
     configuration, right = folder / "gunicorn.conf.py", (ROOT / "gunicorn.conf.py").read_text()
     configuration.write_text(right)
     options = {**site.options, "PYTHONPATH": f"{folder}:{ROOT}"}
@@ -108,7 +108,7 @@ def _serving_by_a_copy(site: Site, folder: Path) -> Iterator[tuple[Server, Path,
 
 @pytest.mark.parametrize("ask", walk(ASKS, "command"))
 async def test_broken_configuration_is_refused(site: Site, tmp_path: Path, ask: Ask) -> None:
-    """A gunicorn.conf.py that raises, one that is no Python and wrong values leave the old workers serving."""
+    """After a gunicorn.conf.py that raises, is no Python or has wrong values, the old workers keep serving."""
     with _serving_by_a_copy(site, tmp_path) as (server, configuration, right):
         before = server.pids()
         for wrong, reason in [
@@ -125,7 +125,7 @@ async def test_broken_configuration_is_refused(site: Site, tmp_path: Path, ask: 
             assert (await request(server.address(), "GET", "/")).body == b"old"
 
 
-# Appended to gunicorn.conf.py; each raises in the arbiter alone, when the checks have passed.
+# Appended to gunicorn.conf.py; each raises in the arbiter alone, after the checks have passed.
 RAISES_LATE = {
     "configuration": "import sys\nif '--check-config' not in sys.argv: raise RuntimeError('on purpose')",
     "configuration-exits": "import sys\nif '--check-config' not in sys.argv: sys.exit('on purpose')",
@@ -139,7 +139,7 @@ RAISES_LATE = {
 @pytest.mark.parametrize("ask", walk(ASKS, "command"))
 @pytest.mark.parametrize("addition", walk(RAISES_LATE, "configuration", "on_reload", "pre_fork"))
 async def test_any_error_in_a_reload_is_a_refusal(site: Site, tmp_path: Path, addition: str, ask: Ask) -> None:
-    """Whatever raises in the arbiter during a reload, the old workers serve on, and the next reload works."""
+    """Whatever raises in the arbiter during a reload, the old workers keep serving, and the next reload works."""
     with _serving_by_a_copy(site, tmp_path) as (server, configuration, right):
         before = server.pids()
         configuration.write_text(f"{right}\n{addition}\n")
@@ -153,7 +153,7 @@ async def test_any_error_in_a_reload_is_a_refusal(site: Site, tmp_path: Path, ad
 
 
 async def test_workers_are_replaced_one_at_a_time(site: Site) -> None:
-    """No worker begins its startup before the one before it has ended its own, and never do fewer serve."""
+    """Each new worker starts after the one before it has finished its startup, and no fewer workers serve meanwhile."""
     slow = "import asyncio; print('begins', flush=True); await asyncio.sleep(0.3); print('is up', flush=True)"
     with serving(site.name, workers=3, **site.options) as server:
         site.write(source(startup=slow))
@@ -190,7 +190,7 @@ async def test_refusal_half_way_says_so(site: Site, tmp_path: Path) -> None:
 
 
 async def test_two_hangups_end_with_the_newest_code(site: Site) -> None:
-    """A SIGHUP that comes during a reload is not forgotten: the code that it stands for is taken afterwards."""
+    """A SIGHUP during a reload is not lost: the code then on disk is loaded afterwards."""
     with serving(site.name, **site.options) as server:
         site.write(source(answer="new"))
         server.signal(signal.SIGHUP)
@@ -219,7 +219,7 @@ async def test_stop_during_a_reload(site: Site) -> None:
 
 
 async def test_worker_killed_during_a_reload() -> None:
-    """A worker that is killed while others are replaced is replaced, too, and the reload ends well."""
+    """A worker that is killed while others are replaced is replaced, too, and the reload succeeds."""
     with serving(workers=3) as server:
         reloading = asyncio.create_task(server.reload())
         await until(lambda: len(server.pids()) > server.workers, 20, "the first successor")
@@ -230,7 +230,7 @@ async def test_worker_killed_during_a_reload() -> None:
 
 
 async def test_more_workers_during_a_reload(site: Site) -> None:
-    """A SIGTTIN during a reload is obeyed; afterwards there are three workers, all with the new code."""
+    """A SIGTTIN during a reload takes effect: afterwards there are three workers, all with the new code."""
     with serving(site.name, **site.options) as server:
         old = set(server.pids())
         site.write(source(answer="new"))

@@ -1,4 +1,4 @@
-"""ACME_DOMAINS over nginx: a certificate is got and renewed by real challenges, and what goes wrong changes nothing."""
+"""ACME_DOMAINS over nginx: a certificate is issued and renewed by real challenges, and a failure changes nothing."""
 
 import asyncio
 import os
@@ -25,13 +25,13 @@ from tests.live.module_folder import folder
 __all__ = ["folder"]
 
 DOMAINS = ("shop.test", "www.shop.test")
-LIFETIME = 8  # seconds of a certificate; certbot renews in the second half
+LIFETIME = 8  # a certificate's lifetime in seconds; certbot renews in its second half
 ISSUE_SECONDS = 30.0
-ALL_NAMES = b"".join(b"\x82" + bytes([len(name)]) + name.encode() for name in DOMAINS)  # as a certificate has them
+ALL_NAMES = b"".join(b"\x82" + bytes([len(name)]) + name.encode() for name in DOMAINS)  # as encoded in a certificate
 
 
 class Renewing(Process):
-    """`slipway/renewal.py` with certbot of the tests' environment."""
+    """`slipway/renewal.py` with the certbot of the tests' environment."""
 
     def __init__(self, folder: Path, tls: Path, server: str, ca_file: Path | str = "") -> None:
         settings = acme.AcmeSettings(DOMAINS, server, check_seconds=1)
@@ -42,13 +42,13 @@ class Renewing(Process):
 
 @pytest.fixture(scope="module")
 def settings(folder: Path) -> HttpsSettings:
-    """A self-signed certificate, and plain HTTP that is sent to HTTPS."""
+    """HTTPS with a self-signed certificate, and plain HTTP that is redirected to it."""
     return secure(folder, redirect=True)
 
 
 @asynccontextmanager
 async def nginx(folder: Path, settings: HttpsSettings) -> AsyncIterator[Edge]:
-    """nginx that follows its certificate, before one worker."""
+    """Run nginx before one worker, and let it follow its certificate."""
     edge = Edge(folder, https=settings, watched=[f"{settings.folder}/*.pem"], site=SiteSettings())
     async with slots(folder, [answers]):
         with running(edge):
@@ -56,7 +56,7 @@ async def nginx(folder: Path, settings: HttpsSettings) -> AsyncIterator[Edge]:
 
 
 async def get(edge: Edge, settings: HttpsSettings, losses: list[object]) -> None:
-    """Ask without a pause, by HTTPS and by HTTP."""
+    """Request by HTTPS and by HTTP without a pause, and collect the heads of unexpected answers."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     while True:
@@ -67,7 +67,7 @@ async def get(edge: Edge, settings: HttpsSettings, losses: list[object]) -> None
 
 @pytest.mark.suite
 async def test_issue_and_renewals_lose_nothing(folder: Path, settings: HttpsSettings) -> None:
-    """The self-signed pair is replaced, then replaced again before it is void, while clients ask without a pause."""
+    """The self-signed pair is replaced, and the new one again before it expires, while no client's request is lost."""
     losses: list[object] = []
     async with nginx(folder, settings) as edge:
         with authority(folder, edge.port, LIFETIME) as pebble:
@@ -91,7 +91,7 @@ async def test_issue_and_renewals_lose_nothing(folder: Path, settings: HttpsSett
 
 
 async def test_unreachable_authority_leaves_what_serves(tmp_path: Path) -> None:
-    """One line says it, and when it is tried again; the pair stays as it is."""
+    """One line reports the failure and the time of the next attempt, and the pair stays as it is."""
     server = "https://127.0.0.1:1/dir"
     tls = secure(tmp_path).folder
     before = [(tls / name).read_bytes() for name in (CERTIFICATE, KEY)]
@@ -107,7 +107,7 @@ async def test_unreachable_authority_leaves_what_serves(tmp_path: Path) -> None:
 
 
 async def test_challenge_that_is_not_answered(tmp_path: Path) -> None:
-    """The line has the authority's own words."""
+    """The line has the authority's own message."""
     tls = secure(tmp_path).folder
     with (
         authority(tmp_path, 1, LIFETIME) as pebble,
@@ -119,7 +119,7 @@ async def test_challenge_that_is_not_answered(tmp_path: Path) -> None:
 
 
 async def test_no_certbot(tmp_path: Path) -> None:
-    """It is told as every other failure is."""
+    """A missing certbot is reported like every other failure."""
     renewing = Renewing(tmp_path, secure(tmp_path).folder, "https://127.0.0.1:1/dir")
     renewing.environment["PATH"] = str(tmp_path)
     with running(renewing):
@@ -133,5 +133,5 @@ async def test_no_certbot(tmp_path: Path) -> None:
     [(1, 43_200, 60), (2, 43_200, 240), (3, 43_200, 960), (4, 43_200, 3_600), (1_000, 43_200, 3_600), (5, 10, 10)],
 )
 def test_pauses_after_failures(failures: int, check: float, pause: float) -> None:
-    """They grow, since an authority refuses those who fail too often, and none is longer than between two looks."""
+    """The pauses grow, since an authority refuses clients that fail too often, up to the time between two checks."""
     assert renewal.retry_seconds(failures, check) == pause

@@ -1,4 +1,4 @@
-"""What nginx tries again: safe requests whose connection broke before an answer, and what was never sent."""
+"""What nginx repeats: safe requests whose connection broke before an answer, and requests that were never sent."""
 
 import asyncio
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.harness.stack import behind_nginx, serving
 from tests.live.sites import Site, source
 
 PROBLEM = "application/problem+json"
-SAFE = ["GET", "HEAD", "OPTIONS"]  # TRACE nginx refuses itself
+SAFE = ["GET", "HEAD", "OPTIONS"]  # nginx itself refuses TRACE
 UNSAFE = ["POST", "PUT", "PATCH", "DELETE", "LOCK", "PROPFIND", "MKCOL", "SEARCH"]
 
 
@@ -22,7 +22,7 @@ def body_of(method: str) -> bytes:
 
 @pytest.mark.parametrize("method", SAFE + UNSAFE)
 async def test_request_that_breaks_its_connection(folder: Path, method: str) -> None:
-    """With six workers that die of it, a safe request is sent to two of them, any other to one; then it is a 502."""
+    """With six workers that die of it, a safe request is sent to two, any other to one, and then answered with 502."""
     async with slots(folder, [breaks] * 6) as served:
         with running(Edge(folder)) as edge:
             answer = await exchange(edge.address, message(method, "/", body_of(method)), no_body=method == "HEAD")
@@ -51,7 +51,7 @@ BEGUN = {
 
 @pytest.mark.parametrize("data", BEGUN.values(), ids=BEGUN)
 async def test_answer_that_began_is_not_asked_for_again(folder: Path, data: bytes) -> None:
-    """A worker that has sent some of its answer was not idle: the request is not repeated."""
+    """A request is not repeated once a worker has sent some of its answer."""
     async with slots(folder, [says(data)] * 3) as served:
         with running(Edge(folder)) as edge:
             answer = await exchange(edge.address, message("GET"))
@@ -63,7 +63,7 @@ async def test_answer_that_began_is_not_asked_for_again(folder: Path, data: byte
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 async def test_answers_of_the_app_pass(folder: Path, method: str, status: int) -> None:
-    """A 502 that the app has answered is the app's: it comes as it is, and the request was sent once."""
+    """An error that the app has answered passes unchanged, and the request is sent once."""
     own = b"HTTP/1.1 %d Own\r\nContent-Type: text/own\r\nContent-Length: 3\r\n\r\nown" % status
     async with slots(folder, [says(own)] * 3) as served:
         with running(Edge(folder)) as edge:
@@ -75,7 +75,7 @@ async def test_answers_of_the_app_pass(folder: Path, method: str, status: int) -
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 async def test_time_is_no_reason_to_ask_again(folder: Path, method: str) -> None:
-    """What takes longer than PROXY_READ_TIMEOUT was sent to one worker, and is a 504."""
+    """A request that takes longer than PROXY_READ_TIMEOUT is sent to one worker, and gets a 504."""
     async with slots(folder, [silent] * 4) as served:
         with running(Edge(folder, read_timeout=1)) as edge:
             answer = await exchange(edge.address, message(method, "/", body_of(method)))
@@ -85,7 +85,7 @@ async def test_time_is_no_reason_to_ask_again(folder: Path, method: str) -> None
 
 
 async def test_second_attempt_has_the_same_limit(folder: Path) -> None:
-    """A GET that is asked again and then takes too long is a 504 with problem details, and not sent a third time."""
+    """A GET whose second attempt takes too long gets a 504 with problem details, and is not sent a third time."""
     async with slots(folder, [first(1, breaks, silent)] * 4) as served:
         with running(Edge(folder, read_timeout=1)) as edge:
             answer = await exchange(edge.address, message("GET"))
@@ -95,7 +95,7 @@ async def test_second_attempt_has_the_same_limit(folder: Path) -> None:
 
 
 async def test_silent_stream_is_cut(folder: Path) -> None:
-    """A stream that has begun and is silent for longer than the limit ends there; one that beats does not."""
+    """A stream that is silent for longer than the limit is cut; one that beats is not."""
     start = b"HTTP/1.1 200 OK\r\nX-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n"
 
     def stream(beats: int) -> Behaviour:
@@ -120,7 +120,7 @@ async def test_silent_stream_is_cut(folder: Path) -> None:
 
 
 def without_listener(folder: Path, count: int) -> list[Path]:
-    """Slots that lead nowhere: no file, a link to none, a socket file that has outlived its listener."""
+    """Return slots that lead nowhere: no file, a link to none, a socket file that has outlived its listener."""
     paths = [folder / f"gone-{number}.sock" for number in range(count)]
     for number, path in enumerate(paths):
         if number % 3 == 1:
@@ -133,7 +133,7 @@ def without_listener(folder: Path, count: int) -> list[Path]:
 @pytest.mark.parametrize("method", SAFE + UNSAFE)
 @pytest.mark.parametrize(("gone", "live"), [(1, 3), (3, 3), (4, 4)])
 async def test_slots_without_a_listener(folder: Path, method: str, gone: int, live: int) -> None:
-    """While slots have no listener, as in a change of containers, each request is answered, by one worker."""
+    """While some slots have no listener, as in a change of containers, each request is answered by one worker."""
     data = message(method, "/", body_of(method))
     async with slots(folder, [answers] * live, without_listener(folder, gone)) as served:
         with running(Edge(folder)) as edge:
@@ -147,7 +147,7 @@ async def test_slots_without_a_listener(folder: Path, method: str, gone: int, li
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("gone", [1, 12])
 async def test_no_listener_at_all(folder: Path, method: str, gone: int) -> None:
-    """Where nothing listens the answer is a 502 with problem details at once."""
+    """Where nothing listens, the answer is an immediate 502 with problem details."""
     async with slots(folder, [], without_listener(folder, gone)):
         with running(Edge(folder)) as edge:
             answer = await exchange(edge.address, message(method, "/", body_of(method)))
@@ -156,7 +156,7 @@ async def test_no_listener_at_all(folder: Path, method: str, gone: int) -> None:
 
 
 async def test_body_is_whole_in_the_second_attempt(folder: Path) -> None:
-    """A POST whose first slot has no listener arrives at another with all of its body."""
+    """A POST whose first slot has no listener reaches another with all of its body."""
     body = b"x" * 900
     got = []
 

@@ -1,4 +1,4 @@
-"""The stack below a prefix: ROOT_PATH beats nothing but the place; pages, redirects, websockets and checks follow."""
+"""The stack below a prefix: ROOT_PATH changes only the place; pages, redirects, websockets and checks follow."""
 
 import asyncio
 import json
@@ -22,27 +22,27 @@ PREFIX = "/api/v1.0"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """The shipped app, as the stack starts it: it becomes ready, so its ready path is asked below the prefix."""
+    """The shipped app, as the stack starts it: it becomes ready, so its ready path is requested below the prefix."""
     with serving(ROOT_PATH=f"{PREFIX}/", workers=1) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def proxy(server: Server) -> Iterator[Nginx]:
-    """The nginx before it."""
+    """The nginx before that server."""
     with behind_nginx(server, of({"ROOT_PATH": PREFIX})) as started:
         yield started
 
 
 @pytest.fixture(params=["worker", "nginx"])
 def address(request: pytest.FixtureRequest, server: Server) -> Address:
-    """Where a client connects."""
+    """The address that a client connects to."""
     found: Address = server.address() if request.param == "worker" else request.getfixturevalue("proxy").address
     return found
 
 
 async def test_every_link_of_a_page_leads_somewhere(address: Address) -> None:
-    """All that the pages name is found below the prefix, as a browser resolves it."""
+    """Everything that the pages link to is found below the prefix, as a browser resolves it."""
     for page in ("/", "/chat", "/live"):
         answer = await request(address, "GET", PREFIX + page)
         assert answer.status == 200, page
@@ -59,7 +59,7 @@ async def test_every_link_of_a_page_leads_somewhere(address: Address) -> None:
     "target", ["/", "/chat", "/api/users", "/api", "/api/v1", "/api/v1.0x", "/api/v1x0/", "/livez"]
 )
 async def test_nothing_is_served_outside(address: Address, target: str) -> None:
-    """Any other path is a 404 problem."""
+    """Any path outside the prefix is a 404 problem."""
     answer = await request(address, "GET", target)
 
     assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
@@ -67,14 +67,14 @@ async def test_nothing_is_served_outside(address: Address, target: str) -> None:
 
 
 async def test_prefix_alone_is_redirected(address: Address) -> None:
-    """To the path with the slash, which relative links need; the query goes with it."""
+    """The prefix alone is redirected to the path with the slash, which relative links need, with its query."""
     answer = await request(address, "GET", f"{PREFIX}?a=1")
 
     assert (answer.status, answer.headers["location"]) == (308, f"{PREFIX}/?a=1")
 
 
 async def test_location_of_what_was_made(address: Address) -> None:
-    """It has the prefix, and leads to the new user."""
+    """The location of a new user has the prefix, and leads to that user."""
     name = f"name {address}"
     body = json.dumps({"name": name}).encode()
     made = await request(address, "POST", f"{PREFIX}/api/users", body, "Content-Type: application/json")
@@ -85,7 +85,7 @@ async def test_location_of_what_was_made(address: Address) -> None:
 
 
 async def test_openapi_names_the_prefix(address: Address) -> None:
-    """A tool that resolves the paths by the description's server finds them."""
+    """The description names the prefix as its server, so that a tool resolves the paths correctly."""
     answer = await request(address, "GET", f"{PREFIX}/openapi.json")
     again = await request(address, "GET", f"{PREFIX}/openapi.json", b"", f"If-None-Match: {answer.headers['etag']}")
 
@@ -94,25 +94,25 @@ async def test_openapi_names_the_prefix(address: Address) -> None:
 
 
 async def test_health_paths_have_it(proxy: Nginx) -> None:
-    """Below the prefix health is answered."""
+    """Health checks are answered below the prefix."""
     assert (await request(proxy.address, "GET", f"{PREFIX}/readyz")).status == 200
 
 
 def test_private_paths_have_it() -> None:
-    """Those that nginx does not pass on lie below the prefix, too."""
+    """The paths that nginx does not pass on are below the prefix, too."""
     project = Project("own:app", private_paths=("/internal",))
 
     assert private_paths(Environment({"ROOT_PATH": PREFIX}), project) == (f"{PREFIX}/internal",)
 
 
 async def test_checks_of_the_stack_itself(server: Server) -> None:
-    """The container's health check and a reload, which both ask the ready path, find it."""
+    """The container's health check and a reload, which both request the ready path, find it."""
     assert await server.ctl("ready") == (0, "")
     assert (await server.reload())[0] == 0
 
 
 async def test_scope_is_as_asgi_has_it() -> None:
-    """`path` and `raw_path` are whole, `root_path` is the prefix, for requests and websockets."""
+    """In the scope `path` and `raw_path` are whole, and `root_path` is the prefix."""
     app = serving("tests.live.scopes:application", workers=1, PRESTART="none", ROOT_PATH="/a/b")
     with app as server, behind_nginx(server, of({"ROOT_PATH": "/a/b"})) as proxy:
         seen = json.loads((await exchange(proxy.address, b"GET /a/b/c%2Fd?e HTTP/1.1\r\nHost: a\r\n\r\n")).body)
@@ -121,7 +121,7 @@ async def test_scope_is_as_asgi_has_it() -> None:
 
 
 async def test_websocket(address: Address) -> None:
-    """It is opened below the prefix, and nowhere else."""
+    """A websocket is opened below the prefix, and nowhere else."""
     came: asyncio.Queue[bytes] = asyncio.Queue()
     socket = await Frames.open(address, f"{PREFIX}/ws/echo", lambda opcode, payload: came.put_nowait(payload))
     socket.send(b"hello")

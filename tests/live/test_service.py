@@ -11,7 +11,7 @@ from tests.harness.stack import Server, behind_nginx, serving
 
 
 class Other(Server):
-    """A second instance beside one that runs."""
+    """A second instance beside a running one."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, INSTANCE="other")
@@ -24,18 +24,18 @@ class Other(Server):
 
 @contextmanager
 def two_instances() -> Iterator[tuple[Server, Server]]:
-    """The one in service and a newer one."""
+    """Run one instance in service and a newer one."""
     with serving() as old, running(Other(old.folder)) as new:
         yield old, new
 
 
 def in_service(server: Server) -> set[str]:
-    """The instances to which nginx's links lead."""
+    """Return the instances that nginx's links lead to."""
     return {link.readlink().name.split("-")[0] for link in server.folder.glob("slot-*.sock")}
 
 
 async def test_new_instance_takes_over_when_it_is_told() -> None:
-    """One that is only ready waits; told to, it takes over, the old one stops, and nothing is lost."""
+    """A ready instance waits; when told to, it takes over, the old one stops, and nothing is lost."""
     with two_instances() as (old, new), behind_nginx(old) as proxy:
         async with Load(proxy.address, kept=8, fresh=8, rate=200) as load:
             await load.until(200)
@@ -51,7 +51,7 @@ async def test_new_instance_takes_over_when_it_is_told() -> None:
 
 
 async def test_new_instance_that_ends_is_not_noticed() -> None:
-    """One that is stopped before it has taken over was never in service."""
+    """An instance that is killed before it takes over was never in service, and nothing is lost."""
     with two_instances() as (old, new), behind_nginx(old) as proxy:
         async with Load(proxy.address, kept=8, fresh=8, rate=200) as load:
             new.stop(signal.SIGKILL)
@@ -62,7 +62,7 @@ async def test_new_instance_that_ends_is_not_noticed() -> None:
 
 
 async def test_other_instance_steps_in() -> None:
-    """When the one in service stops or dies, one that waits takes over by itself."""
+    """When the instance in service stops or dies, a waiting one takes over by itself."""
     with two_instances() as (old, new):
         old.signal(signal.SIGTERM)
         assert await old.exit_code(10) == 0

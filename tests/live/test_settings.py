@@ -1,4 +1,4 @@
-"""A reload takes new settings as it takes new code: with nothing lost, or not at all."""
+"""A reload applies new settings like new code: with nothing lost, or not at all."""
 
 import json
 import shutil
@@ -19,13 +19,13 @@ IN_FORCE = {"MAX_BODY_BYTES": "20000"}
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file in which a server finds its settings."""
+    """The file from which a server reads its settings."""
     return tmp_path_factory.mktemp("settings") / "settings.json"
 
 
 @pytest.fixture(scope="module")
 def server(file: Path) -> Iterator[Server]:
-    """A server that was started with other settings than stand in the file."""
+    """A server that was started with other settings than those in the file."""
     write(file, IN_FORCE)
     with serving(SETTINGS_FILE=str(file), MAX_BODY_BYTES="40000") as started:
         yield started
@@ -37,7 +37,7 @@ def says(file: Path) -> dict[str, str]:
 
 
 async def limit_is(server: Server, size: int) -> bool:
-    """Whether every worker takes a body of that size, and none of one byte more."""
+    """Return whether every worker accepts a body of that size, and none of one byte more."""
     statuses = [
         (await request(server.address(slot), "POST", "/echo", b"x" * (size + more))).status
         for slot in range(server.workers)
@@ -47,7 +47,7 @@ async def limit_is(server: Server, size: int) -> bool:
 
 
 async def test_reload_takes_new_settings(server: Server, file: Path) -> None:
-    """The file beats the environment; what it says is taken, what it says no more is as at the start, none is lost."""
+    """The file overrides the environment; a setting removed from it is as at the start again, and nothing is lost."""
     assert await limit_is(server, 20_000)
 
     async with Load(server.address(), kept=4, fresh=4, rate=200) as load:
@@ -84,7 +84,7 @@ NEEDS_A_START = "until the server is started anew"
     ],
 )
 async def test_wrong_settings_are_refused(server: Server, file: Path, name: str, value: str, said: str) -> None:
-    """What is wrong, and what only a start can change, is named with its value and what is allowed; nothing changes."""
+    """A wrong setting, or one that needs a start, is refused with its value and the allowed ones; nothing changes."""
     before = server.pids()
     write(file, {**IN_FORCE, name: value})
     code, output = await server.reload()
@@ -97,7 +97,7 @@ async def test_wrong_settings_are_refused(server: Server, file: Path, name: str,
 
 
 async def test_a_file_that_is_none_is_refused(server: Server, file: Path) -> None:
-    """It is replaced by what is in force, which the next start will read."""
+    """An invalid file is replaced by the settings in force, which the next start will read."""
     shutil.copyfile(__file__, file)
     code, output = await server.reload()
 

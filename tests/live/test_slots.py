@@ -1,4 +1,4 @@
-"""One listener per worker: load is even, slots outlive their workers, and no slot is left without a worker."""
+"""One listener per worker: load is even, slots outlive their workers, and no slot stays without a worker."""
 
 import asyncio
 import json
@@ -14,9 +14,9 @@ from tests.harness.stack import Nginx, Server, behind_nginx, serving
 from tests.live.barriers import until_blocked
 from tests.promises.scenarios import kills, open_chats, unevenness
 
-EVEN = 1.05  # the most loaded worker against the mean
+EVEN = 1.05  # the most loaded worker relative to the mean
 REQUESTS = 10_000
-RATE = 1_500  # per second; at full load the machine's scheduler decides who gets how much, and evens out later
+RATE = 1_500  # per second; at full load the system's scheduler decides each worker's share, and evens it out later
 WEBSOCKETS = 400
 
 
@@ -45,7 +45,7 @@ async def test_reloaded_workers_take_their_slots_over(server: Server) -> None:
 
 
 async def test_respawned_worker_takes_its_slot_over(server: Server) -> None:
-    """The successor of a killed worker has its slot, and clients that wait there are served."""
+    """The successor of a killed worker gets its slot, and clients waiting there are served."""
     slot, pid = await _who(server, 2)
     os.kill(pid, signal.SIGKILL)
     answer = await request(server.address(2), "GET", "/plaintext")
@@ -57,7 +57,7 @@ async def test_respawned_worker_takes_its_slot_over(server: Server) -> None:
 
 
 async def test_more_and_fewer_workers(server: Server, proxy: Nginx) -> None:
-    """SIGTTOU and SIGTTIN under load lose nothing, and the slots of those that left are served by the others."""
+    """SIGTTOU and SIGTTIN under load lose nothing, and the slots of workers that left are served by the others."""
     async with Load(proxy.address, kept=8, fresh=8, rate=300) as load:
         for count, number in [(3, signal.SIGTTOU), (2, signal.SIGTTOU), (3, signal.SIGTTIN), (4, signal.SIGTTIN)]:
             server.signal(number)
@@ -74,13 +74,13 @@ async def test_more_and_fewer_workers(server: Server, proxy: Nginx) -> None:
 
 
 async def _who(server: Server, slot: int) -> tuple[int, int]:
-    """Slot and pid of the worker that answers at an address."""
+    """Return the slot and pid of the worker that answers at an address."""
     worker = json.loads((await request(server.address(slot), "GET", "/readyz")).body)["worker"]
     return worker["slot"], worker["pid"]
 
 
 async def _comes_to_own(server: Server, slot: int) -> int:
-    """Wait until the borrower of the slot has given it back; the pid of its own worker."""
+    """Wait until the borrower of the slot has given it back; return the pid of the slot's own worker."""
     async with asyncio.timeout(5):
         while (found := await _who(server, slot))[0] != slot:  # noqa: ASYNC110 (there is no event for it)
             await asyncio.sleep(0.05)
@@ -88,7 +88,7 @@ async def _comes_to_own(server: Server, slot: int) -> int:
 
 
 async def test_more_and_fewer_workers_with_the_shared_address() -> None:
-    """SIGTTIN and SIGTTOU work with the address that all workers share, too, and lose nothing."""
+    """SIGTTIN and SIGTTOU also work with the address that all workers share, and lose nothing."""
     with serving(slots="shared") as server:
         async with Load(server.address(), kept=4, fresh=4, rate=200) as load:
             for count, number in [(3, signal.SIGTTIN), (2, signal.SIGTTOU), (1, signal.SIGTTOU)]:
@@ -99,7 +99,7 @@ async def test_more_and_fewer_workers_with_the_shared_address() -> None:
 
 
 async def test_slots_of_ports_behind_nginx() -> None:
-    """The same by TCP: a burst is even, and neither fewer and more workers nor killed ones lose a GET."""
+    """Over TCP, too, a burst is even, and neither fewer nor more workers nor killed ones lose a GET."""
     with serving(slots="tcp") as server, behind_nginx(server) as proxy:
         sockets, by_slot = await open_chats(proxy.address, 100)
         await asyncio.gather(*(socket.close() for socket in sockets))
@@ -116,7 +116,7 @@ async def test_slots_of_ports_behind_nginx() -> None:
 
 
 async def test_threads_keep_their_slots() -> None:
-    """gunicorn's thread workers run under the same arbiter; they can't borrow a slot, so SIGTTOU leaves none alone."""
+    """gunicorn's thread workers run under the same arbiter; they can't borrow a slot, so SIGTTOU is ignored."""
     with serving("app.wsgi:application", literal=("gunicorn", "-k", "gthread", "--threads", "4")) as server:
         server.signal(signal.SIGTTOU)
         await until(lambda: server.logged("SIGTTOU is ignored"), 5)

@@ -1,4 +1,4 @@
-"""A thousand slow connections of each kind from one address: it gets its share, and others do not notice."""
+"""A thousand slow connections of each kind from one address: it gets its share, and other clients are not affected."""
 
 import asyncio
 import sys
@@ -33,14 +33,14 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def proxy(server: Server) -> Iterator[Nginx]:
-    """An nginx before it that has seen no client, with the limits that are the defaults."""
+    """An nginx before it that has had no client yet, with the default limits."""
     with behind_nginx(server, of({})) as started:
         yield started
 
 
 @asynccontextmanager
 async def holding(port: int, kind: str) -> AsyncIterator[None]:
-    """All of them, opened by a process of their own."""
+    """Hold all connections, which a process of their own opens."""
     command = [sys.executable, "-m", "tests.live.slow_clients", str(port), kind, str(COUNT)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
@@ -55,13 +55,13 @@ async def holding(port: int, kind: str) -> AsyncIterator[None]:
 
 
 def held(port: int) -> int:
-    """How many connections nginx has open, as the kernel has it: proc(5), of /proc/net/tcp."""
+    """Return the number of open connections at nginx's port, from the kernel: proc(5), /proc/net/tcp."""
     rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
     return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
 async def asked(proxy: Nginx, count: int = ASKED) -> tuple[set[str], float]:
-    """The answers of health checks that were no 200, and the latency that 99 of 100 do not exceed."""
+    """Return the answers of health checks other than 200, and the 99th percentile of the latencies in seconds."""
     bad, latencies = set(), []
     async with asyncio.timeout(SECONDS), await Connection.open(proxy.address) as connection:
         for _ in range(count):
@@ -74,7 +74,7 @@ async def asked(proxy: Nginx, count: int = ASKED) -> tuple[set[str], float]:
 
 
 def share(kind: str) -> int:
-    """What one address may hold for long: none whose headers do not come, else what a client may have."""
+    """Return what one address may hold for long: nothing without complete headers, else a client's limit."""
     if kind in ("silent", "headers"):
         return 0
     return of({}).client_uploads if kind == "bodies" else CLIENT_CONNECTIONS
@@ -82,7 +82,7 @@ def share(kind: str) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_one_address_gets_its_share(proxy: Nginx, kind: str) -> None:
-    """What is beyond it is closed; health checks are answered, and so is another client."""
+    """Connections beyond an address's share are closed, while health checks are answered."""
     async with holding(proxy.port, kind):
         bad, _ = await asked(proxy, 20)
         deadline = time.monotonic() + HEADER_SECONDS
@@ -96,10 +96,10 @@ async def test_one_address_gets_its_share(proxy: Nginx, kind: str) -> None:
 
 
 @pytest.mark.alone
-@pytest.mark.suite  # a latency, which a neighbour of the machine changes
+@pytest.mark.suite  # a latency, which other load on the machine changes
 @pytest.mark.parametrize("kind", KINDS)
 async def test_others_do_not_notice(proxy: Nginx, kind: str) -> None:
-    """Health checks are as fast as ever."""
+    """The 99th percentile of health checks stays below 50 ms."""
     async with holding(proxy.port, kind):
         bad, p99 = await asked(proxy)
 

@@ -1,4 +1,4 @@
-"""What may start: one server per path and port, with time-outs in order, and an app that can serve."""
+"""What a start needs: a path and port of its own, time-outs in order, and an app that can serve."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from tests.live.sites import Site, source
 
 @pytest.mark.parametrize("slots", walk(["unix", "tcp", "shared"], "unix"))
 async def test_second_start_refuses_and_leaves_the_first_alone(slots: Slots) -> None:
-    """The same start once more ends with an error, and the first server goes on."""
+    """A second start with the same paths ends with an error, and the first server keeps serving."""
     with serving(slots=slots) as first:
         pids = first.pids()
         second = Server(first.folder, slots=slots)
@@ -34,7 +34,7 @@ async def test_second_start_refuses_and_leaves_the_first_alone(slots: Slots) -> 
 
 
 async def test_second_start_on_the_same_path_by_hand() -> None:
-    """A server bound to a unix socket by hand is not robbed of its path by another."""
+    """A server bound to a unix socket by hand does not lose its path to another."""
     with serving(slots="shared") as first:
         path = str(first.folder / "by-hand.sock")
         for server in (first, Server(first.folder, slots="shared")):
@@ -51,7 +51,7 @@ async def test_second_start_on_the_same_path_by_hand() -> None:
 
 
 async def test_instances_never_share_a_control_socket() -> None:
-    """Two servers started by hand by one user in one folder have a control socket each."""
+    """Two servers started by hand by one user in one folder have separate control sockets."""
     with serving(slots="shared") as first, serving(slots="shared") as second:
         for server in (first, second):
             server.stop()
@@ -64,7 +64,7 @@ async def test_instances_never_share_a_control_socket() -> None:
 
 
 def listens(path: Path) -> bool:
-    """Whether a socket is listened on; its file is there before."""
+    """Return whether a socket is listened on; its file exists earlier."""
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(str(path)) == 0
 
@@ -91,7 +91,7 @@ def listens(path: Path) -> bool:
 async def test_wrong_order_of_time_outs_stops_the_start(
     folder: Path, variables: dict[str, Any], arguments: list[str], names: tuple[str, str]
 ) -> None:
-    """Nothing starts, and the one line that is said names both values."""
+    """Nothing starts, and the line that is logged names both values."""
     server = Server(folder, "app.main:simple_app", arguments=arguments, PRESTART="none", **variables)
     server.start()
 
@@ -100,7 +100,7 @@ async def test_wrong_order_of_time_outs_stops_the_start(
 
 
 def test_prestart_runs_once_before_the_workers(site: Site, tmp_path: Path) -> None:
-    """What PRESTART names, such as migrations, has ended before the first worker starts, however many there are."""
+    """PRESTART, such as migrations, runs once and has ended before the first worker starts."""
     log = tmp_path / "log"
     site.write(source(startup=f"open({str(log)!r}, 'a').write('worker\\n')"))
     options = site.options | {"PRESTART": f"sh -c 'echo prestart >> {log}'"}
@@ -109,7 +109,7 @@ def test_prestart_runs_once_before_the_workers(site: Site, tmp_path: Path) -> No
 
 
 async def test_start_with_no_setting_brings_the_schema(folder: Path) -> None:
-    """The project's own prestart runs where no setting names another: the first request finds its tables."""
+    """The project's own prestart runs if no setting names another: the first request finds its tables."""
     with running(Server(folder, workers=1, DATA_DIR=str(folder / "empty"))) as server:
         answer = await request(server.address(), "GET", "/api/users")
 
@@ -117,7 +117,7 @@ async def test_start_with_no_setting_brings_the_schema(folder: Path) -> None:
 
 
 async def test_prestart_that_fails_stops_the_start(folder: Path, site: Site) -> None:
-    """No worker starts, and the reason is said."""
+    """When PRESTART fails, no worker starts, and the reason is logged."""
     server = Server(folder, site.name, **site.options | {"PRESTART": "sh -c 'exit 3'"})
     server.start()
 
@@ -135,13 +135,13 @@ async def test_prestart_that_fails_stops_the_start(folder: Path, site: Site) -> 
         ("/etc/passwd", "/etc/passwd is not a file that can be executed"),
         ("/no/such/folder/program", "is not a program on PATH"),
         ("/tmp", "/tmp is not a file that can be executed"),
-        ("TEXT", "can't be run"),  # it may be executed, and is no program
+        ("TEXT", "can't be run"),  # executable, but no program
     ],
 )
 async def test_prestart_that_is_no_command_is_refused(
     folder: Path, site: Site, tmp_path: Path, command: str, reason: str
 ) -> None:
-    """One line names the setting and the reason; nothing is started."""
+    """One line names the setting and the reason, and nothing is started."""
     text = tmp_path / "text"
     text.write_bytes(b"\0 neither a script nor a program")
     text.chmod(0o755)
@@ -157,7 +157,7 @@ async def test_prestart_that_is_no_command_is_refused(
 
 @pytest.mark.parametrize("setting", ["SOCKET_DIR", "RUN_DIR"])
 async def test_folder_that_can_not_be_used_stops_the_start(folder: Path, site: Site, setting: str) -> None:
-    """A folder below a file can't be made; the one line names the settings."""
+    """A folder below a file can't be created, and the last line names the settings."""
     (folder / "file").touch()
     slots: Slots = "unix" if setting == "SOCKET_DIR" else "shared"
     server = Server(folder, site.name, slots=slots, **site.options | {setting: str(folder / "file" / "inner")})
@@ -179,7 +179,7 @@ async def test_app_without_lifespan_serves(site: Site) -> None:
 
 @pytest.mark.parametrize("startup", [sites.RAISES_IN_STARTUP, sites.FAILS_IN_STARTUP])
 async def test_app_whose_startup_fails_does_not_serve(folder: Path, site: Site, startup: str) -> None:
-    """A first start that raises or fails ends the server with an error."""
+    """A first start whose app raises or fails in its startup ends the server with an error."""
     site.write(source(startup=startup))
     server = Server(folder, site.name, **site.options)
     server.start()
@@ -189,7 +189,7 @@ async def test_app_whose_startup_fails_does_not_serve(folder: Path, site: Site, 
 
 
 async def test_stale_files_after_a_killed_master() -> None:
-    """After SIGKILL of the master the commands say that nothing runs, and a new start takes the paths over."""
+    """After SIGKILL of the master the commands report that nothing runs, and a new start takes the paths over."""
     with serving() as server:
         pids = server.pids()
         server.signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The master lives and the service goes on, whatever happens to workers, clocks, files and the database."""
+"""The master lives and the service continues, whatever happens to workers, clocks, files and the database."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 async def test_all_workers_killed_at_once(server: Server, proxy: Nginx) -> None:
-    """When all die at once, GETs wait in the slots' queues until successors answer them."""
+    """When all workers die at once, GETs wait in the slots' queues until successors answer them."""
     async with Load(proxy.address, [GET], kept=8, fresh=8, rate=300) as load:
         pids = server.status()["serving"]
         for pid in pids:
@@ -51,7 +51,7 @@ async def test_only_worker_killed_under_load() -> None:
 
 @pytest.mark.parametrize("slots", ["tcp", "shared"])
 async def test_killed_worker_with_other_listeners(slots: Slots) -> None:
-    """With TCP slots and with the shared address a killed worker is replaced, and everything is answered again."""
+    """With TCP slots and with the shared address a killed worker is replaced, and all slots answer again."""
     with serving(workers=2, slots=slots) as server:
         await kill_one(server)
 
@@ -71,7 +71,7 @@ async def _failing_startup(site: Site, folder: Path) -> None:
             await until(lambda: server.logged("the next start is in 1.6 s"), 15)
         starts = server.logged("Booting worker") - starts
 
-        assert starts in (4, 5)  # the first pause comes after the kill itself if the worker was young
+        assert starts in (4, 5)  # if the worker was young, the first pause comes after the kill itself
         assert not load.report.lost
         assert server.pids() == [survivor]
         away.unlink()
@@ -127,14 +127,14 @@ async def _step_of_the_clock(site: Site, folder: Path) -> None:
         before = server.pids()
         for step in ("-3600", "+3600"):
             clock.write_text(step)
-            with suppress(TimeoutError):  # more time than a worker may be silent
+            with suppress(TimeoutError):  # longer than a worker may be silent
                 await until(lambda: server.logged("WORKER TIMEOUT"), 6)
             assert (await request(server.address(), "GET", "/")).status == 200
 
         assert server.pids() == before
         await until(lambda: len(_numbers(server)) == 2, 5)
         times = _numbers(server)
-        assert times[-1] - times[-2] > 7_000  # the clock of the server did make the step
+        assert times[-1] - times[-2] > 7_000  # the server's clock did make the step
         start = time.monotonic()
         server.signal(signal.SIGTERM)
         clock.write_text("-3600")
@@ -152,7 +152,7 @@ Checks = dict[str, "Future[None]"]
 
 @pytest.fixture(scope="module")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> Checks:
-    """What takes a time-out to be seen, each with a server of its own."""
+    """Faults that take a time-out to be noticed, each with a server of its own."""
 
     def site() -> Site:
         return Site(tmp_path_factory.mktemp("site"))
@@ -170,7 +170,7 @@ def checks(tmp_path_factory: pytest.TempPathFactory) -> Checks:
 
 @pytest.mark.timeout(120)
 def test_failing_startup_backs_off(checks: Checks) -> None:
-    """With an app whose startup fails while something is away, the others serve, starts get rarer, and it heals."""
+    """When an app's startup fails for a while, the other workers serve, attempts get rarer, and it heals."""
     checks["failing"].result()
 
 
@@ -183,19 +183,19 @@ def test_hanging_startup_is_noticed(checks: Checks, name: str) -> None:
 
 @pytest.mark.timeout(120)
 def test_blocked_worker_is_killed_and_its_stack_is_logged(checks: Checks) -> None:
-    """A handler that blocks the loop costs its own worker's clients; the log shows the line, and the others serve."""
+    """A handler that blocks the loop costs only its own worker's clients; the log shows its line, and others serve."""
     checks["blocked"].result()
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(not Path(FAKETIME).exists(), reason="needs the package faketime")
 def test_step_of_the_clock_does_nothing(checks: Checks) -> None:
-    """The wall clock goes back by an hour, then forward by two, while the monotonic one runs: no worker is replaced."""
+    """A wall clock that goes back an hour, then forward two, replaces no worker while the monotonic one runs."""
     checks["clock"].result()
 
 
 async def test_lost_socket_file_does_not_break_the_stop() -> None:
-    """With the socket files removed from outside, SIGTERM still ends all workers with code 0."""
+    """When the socket files have been removed, SIGTERM still ends all workers with code 0."""
     with serving() as server:
         pids = server.pids()
         for path in server.folder.glob("*.sock"):
@@ -208,7 +208,7 @@ async def test_lost_socket_file_does_not_break_the_stop() -> None:
 
 @pytest.mark.parametrize("slots", ["unix", "tcp", "shared"])
 async def test_workers_end_when_their_master_is_killed(slots: Slots) -> None:
-    """Within three seconds after SIGKILL of the master all workers are gone, whatever they have open."""
+    """All workers are gone within three seconds after SIGKILL of the master, whatever connections they have open."""
     with serving(slots=slots) as server:
         socket = await WebSocket.open(server.address())
         stream = await EventStream.open(server.address(1))

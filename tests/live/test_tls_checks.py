@@ -1,4 +1,4 @@
-"""What testssl looks at beyond protocols and ciphers (test_edge_tls.py), asked with `openssl s_client`."""
+"""testssl's checks beyond protocols and ciphers (test_edge_tls.py), made with `openssl s_client`."""
 
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.harness.stack import secure
 
 SECONDS = 20
 LENIENT = "ALL:@SECLEVEL=0"
-Row = tuple[list[str], str]  # options, what must be said
+Row = tuple[list[str], str]  # options, text that the output must have
 
 SAID: dict[str, Row] = {
     "no compression": (["-tls1_2", "-comp"], "Compression: NONE"),
@@ -38,7 +38,7 @@ SAID: dict[str, Row] = {
 
 @pytest.fixture(scope="module")
 def settings() -> Iterator[HttpsSettings]:
-    """Of an nginx that speaks HTTPS."""
+    """The settings of an nginx that speaks HTTPS."""
     with short_folder() as folder:
         https = secure(folder)
         with running(Edge(folder, https=https)):
@@ -53,14 +53,14 @@ def s_client(settings: HttpsSettings, options: list[str], typed: str = "") -> st
 
 @pytest.mark.parametrize("name", SAID)
 def test_checks(settings: HttpsSettings, name: str) -> None:
-    """Each as Mozilla's intermediate configuration has it."""
+    """Each check has the result of Mozilla's intermediate configuration."""
     options, said = SAID[name]
 
     assert said in s_client(settings, options)
 
 
 def test_no_renegotiation_by_the_client(settings: HttpsSettings) -> None:
-    """It would cost the server more than the client; the connection ends."""
+    """A client's renegotiation, which would cost the server more than the client, ends the connection."""
     said = s_client(settings, ["-tls1_2"], "R\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     assert "RENEGOTIATING" in said

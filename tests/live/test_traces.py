@@ -1,4 +1,4 @@
-"""Spans reach a collector: of each request, in the caller's trace, also the last ones before a stop."""
+"""Spans reach a collector: one of each request, in the caller's trace, the last ones before a stop included."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ async def application(scope, receive, send):
 
 
 class Collector:
-    """Takes spans as a collector does; `silent` never answers."""
+    """A collector of spans; a `silent` one never answers."""
 
     def __init__(self, *, silent: bool = False) -> None:
         self.spans: list[Any] = []
@@ -86,7 +86,7 @@ def options(folder: Path, collector: Collector) -> dict[str, str]:
 
 
 async def test_spans(tmp_path: Path, collector: Collector) -> None:
-    """In the caller's trace, through nginx: a span with the ids of the record, and the app's own within it."""
+    """A request through nginx has a span in the caller's trace, with its record's ids, and the app's own span in it."""
     with (
         serving("traced_shop:application", workers=1, **options(tmp_path, collector)) as server,
         behind_nginx(server) as proxy,
@@ -108,7 +108,7 @@ async def test_spans(tmp_path: Path, collector: Collector) -> None:
 
 
 async def test_new_trace_and_failure(tmp_path: Path, collector: Collector) -> None:
-    """Without a caller's trace the span is a root with the request's id; a failure is one in the span, too."""
+    """Without a caller's trace the span is a root with the request's id, and it records a failure."""
     with serving("traced_shop:application", workers=1, **options(tmp_path, collector)) as server:
         answer = await request(server.address(), "GET", "/items/bad")
         await asyncio.to_thread(server.stop)
@@ -121,7 +121,7 @@ async def test_new_trace_and_failure(tmp_path: Path, collector: Collector) -> No
 
 
 async def test_not_sampled(tmp_path: Path, collector: Collector) -> None:
-    """What the caller does not record is not sent."""
+    """A request that the caller does not sample sends no span."""
     with serving("traced_shop:application", workers=1, **options(tmp_path, collector)) as server:
         await request(server.address(), "GET", "/items/1", b"", f"traceparent: 00-{TRACE}-{SPAN}-00")
         await asyncio.to_thread(server.stop)
@@ -130,7 +130,7 @@ async def test_not_sampled(tmp_path: Path, collector: Collector) -> None:
 
 
 async def test_collector_that_does_not_answer(tmp_path: Path) -> None:
-    """Requests are served, and the stop is in time and clean."""
+    """With a collector that does not answer, requests are served, and the stop is in time and clean."""
     silent = Collector(silent=True)
     try:
         with serving("traced_shop:application", workers=1, **options(tmp_path, silent)) as server:
@@ -143,7 +143,7 @@ async def test_collector_that_does_not_answer(tmp_path: Path) -> None:
 
 
 async def test_off_costs_nothing(tmp_path: Path) -> None:
-    """Without a collector's address no worker has a module of OpenTelemetry's, or a thread for it."""
+    """Without a collector's address no worker has a module of OpenTelemetry's or a thread for it."""
     site = Site(tmp_path)
     site.write(source(body="import sys; assert not [name for name in sys.modules if name.startswith('opentelemetry')]"))
     with serving(site.name, workers=1, **site.options) as server:
@@ -156,5 +156,5 @@ async def test_off_costs_nothing(tmp_path: Path) -> None:
 
 
 def threads_of(pid: int) -> list[str]:
-    """The names of a process' threads."""
+    """Return the names of a process's threads."""
     return [path.read_text().strip() for path in Path(f"/proc/{pid}/task").glob("*/comm")]

@@ -1,4 +1,4 @@
-"""Whom nginx believes about a client, which hosts it serves, and what of both reaches the app's scope."""
+"""The proxies that nginx trusts about a client, the hosts that it serves, and what of both reaches the app's scope."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ def field(seen: Any, name: str) -> list[str]:
     return [value for key, value in seen["headers"] if key == name]
 
 
-# What the peer says, by whose address it comes, and who the client is then.
+# The peer's address and fields, and the client and scheme that follow from them.
 FORWARDED: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "nothing, outsider": (OUTSIDER, (), OUTSIDER, "http"),
     "nothing, trusted": (TRUSTED, (), TRUSTED, "http"),
@@ -97,7 +97,7 @@ FORWARDED: dict[str, tuple[str, tuple[str, ...], str, str]] = {
 
 
 async def test_forwarded_fields(server: Server) -> None:
-    """A trusted proxy's fields give client and scheme, past all trusted hops; those of all others do not count."""
+    """A trusted proxy's fields give client and scheme, past all trusted hops; those of any other peer are ignored."""
     with behind_nginx(server, of({"TRUSTED_PROXIES": PROXIES})) as proxy:
         for name, (source, fields, client, scheme) in FORWARDED.items():
             seen = scope(await exchange(proxy.address, head("/", *fields), source=source))
@@ -108,7 +108,7 @@ async def test_forwarded_fields(server: Server) -> None:
 
 
 async def test_no_proxy_is_trusted_by_default(server: Server) -> None:
-    """Without the setting the peer is the client, whatever it says."""
+    """Without the setting the peer is the client, whatever its fields say."""
     with behind_nginx(server, of({})) as proxy:
         fields = ("X-Forwarded-For: 9.9.9.9", "X-Forwarded-Proto: https", "Forwarded: for=9.9.9.9;proto=https")
         seen = scope(await exchange(proxy.address, head("/", *fields), source=TRUSTED))
@@ -118,7 +118,7 @@ async def test_no_proxy_is_trusted_by_default(server: Server) -> None:
 
 
 async def test_websocket_has_client_and_scheme(server: Server) -> None:
-    """A handshake that a trusted proxy passes on is `wss`, if its scheme is https."""
+    """A handshake passed on by a trusted proxy is `wss` if its scheme is https."""
     with behind_nginx(server, of({"TRUSTED_PROXIES": PROXIES})) as proxy:
         fields = ("X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https", *HANDSHAKE)
         reader, writer = await asyncio.open_connection(*proxy.address, local_addr=(TRUSTED, 0))
@@ -132,7 +132,7 @@ async def test_websocket_has_client_and_scheme(server: Server) -> None:
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:
-    """The payload of the next one: RFC 6455 section 5.2."""
+    """Read the payload of the next frame: RFC 6455 section 5.2."""
     size = (await reader.readexactly(2))[1]
     return await reader.readexactly(int.from_bytes(await reader.readexactly(2)) if size == 126 else size)
 
@@ -153,7 +153,7 @@ PREFACES: dict[str, tuple[str, bytes, str, str]] = {
 
 
 async def test_proxy_protocol(server: Server) -> None:
-    """With PROXY_PROTOCOL it names the client; one from an address that is not trusted changes nothing."""
+    """With PROXY_PROTOCOL a preface names the client; one from an untrusted address changes nothing."""
     with behind_nginx(server, of({"TRUSTED_PROXIES": PROXIES, "PROXY_PROTOCOL": "1"})) as proxy:
         for name, (source, preface, client, scheme) in PREFACES.items():
             lies = ("X-Forwarded-For: 9.9.9.9",)
@@ -182,7 +182,7 @@ UNDERSTOOD: dict[str, tuple[bytes, str]] = {
 
 @pytest.fixture
 async def slot(folder: Path) -> AsyncIterator[Slot]:
-    """What the app is sent."""
+    """The slot, which records what the app is sent."""
     async with slots(folder, [answers]) as served:
         yield served[0]
 
@@ -193,7 +193,7 @@ def host_of(request: bytes) -> list[str]:
 
 
 async def test_host_is_what_nginx_has_understood(folder: Path, slot: Slot) -> None:
-    """An absolute request line beats the field, the port stays, and the app gets one Host."""
+    """An absolute target overrides the Host field, the port stays, and the app gets one Host."""
     with running(Edge(folder)) as edge:
         for name, (data, host) in UNDERSTOOD.items():
             answer = await exchange(edge.address, data)
@@ -228,7 +228,7 @@ KNOWN = {
 
 
 async def test_unknown_hosts_are_refused(folder: Path, slot: Slot) -> None:
-    """With ALLOWED_HOSTS a request for another host is a 421 problem, a websocket's handshake too."""
+    """With ALLOWED_HOSTS a request for another host, or a websocket's handshake, is a 421 problem."""
     with running(Edge(folder, settings=of({"ALLOWED_HOSTS": HOSTS}))) as edge:
         for host, status in KNOWN.items():
             for fields in ((), HANDSHAKE):
@@ -247,7 +247,7 @@ async def test_unknown_hosts_are_refused(folder: Path, slot: Slot) -> None:
 
 
 async def test_health_checks_may_name_any_host(folder: Path, slot: Slot) -> None:
-    """A balancer asks by address, and so does the stack itself."""
+    """Health checks for any host are answered, since balancers and the stack itself ask by address."""
     with running(Edge(folder, settings=of({"ALLOWED_HOSTS": HOSTS}))) as edge:
         healthy = [await exchange(edge.address, head("/readyz", host=host)) for host in ("127.0.0.1:8080", "localhost")]
         none = await exchange(edge.address, head("/livez", host="", version="1.0"))
@@ -256,7 +256,7 @@ async def test_health_checks_may_name_any_host(folder: Path, slot: Slot) -> None
 
 
 async def test_any_host_is_served_by_default(folder: Path, slot: Slot) -> None:
-    """Without the setting no host is unknown."""
+    """Without the setting every host is served."""
     with running(Edge(folder, settings=of({}))) as edge:
         answer = await exchange(edge.address, head("/", host="whatever.example"))
 

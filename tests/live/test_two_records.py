@@ -31,7 +31,7 @@ async def application(scope, receive, send):
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"12")]})
     await send({"type": "http.response.body", "body": b"twelve bytes"})
 """
-# What both say, with the types that it has; the route is the worker's to know.
+# The fields of both with their types; only the worker knows the route.
 TEXTS = ("time", "level", "logger", "message", "request_id", "trace_id", "span_id", "method", "path", "client")
 WHOLE = ("pid", "status", "bytes_in", "bytes_out", "slot")
 FIELDS = dict.fromkeys(TEXTS, str) | dict.fromkeys(WHOLE, int) | {"duration": float, "ttfb": float}
@@ -60,7 +60,7 @@ def said(process: Server | Nginx, request_id: str) -> list[dict[str, Any]]:
 
 
 async def records(server: Server, nginx: Nginx, answer: Answer) -> tuple[dict[str, Any], dict[str, Any]]:
-    """nginx's record and the worker's of one answer; each is there once."""
+    """Return nginx's and the worker's record of one answer, each of which must occur once."""
     request_id = answer.headers["x-request-id"]
     await until(lambda: said(nginx, request_id) and said(server, request_id), 5)
     (of_nginx,) = said(nginx, request_id)
@@ -70,7 +70,7 @@ async def records(server: Server, nginx: Nginx, answer: Answer) -> tuple[dict[st
 
 @pytest.mark.parametrize("parent", ["", f"traceparent: 00-{TRACE}-b7ad6b7169203331-01"])
 async def test_same_fields(server: Server, nginx: Nginx, parent: str) -> None:
-    """Every field is in both with the same type, and what is one thing has one value."""
+    """Every field is in both records with the same type, and fields about the same fact have the same value."""
     fields = [parent] if parent else []
     answer = await request(nginx.address, "POST", "/items/7", b"x" * 1_000, *fields)
     of_nginx, of_worker = await records(server, nginx, answer)
@@ -105,7 +105,7 @@ async def test_each_slot_is_named(server: Server, nginx: Nginx) -> None:
 
 
 async def test_what_nginx_answers_itself(server: Server, nginx: Nginx) -> None:
-    """Its record has no slot and no first byte of a worker, and no worker has one; the error's body has the id."""
+    """nginx's own answer has a record without slot and first byte, none at a worker, and the id in its body."""
     answer = await request(nginx.address, "GET", "/" + "x" * 8_100)
     request_id = answer.headers["x-request-id"]
     await until(lambda: said(nginx, request_id), 5)
@@ -117,7 +117,7 @@ async def test_what_nginx_answers_itself(server: Server, nginx: Nginx) -> None:
 
 
 async def test_health_checks_are_silent(server: Server, nginx: Nginx) -> None:
-    """Neither nginx nor the worker records what is asked every few seconds."""
+    """Neither nginx nor the worker records health checks, which come every few seconds."""
     checked = await request(nginx.address, "GET", "/ready")
     await records(server, nginx, await request(nginx.address, "GET", "/items/3"))
 
@@ -126,7 +126,7 @@ async def test_health_checks_are_silent(server: Server, nginx: Nginx) -> None:
 
 
 async def test_unhandled_error(server: Server, nginx: Nginx) -> None:
-    """It leaves its traceback as one record, with the ids that all other records of the request have."""
+    """An unhandled error leaves its traceback in one record, with the ids of all other records of the request."""
     answer = await request(nginx.address, "GET", "/items/fail")
     of_nginx, of_worker = await records(server, nginx, answer)
     those = said(server, of_nginx["request_id"])
@@ -141,7 +141,7 @@ async def test_unhandled_error(server: Server, nginx: Nginx) -> None:
 
 
 async def test_raw_request(server: Server, nginx: Nginx) -> None:
-    """A client's own id is not taken for the request's."""
+    """A client's own id does not become the request's."""
     data = message("GET", "/items/2").replace(b"\r\n\r\n", b"\r\nX-Request-ID: mine\r\n\r\n")
     answer = await exchange(nginx.address, data)
 

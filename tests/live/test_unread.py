@@ -1,4 +1,4 @@
-"""A request that is answered before its body has been read: what still arrives is discarded, and nothing is lost."""
+"""A request that is answered before its body has been read: the rest is discarded, and nothing is lost."""
 
 import asyncio
 import json
@@ -23,13 +23,13 @@ RELOADS = 3
 
 @pytest.fixture(scope="module")
 def mirror() -> Iterator[Server]:
-    """The mirror app, which answers /unread with 404 and does not read."""
+    """The mirror app, which answers /unread with 404 without reading the body."""
     with serving("tests.live.mirror:application", workers=1, PRESTART="none") as server:
         yield server
 
 
 def send_and_read(address: Address, head: bytes, body: list[bytes]) -> bytes:
-    """Send a head, wait until its answer is there, send the body all the same, and only then read. Raises OSError."""
+    """Send a head, wait for its answer, send the body all the same, and only then read. Raises OSError."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(SECONDS)
         connection.connect(address)
@@ -66,7 +66,7 @@ EARLY: dict[str, tuple[bytes, list[bytes]]] = {
 
 @pytest.mark.parametrize("kind", EARLY)
 async def test_answer_arrives(mirror: Server, kind: str) -> None:
-    """A peer that sends its whole body before it looks at the answer gets it, and then the end, and no reset."""
+    """A peer that sends its whole body before it reads gets the answer and then the end, and no reset."""
     answer = await asyncio.to_thread(send_and_read, mirror.address(), *EARLY[kind])
 
     status = answer.split()[1]
@@ -76,7 +76,7 @@ async def test_answer_arrives(mirror: Server, kind: str) -> None:
 
 
 async def test_answer_arrives_in_the_drain() -> None:
-    """The same on a connection whose request is answered while the worker drains."""
+    """The same holds for a connection whose request is answered while the worker drains."""
     with serving("tests.live.mirror:application", workers=1, PRESTART="none", DRAIN_SECONDS="3") as server:
         async with await Connection.open(server.address()) as kept:
             await kept.request("GET", "/")
@@ -94,7 +94,7 @@ async def test_answer_arrives_in_the_drain() -> None:
 
 
 async def test_endless_body(mirror: Server) -> None:
-    """A peer that never ends is cut off in bounded time."""
+    """A peer whose body never ends is cut off within five seconds."""
     began = time.monotonic()
     async with asyncio.timeout(SECONDS), await Connection.open(mirror.address()) as connection:
         connection.writer.write(head("Connection: close", "Transfer-Encoding: chunked"))
@@ -107,7 +107,7 @@ async def test_endless_body(mirror: Server) -> None:
 
 
 async def test_silent_peer(mirror: Server) -> None:
-    """A peer that neither sends the rest nor closes costs its connection a few seconds."""
+    """A peer that neither sends the rest nor closes is cut off after a few seconds."""
     async with asyncio.timeout(SECONDS), await Connection.open(mirror.address()) as connection:
         connection.writer.write(head("Connection: close", "Content-Length: 900"))
         assert (await connection.answer()).status == 404
@@ -122,7 +122,7 @@ async def test_silent_peer(mirror: Server) -> None:
 @pytest.mark.parametrize(("target", "status"), [("/unread", 404), ("/raises", 500)])
 @pytest.mark.parametrize("framing", ["length", "chunks"])
 async def test_kept_connection_goes_on(mirror: Server, framing: str, target: str, status: int) -> None:
-    """A connection that is kept reads past the body that was not wanted, and answers the next request."""
+    """A kept connection skips the unread body and answers the next request."""
     body = bytes(300_000) + SMUGGLED
     async with asyncio.timeout(SECONDS), await Connection.open(mirror.address()) as connection:
         for number in range(20):
@@ -139,7 +139,7 @@ async def test_kept_connection_goes_on(mirror: Server, framing: str, target: str
 
 
 async def test_nothing_is_lost_under_reloads() -> None:
-    """POSTs that are answered before they are read, through nginx, while the workers are replaced: all are answered."""
+    """POSTs that are answered before they are read, through nginx while workers are replaced, are all answered."""
     outcomes: Counter[object] = Counter()
     expected = json.dumps(answered("POST", "/unread", b"")).encode()
 

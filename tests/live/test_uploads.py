@@ -1,6 +1,6 @@
-"""The room in which nginx keeps bodies that arrive: one client can't take that of others; a full one is told as 503.
+"""nginx's room for incoming bodies: one client can't take the room of others, and where it is full the answer is 503.
 
-Clients are told apart by address: 127.0.0.1 is one, 127.0.0.2 another.
+A client is an address: 127.0.0.1 is one, 127.0.0.2 another.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ LARGE = 900_000
 MEDIUM = 50_000
 SMALL = 2_000
 STALLED = 40
-END = b"!"  # of each body
+END = b"!"  # the last byte of each body
 KINDS = {
     "large, with its length": (b"Content-Length: %d\r\n" % LARGE, LARGE),
     "chunked": (b"Transfer-Encoding: chunked\r\n", LARGE),
@@ -36,14 +36,14 @@ pytestmark = pytest.mark.timeout(90)
 
 @asynccontextmanager
 async def edge(folder: Path, room: int = ROOM) -> AsyncIterator[Edge]:
-    """nginx with so much room for bodies."""
+    """Run nginx with this much room for bodies."""
     async with slots(folder, [takes_all]):
         with running(Edge(folder, max_body_bytes=LIMIT, body_room=room)) as proxy:
             yield proxy
 
 
 async def takes_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Read a body to its end, and answer."""
+    """Read a body to its end and answer."""
     while not (await reader.read(1 << 16)).endswith(END):
         pass
     await answers(reader, writer)
@@ -59,7 +59,7 @@ class Upload:
     @classmethod
     @asynccontextmanager
     async def begun(cls, edge: Edge, client: str, fields: bytes, body: bytes) -> AsyncIterator["Upload"]:
-        """Sent so far."""
+        """Open a connection and send the first part of a POST."""
         reader, writer = await asyncio.open_connection("127.0.0.1", edge.port, local_addr=(client, 0))
         writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + fields + b"\r\n" + body)
         try:
@@ -68,7 +68,7 @@ class Upload:
             writer.transport.abort()
 
     async def answer(self, seconds: float = SECONDS) -> RawAnswer:
-        """What comes back; raises TimeoutError when nothing does."""
+        """Read the answer; raise TimeoutError when none comes."""
         async with asyncio.timeout(seconds):
             head = await self._reader.readuntil(b"\r\n\r\n")
             length = int(RawAnswer(head, b"").fields["content-length"])
@@ -76,13 +76,13 @@ class Upload:
 
 
 async def post(edge: Edge, client: str, size: int) -> RawAnswer:
-    """A whole one."""
+    """Send a whole POST and return its answer."""
     async with Upload.begun(edge, client, b"Content-Length: %d\r\n" % size, b"x" * (size - 1) + END) as upload:
         return await upload.answer()
 
 
 async def stalled(stack: AsyncExitStack, edge: Edge, client: str, kind: str, count: int) -> Counter[int]:
-    """Uploads that stop one byte before their end; the statuses of those that are answered, 0 for those that wait."""
+    """Begin uploads that stop one byte before their end; count the statuses of their answers, 0 for those that wait."""
     fields, size = KINDS[kind]
     body = b"x" * (size - 1) if b"Length" in fields else b"%x\r\n" % size + b"x" * size + b"\r\n"
     uploads = [await stack.enter_async_context(Upload.begun(edge, client, fields, body)) for _ in range(count)]
@@ -98,7 +98,7 @@ async def stalled(stack: AsyncExitStack, edge: Edge, client: str, kind: str, cou
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_one_client_leaves_room_for_others(folder: Path, kind: str) -> None:
-    """Of its unfinished uploads those beyond its share are refused with 503, and others' bodies of every size pass."""
+    """A client's unfinished uploads beyond its share are refused with 503, and others' bodies of every size pass."""
     async with edge(folder) as proxy, AsyncExitStack() as stack:
         seen = await stalled(stack, proxy, "127.0.0.1", kind, STALLED)
         others = [(await post(proxy, "127.0.0.2", size)).status for size in (SMALL, MEDIUM, LARGE)]
@@ -111,7 +111,7 @@ async def test_one_client_leaves_room_for_others(folder: Path, kind: str) -> Non
 
 
 async def test_many_clients_do_not_overfill_it(folder: Path) -> None:
-    """Together they get what there is; the rest is refused as problem details that say when to try again."""
+    """Together the clients get the room there is; the rest is refused with problem details and a time to try again."""
     async with edge(folder) as proxy, AsyncExitStack() as stack:
         kind = "large, with its length"
         seen = sum([await stalled(stack, proxy, f"127.0.0.{n}", kind, 8) for n in range(1, 6)], Counter[int]())
@@ -126,7 +126,7 @@ async def test_many_clients_do_not_overfill_it(folder: Path) -> None:
 
 @pytest.mark.timeout(120)
 async def test_three_hundred_uploads_that_stop(folder: Path) -> None:
-    """With the room that ships even the same client's POSTs of every size succeed meanwhile."""
+    """With the default room even the same client's POSTs of every size succeed during 300 unfinished uploads."""
     async with edge(folder, nginx.BODY_ROOM) as proxy, AsyncExitStack() as stack:
         seen = await stalled(stack, proxy, "127.0.0.1", "large, with its length", 300)
         statuses = [(await post(proxy, "127.0.0.1", size)).status for size in (SMALL, MEDIUM, LARGE)]
@@ -136,7 +136,7 @@ async def test_three_hundred_uploads_that_stop(folder: Path) -> None:
 
 
 async def test_room_is_free_again(folder: Path) -> None:
-    """When unfinished uploads are gone, their share is too."""
+    """The share of unfinished uploads is free again when they are gone."""
     async with edge(folder) as proxy:
         async with AsyncExitStack() as stack:
             await stalled(stack, proxy, "127.0.0.1", "large, with its length", STALLED)
@@ -147,7 +147,7 @@ async def test_room_is_free_again(folder: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system takes root")
 async def test_full_disk_is_told_as_503(folder: Path) -> None:
-    """Whatever else has filled it: a body that needs room is refused and never answered 500, others pass."""
+    """On a full disk a body that needs room is refused with 503, never with 500, and small ones pass."""
     bodies = folder / "nginx" / "client_body"
     bodies.mkdir(parents=True)
     disk = SmallDisk(bodies)

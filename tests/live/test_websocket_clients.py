@@ -1,4 +1,4 @@
-"""What a client of a websocket does wrong is answered with the right code, and is no error in our log."""
+"""A websocket client's mistakes are answered with the right code, and are not errors in our log."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10  # RFC 6455 section 5.
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, length: int | None = None) -> bytes:
-    """A frame as a client sends it, masked with zeros."""
+    """Return a frame as a client sends it, masked with zeros."""
     size = len(payload) if length is None else length
     first = (fin << 7) | (rsv << 4) | opcode
     if size > 65_535:
@@ -39,8 +39,8 @@ def unmasked(opcode: int, payload: bytes) -> bytes:
 NOT_UTF8 = b"\xff\xfe"
 HELLO = frame(TEXT, b"hello")
 
-# What is sent on an open connection, and the code with which the server closes. Frames that arrive together are parsed
-# before the first of their messages is looked at.
+# The bytes sent on an open connection, and the code with which the server closes. Frames that arrive together are
+# parsed before the first of their messages is handled.
 MISTAKES: dict[str, tuple[bytes, int]] = {
     "text that is not UTF-8": (frame(TEXT, NOT_UTF8), 1007),
     "a cut character": (frame(TEXT, "ü".encode()[:1]), 1007),
@@ -85,13 +85,13 @@ MISTAKES: dict[str, tuple[bytes, int]] = {
 
 @dataclass
 class Site:
-    """A server, and where its log stood before a test."""
+    """A server, and the end of its log before a test."""
 
     server: Server
     begin: int = 0
 
     async def check(self) -> None:
-        """Another client is served, and the log has no error."""
+        """Check that another client is served, and that the log has no error."""
         socket_ = await connect(self.server, "/ws/echo")
         socket_.writer.write(HELLO + frame(CLOSE, b"\x03\xe8"))
         assert await code_of(socket_) == 1000
@@ -102,14 +102,14 @@ class Site:
 
 @pytest.fixture(scope="module", params=["tests.live.mirror:application", "app.main:application"])
 def served(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """An app that knows nothing of mistakes, and ours."""
+    """A server of an app that does not handle mistakes, and one of the shipped app."""
     with serving(request.param, workers=1) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def mirrored() -> Iterator[Server]:
-    """The mirror app alone."""
+    """A server of the mirror app."""
     with serving("tests.live.mirror:application", workers=1, PRESTART="none") as server:
         yield server
 
@@ -125,7 +125,7 @@ def mirror(mirrored: Server) -> Site:
 
 
 async def connect(server: Server, target: str) -> Connection:
-    """An open websocket as bytes, in both directions: what is sent here no client would send."""
+    """Open a websocket for raw bytes in both directions: tests send what no client would."""
     connection = await Connection.open(server.address())
     connection.writer.write(handshake(target))
     async with asyncio.timeout(SECONDS):
@@ -134,7 +134,7 @@ async def connect(server: Server, target: str) -> Connection:
 
 
 async def code_of(connection: Connection) -> int:
-    """The code with which the server closes; 1005 for a close without one, 1006 for none."""
+    """Return the code with which the server closes; 1005 for a close without one, 1006 without a close."""
     async with asyncio.timeout(SECONDS):
         try:
             while True:
@@ -164,7 +164,7 @@ async def test_mistake(site: Site, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", MISTAKES)
 async def test_mistake_in_a_chat(served: Server, kind: str) -> None:
-    """The same where the handler has several tasks; the mirror has no chat."""
+    """The same holds for the chat, whose handler has several tasks; the mirror has no chat."""
     if "app.main" not in str(served._command):
         return
     site = Site(served, len(served.log()))
@@ -178,7 +178,7 @@ async def test_mistake_in_a_chat(served: Server, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", MISTAKES)
 async def test_mistake_while_the_app_sends(mirror: Site, kind: str) -> None:
-    """An app that is in the middle of sending to a client that does not read sees a client that is gone."""
+    """For an app that is sending to a client that does not read, the client is gone after its mistake."""
     connection = await connect(mirror.server, "/ws/talk")
     await connection.reader.readexactly(100_000)
     connection.writer.write(MISTAKES[kind][0])
@@ -189,7 +189,7 @@ async def test_mistake_while_the_app_sends(mirror: Site, kind: str) -> None:
 
 @pytest.mark.parametrize("sent", [HELLO * 50, frame(TEXT, NOT_UTF8), unmasked(TEXT, b"a"), frame(PING, b"a")])
 async def test_client_goes_on_while_the_app_closes(mirror: Site, sent: bytes) -> None:
-    """Messages and mistakes that come after the app's close are passed over."""
+    """Messages and mistakes that come after the app's close are ignored."""
     connection = await connect(mirror.server, "/ws/closes")
     async with asyncio.timeout(SECONDS):
         connection.writer.write(HELLO)
@@ -206,7 +206,7 @@ async def test_client_goes_on_while_the_app_closes(mirror: Site, sent: bytes) ->
 @pytest.mark.parametrize("sent", [b"", HELLO, HELLO[:3], frame(TEXT, b"a", fin=False), frame(CLOSE, b"\x03\xe8")])
 @pytest.mark.parametrize("reset", [False, True], ids=["end", "reset"])
 async def test_client_vanishes(mirror: Site, target: str, sent: bytes, reset: bool) -> None:
-    """A connection that ends without a close, anywhere, with or without data unread, is nothing to log an error for."""
+    """A connection that ends without a close, at any point, with or without unread data, logs no error."""
     connection = await connect(mirror.server, target)
     connection.writer.write(sent)
     if reset:
@@ -217,7 +217,7 @@ async def test_client_vanishes(mirror: Site, target: str, sent: bytes, reset: bo
 
 
 async def test_pings_of_a_client_that_does_not_read(mirror: Site) -> None:
-    """Pings without end cost a server no memory: what is not read is not answered more than once."""
+    """Endless pings cost a server no memory: while the client does not read, they are not answered more than once."""
     (pid,) = mirror.server.pids()
     connection = await connect(mirror.server, "/ws/echo")
     connection.writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
@@ -235,13 +235,13 @@ async def test_pings_of_a_client_that_does_not_read(mirror: Site) -> None:
 
 
 def _memory(pid: int) -> int:
-    """Resident KiB."""
+    """Return the resident memory in KiB."""
     with open(f"/proc/{pid}/status") as status:  # noqa: PTH123 (a loop over lines)
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
 async def test_messages_before_the_answer(mirror: Site) -> None:
-    """What a client sends before its handshake is answered is neither lost nor mistaken for something else."""
+    """Messages sent before the handshake is answered are neither lost nor mistaken for something else."""
     head = "GET /ws/echo HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
     async with asyncio.timeout(SECONDS), await Connection.open(mirror.server.address()) as connection:
         early = frame(PING, b"now") + HELLO + frame(BINARY, bytes(100_000)) + HELLO
@@ -258,7 +258,7 @@ async def test_messages_before_the_answer(mirror: Site) -> None:
 
 @pytest.mark.parametrize("target", ["/ws/refuses", "/ws/fails"])
 async def test_messages_before_a_refusal(mirrored: Server, target: str) -> None:
-    """A client that goes on sending reads its refusal all the same."""
+    """A client that keeps sending still reads its refusal."""
     with pytest.raises(ConnectionError, match=r"answered with (403|500)"):
         await WebSocket.open(mirrored.address(), target)
     head = f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
@@ -270,7 +270,7 @@ async def test_messages_before_a_refusal(mirrored: Server, target: str) -> None:
 
 
 async def test_slow_reader_that_talks() -> None:
-    """A chat's client that has not read for a while and goes on talking is closed with 1013, and that is all."""
+    """A chat client that does not read and keeps talking is closed with 1013, without an error in the log."""
     said = frame(TEXT, json.dumps({"user": "a", "message": "\U0001f600" * 2_000}, ensure_ascii=False).encode())
     with serving(workers=1) as server:
         async with asyncio.timeout(SECONDS * 2):
@@ -288,7 +288,7 @@ async def test_slow_reader_that_talks() -> None:
 
 
 async def _until(connection: Connection, text: bytes) -> None:
-    """Read and forget, up to this text."""
+    """Read and discard up to this text."""
     seen = b""
     while text not in seen:
         data = await connection.reader.read(1 << 16)

@@ -1,4 +1,4 @@
-"""Pings find a client that has vanished; one that sends faster than its app reads is slowed, and not taken for one."""
+"""Pings find a vanished client; a client that sends faster than its app reads is slowed, and not taken for vanished."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -11,8 +11,8 @@ from tests.harness.stack import Server, serving
 from tests.live.connections import handshake
 
 SECONDS = 20.0
-PERIOD = 0.3  # seconds between pings, and for each answer
-ROUNDS = 8  # pings that a connection outlives
+PERIOD = 0.3  # seconds between pings, and for each answer to one
+ROUNDS = 8  # pings that a connection survives
 CLOSE, PONG = 8, 10  # RFC 6455 section 5.2
 KEEPALIVE_ENDS = b"\x03\xf3keepalive ping timeout"  # 1011
 
@@ -42,7 +42,7 @@ exec(open("gunicorn.conf.py").read())
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One worker that pings fast."""
+    """A server with one worker that pings often."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "talks.py").write_text(APP)
     (folder / "quick.py").write_text(CONFIGURATION)
@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def frame(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
-    """A short frame as a client sends it, masked with zeros."""
+    """Return a short frame as a client sends it, masked with zeros."""
     return bytes([fin << 7 | opcode, 128 | len(payload)]) + bytes(4) + payload
 
 
@@ -65,14 +65,14 @@ async def connect(server: Server, target: str) -> Connection:
 
 
 async def frames(connection: Connection) -> AsyncIterator[tuple[int, bytes]]:
-    """What the server sends: pings and a close are short."""
+    """Yield the server's frames; pings and a close are short."""
     while True:
         first, size = await connection.reader.readexactly(2)
         yield first & 15, await connection.reader.readexactly(size)
 
 
 async def pings(connection: Connection, *, answers: bool = True, more: bytes = b"") -> list[bytes]:
-    """Answer pings, until the server has sent some or closes; the reasons of a close."""
+    """Answer pings until ROUNDS of them have come or the server closes; return the payload of a close."""
     left = ROUNDS
     async with asyncio.timeout(SECONDS):
         async for opcode, payload in frames(connection):
@@ -98,18 +98,18 @@ FLOODS = {
 @pytest.mark.parametrize("target", ["/slowly", "/never"])
 @pytest.mark.parametrize("kind", FLOODS)
 async def test_client_that_sends_faster_than_the_app_reads_stays(server: Server, target: str, kind: str) -> None:
-    """Its answers to pings wait behind messages that are not read yet."""
+    """A client that sends faster than the app reads stays, though its answers to pings wait behind unread messages."""
     connection = await connect(server, target)
     connection.writer.write(FLOODS[kind])
 
     assert await pings(connection, more=frame(1, b"more")) == []
-    connection.writer.transport.abort()  # what is not read will not be
+    connection.writer.transport.abort()  # unread data will stay unread
 
 
 @pytest.mark.parametrize("target", ["/slowly", "/never", "/other"])
 @pytest.mark.parametrize("sent", [b"", frame(1, b"a")], ids=["silent", "after a message"])
 async def test_client_that_vanishes_is_found(server: Server, target: str, sent: bytes) -> None:
-    """No answer to a ping, and nothing that waits to be read."""
+    """A client that answers no ping, and of which nothing waits to be read, is closed."""
     connection = await connect(server, target)
     connection.writer.write(sent)
 
@@ -118,7 +118,7 @@ async def test_client_that_vanishes_is_found(server: Server, target: str, sent: 
 
 
 async def test_flood_of_a_client_that_takes_nothing_is_ended(server: Server) -> None:
-    """It sends without end, and does not read what it gets."""
+    """A client that sends without end and reads nothing is closed."""
     connection = await connect(server, "/echo")
     before = server.log().count('"path":"/echo"')
     connection.writer.write(frame(1, b"a") * 200_000)

@@ -1,18 +1,18 @@
-"""How long a worker's loop looks at one request alone."""
+"""Measures how long a worker's event loop is busy with one turn."""
 
 import asyncio
 import time
 
 from tests.harness.client import Address, request
 
-MOST_SECONDS = 0.1  # by which the loop may be late
+MOST_SECONDS = 0.1  # for one turn of the loop
 TICK_SECONDS = 0.01
 
 
 class Turns:
-    """The most that the loop's thread has worked between two of its turns, in seconds of its CPU time.
+    """The longest CPU time that the loop's thread took between two ticks, in seconds.
 
-    No other process changes that, unlike the time by which the loop is late.
+    Other processes do not change it, unlike the lag of the loop.
     """
 
     def __init__(self) -> None:
@@ -20,12 +20,12 @@ class Turns:
         self._before = 0.0
 
     def watch(self) -> None:
-        """Begin; called in the loop."""
+        """Start to measure; called in the loop."""
         self._before = time.thread_time()
         asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
 
     def take(self) -> float:
-        """The longest since this was called last."""
+        """Return the longest turn since the last call."""
         longest, self.longest = self.longest, 0.0
         return longest
 
@@ -35,5 +35,5 @@ class Turns:
 
 
 async def longest_turn(mirror: Address) -> float:
-    """The longest in the worker of the mirror app since this was asked last, in seconds."""
+    """Return the longest turn in the mirror app's worker since the last time it was asked, in seconds."""
     return float((await request(mirror, "GET", "/turn")).body)

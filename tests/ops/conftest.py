@@ -1,4 +1,4 @@
-"""`make` as a user types it, in a folder of its own beside a stack that may run."""
+"""`make` as a user types it, in a folder of its own beside a stack that may be running."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ class Verbs:
         (folder / "venv").symlink_to(Path(sys.executable).parent.parent)
 
     def migrate(self) -> None:
-        """Put the shipped app's database there as PRESTART leaves it, which takes each start half a second."""
+        """Create the shipped app's database as PRESTART leaves it, which would take half a second at each start."""
         prepare(self.folder / "data", Project.read().prestart)
         self.settings["PRESTART"] = "none"
 
@@ -45,11 +45,11 @@ class Verbs:
         return self._run(["make", f"PYTHON={sys.executable}", verb], settings)
 
     def module(self, verb: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-        """The same without make, whose exit code after any failure is 2."""
+        """Run a verb without make, whose exit code after any failure is 2."""
         return self._run([sys.executable, "-m", "slipway.ops", verb], settings)
 
     def environment(self, **settings: str) -> dict[str, str]:
-        """What a verb is run with."""
+        """Return the environment of a verb."""
         return {**os.environ, **self.settings, **settings}
 
     def _run(self, command: list[str], settings: dict[str, str]) -> "subprocess.CompletedProcess[str]":
@@ -57,7 +57,7 @@ class Verbs:
         return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True, timeout=self.seconds)
 
     def pids(self) -> list[int]:
-        """Every process that has something of this test's folder on its command line."""
+        """Return the pids of all processes that have a path in this test's folder on their command line."""
         found = []
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -71,14 +71,14 @@ class Verbs:
 
 @pytest.fixture
 def make(new_make: Verbs) -> Verbs:
-    """The verbs, with a database that is up to date."""
+    """The verbs, with an up-to-date database."""
     new_make.migrate()
     return new_make
 
 
 @pytest.fixture
 def new_make() -> Iterator[Verbs]:
-    """The verbs before the first start, and whatever they started stopped at the end."""
+    """The verbs before the first start; whatever they have started is stopped at the end."""
     with short_folder() as folder:
         verbs = Verbs(folder)
         yield verbs

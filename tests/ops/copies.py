@@ -1,4 +1,4 @@
-"""Copies of the tree, as a reader's own clone."""
+"""Copies of the tree, like a reader's own clone."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ FOLDERS = ("app", "nginx", "requirements", "slipway")
 
 
 def copy_tree(target: Path) -> None:
-    """Copy what a stack runs from."""
+    """Copy the files that a stack runs from."""
     target.mkdir(exist_ok=True)
     for name in COPIED:
         shutil.copy(ROOT / name, target)

@@ -1,4 +1,4 @@
-"""What `.env` files may hold, and what docker compose makes of each: None where it refuses the file."""
+"""Contents of `.env` files, and what docker compose reads from each: None where it refuses the file."""
 
 ENVIRONMENT = {"HOME": "/home/u"}
 NAMES = ("A", "B", "C")

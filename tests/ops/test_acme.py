@@ -1,4 +1,4 @@
-"""ACME_DOMAINS and what belongs to it: what is allowed, what each runtime hands on, and the line beside the address."""
+"""ACME_DOMAINS and its companions: allowed values, what each runtime passes on, and the remark beside the address."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def read(name: str = "ACME_DOMAINS", value: str = "", *, https: bool = True) -> 
     ],
 )
 def test_names(text: str, domains: tuple[str, ...]) -> None:
-    """Separated by commas, in any case, each once."""
+    """Names are separated by commas, in any case, and each counts once."""
     assert read(value=text).domains == domains
 
 
@@ -63,13 +63,13 @@ def test_names(text: str, domains: tuple[str, ...]) -> None:
     ],
 )
 def test_refused_values(name: str, value: str) -> None:
-    """One line names the setting."""
+    """A refused value is reported in one line that names the setting."""
     with pytest.raises(SettingError, match=name):
         read(name, value)
 
 
 def test_https_must_be_on() -> None:
-    """Without it nothing would show the certificate."""
+    """ACME_DOMAINS needs HTTPS, without which nothing would present the certificate."""
     with pytest.raises(SettingError, match="HTTPS=off"):
         read(value="example.com", https=False)
 
@@ -77,7 +77,7 @@ def test_https_must_be_on() -> None:
 
 
 def test_logs_are_shown_with_the_others() -> None:
-    """`make logs` is where certbot's reason is looked for."""
+    """`make logs`, where certbot's errors are looked for, includes certbot."""
     engine = Engine(StackSettings.of({"ACME_DOMAINS": "example.com"}, {}))
 
     assert f"--profile={acme.NAME}" in engine.command("logs", "--follow")
@@ -94,7 +94,7 @@ def test_compose_has_the_same_defaults() -> None:
 
 @pytest.mark.parametrize("root", [True, False])
 def test_container_may_write_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: bool) -> None:
-    """Its user is the one who has typed the verb; root's place is taken by another one, to whom the folder goes."""
+    """The container runs as the verb's user; root is replaced by another user, which then owns the folder."""
     owners: dict[Path, tuple[int, int]] = {}
     monkeypatch.setattr(os, "getuid", lambda: 0 if root else 1_000)
     monkeypatch.setattr(os, "chown", lambda path, user, group, **_: owners.update({path: (user, group)}))
@@ -108,7 +108,7 @@ def test_container_may_write_the_folder(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_remark_beside_the_address(tmp_path: Path) -> None:
-    """A self-signed certificate is only for the time until the authority has answered."""
+    """The remark says that a self-signed certificate is only for the time until the authority has answered."""
     folder = secure(tmp_path).folder
 
     assert certificate.remark(folder, ["example.com"]).endswith("until certbot has got that of example.com")
@@ -117,7 +117,7 @@ def test_remark_beside_the_address(tmp_path: Path) -> None:
 @pytest.mark.suite
 @pytest.mark.timeout(120)
 async def test_local_runtime(make: Verbs) -> None:
-    """certbot runs under supervisor where names are set, with the settings of now, and not at all where none are."""
+    """certbot runs under supervisor with the current settings where names are set, and not at all where none are."""
     with short_folder() as folder, authority(folder, make.port, 600) as pebble:
         make.settings |= {"ACME_SERVER": pebble.url, "ACME_CA_FILE": str(pebble.ca_file), "ACME_CHECK_SECONDS": "1"}
         up = make("up", ACME_DOMAINS="shop.test")

@@ -1,4 +1,4 @@
-"""HOST: addresses of IPv4 and IPv6, those that stand for all, and those that are not this machine's."""
+"""HOST: addresses of IPv4 and IPv6, wildcards, and addresses that are not this machine's."""
 
 import socket
 
@@ -27,7 +27,7 @@ NO_IPV6 = wait.obstacle("::1", 0)
     ],
 )
 def test_address(host: str, listen: str, url: str) -> None:
-    """As nginx takes it, and as a client of this machine does."""
+    """HOST is written as nginx takes it, and as a client of this machine does."""
     settings = StackSettings.of({"HOST": host}, {})
 
     assert settings.listen(8080) == listen
@@ -46,7 +46,7 @@ REACHED = {
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("host", "shown", "reached"), walk(REACHED, "::1", "::"))
 def test_up(make: Verbs, host: str, shown: str, reached: set[str]) -> None:
-    """The stack answers there, up prints what a client can type, and status asks the same."""
+    """The stack answers at the address, `up` prints a URL that a client can type, and `status` requests the same."""
     up = make("up", HOST=host)
     assert up.returncode == 0, up.stdout + up.stderr
     url = f"http://{shown}:{make.port}"
@@ -73,7 +73,7 @@ FOREIGN = (
 
 @pytest.mark.parametrize("host", walk(FOREIGN, "192.0.2.1", "no-such-name.invalid", "127.0.0.1:80"))
 def test_not_of_this_machine(make: Verbs, host: str) -> None:
-    """One line that names the setting, and nothing is started."""
+    """Any other address is refused in one line that names the setting, and nothing is started."""
     up = make.module("up", HOST=host)
 
     assert up.returncode == 1
@@ -83,7 +83,7 @@ def test_not_of_this_machine(make: Verbs, host: str) -> None:
 
 
 def test_port_that_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system's refusal says what to do, and not that another program has the port."""
+    """A port that needs root is reported with what to do, and not as taken by another program."""
 
     def refuse(self: socket.socket, address: object) -> None:
         raise PermissionError(13, "Permission denied")

@@ -1,4 +1,4 @@
-"""Which stores the settings ask for in containers, and what docker-compose.yml makes of it."""
+"""The stores that the settings ask for in containers, and their part of docker-compose.yml."""
 
 import re
 from typing import Any
@@ -40,7 +40,7 @@ def compose() -> Any:
 
 @pytest.mark.parametrize(("variables", "wanted"), CASES)
 def test_stores_run_where_an_address_leads_to_them(variables: dict[str, str], wanted: list[str]) -> None:
-    """Nothing else starts them; every command of compose has their profiles, and `down` has all."""
+    """Stores run only where an address leads to them; each compose command has their profiles, and `down` has all."""
     engine = Engine(StackSettings.of(variables, {}))
 
     assert backends.wanted(variables) == wanted
@@ -58,7 +58,7 @@ def test_stores_run_where_an_address_leads_to_them(variables: dict[str, str], wa
     ],
 )
 def test_password_of_redis_is_for_no_other(variables: dict[str, str], file: str) -> None:
-    """A server elsewhere is not told it."""
+    """A Redis server elsewhere is not given the password."""
     assert backends.environment(variables)["BUS_PASSWORD_FILE"] == file
 
 
@@ -72,7 +72,7 @@ def test_both_sides_name_the_same(compose: Any) -> None:
 
 
 def test_every_service_is_hardened(compose: Any) -> None:
-    """No capability, nothing to write but memory and volumes, limits, and a log that is rotated."""
+    """Services have no capabilities, can write to memory and volumes only, and have limits and a rotated log."""
     for name, service in compose["services"].items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
@@ -80,12 +80,12 @@ def test_every_service_is_hardened(compose: Any) -> None:
         assert service["pids_limit"] <= 512, name
         assert service["mem_limit"], name
         assert {"max-size", "max-file"} == {*service["logging"]["options"]}, name
-        if name not in ("app", "baseline", "migrate", "locust-master", "locust-worker"):  # their images say it
+        if name not in ("app", "baseline", "migrate", "locust-master", "locust-worker"):  # set in their images
             assert service["user"], name
 
 
 def test_nginx_shares_no_network_with_what_it_need_not_reach(compose: Any) -> None:
-    """Requests reach the app by its sockets; stores have no way out."""
+    """nginx reaches the app by sockets and shares no network with it, and the stores have no way out."""
     networks = {name: {*service["networks"]} for name, service in compose["services"].items()}
 
     assert networks["nginx"] == networks["baseline-nginx"] == {"front"}
@@ -95,7 +95,7 @@ def test_nginx_shares_no_network_with_what_it_need_not_reach(compose: Any) -> No
 
 
 def test_no_command_or_variable_holds_a_password(compose: Any) -> None:
-    """`docker inspect` shows them; secrets are files."""
+    """No command or variable, which `docker inspect` shows, holds a password; secrets are files."""
     for service in compose["services"].values():
         for name, value in service.get("environment", {}).items():
             assert not re.search(r"\$\{\w*PASSWORD\}|\$\{\w*PASSWORD:", str(value)), name

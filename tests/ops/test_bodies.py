@@ -1,4 +1,4 @@
-"""The sums behind the room for bodies that arrive, in both runtimes."""
+"""The calculation of the room for incoming bodies, in both runtimes."""
 
 import re
 import subprocess
@@ -17,7 +17,7 @@ NAMES = [f"{size}_BODIES{of}" for size in ("MEDIUM", "LARGE") for of in ("", "_O
 @pytest.mark.parametrize("room", ROOMS)
 @pytest.mark.parametrize("largest", SIZES)
 def test_bodies_fit_into_the_room(room: int, largest: int) -> None:
-    """All that are let in at once take less than there is, unless a single one is too large; each size has a place."""
+    """All bodies admitted at once fit into the room, unless a single one is too large; each size has a place."""
     limits = {name: int(value) for name, value in bodies.limits(room, largest).items()}
     medium, large = limits["MEDIUM_BODIES"], limits["LARGE_BODIES"]
 
@@ -27,7 +27,7 @@ def test_bodies_fit_into_the_room(room: int, largest: int) -> None:
 
 
 def test_one_client_leaves_a_third(tmp_path: Path) -> None:
-    """Of each size, with what ships: 300 bodies of a client fit, and others have more than a hundred left."""
+    """With the default room 300 bodies of a client fit, and others have at least a hundred left, of each size."""
     limits = {name: int(value) for name, value in bodies.limits(nginx.BODY_ROOM, 1 << 20).items()}
 
     for size in ("MEDIUM", "LARGE"):
@@ -36,14 +36,14 @@ def test_one_client_leaves_a_third(tmp_path: Path) -> None:
 
 
 def test_both_runtimes_have_the_same_room() -> None:
-    """docker-compose.yml's is the one that the local runtime counts with."""
+    """docker-compose.yml has the room that the local runtime calculates with."""
     assert bodies.container_room() == nginx.BODY_ROOM
 
 
 @pytest.mark.parametrize("room", ROOMS)
 @pytest.mark.parametrize("largest", SIZES)
 def test_container_does_the_same_sums(tmp_path: Path, room: int, largest: int) -> None:
-    """The lines of container.sh, with a `df` that tells this room."""
+    """container.sh calculates the same limits from the room that `df` reports."""
     text = (ROOT / "nginx" / "container.sh").read_text()
     found = re.search(r"^room=.*?^export MEDIUM_BODIES.*?$", text, re.MULTILINE | re.DOTALL)
     assert found

@@ -29,7 +29,7 @@ with one_change(Path(sys.argv[1]), "deploy"):
 
 @contextmanager
 def held(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Another process is in the middle of a deploy."""
+    """Run another process that is in the middle of a deploy."""
     with subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], cwd=ROOT, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
@@ -41,7 +41,7 @@ def held(folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 @pytest.mark.parametrize("verb", ["up", "down", "reload", "deploy", "prove"])
 def test_second_verb_names_the_first(make: Verbs, verb: str) -> None:
-    """It changes nothing, says who is at work, and ends with the exit code for "try again later"."""
+    """The second verb changes nothing, names the first, and ends with the exit code for "try again later"."""
     with held(make.folder) as first:
         second = make.module(verb)
 
@@ -53,14 +53,14 @@ def test_second_verb_names_the_first(make: Verbs, verb: str) -> None:
 
 @pytest.mark.parametrize("verb", ["status", "logs"])
 def test_looking_is_no_change(make: Verbs, verb: str) -> None:
-    """What only looks does not wait."""
+    """A verb that only looks does not wait."""
     with held(make.folder):
         assert make.module(verb).returncode != BUSY
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_lock_goes_with_its_holder(tmp_path: Path, number: signal.Signals) -> None:
-    """However the first verb ends, nothing has to be unlocked."""
+    """However the first verb ends, nothing has to be unlocked afterwards."""
     with held(tmp_path) as first:
         with pytest.raises(Failure, match="is under way here"), one_change(tmp_path, "up"):
             pass

@@ -1,4 +1,4 @@
-"""A verb ends when what it has started ends."""
+"""A verb ends when the program that it has started ends."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ time.sleep(30)  # the signal ends it; without one it ends by itself
 
 
 def test_ctrl_c_leaves_the_module_time_to_clean_up(tmp_path: Path) -> None:
-    """A terminal sends SIGINT to both at once; the module stops what it has started, and its exit code counts."""
+    """On SIGINT to both, as from a terminal, the module stops what it has started, and its exit code counts."""
     (tmp_path / "slow_to_end.py").write_text(MODULE.format(folder=tmp_path))
     env = {**os.environ, "PYTHONPATH": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     command = [sys.executable, "-c", "from slipway.ops import tools; tools.run('slow_to_end')"]

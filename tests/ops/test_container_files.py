@@ -1,4 +1,4 @@
-"""The files that containers are handed: whole, for every user of a container, below a folder for their owner alone."""
+"""The files passed to containers: whole, readable for each of their users, in a folder for its owner alone."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ PASSWORDS = ["plain", "with space", "@/:#%", "$HOME ${X} $$", "'\"\\`", "é 漢"
 
 @pytest.fixture(params=[0o022, 0o077], autouse=True)
 def umask(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Those that users have."""
+    """The usual umasks of users."""
     before = os.umask(request.param)
     yield
     os.umask(before)
@@ -30,7 +30,7 @@ def settings(folder: Path, **variables: str) -> StackSettings:
 @pytest.mark.parametrize("name", container_files.PASSWORDS)
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_given_password_is_written_whole(tmp_path: Path, name: str, password: str) -> None:
-    """Of any characters; containers, which have other users, can read it."""
+    """A password of any characters is written whole and readable for containers, which have other users."""
     found = container_files.passwords(settings(tmp_path, **{name: password}), fixed=False)
     path = tmp_path / container_files.PASSWORDS[name]
 
@@ -42,7 +42,7 @@ def test_given_password_is_written_whole(tmp_path: Path, name: str, password: st
 @pytest.mark.parametrize("name", container_files.PASSWORDS)
 @pytest.mark.parametrize("before", [None, ""])
 def test_password_is_made_up_once(tmp_path: Path, name: str, before: str | None) -> None:
-    """An empty file, as a full disk once left it, counts as none; each has its own."""
+    """Each store gets its own password once; an empty file, as a full disk once left it, counts as none."""
     if before is not None:
         (tmp_path / "secrets").mkdir()
         (tmp_path / container_files.PASSWORDS[name]).write_text(before)
@@ -82,7 +82,7 @@ def test_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("name", container_files.PASSWORDS)
 def test_password_is_in_no_representation(tmp_path: Path, name: str) -> None:
-    """StackSettings may be printed by a checker or in a traceback."""
+    """No password is in the repr of StackSettings, which a checker or a traceback may print."""
     shown = repr(settings(tmp_path, **{name: "hidden-one"}))
 
     assert "hidden-one" not in shown
@@ -90,7 +90,7 @@ def test_password_is_in_no_representation(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("before", [None, 0o755, 0o777])
 def test_our_folder_is_for_its_owner_alone(tmp_path: Path, before: int | None) -> None:
-    """Made by us or by an earlier version."""
+    """The folder is for its owner alone, whether it is new or from an earlier version."""
     folder = tmp_path / ".run"
     if before is not None:
         folder.mkdir()
@@ -100,7 +100,7 @@ def test_our_folder_is_for_its_owner_alone(tmp_path: Path, before: int | None) -
 
 
 def test_folder_of_others_stays_as_it_is(tmp_path: Path) -> None:
-    """RUN_DIR may name any folder, such as /tmp."""
+    """A folder of others keeps its mode, since RUN_DIR may name any folder, such as /tmp."""
     tmp_path.chmod(0o1777)
     with one_change(tmp_path, "up"):
         assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777

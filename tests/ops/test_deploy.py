@@ -1,4 +1,4 @@
-"""`make deploy` in the local runtime: a second server beside the first; interrupted anywhere, what serves goes on."""
+"""`make deploy` in the local runtime: a second server beside the first; no interruption stops what serves."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ STAGES = ["packages of", "new server", "old server drains"]
 
 
 class Clone(Verbs):
-    """A copy of the tree whose app is one file, and whose packages come from the environment of the tests."""
+    """A copy of the tree whose app is one file, and whose packages come from the tests' environment."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "run").mkdir()
@@ -42,22 +42,22 @@ class Clone(Verbs):
         (self.root / "yours.py").write_text(text)
 
     def slow(self, answer: str) -> str:
-        """An app that gets ready when the file `go` is there."""
+        """Return the code of an app that gets ready once the file `go` exists."""
         go = self.folder / "go"
         wait_for_it = f"import asyncio, os\n        while not os.path.exists({str(go)!r}): await asyncio.sleep(0.05)"
         return source(answer=answer, startup=wait_for_it)
 
     def serving(self) -> str:
-        """The name of the server that nginx's links lead to."""
+        """Return the name of the server that nginx's links lead to."""
         return (self.folder / "app" / "slot-0.sock").readlink().name.removesuffix("-0.sock")
 
     def servers(self) -> int:
-        """How many app servers have processes."""
+        """Return how many app servers have processes."""
         states = Supervisor(self.folder, ROOT).states().values()
         return sum(state.alive for state in states if state.name in APPS)
 
     def _use_own_environment(self) -> None:
-        """An environment that finds the packages of the tests' own, so that none has to be downloaded."""
+        """Use an environment that finds the packages of the tests' own, so that none has to be downloaded."""
         (self.folder / "venv").unlink()
         self.make_environment(self.folder / "venvs" / "first")
         (self.folder / "venv").symlink_to(Path("venvs", "first"))
@@ -84,7 +84,7 @@ def clone() -> Iterator[Clone]:
 
 @pytest.fixture(autouse=True)
 def old_code(clone: Clone) -> None:
-    """Each test begins with the old code in service."""
+    """Put the old code into service before each test."""
     (clone.folder / "go").unlink(missing_ok=True)
     clone.write(source())
     done = clone("deploy")
@@ -94,7 +94,7 @@ def old_code(clone: Clone) -> None:
 
 @pytest.mark.timeout(180)
 async def test_new_packages_and_code_with_nothing_lost(clone: Clone) -> None:
-    """A reload is refused and changes nothing; a deploy takes both, under load."""
+    """With new packages a reload is refused and changes nothing; a deploy takes them and the code, under load."""
     _change_packages(clone)
     before = sorted(path.name for path in (clone.folder / "venvs").iterdir()), (clone.folder / "venv").readlink()
     refused = await asyncio.to_thread(clone.module, "reload")
@@ -120,14 +120,14 @@ def _change_packages(clone: Clone) -> None:
 
 
 def _prepare(clone: Clone) -> None:
-    """Make the new environment as quickly as the first one."""
+    """Create the new environment as quickly as the first one."""
     lock = clone.root / "requirements" / "local.txt"
     clone.make_environment(clone.folder / "venvs" / setup.digest(lock)[:12])
 
 
 @pytest.mark.timeout(120)
 def test_new_code_that_fails_leaves_the_old_one(clone: Clone) -> None:
-    """It is stopped again; the old one serves, and a deploy of mended code works."""
+    """New code that fails is stopped, the old code keeps serving, and a deploy of repaired code works."""
     clone.write("raise RuntimeError('raised at import')\n")
     before = clone.serving()
     failed = clone.module("deploy")
@@ -145,7 +145,7 @@ def test_new_code_that_fails_leaves_the_old_one(clone: Clone) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("number", walk({"SIGINT": signal.SIGINT, "SIGKILL": signal.SIGKILL}, "SIGKILL"))
 def test_interrupted(clone: Clone, stage: str, number: signal.Signals) -> None:
-    """Ctrl-C to all of its processes, or sudden death, at each stage: clients are served, and the next one works."""
+    """After Ctrl-C to all processes, or SIGKILL, at each stage, clients are served, and the next deploy works."""
     clone.write(clone.slow("new") if stage == "new server" else source(answer="new"))
     if stage == "packages of":
         _change_packages(clone)
@@ -208,7 +208,7 @@ def _deploying(clone: Clone) -> "subprocess.Popen[bytes]":
 
 
 def _reached(process: "subprocess.Popen[bytes]", stage: str) -> bool:
-    """Whether it says that the stage has begun; it says so before it begins."""
+    """Return whether it prints that the stage begins, which it does beforehand."""
     assert process.stdout is not None
     seen = b""
     while stage.encode() not in seen:

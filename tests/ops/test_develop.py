@@ -1,4 +1,4 @@
-"""`make dev`: a change is served at once, as behind nginx; a breakpoint works; what does not start is told once."""
+"""`make dev`: a change is served at once, as behind nginx; a breakpoint works; a failed start is reported once."""
 
 import json
 import os
@@ -67,7 +67,7 @@ class Developing(Tree):
         os.write(self.terminal, text.encode())
 
     def until(self, text: str, seconds: float = SECONDS) -> str:
-        """What has been said up to this text, which is then forgotten."""
+        """Return the output up to this text, and forget it."""
         deadline = time.monotonic() + seconds
         while text not in self.said:
             assert time.monotonic() < deadline, f"{text!r} is not said:\n{self.said}"
@@ -77,7 +77,7 @@ class Developing(Tree):
         return before + text
 
     def stop(self) -> int:
-        """As by Ctrl-C, which a terminal sends to all."""
+        """Stop it as by Ctrl-C, which a terminal sends to all its processes."""
         os.killpg(self.process.pid, signal.SIGINT)
         try:
             return self.process.wait(SECONDS)
@@ -87,7 +87,7 @@ class Developing(Tree):
 
 @pytest.fixture(scope="module")
 def dev() -> Iterator[Developing]:
-    """It serves; each test leaves good code behind."""
+    """A `make dev` that serves; each test leaves working code behind."""
     with short_folder() as folder:
         developing = Developing(folder)
         developing.start()
@@ -101,7 +101,7 @@ def dev() -> Iterator[Developing]:
 
 
 async def test_address_and_headers_are_nginx_s(dev: Developing) -> None:
-    """The app sees what it would see in the stack, whatever a client claims."""
+    """The app sees the address and headers that it would see in the stack, whatever a client claims."""
     claims = (
         "X-Forwarded-For: 1.2.3.4",
         "X-Forwarded-Proto: https",
@@ -120,7 +120,7 @@ async def test_address_and_headers_are_nginx_s(dev: Developing) -> None:
     ("name", "text"), [("index.html", "new"), ("main.py", ECHO.replace("read_text()", 'read_text() + "er"'))]
 )
 async def test_changed_file_is_served(dev: Developing, name: str, text: str) -> None:
-    """Code and pages; a request that comes in between waits for the new code."""
+    """Changed code and pages are served; a request that comes in between waits for the new code."""
     old = (dev.root / "mine" / name).read_text()
     dev.write(name, text)
     dev.until(f"mine/{name} changed")
@@ -133,7 +133,7 @@ async def test_changed_file_is_served(dev: Developing, name: str, text: str) -> 
 
 
 def test_new_settings(dev: Developing) -> None:
-    """`.env` is read anew."""
+    """A changed `.env` is read again."""
     before = (dev.root / ".env").read_text()
     dev.set(**sites.SHORT, MAX_REQUESTS_IN_FLIGHT="7")
     dev.until(".env changed")
@@ -146,7 +146,7 @@ def test_new_settings(dev: Developing) -> None:
 
 @pytest.mark.parametrize(("text", "said", "line"), BROKEN)
 def test_broken_app(dev: Developing, text: str, said: str, line: int) -> None:
-    """One message with file, line and the next step; mended, it starts by itself."""
+    """A broken app gets one message with file, line and the next step; once repaired, it starts by itself."""
     start = time.monotonic()
     dev.write("main.py", text)
     message = dev.until("starts by itself")
@@ -170,7 +170,7 @@ def test_broken_app(dev: Developing, text: str, said: str, line: int) -> None:
     ids=["import", "lifespan", "blocked lifespan"],
 )
 def test_app_that_hangs(dev: Developing, text: str, line: int) -> None:
-    """After TIMEOUT it is told where it stands."""
+    """After TIMEOUT the message names the line at which a hanging app stands."""
     dev.write("main.py", text)
     message = dev.until("starts by itself")
     dev.write("main.py", ECHO)
@@ -180,7 +180,7 @@ def test_app_that_hangs(dev: Developing, text: str, line: int) -> None:
 
 
 def test_breakpoint(dev: Developing) -> None:
-    """The debugger has the terminal, as long as it takes."""
+    """The debugger has the terminal for as long as it takes."""
     dev.write("main.py", ECHO.replace("    headers =", "    breakpoint()\n    headers ="))
     dev.until("Ctrl-C ends it")
     with subprocess.Popen(["curl", "-s", "-o", "/dev/null", f"{dev.url}/asked"]) as client:
@@ -196,7 +196,7 @@ def test_breakpoint(dev: Developing) -> None:
 
 
 def test_port_that_is_taken(dev: Developing) -> None:
-    """A second one names the port, and what to do."""
+    """A second `make dev` names the port that is taken, and what to do."""
     second = dev.module("dev")
 
     assert second.returncode == 1
@@ -205,7 +205,7 @@ def test_port_that_is_taken(dev: Developing) -> None:
 
 
 def test_which_files_count(tmp_path: Path) -> None:
-    """Code, pages and `.env` do; what runs and editors write does not."""
+    """Code, pages and `.env` count as changes; files that programs and editors write do not."""
     before = times(tmp_path)
     for name in ("a.py", "index.html", ".env", "b.pyc", ".a.py.swp", "a.py~", "app.db-wal", "x.log"):
         (tmp_path / name).write_text("1")
@@ -214,7 +214,7 @@ def test_which_files_count(tmp_path: Path) -> None:
 
 
 def test_shell(dev: Developing) -> None:
-    """The commands of the environment are found, and the settings of `.env` are there."""
+    """`make shell` finds the environment's commands and has the settings of `.env`."""
     command = [sys.executable, "-m", "slipway.ops", "shell"]
     typed = "command -v gunicorn; command -v locust; echo $TIMEOUT\n"
     env = dev.environment(SHELL="/bin/sh")
@@ -227,7 +227,7 @@ def test_shell(dev: Developing) -> None:
 
 @pytest.mark.timeout(120)
 def test_after_everything_was_killed() -> None:
-    """What has no time to tidy up is no obstacle to the next start."""
+    """Files left by processes that were killed are no obstacle to the next start."""
     with short_folder() as folder:
         developing = Developing(folder)
         developing.start()

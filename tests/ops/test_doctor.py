@@ -1,4 +1,4 @@
-"""`make doctor`: what is set and what is seen."""
+"""`make doctor`: the settings, and what is observed of them."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -33,7 +33,7 @@ SHORT = {"KEEPALIVE": "4", "HEADER_TIMEOUT": "4"}
     ],
 )
 def test_what_is_set_is_seen(make: Verbs, variables: dict[str, str]) -> None:
-    """Each row of the table says so, whatever hosts are known, and where a proxy must name the client."""
+    """Each row of the table says "as set", whatever hosts are allowed, and where a proxy must name the client."""
     make.settings |= {**SHORT, **variables, "METRICS_PORT": str(free_ports())}
     up = make("up")
     assert up.returncode == 0, up.stdout + up.stderr
@@ -46,7 +46,7 @@ def test_what_is_set_is_seen(make: Verbs, variables: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Verbs]:
-    """One that runs, for probes that are asked by themselves."""
+    """A running stack for single probes."""
     with short_folder() as folder:
         verbs = Verbs(folder)
         verbs.migrate()
@@ -58,7 +58,7 @@ def stack() -> Iterator[Verbs]:
 
 
 def differing(stack: Verbs, probes: Iterable[Probe], variable: str, value: str) -> list[str]:
-    """What is said to differ when a stack is looked at as if it had been started with another value."""
+    """Return the settings found to differ when a stack is probed as if it had been started with another value."""
     settings = StackSettings.of({**stack.settings, variable: value}, {})
     return [name for name, _, _, agrees in (probe(settings) for probe in probes) if agrees is False]
 
@@ -68,14 +68,14 @@ OTHERS = {"MAX_BODY_BYTES": "5000", "HEADER_TIMEOUT": "30", "READY_PATH": "/no-s
 
 @pytest.fixture(scope="module")
 def differences(stack: Verbs) -> dict[str, "Future[list[str]]"]:
-    """What differs with each of them; all are looked for at the same time, since each look lasts for a time-out."""
+    """The differences found for each of them, at the same time, since each probe lasts for a time-out."""
     return at_once({name: partial(differing, stack, seen_stack.PROBES, name, value) for name, value in OTHERS.items()})
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("variable", OTHERS)
 def test_what_differs_is_told(differences: dict[str, "Future[list[str]]"], variable: str) -> None:
-    """A stack that was started with another value is found out."""
+    """A stack that was started with another value is detected."""
     assert differences[variable].result() == [variable]
 
 
@@ -94,13 +94,13 @@ def test_what_differs_is_told(differences: dict[str, "Future[list[str]]"], varia
     ],
 )
 def test_what_differs_at_nginx_is_told(stack: Verbs, variable: str, value: str, rows: list[str]) -> None:
-    """The same of nginx's settings; one that shows in other rows is found by them."""
+    """nginx's settings are detected, too; one that shows in other rows is found by those."""
     assert differing(stack, seen_edge.PROBES, variable, value) == rows
 
 
 @pytest.mark.timeout(120)
 def test_every_setting_has_a_row_or_a_reason(stack: Verbs) -> None:
-    """What is offered is observed, or the table says why it is not; nothing is said of what is not offered."""
+    """Each documented setting is observed, or the table says why it is not; other settings are not mentioned."""
     done = stack("doctor")
     rows = {name for name in ROW.findall(done.stdout) if name.isupper()}
     unseen = [name for names in doctor.UNSEEN.values() for name in names.split()]
@@ -113,7 +113,7 @@ def test_every_setting_has_a_row_or_a_reason(stack: Verbs) -> None:
 
 @pytest.mark.timeout(120)
 def test_nothing_that_runs_is_said(make: Verbs) -> None:
-    """With the exit code of such a thing."""
+    """Where nothing runs, the exit code is 3."""
     done = make.module("doctor")
 
     assert done.returncode == 3, done.stdout + done.stderr

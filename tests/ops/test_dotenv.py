@@ -1,4 +1,4 @@
-"""`.env` files: the grammar of docker compose, told apart by a table that the container tests hold against compose."""
+"""`.env` files: the grammar of docker compose, by a table that the container tests compare with compose itself."""
 
 from pathlib import Path
 
@@ -31,12 +31,12 @@ def test_value(tmp_path: Path, text: str, meant: dict[str, str] | None) -> None:
 
 
 def test_no_file(tmp_path: Path) -> None:
-    """A file that is not there sets nothing."""
+    """A missing file sets nothing."""
     assert dotenv.read(tmp_path / ".env", {}) == {}
 
 
 def test_line_is_named(tmp_path: Path) -> None:
-    """The message has the number of the line, and not the value, which may be a password."""
+    """The message has the number of the line, but not its value, which may be a password."""
     path = write(tmp_path, "HTTP_PORT=8090\n\nPASSWORD='secret\n")
 
     with pytest.raises(SettingError, match=r"\.env line 3='PASSWORD'") as raised:
@@ -46,7 +46,7 @@ def test_line_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"A=\xff\n", b"A=1\0\n"])
 def test_bytes_that_are_no_text(tmp_path: Path, content: bytes) -> None:
-    """What no environment can hold is refused in one line."""
+    """Bytes that no environment can hold are refused in one line."""
     path = tmp_path / ".env"
     path.write_bytes(content)
 

@@ -1,4 +1,4 @@
-"""`make logs`: every program's lines, readable; one request's alone with its id."""
+"""`make logs`: every program's lines, readable, or those of one request by its id."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def line(**record: object) -> bytes:
     ],
 )
 def test_lines(given: bytes, expected: bytes) -> None:
-    """Records are shown readable, with or without compose's prefix; what is none stays, with its program's name."""
+    """Records are shown readable, with or without compose's prefix; other lines stay, with their program's name."""
     shown = Shown("", readable).one(given)
 
     assert shown.rstrip().endswith(expected)
@@ -49,7 +49,7 @@ def test_one_request() -> None:
 
 
 def test_files_are_followed(tmp_path: Path) -> None:
-    """What is in the files that are full comes first, then what the command prints; its end ends it."""
+    """The lines of rotated files come first, then the output of the command, whose end ends it."""
     old = tmp_path / "app.log.1"
     old.write_bytes(line(**ACCESS, duration=0.001) + line(message="other"))
     script = f"""

@@ -1,4 +1,4 @@
-"""Images by version: names, the way back, and what is pruned; the engine is played."""
+"""Images by version: their names, rollback and pruning; the engine is simulated."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from slipway.ops.settings import StackSettings
 
 
 class Played(Engine):
-    """An engine that holds nothing but names of images."""
+    """An engine that holds only names of images."""
 
     def __init__(self, settings: StackSettings) -> None:
         super().__init__(settings)
@@ -46,7 +46,7 @@ class Played(Engine):
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Played:
-    """Of a project whose images have a name of their own."""
+    """The engine of a project whose images have a name of their own."""
     return Played(StackSettings.of({"RUN_DIR": str(tmp_path), "SLIPWAY_IMAGE": "here/app"}, {}))
 
 
@@ -64,7 +64,7 @@ def deploy(engine: Played, monkeypatch: pytest.MonkeyPatch, version: str) -> str
     [("abc1234", "abc1234"), ("abc1234-dirty", "abc1234-dirty-00000001"), ("unknown", "unknown-00000001")],
 )
 def test_tag_is_the_commit(engine: Played, monkeypatch: pytest.MonkeyPatch, version: str, tag: str) -> None:
-    """A tree that differs from its commit is marked, and told apart by what it holds."""
+    """The tag is the commit; for a tree that differs from it, it is marked and has a part of the image's id."""
     name = deploy(engine, monkeypatch, version)
 
     assert name == f"here/app:{tag}"
@@ -72,7 +72,7 @@ def test_tag_is_the_commit(engine: Played, monkeypatch: pytest.MonkeyPatch, vers
 
 
 def test_rollback_goes_back_one_by_one(engine: Played, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each returns to the release before, until there is none."""
+    """Each rollback returns to the release before, until there is none."""
     for version in ("one", "two", "two", "three"):
         deploy(engine, monkeypatch, version)
     found = Images(engine, engine.settings)
@@ -87,7 +87,7 @@ def test_rollback_goes_back_one_by_one(engine: Played, monkeypatch: pytest.Monke
 
 
 def test_refused_release_leaves_the_name_where_it_was(engine: Played, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An image that did not get into service is neither the newest nor what a rollback returns to."""
+    """An image that did not get into service is neither the newest nor one that a rollback returns to."""
     first = deploy(engine, monkeypatch, "one")
     monkeypatch.setattr(images, "version", lambda: "broken")
     Images(engine, engine.settings).take()
@@ -98,7 +98,7 @@ def test_refused_release_leaves_the_name_where_it_was(engine: Played, monkeypatc
 
 
 def test_last_five_are_kept(engine: Played, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Older ones go, the image of locust and other repositories' stay."""
+    """Images older than the last five are removed; that of locust and those of other repositories stay."""
     engine.ids |= {"here/app:latest-locust": "", "here/application:one": ""}
     names = [deploy(engine, monkeypatch, f"v{number}") for number in range(8)]
 
@@ -108,7 +108,7 @@ def test_last_five_are_kept(engine: Played, monkeypatch: pytest.MonkeyPatch, tmp
 
 @pytest.mark.parametrize("name", ["here/app:v1", "registry.example:5000/app:v1", "app@sha256:" + "0" * 64])
 def test_image_with_a_tag_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
-    """It was built elsewhere: nothing is built, tagged or removed, and what is missing is fetched."""
+    """An image with a tag was built elsewhere: it is fetched if missing, and nothing is built, tagged or removed."""
     engine = Played(StackSettings.of({"RUN_DIR": str(tmp_path), "SLIPWAY_IMAGE": name}, {}))
     found = Images(engine, engine.settings)
 

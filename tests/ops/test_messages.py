@@ -1,4 +1,4 @@
-"""What a verb says when it can't do what it promises: once, whole, with the next step."""
+"""The messages of verbs that fail: each once, whole, with the next step."""
 
 import re
 import time
@@ -30,7 +30,7 @@ STARLETTE = source(
 )
 FAILS = source(startup=sites.FAILS_IN_STARTUP)
 
-# What the file holds, what is said of it, and the line that is named (0: none can be).
+# The content of the file, the message about it, and the line that is named (0: none can be).
 BROKEN = [
     (IMPORTS, "ModuleNotFoundError: No module named 'no_such_package'", 1),
     (SYNTAX, "SyntaxError: invalid syntax", SYNTAX[: SYNTAX.index("def broken")].count("\n") + 1),
@@ -71,7 +71,7 @@ def yours() -> Iterator[Yours]:
 
 @pytest.fixture(scope="module")
 def serving() -> Iterator[Yours]:
-    """One that is up, for tests that do not change what serves."""
+    """A running stack, for tests that do not change what it serves."""
     with short_folder() as folder:
         verbs = Yours(folder)
         up = verbs("up")
@@ -81,7 +81,7 @@ def serving() -> Iterator[Yours]:
 
 
 def check(stderr: str, path: Path, said: str, line: int) -> None:
-    """Once, with file and line, and without a traceback."""
+    """Check that the message is printed once, with file and line, and without a traceback."""
     assert stderr.count(said) == 1, stderr
     assert (f"({path}, line {line})" in stderr) == bool(line), stderr
     assert "Traceback" not in stderr
@@ -89,7 +89,7 @@ def check(stderr: str, path: Path, said: str, line: int) -> None:
 
 @pytest.mark.parametrize(("text", "said", "line"), BROKEN)
 def test_app_that_does_not_start(yours: Yours, text: str, said: str, line: int) -> None:
-    """`make up` names the error, its place, and what to do; nothing is left running."""
+    """`make up` names the error, its place and the next step; nothing is left running."""
     yours.write(text)
     up = yours.module("up")
 
@@ -104,7 +104,7 @@ def test_app_that_does_not_start(yours: Yours, text: str, said: str, line: int) 
 @pytest.mark.parametrize("verb", ["reload", "deploy"])
 @pytest.mark.parametrize(("text", "said", "line"), BROKEN)
 def test_new_code_that_does_not_start(serving: Yours, verb: str, text: str, said: str, line: int) -> None:
-    """The refusal names error and place too, and the old code serves on."""
+    """The refusal of new code names error and place, too, and the old code keeps serving."""
     serving.write(text)
     done = serving.module(verb)
 
@@ -115,7 +115,7 @@ def test_new_code_that_does_not_start(serving: Yours, verb: str, text: str, said
 
 @dataclass(frozen=True)
 class Done:
-    """What a verb has come to, and which processes are left of its stack."""
+    """The result of a verb, and the processes that are left of its stack."""
 
     code: int
     stderr: str
@@ -134,7 +134,7 @@ def _done(verbs: Yours, text: str, verb: str = "up", **settings: str) -> Done:
 
 
 def _up(text: str, **settings: str) -> Done:
-    """A start of a stack that is stopped afterwards, if it runs."""
+    """Start a stack, and stop it afterwards if it runs."""
     with short_folder() as folder:
         verbs = Yours(folder)
         try:
@@ -154,21 +154,21 @@ HANGS = {
 
 @pytest.fixture(scope="module")
 def hanging_starts() -> dict[str, "Future[Done]"]:
-    """What `make up` says of each, all of them at once: each waits until TIMEOUT."""
+    """The results of `make up` with each, all at once: each waits until TIMEOUT."""
     return at_once({name: partial(_up, text) for name, (text, _) in HANGS.items()})
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", HANGS)
 def test_app_that_hangs(hanging_starts: dict[str, "Future[Done]"], name: str) -> None:
-    """It is given as long as TIMEOUT says, which the message names beside the place where it stands."""
+    """A hanging app is given the time of TIMEOUT, which the message names beside the place where it stands."""
     line, up = HANGS[name][1], hanging_starts[name].result()
 
     assert up.code == 1
     assert 4 <= up.seconds < 30
     assert "TIMEOUT" in up.stderr, up.stderr
     assert f"stands at ({up.path}, line " in up.stderr, up.stderr
-    assert re.search(rf"line [{line}-{line + 1}]\)", up.stderr)  # a loop turns over two lines
+    assert re.search(rf"line [{line}-{line + 1}]\)", up.stderr)  # a loop alternates between two lines
     assert "Traceback" not in up.stderr
 
 
@@ -176,7 +176,7 @@ def test_app_that_hangs(hanging_starts: dict[str, "Future[Done]"], name: str) ->
 @pytest.mark.parametrize("verb", ["reload", "deploy"])
 @pytest.mark.parametrize("name", ["blocks in startup", "sleeps at import"])
 def test_new_code_that_hangs(serving: Yours, verb: str, name: str) -> None:
-    """The refusal names the place, too, and the old code serves on."""
+    """The refusal names the place, too, and the old code keeps serving."""
     text, line = HANGS[name]
     done = _done(serving, text, verb)  # one by one: a check of new code has the lowest priority, and TIMEOUT is short
 
@@ -194,7 +194,7 @@ def test_new_code_that_hangs(serving: Yours, verb: str, name: str) -> None:
     ],
 )
 def test_app_that_is_not_there(yours: Yours, app: str, said: str) -> None:
-    """The setting that names it is told."""
+    """For an app that can't be found, the message names the setting for it."""
     up = yours.module("up", APP=app)
 
     assert up.returncode == 1
@@ -218,7 +218,7 @@ CONSTANT = {
 
 @pytest.fixture(scope="module")
 def constant_refusals() -> dict[str, "Future[Done]"]:
-    """What `make up` says of each."""
+    """The results of `make up` with each."""
     cases = {
         name: partial(_up, source(body=body), READY_PATH="/ready", TIMEOUT="60") for name, (body, _) in CONSTANT.items()
     }
@@ -228,7 +228,7 @@ def constant_refusals() -> dict[str, "Future[Done]"]:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", CONSTANT)
 def test_constant_refusal_of_the_check(constant_refusals: dict[str, "Future[Done]"], name: str) -> None:
-    """An answer that will not change by itself is told within seconds, with the setting that helps."""
+    """An answer that will not change by itself is reported within seconds, with the setting that helps."""
     up = constant_refusals[name].result()
 
     assert up.code == 1
@@ -239,7 +239,7 @@ def test_constant_refusal_of_the_check(constant_refusals: dict[str, "Future[Done
 
 
 def test_allowed_hosts_and_no_ready_path(yours: Yours) -> None:
-    """READY_HOST is sent; without a path any answer below 500 counts, a 404 too."""
+    """READY_HOST is sent; without a ready path any answer below 500 counts, a 404 too."""
     yours.write(source(body=HOSTS))
     assert yours.module("up", READY_PATH="/ready", READY_HOST="example.com").returncode == 0
     assert yours.module("status").returncode == 0
@@ -251,7 +251,7 @@ def test_allowed_hosts_and_no_ready_path(yours: Yours) -> None:
 
 @pytest.mark.parametrize("verb", ["status", "logs", "reload", "deploy"])
 def test_nothing_runs(make: Verbs, verb: str) -> None:
-    """One line, and exit code 3."""
+    """Where nothing runs, a verb prints one line and exits with code 3."""
     done = make.module(verb)
 
     assert done.returncode == NOTHING_RUNS
@@ -260,7 +260,7 @@ def test_nothing_runs(make: Verbs, verb: str) -> None:
 
 
 def test_logs_after_down(make: Verbs) -> None:
-    """Logs of before are named, not followed for ever."""
+    """After `make down` the folder of earlier logs is named, and the logs are not followed for ever."""
     (make.folder / "log").mkdir()
     (make.folder / "log" / "app.log").write_text("old\n")
     done = make.module("logs")
@@ -281,7 +281,7 @@ WRONG = [
 
 @pytest.mark.timeout(120)
 def test_wrong_settings_keep_no_stack_from_being_seen_and_stopped() -> None:
-    """Status, logs and down name what is wrong in `.env` and pyproject.toml, and work; up is refused."""
+    """Status and down report what is wrong in `.env` and pyproject.toml, and work; up is refused."""
     with short_folder() as folder:
         (folder / "run").mkdir()
         copy_tree(folder / "tree")
@@ -309,7 +309,7 @@ def test_wrong_settings_keep_no_stack_from_being_seen_and_stopped() -> None:
 
 
 def test_misspelt_name_is_told(make: Verbs, tmp_path: Path) -> None:
-    """At `up`, as a note: what the reader's own variables are called is up to the reader."""
+    """`up` notes a misspelt setting, but no variable of the reader's own."""
     copy_tree(tmp_path / "tree")
     (tmp_path / "tree" / ".env").write_text("WEB_CONCURENCY=1\nMY_OWN=1\n")
     make.root = tmp_path / "tree"
@@ -329,7 +329,7 @@ def test_misspelt_name_is_told(make: Verbs, tmp_path: Path) -> None:
     ],
 )
 def test_prestart_that_fails(yours: Yours, text: str, said: str) -> None:
-    """Its error is told the same way."""
+    """An error in PRESTART is reported in the same way."""
     program = yours.folder / "prepare.py"
     program.write_text(text)
     up = yours.module("up", PRESTART=f"python {program}")

@@ -38,10 +38,10 @@ OWN = (
     ],
 )
 def test_misspelt_name(name: str, meant: str) -> None:
-    """The note names both."""
+    """The note names both the misspelt name and the setting."""
     assert notes([name], documented()) == [f"{name} in .env is no setting; is {meant} meant?"]
 
 
 def test_own_names_and_right_ones_pass_in_silence() -> None:
-    """The reader's own variables resemble no setting."""
+    """The reader's own variables and correct settings get no note."""
     assert notes([*OWN, *documented()], documented()) == []

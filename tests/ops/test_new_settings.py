@@ -1,4 +1,4 @@
-"""`make reload` after a change of `.env`, in a copy of the tree: it is in force or refused, and nothing is lost."""
+"""`make reload` after a change of `.env`, in a copy of the tree: it applies or is refused, and nothing is lost."""
 
 import asyncio
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.ops.copies import copy_tree
 
 
 class Copy(Verbs):
-    """A user's own copy; everything is set in its `.env`."""
+    """A user's own copy, with all settings in its `.env`."""
 
     def __init__(self, folder: Path) -> None:
         for name in ("run", "tree"):
@@ -29,7 +29,7 @@ class Copy(Verbs):
         (self.root / ".env").write_text("".join(lines))
 
     def proxies(self) -> list[int]:
-        """nginx's workers."""
+        """Return the pids of nginx's workers."""
         return children(int((self.folder / "nginx" / "nginx.pid").read_text()))
 
     def logged(self, text: str) -> int:
@@ -38,7 +38,7 @@ class Copy(Verbs):
 
 @pytest.fixture(scope="module")
 def copy() -> Iterator[Copy]:
-    """A stack that runs with a limit of its own."""
+    """A running stack with its own body limit."""
     with short_folder() as folder:
         copy = Copy(folder)
         copy.set(MAX_BODY_BYTES="20000")
@@ -50,7 +50,7 @@ def copy() -> Iterator[Copy]:
 
 
 async def limit_is(copy: Copy, size: int) -> bool:
-    """Whether a body of that size comes back, and one byte more is refused by nginx and by each worker."""
+    """Return whether a body of that size comes back, and one byte more is refused by nginx and by each worker."""
     addresses: list[Address] = [("127.0.0.1", copy.port)]
     addresses += [str(copy.folder / "app" / f"app-{slot}.sock") for slot in range(2)]
     statuses = [
@@ -63,7 +63,7 @@ async def limit_is(copy: Copy, size: int) -> bool:
 
 
 async def test_new_values_are_in_force_and_nothing_is_lost(copy: Copy) -> None:
-    """The app and nginx take a new limit; what is no longer in `.env` has its default again."""
+    """The app and nginx apply a new limit, and a setting removed from `.env` has its default again."""
     assert await limit_is(copy, 20_000)
     debug = copy.logged('"DEBUG"')
 
@@ -82,7 +82,7 @@ async def test_new_values_are_in_force_and_nothing_is_lost(copy: Copy) -> None:
 
 
 async def _soon(copy: Copy, size: int) -> bool:
-    """nginx's new workers begin a moment after the signal."""
+    """Poll for the limit: nginx's new workers begin a moment after the signal."""
     async with asyncio.timeout(10):
         while not await limit_is(copy, size):
             await pause()
@@ -90,7 +90,7 @@ async def _soon(copy: Copy, size: int) -> bool:
 
 
 async def test_nginx_is_left_alone_when_nothing_is_new_for_it(copy: Copy) -> None:
-    """A reload of nginx cuts idle connections, so it is not done for a setting that is the app's alone."""
+    """nginx, whose reload cuts idle connections, is not reloaded for a setting of the app alone."""
     copy.set(KEEP_MESSAGES="5000")
     before = copy.proxies()
 
@@ -99,7 +99,7 @@ async def test_nginx_is_left_alone_when_nothing_is_new_for_it(copy: Copy) -> Non
 
 
 async def test_caller_beats_the_file(copy: Copy) -> None:
-    """A variable of the caller beats `.env`, stays where `.env` says nothing, and is taken back by an empty one."""
+    """A caller's variable overrides `.env`, stays where `.env` says nothing, and is removed by an empty one."""
     copy.set(MAX_BODY_BYTES="20000")
     assert copy("reload", MAX_BODY_BYTES="30000").returncode == 0
     assert await _soon(copy, 30_000)
@@ -126,7 +126,7 @@ async def test_caller_beats_the_file(copy: Copy) -> None:
     ],
 )
 async def test_wrong_values_are_refused(copy: Copy, name: str, value: str, allowed: str) -> None:
-    """The line names the variable, its value and what is allowed, and the old value is still in force."""
+    """The refusal names the variable, its value and what is allowed, and the old value is still in force."""
     copy.set(MAX_BODY_BYTES="20000")
     assert copy("reload").returncode == 0
     assert await _soon(copy, 20_000)

@@ -1,4 +1,4 @@
-"""`make observe`, `make top` and `make logs` on a stack that runs: what they show is what the stack does."""
+"""`make observe`, `make top` and `make logs` on a running stack: they show what the stack does."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def stack() -> Iterator[Verbs]:
 
 
 class Prometheus:
-    """What runs in a terminal, asked by HTTP."""
+    """The Prometheus of `make observe`, queried by HTTP."""
 
     def __init__(self, port: str) -> None:
         self._url = f"http://127.0.0.1:{port}"
@@ -47,7 +47,7 @@ class Prometheus:
             return str(answer.read().decode())
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """The labels and values of now; nothing while it starts."""
+        """Return the current labels and values; nothing while it starts."""
         with suppress(OSError):
             found = json.loads(self.text("/api/v1/query?" + urllib.parse.urlencode({"query": expression})))
             return [(each["metric"], float(each["value"][1])) for each in found["data"]["result"]]
@@ -60,7 +60,7 @@ class Prometheus:
 
 @contextmanager
 def observed(stack: Verbs) -> Iterator[Prometheus]:
-    """`make observe` in a terminal of its own, interrupted at the end by Ctrl-C, which the whole group gets."""
+    """Run `make observe` in a process group of its own, and end it by Ctrl-C to the whole group."""
     command = ["make", f"PYTHON={sys.executable}", "observe"]
     log = stack.folder / "observe.log"
     with log.open("wb") as output:
@@ -85,7 +85,7 @@ def observed(stack: Verbs) -> Iterator[Prometheus]:
 
 
 def test_prometheus(stack: Verbs) -> None:
-    """The stack is a target, nginx's figures stand in it, every rule is evaluated, and the dashboard shows numbers."""
+    """The stack is a target with nginx's figures, every rule is evaluated, and the dashboard shows numbers."""
     for _ in range(5):
         assert wait.get(f"{stack.url}/version")[0] == 200
     with observed(stack) as prometheus:
@@ -94,7 +94,7 @@ def test_prometheus(stack: Verbs) -> None:
         evaluated = wait.until(lambda: all(rule["health"] == "ok" for rule in prometheus.rules()), SECONDS)
 
         def shows_that_nothing_failed() -> bool:
-            """A rate takes two scrapes, and requests between them."""
+            """Return whether the rate of errors is shown, which takes two scrapes with requests between them."""
             assert wait.get(f"{stack.url}/version")[0] == 200
             return "<td>5xx</td><td>0%</td>" in prometheus.text("/consoles/slipway.html")
 
@@ -111,7 +111,7 @@ def test_prometheus(stack: Verbs) -> None:
 
 
 def test_port_in_use(stack: Verbs) -> None:
-    """It is said in one line that names the setting."""
+    """A port in use is reported in one line that names the setting."""
     done = stack("observe", PROMETHEUS_PORT=str(stack.port))
 
     assert done.returncode != 0
@@ -119,7 +119,7 @@ def test_port_in_use(stack: Verbs) -> None:
 
 
 def test_top(stack: Verbs) -> None:
-    """A row for each slot with what it does, and nginx above them, in 80 columns, as whole lines."""
+    """`make top` shows a row of figures for each slot, and nginx above them, in whole lines of 80 columns."""
     assert wait.get(f"{stack.url}/version")[0] == 200
     done = stack("top", ONCE="1", COLUMNS="80", MAKELEVEL="1")
 
@@ -134,7 +134,7 @@ def test_top(stack: Verbs) -> None:
 
 
 def test_logs_of_one_request(stack: Verbs) -> None:
-    """Both records of one request, readable, and nothing of any other."""
+    """With an id both records of one request are shown, readable, and nothing of any other."""
     asked = [urllib.request.urlopen(f"{stack.url}/version", timeout=5) for _ in range(3)]
     request_id = asked[1].headers["x-request-id"]
     lines = followed("logs", stack.root, stack.environment(REQUEST=request_id), request_id, 2)
@@ -144,8 +144,8 @@ def test_logs_of_one_request(stack: Verbs) -> None:
 
 
 def test_logs_of_all(stack: Verbs) -> None:
-    """Without an id what was said last, of nginx and of the server, one readable line a record."""
-    assert stack("reload").returncode == 0  # of which the server speaks
+    """Without an id the last records of nginx and of the server are shown, each as one readable line."""
+    assert stack("reload").returncode == 0  # the server logs it
     with urllib.request.urlopen(f"{stack.url}/version", timeout=5) as answer:
         request_id = answer.headers["x-request-id"]
     lines = followed("logs", stack.root, stack.environment(), request_id, 2)

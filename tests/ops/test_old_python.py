@@ -1,4 +1,4 @@
-"""An older Python gets one line."""
+"""An older Python is refused in one line."""
 
 import ast
 import subprocess
@@ -8,12 +8,12 @@ import pytest
 
 from slipway.ops.settings import ROOT
 
-BEFORE = ["slipway/__init__.py", "slipway/ops/__init__.py"]  # what an older Python reads before it is refused
+BEFORE = ["slipway/__init__.py", "slipway/ops/__init__.py"]  # the files that an older Python reads before it is refused
 
 
 @pytest.mark.parametrize("name", BEFORE)
 def test_it_can_parse_the_refusal(name: str) -> None:
-    """The guard, and what is imported before it, hold nothing that is newer."""
+    """The guard, and everything imported before it, use no newer syntax."""
     tree = ast.parse((ROOT / name).read_text(), feature_version=(3, 4))
 
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
@@ -22,7 +22,7 @@ def test_it_can_parse_the_refusal(name: str) -> None:
 @pytest.mark.parametrize("module", ["slipway.ops", "slipway.ops.checks", "slipway.ops.verbs", "slipway.ops.logged"])
 @pytest.mark.parametrize("version", [(3, 8, 10), (3, 10, 12)])
 def test_every_way_in_is_guarded(module: str, version: tuple[int, int, int]) -> None:
-    """`make` calls these; the line names the version that is needed, the one that is there, and how to name another."""
+    """Each module that `make` calls names the required version, the running one, and how to choose another."""
     code = (
         f"import sys, runpy; sys.version_info = {version}; sys.version = '{'.'.join(map(str, version))} (main)'; "
         f"runpy.run_module({module!r}, run_name='__main__')"

@@ -1,4 +1,4 @@
-"""What is installed already is found, and never installed again."""
+"""Installed packages are found, and never installed again."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from slipway.ops.console import Failure
 
 
 def test_a_package_whose_folder_is_there_is_not_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PostgreSQL's programs are not on the path; a user who is not root would be told to install it for ever."""
+    """A package counts as installed if its folder exists, since PostgreSQL's programs are not on the path."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     packages.install({"postgresql": str(tmp_path)})
@@ -20,7 +20,7 @@ def test_a_package_whose_folder_is_there_is_not_missing(tmp_path: Path, monkeypa
 
 
 def test_a_folder_of_the_project_is_no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Our `nginx` folder lies in the folder that a verb runs in."""
+    """A folder in the working directory, such as our `nginx`, does not count as a program."""
     (tmp_path / "no-such-program").mkdir()
     monkeypatch.chdir(tmp_path)
 

@@ -1,4 +1,4 @@
-"""Folders whose names mean something to a shell, to nginx, to supervisor or to a URL: the stack runs in each."""
+"""Folders whose names are special for a shell, nginx, supervisor or a URL: the stack runs in each."""
 
 import json
 import shlex
@@ -36,7 +36,7 @@ NAMES = [
 
 @pytest.fixture(params=walk(NAMES, "my project", "(copy) [1]"))
 def clone(request: pytest.FixtureRequest) -> Iterator[Verbs]:
-    """A copy of the tree in such a folder, and everything that is written below it."""
+    """The verbs of a copy of the tree in such a folder, with everything written below it."""
     with short_folder() as folder:
         root = folder / request.param
         copy_tree(root)
@@ -49,7 +49,7 @@ def clone(request: pytest.FixtureRequest) -> Iterator[Verbs]:
 
 @pytest.mark.timeout(180)
 def test_verbs(clone: Verbs) -> None:
-    """Up, status, reload and down do what they do elsewhere, and leave no process."""
+    """Up, status, reload and down work as elsewhere, and leave no process."""
     up = clone("up")
     assert up.returncode == 0, up.stdout + up.stderr
     assert wait.get(f"{clone.url}/readyz")[0] == 200
@@ -67,7 +67,7 @@ def test_verbs(clone: Verbs) -> None:
 
 @pytest.mark.parametrize("name", ["x" * 100, "two\nlines", "tab\there", "a:b"])
 def test_refused_in_one_line(tmp_path: Path, name: str) -> None:
-    """What no socket, shell or PATH can hold is refused with the setting that helps."""
+    """A name that no socket, shell or PATH can hold is refused in one line with the setting that helps."""
     with pytest.raises(SettingError, match="RUN_DIR=") as raised:
         check_folder(tmp_path / name)
 

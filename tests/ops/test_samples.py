@@ -1,4 +1,4 @@
-"""`make top` reads what the server exports."""
+"""`make top` parses what the server exports."""
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,7 +14,7 @@ TEXT = exposition.text(
 
 
 def test_same_as_prometheus() -> None:
-    """Every sample is read as Prometheus' own reader has it."""
+    """Every sample is parsed as by Prometheus' own reader."""
     expected = [
         (sample.name, sample.labels, sample.value)
         for family in text_string_to_metric_families(TEXT)
@@ -25,7 +25,7 @@ def test_same_as_prometheus() -> None:
 
 
 def test_quantiles() -> None:
-    """A quantile lies within its bucket in proportion; without requests there is none."""
+    """A quantile is interpolated within its bucket; without requests there is none."""
     buckets = Samples(TEXT).buckets("http_server_request_duration_seconds", slot="0")
 
     assert quantile(0.5, {}, buckets) == pytest.approx(0.005)

@@ -1,4 +1,4 @@
-"""The stack's settings, and the manual of knobs."""
+"""The stack's settings, and `.env.example` as their manual."""
 
 import ast
 import re
@@ -19,15 +19,15 @@ READERS = (
     "slipway/ops/https.py",
     "slipway/ops/site.py",
 )
-NGINX = READERS[-5:]  # what nginx and certbot alone need
+NGINX = READERS[-5:]  # read for nginx and certbot alone
 
 READ_BY_LIBRARIES = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_SERVICE_NAME"}
-# from [tool.slipway], where PRESTART is run apart, and the owner of TLS_DIR
+# from [tool.slipway], for a PRESTART that is run separately, and the owner of TLS_DIR
 SET_BY_MAKE = {"BASELINE_APP", "MIGRATED", "ACME_USER"}
 
 
 def read() -> set[str]:
-    """The names that the code asks the environment for."""
+    """Return the names that the code reads from the environment."""
     calls = (node for name in READERS for node in ast.walk(ast.parse((ROOT / name).read_text())))
     return {
         str(node.args[0].value)
@@ -41,14 +41,14 @@ def read() -> set[str]:
 
 
 def test_the_manual_lists_every_setting_and_no_other() -> None:
-    """`.env.example` names what the code and the compose file read, and nothing that neither does."""
+    """`.env.example` names all variables that the code and the compose file read, and no others."""
     compose = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
 
     assert documented() == (read() | compose | READ_BY_LIBRARIES) - SET_BY_MAKE
 
 
 def test_every_setting_reaches_the_containers() -> None:
-    """The compose file passes on each setting of the app and the process model, or says why its own value holds."""
+    """The compose file passes on each setting of the app and the process model, except those listed with a reason."""
     compose = (ROOT / "docker-compose.yml").read_text()
     passed = set(re.findall(r"^  ([A-Z_]+):", compose, re.MULTILINE))
     own = {
@@ -56,7 +56,7 @@ def test_every_setting_reaches_the_containers() -> None:
         "PRESTARTED",  # set by the arbiter for its workers
         "WORKER_SLOT",  # the same
         "WORKER_COUNT",  # the same
-        "FORWARDED_ALLOW_IPS",  # in .env it reaches them
+        "FORWARDED_ALLOW_IPS",  # reaches them if set in .env
     }
     wanted = {
         name

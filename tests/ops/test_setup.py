@@ -10,7 +10,7 @@ from slipway.ops.console import Failure
 
 
 def test_first_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a clone that has never run anything the folder, the link and the environment are made."""
+    """In a clone that has never run anything, the folder, the link and the environment are created."""
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements" / "none.txt").touch()
     monkeypatch.setattr(setup, "ROOT", tmp_path)
@@ -25,7 +25,7 @@ def test_first_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_is_no_environment_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link that leads to other files, such as a whole Python, is told in one line, and nothing there is cleared."""
+    """A link to other files, such as a whole Python, is refused in one line, and nothing there is removed."""
     (tmp_path / "requirements").mkdir()
     (tmp_path / "requirements" / "none.txt").touch()
     monkeypatch.setattr(setup, "ROOT", tmp_path)

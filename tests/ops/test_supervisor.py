@@ -1,4 +1,4 @@
-"""Who runs is asked, never believed by number; and what a killed supervisor leaves is found and ended."""
+"""Running processes are verified, not trusted by pid; those that a killed supervisor leaves are found and ended."""
 
 import json
 import os
@@ -23,7 +23,7 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 @pytest.fixture
 def bystander() -> Iterator["subprocess.Popen[bytes]"]:
-    """A program that is none of the stack's."""
+    """A program that does not belong to the stack."""
     process = subprocess.Popen(SLEEP)
     yield process
     process.kill()
@@ -37,7 +37,7 @@ def ended(pids: list[int]) -> bool:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("names", [("supervisord.pid",), ("supervisord.pid", "nginx/nginx.pid", "app/app.json")])
 def test_stale_numbers(make: Verbs, bystander: "subprocess.Popen[bytes]", names: tuple[str, ...]) -> None:
-    """Files of an earlier life name a process that belongs to another program by now: it is left alone."""
+    """A process whose pid is in files of an earlier run, but which is another program by now, is left alone."""
     for name in names:
         (make.folder / name).parent.mkdir(exist_ok=True)
         pid = bystander.pid
@@ -56,7 +56,7 @@ def test_stale_numbers(make: Verbs, bystander: "subprocess.Popen[bytes]", names:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("verb", ["down", "up"])
 def test_supervisor_killed_alone(make: Verbs, verb: str) -> None:
-    """Status tells what is left and how to go on; `down` ends it, `up` takes over."""
+    """Status reports what is left and how to go on; `down` ends it, `up` takes over."""
     assert make("up").returncode == 0
     left = [pid for pid in make.pids() if pid != _daemon(make)]
     os.kill(_daemon(make), signal.SIGKILL)
@@ -84,7 +84,7 @@ def _daemon(make: Verbs) -> int:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("stopped", "named"), [("nginx", "nginx"), ("app", "the app")])
 def test_a_part_alone_is_stopped(make: Verbs, stopped: str, named: str) -> None:
-    """Status says which with exit code 1, and `make up` starts it again beside what runs."""
+    """Status names the stopped part with exit code 1, and `make up` starts it again beside the rest."""
     assert make("up").returncode == 0
     supervisor = Supervisor(make.folder, ROOT)
     supervisor.stop(stopped)
@@ -102,7 +102,7 @@ def test_a_part_alone_is_stopped(make: Verbs, stopped: str, named: str) -> None:
 
 @pytest.mark.timeout(180)
 def test_files_are_private(new_make: Verbs) -> None:
-    """Whatever the umask is, only the user who started the stack can look below the folder."""
+    """Whatever the umask is, only the user who started the stack can read below the folder."""
     new_make.folder.chmod(0o755)
     for umask in (0o000, 0o077):
         before = os.umask(umask)
@@ -119,7 +119,7 @@ def test_files_are_private(new_make: Verbs) -> None:
 
 
 def _open_to_others(folder: Path) -> list[Path]:
-    """What others may read; nginx opens its sockets to all, and the folder of such a one must be closed."""
+    """Return what others may read; for a socket, which nginx opens to all, its folder counts instead."""
     files = [path for path in folder.rglob("*") if not path.is_symlink() and not path.is_relative_to(folder / "venv")]
     paths = [path.parent if path.name == STATUS_SOCKET else path for path in files]
     return [path for path in paths if path.stat().st_mode & 0o007]

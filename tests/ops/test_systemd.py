@@ -23,7 +23,7 @@ def read(text: str) -> configparser.RawConfigParser:
 
 @pytest.mark.parametrize(("system", "target"), [(True, "multi-user.target"), (False, "default.target")])
 def test_unit(system: bool, target: str) -> None:
-    """It runs the verbs in this folder, and is wanted by what a boot reaches."""
+    """The unit runs the verbs in this folder, and is wanted by a target that a boot reaches."""
     unit = read(systemd.unit(SETTINGS, {}, system=system))
 
     assert unit["Service"]["WorkingDirectory"] == str(ROOT).replace("%", "%%")
@@ -45,13 +45,13 @@ def test_unit(system: bool, target: str) -> None:
     ],
 )
 def test_quoting(text: str, word: str, argument: str) -> None:
-    """A value stays what it is, whatever signs it has."""
+    """A value keeps its meaning, whatever characters it has."""
     assert systemd.quoted(text) == word
     assert systemd.quoted(text, command=True) == argument
 
 
 def test_verb(make: Verbs) -> None:
-    """It says what to type; what the caller has set is in the unit, which only its owner can read."""
+    """The verb prints what to type; the unit has the caller's settings, and only its owner can read it."""
     done = make.module("service")
     unit = next(make.folder.glob("*.service"))
 
@@ -63,7 +63,7 @@ def test_verb(make: Verbs) -> None:
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
 def test_systemd_takes_it(make: Verbs) -> None:
-    """systemd's own check of the unit has nothing to say."""
+    """systemd's own check of the unit reports nothing."""
     make.module("service")
     unit = next(make.folder.glob("*.service"))
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)

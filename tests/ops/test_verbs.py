@@ -1,4 +1,4 @@
-"""What the verbs do in the local runtime."""
+"""The verbs in the local runtime."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_up_twice_reload_status_and_down(new_make: Verbs) -> None:
 
 
 def test_migrate_makes_the_tables_before_anything_runs(new_make: Verbs) -> None:
-    """It may be typed again; of a database that does not answer it says where it was looked for."""
+    """`make migrate` creates the tables, can be repeated, and reports a database that does not answer."""
     for _ in range(2):
         done = new_make("migrate")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -59,7 +59,7 @@ def test_migrate_makes_the_tables_before_anything_runs(new_make: Verbs) -> None:
 
 @pytest.mark.timeout(180)
 def test_prove_keeps_every_promise(make: Verbs) -> None:
-    """In under a minute it reloads, kills and stops under load; nothing is broken, and what is lost is never noise."""
+    """In under a minute `make prove` reloads, kills and stops under load; nothing is broken, no loss is noise."""
     assert make("up").returncode == 0
     start = time.monotonic()
     done = make("prove")
@@ -74,7 +74,7 @@ def test_prove_keeps_every_promise(make: Verbs) -> None:
 @pytest.mark.suite
 @pytest.mark.timeout(180)
 def test_prove_tells_what_is_broken(make: Verbs, tmp_path: Path) -> None:
-    """With an app that fails some requests it says so, and ends with an error."""
+    """With an app that fails some requests, `make prove` says so and ends with an error."""
     (tmp_path / "failing.py").write_text(source(body="if scope['path'] == '/': raise RuntimeError('on purpose')"))
     up = make("up", APP="failing:application", PYTHONPATH=str(tmp_path), READY_PATH="/ready")
     assert up.returncode == 0, up.stdout + up.stderr
@@ -87,7 +87,7 @@ def test_prove_tells_what_is_broken(make: Verbs, tmp_path: Path) -> None:
 
 @pytest.mark.timeout(120)
 def test_the_baseline_comes_with_it(make: Verbs) -> None:
-    """BASELINE=1 starts the WSGI app under an nginx of its own on the other port."""
+    """BASELINE=1 starts the WSGI app under its own nginx on the other port."""
     port = free_ports()
     up = make("up", BASELINE="1", BASELINE_PORT=str(port), BENCH_ENDPOINTS="1")
 
@@ -98,7 +98,7 @@ def test_the_baseline_comes_with_it(make: Verbs) -> None:
 
 
 def test_an_occupied_port_is_named(make: Verbs, tmp_path: Path) -> None:
-    """Nothing is started when the port belongs to another program."""
+    """A port that belongs to another program is named, and nothing is started."""
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(make.port)]
     other = Process(command, tmp_path / "other.log", cwd=tmp_path)
     other.start()
@@ -134,7 +134,7 @@ def test_an_app_that_does_not_import_fails_with_its_reason(make: Verbs) -> None:
     ],
 )
 def test_a_wrong_setting_stops_up_with_one_line(make: Verbs, name: str, value: str, allowed: str) -> None:
-    """The line names the variable, the value and what is allowed."""
+    """A wrong setting is refused in one line with the variable, the value and what is allowed."""
     up = make("up", **{name: value})
     lines = [line for line in up.stderr.splitlines() if not line.startswith("make")]
 
@@ -146,7 +146,7 @@ def test_a_wrong_setting_stops_up_with_one_line(make: Verbs, name: str, value: s
 
 
 def test_help_lists_every_verb(make: Verbs) -> None:
-    """`make` alone and `make help` show each target with its text."""
+    """`make help` shows each target with its text."""
     listed = make("help").stdout
 
     rules = "".join((ROOT / path).read_text() for path in ("Makefile", "bench/verbs.mk"))

@@ -1,4 +1,4 @@
-"""The verdicts of `make prove`, from windows that were made up."""
+"""The verdicts of `make prove`, from windows with invented values."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def window(p99_ms: float, waits: list[float] | None = None) -> Load:
     ("steady", "busy", "verdict"),
     [
         ([5, 5, 5], [9, 12], Verdict.KEPT),
-        ([1, 1, 1], [19, 19], Verdict.KEPT),  # below 20 ms nothing is noticed
+        ([1, 1, 1], [19, 19], Verdict.KEPT),  # delays below 20 ms do not count
         ([10, 11, 10], [30, 29], Verdict.KEPT),
         ([10, 10, 10], [50, 60], Verdict.BROKEN),
         ([10, 11, 12], [200, 40], Verdict.BROKEN),
@@ -32,7 +32,7 @@ def test_latency(steady: list[float], busy: list[float], verdict: Verdict) -> No
 
 
 def test_busy_machine_decides_nothing_against_the_stack() -> None:
-    """Where programs wait for a CPU a delay proves nothing; what is within its bound is kept all the same."""
+    """Where programs wait for a CPU a delay proves nothing, but a value within its bound is kept all the same."""
     quiet, late = [window(5)] * 3, [window(90, CROWDED)] * 2
 
     assert latency("p99", quiet, late).verdict is Verdict.NOISY
@@ -43,7 +43,7 @@ def test_busy_machine_decides_nothing_against_the_stack() -> None:
 
 
 def test_losses_are_never_noise() -> None:
-    """One lost request is a broken promise, however busy the machine is, and so is a load that asked for nothing."""
+    """One lost request is a broken promise, however busy the machine is, and so is a load without requests."""
     assert lost("loses nothing", Load([0.001], ["status 502"], CROWDED)).verdict is Verdict.BROKEN
     assert lost("loses nothing", Load([], [], QUIET)).verdict is Verdict.BROKEN
     assert lost("loses nothing", window(5)).verdict is Verdict.KEPT

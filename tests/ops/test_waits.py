@@ -1,4 +1,4 @@
-"""How long a verb waits: as long as TIMEOUT says, and no longer than makes sense. The clock is the test's own."""
+"""How long a verb waits: as long as TIMEOUT says, and no longer than makes sense. The clock is simulated."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from slipway.ops.supervisor import ProgramState, Supervisor
 
 
 class Clock:
-    """Time that passes while something sleeps."""
+    """A clock that advances only while something sleeps."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, clock: Clock, status: Callable[[float], int]) -> None:
-    """The stack answers with a status that depends on the seconds since the start."""
+    """Let the stack answer with a status that depends on the seconds since the start."""
     begun = clock.now
     monkeypatch.setattr(wait, "get", lambda url, host="", proxied=False: (status(clock.now - begun), None))
 
@@ -47,7 +47,7 @@ def settings(**variables: str) -> StackSettings:
 
 @pytest.mark.parametrize("timeout", [5, 30, 120, 3_600])
 def test_stack_that_is_ready_late(monkeypatch: pytest.MonkeyPatch, clock: Clock, timeout: int) -> None:
-    """An app that is ready just before TIMEOUT is waited for; one that never is, is given up soon after."""
+    """The wait covers an app that is ready just before TIMEOUT, and ends soon after TIMEOUT for one that never is."""
     seen = []
     monkeypatch.setattr(readiness, "await_ready", lambda *arguments: seen.append(arguments[2]))
     LocalProcesses(settings(TIMEOUT=str(timeout)), 20).await_ready()
@@ -76,7 +76,7 @@ def test_constant_refusal(monkeypatch: pytest.MonkeyPatch, clock: Clock, status:
 
 
 def test_refusal_that_changes(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    """A 404 of an app that is still coming up is no verdict."""
+    """A 404 that does not last, as of an app that is starting, does not end the wait."""
     answering(
         monkeypatch, clock, lambda seconds: 404 if seconds % 6 < 3 and seconds < 60 else 503 if seconds < 60 else 200
     )
@@ -88,7 +88,7 @@ def test_refusal_that_changes(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> 
 
 @pytest.mark.parametrize("timeout", [5, 120])
 def test_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch, clock: Clock, tmp_path: Path, timeout: int) -> None:
-    """A start is given TIMEOUT, which the message names; one that has ended is not waited for."""
+    """A silent start is given TIMEOUT, which the message names; one that has ended is not waited for."""
     supervisor = Supervisor(tmp_path, tmp_path)
     server = Instance("app", supervisor, Programs(tmp_path, 20), settings(), tmp_path)
     (tmp_path / "log").mkdir()

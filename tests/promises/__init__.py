@@ -1,4 +1,4 @@
-"""The promises, each written once with a size: `make test` runs them small, `make soak` full, with the same table.
+"""The promises, each written once with its sizes: `make test` runs them small, `make soak` full, in the same table.
 
-promises.py lists them. What makes the traffic and starts the real gunicorn and nginx lies in tests/harness.
+promises.py lists them. The code that makes traffic and starts the real gunicorn and nginx is in tests/harness.
 """

@@ -1,6 +1,6 @@
-"""`python -m tests.promises [NAME ...]`: each promise at full size, as a table: promise, seen, whether it holds.
+"""`python -m tests.promises [NAME ...]`: checks each promise at full size and prints the table of them.
 
-Exit code 1 if one does not hold. An unknown name is refused with the list.
+The exit code is 1 if one does not hold. An unknown name is refused with the list.
 """
 
 import signal
@@ -15,12 +15,12 @@ from tests.promises.promises import PARTS
 
 
 def main() -> None:
-    """Run the parts that are named, or all."""
+    """Run the named parts, or all."""
     names = sys.argv[1:] or [*PARTS]
     if unknown := set(names) - PARTS.keys():
         sys.exit(f"{', '.join(sorted(unknown))}: not one of {', '.join(PARTS)}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, as Ctrl-C does
-    rows = uvloop.run(_run(names))  # the generator must not be what is measured
+    rows = uvloop.run(_run(names))  # so that the generator is not the bottleneck
     print(f"\n{table(rows)}")
     if not all_kept(rows):
         sys.exit(1)

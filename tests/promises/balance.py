@@ -1,4 +1,4 @@
-"""Load is even over the workers, and a slow request keeps no fast one waiting."""
+"""Load is even over the workers, and a slow request delays no fast one."""
 
 import asyncio
 import random
@@ -18,28 +18,28 @@ from tests.promises import scenarios
 from tests.promises.promise import Row, lost
 
 WORKERS = 4
-EVEN = 1.05  # the most loaded worker against the mean
-BELOW_PEAK = 0.8  # at full load the system's scheduler decides who answers how many
-WRK_SECONDS = 5  # wrk stops by the clock; it leaves the processors to the servers, where our own generator takes one
+EVEN = 1.05  # the most loaded worker relative to the mean
+BELOW_PEAK = 0.8  # at full load the system's scheduler decides how many requests each worker answers
+WRK_SECONDS = 5  # wrk stops by the clock; it leaves the CPUs to the servers, while our own generator takes one
 
-STEADY_RATE = 1_500  # per second; at full load the machine's scheduler decides who gets how much, and evens out later
+STEADY_RATE = 1_500  # per second; at full load the system's scheduler decides the shares, and evens them out later
 CONNECTIONS = (16, 64)
 
 RATE = 300  # per second
-SLOW_IN = 20  # one request of so many is slow
+SLOW_IN = 20  # one in this many requests is slow
 SLOW_MILLISECONDS = 50
-FASTER = 0.1  # the fast requests' p90 against that with a shared socket
+FASTER = 0.1  # the fast requests' p90 relative to that with a shared socket
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """So many websockets at once."""
+    """The number of websockets opened at once."""
 
     websockets: int
 
 
 async def websockets(size: Burst) -> AsyncIterator[Row]:
-    """A burst of websockets."""
+    """Open a burst of websockets."""
     with serving(workers=WORKERS) as server, behind_nginx(server) as proxy:
         sockets, by_slot = await scenarios.open_chats(proxy.address, size.websockets)
         await asyncio.gather(*(socket.close() for socket in sockets))
@@ -48,13 +48,13 @@ async def websockets(size: Burst) -> AsyncIterator[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """So many requests at a fixed rate."""
+    """The number of requests at the fixed rate."""
 
     requests: int
 
 
 async def steady(size: Steady) -> AsyncIterator[Row]:
-    """A fixed rate below full load, over few and over many kept-alive connections."""
+    """Send a fixed rate below full load, over few and over many kept-alive connections."""
     with serving(workers=WORKERS) as server, behind_nginx(server) as proxy:
         for connections in CONNECTIONS:
             report, by_slot = await scenarios.spread(proxy, [GET], connections, size.requests, STEADY_RATE)
@@ -64,7 +64,7 @@ async def steady(size: Steady) -> AsyncIterator[Row]:
 
 
 async def requests(total: int) -> AsyncIterator[Row]:
-    """At 80 % of the peak, which is measured first, and at full load, over few and over many kept-alive connections."""
+    """Send 80 % of the peak, which is measured first, and full load, over few and over many kept-alive connections."""
     with serving(workers=WORKERS) as server, behind_nginx(server) as proxy:
         for connections in CONNECTIONS:
             began = time.monotonic()
@@ -82,7 +82,7 @@ async def requests(total: int) -> AsyncIterator[Row]:
 
 
 async def _full_load(proxy: Nginx, connections: int, least: int) -> tuple[list[int], int]:
-    """How many each worker has answered, and how many errors there were."""
+    """Load nginx until `least` requests are answered; return the number of answers by worker, and of errors."""
     before, total, errors = proxy.by_upstream(), 0, 0
     while total < least:
         peak = wrk.run(proxy.url, wrk.RequestTemplate("/plaintext"), seconds=WRK_SECONDS, connections=connections)
@@ -105,14 +105,14 @@ def _even(what: str, counts: list[int]) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """So many rounds of some seconds for each of both."""
+    """The number of rounds, and the seconds of each round on the slots and on the shared socket."""
 
     rounds: int
     seconds: int
 
 
 async def mixed(size: Mixed) -> AsyncIterator[Row]:
-    """A fixed rate of fast and slow requests, on slots and on a shared socket by turns."""
+    """Send a fixed rate of fast and slow requests, to slots and to a shared socket by turns."""
     mix = [cpu(SLOW_MILLISECONDS), *[GET] * (SLOW_IN - 1)] * (size.seconds * RATE // SLOW_IN)
     random.Random(1).shuffle(mix)
     with _two_arms() as arms:
@@ -152,7 +152,7 @@ def _two_arms() -> Iterator[dict[str, Nginx]]:
 
 
 def _keep_for_a_minute(configuration: Path) -> None:
-    """As nginx does by itself. Ours closes idle connections to workers after a second, for the drain's sake."""
+    """Keep idle connections as long as nginx by default; ours closes those to workers after a second, for the drain."""
     text = configuration.read_text()
     assert text.count("keepalive_timeout 1s;") == 1
     configuration.write_text(text.replace("keepalive_timeout 1s;", "keepalive_timeout 60s;"))

@@ -9,17 +9,17 @@ from tests.harness.stack import behind_nginx, serving
 from tests.promises.promise import Row
 from tests.promises.talk import Fault, Result, nginx_reloaded, paused, reloaded, restarted, talk, worker_killed
 
-KEEP = {"KEEP_MESSAGES": "50000"}  # more than are said while a client is away
+KEEP = {"KEEP_MESSAGES": "50000"}  # more than are sent while a client is away
 
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """So many clients say so many messages together."""
+    """The number of clients, and of messages that they send together."""
 
     clients: int
     messages: int
     seconds: float
-    """Within which all of it is over."""
+    """The time limit for all of it."""
     away: float = 0.0
     """Seconds for which Redis is stopped."""
 
@@ -29,14 +29,14 @@ class Talk:
 
 
 async def embedded(size: Talk) -> AsyncIterator[Row]:
-    """The log in SQLite."""
+    """Keep the log in SQLite."""
     with serving(workers=2, **KEEP) as server, behind_nginx(server) as nginx:
         faults = [worker_killed(server), reloaded(server), nginx_reloaded(nginx)]
         yield (await through(faults, [nginx.address], size, "embedded: worker killed, reload, nginx reload"))[0]
 
 
 async def redis(size: Talk) -> AsyncIterator[Row]:
-    """The log in Redis."""
+    """Keep the log in Redis."""
     with (
         servers.redis() as store,
         serving(workers=2, BUS_URL=store.url, **KEEP) as server,
@@ -51,7 +51,7 @@ async def redis(size: Talk) -> AsyncIterator[Row]:
 async def through(
     faults: Sequence[Fault], addresses: Sequence[Address], size: Talk, name: str = "chat"
 ) -> tuple[Row, Result]:
-    """Talk through faults on a stack of any kind; the line of the table, and all that was seen."""
+    """Talk through faults on a stack of any kind; return the row of the table, and the whole result."""
     result = await talk(addresses, size.clients, size.messages, faults, size.seconds)
     codes = sorted({code for client in result.seen for code in client.codes})
     seen = (
@@ -63,9 +63,9 @@ async def through(
 
 
 def _complete(result: Result, size: Talk) -> bool:
-    """Whether every client saw every message once, all in one order, and none is in the log twice.
+    """Return whether every client saw every message once, all in one order, and none is in the log twice.
 
-    A client that was told by a reset that it misses something has not been promised the rest.
+    A client told by a reset that it misses something has not been promised the rest.
     """
     if (result.lost, result.doubled) != (0, 0):
         return False

@@ -1,4 +1,4 @@
-"""What connections cost and may do: idle ones, ones that never read, and all of them at once after a reload."""
+"""What connections cost and may do: idle ones, ones that never read, and all of them returning after a reload."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ class Idle:
 
     @classmethod
     async def connect(cls, address: Address, target: str = "/ws/chat", *headers: str) -> "Idle":
-        """Raises ConnectionError when the answer is not 101."""
+        """Connect. Raises ConnectionError when the answer is not 101."""
         idle = cls()
         idle.frames = await Frames.open(address, target, idle._take, idle._lost, *headers)
         return idle
@@ -56,7 +56,7 @@ class Idle:
 
 @asynccontextmanager
 async def idle_sockets(addresses: Sequence[Address], count: int) -> AsyncIterator[list[Idle]]:
-    """So many idle websockets, spread over the addresses."""
+    """Open `count` idle websockets, spread over the addresses."""
     sockets: list[Idle] = []
     try:
         for first in range(0, count, AT_ONCE):
@@ -69,33 +69,33 @@ async def idle_sockets(addresses: Sequence[Address], count: int) -> AsyncIterato
 
 
 def resident(pid: int) -> int:
-    """Bytes in RAM."""
+    """Return the resident memory in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * getpagesize()
 
 
 async def bytes_per_idle_socket(server: Server, count: int) -> float:
-    """What one more idle websocket adds to a worker, after some have come and gone into its warm-up."""
+    """Return what each of `count` idle websockets adds to a worker that holds 200 already, as a warm-up."""
     (pid,) = server.pids()
     async with idle_sockets([server.address()], 200):
         before = resident(pid)
         async with idle_sockets([server.address()], count):
-            await asyncio.sleep(2.5)  # a beat of the worker with all of them, too
+            await asyncio.sleep(2.5)  # includes a beat of the worker with all of them
             return (resident(pid) - before) / count
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """What ten who talk saw: the 99th percentile of the time from sending to hearing, and what it cost."""
+    """What ten talking clients saw: the 99th percentile of the time from sending to receiving, and the cost."""
 
     beside_readers: float
     beside_deaf: float
-    grown: int  # bytes that all workers together had more at the worst moment
+    grown: int  # the largest growth of all workers' memory together, in bytes
     closed: int
     lost: int
 
 
 async def beside_deaf(server: Server, addresses: Sequence[Address], count: int, messages: int) -> Disturbance:
-    """Have ten clients talk, beside so many that read and then beside as many that never do."""
+    """Have ten clients talk, beside `count` that read and then beside as many that never do."""
     async with idle_sockets(addresses, count):
         readers, lost = await _talk(addresses, messages)
     before, most = sum(map(resident, server.pids())), 0
@@ -117,7 +117,7 @@ async def beside_deaf(server: Server, addresses: Sequence[Address], count: int, 
 
 
 async def _let_go(deaf: Sequence[Idle]) -> int:
-    """How many of them the server has let go of; one that reads again finds the end behind its buffers."""
+    """Return how many clients the server has cut off; one that reads again finds the end behind its buffers."""
     for client in deaf:
         client.read_again()
     with suppress(TimeoutError):
@@ -129,7 +129,7 @@ async def _talk(addresses: Sequence[Address], messages: int) -> tuple[float, int
     words = [f"{said} {LONG}" for said in range(messages // 10)]
     people = [Client(addresses[number % len(addresses)], f"p{number}", words) for number in range(10)]
     for person in people:
-        person.after = None  # what was said before is of no interest
+        person.after = None  # earlier messages are of no interest
     running = [asyncio.create_task(person.run()) for person in people]
     await until(lambda: all(person.done for person in people), 120)
     for person in people:
@@ -140,7 +140,7 @@ async def _talk(addresses: Sequence[Address], messages: int) -> tuple[float, int
 
 
 async def seconds_until_back(clients: Sequence[Client], old: set[int]) -> float:
-    """How long it takes until all clients are at other workers than the old ones."""
+    """Return the seconds until all clients are at workers other than the old ones."""
     start = time.monotonic()
     await until(lambda: all(client.worker.get("pid") not in old for client in clients), 60)
     return time.monotonic() - start

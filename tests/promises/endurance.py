@@ -1,4 +1,4 @@
-"""Nothing is lost: a stop with everything open, reloads, kills and recycling, all under load."""
+"""Nothing is lost in a stop with everything open, in reloads, kills and recycling, all under load."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from tests.promises.promise import Row, lost
 
 STOP_SECONDS = 8.0
 LEFT_BEHIND = (".sock", ".json", ".ctl")
-SLOWER = 3.0  # p99 while reloading against the steady one
+SLOWER = 3.0  # p99 while reloading relative to the steady one
 BACK_SECONDS = 2.0
 HEAL_SECONDS = 20.0
 IN_FLIGHT = 8  # at one worker: its share of 16 clients' requests, of which half are POSTs
@@ -24,7 +24,7 @@ LEAKING = "tests.promises.leaking:application"
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """What is open when the stop begins."""
+    """The websockets, event streams and request that are open when the stop begins."""
 
     websockets: int
     streams: int
@@ -32,7 +32,7 @@ class Stop:
 
 
 async def stop(size: Stop) -> AsyncIterator[Row]:
-    """SIGTERM with everything open."""
+    """Send SIGTERM with everything open."""
     with serving(workers=2) as server, behind_nginx(server) as proxy:
         pids = server.pids()
         seen = await scenarios.stop_with_everything_open(
@@ -41,7 +41,7 @@ async def stop(size: Stop) -> AsyncIterator[Row]:
         shutdowns, killed = server.logged("Application shutdown complete."), server.logged("killed")
         alive = sum(is_alive(pid) for pid in pids)
         files = [path.name for path in server.folder.iterdir() if path.suffix in LEFT_BEHIND]
-        files.remove(STATUS_SOCKET)  # nginx's, which runs on
+        files.remove(STATUS_SOCKET)  # belongs to nginx, which keeps running
     slow = f"a {size.slow_milliseconds / 1_000:g} s request"
     what = f"SIGTERM with {size.websockets:,} websockets, {size.streams} event streams and {slow}"
     yield Row(
@@ -61,7 +61,7 @@ async def stop(size: Stop) -> AsyncIterator[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Reloads:
-    """So many reloads under so many requests at a rate, after so many steady ones to compare with."""
+    """The number of reloads, the requests meanwhile and their rate, and the steady requests to compare with."""
 
     count: int
     requests: int
@@ -70,7 +70,7 @@ class Reloads:
 
 
 async def reloads(size: Reloads) -> AsyncIterator[Row]:
-    """Reload after reload under load."""
+    """Reload repeatedly under load."""
     with serving(workers=2) as server, behind_nginx(server) as proxy:
         steady = await Load(proxy.address, kept=8, fresh=8, total=size.steady, rate=size.rate).run()
         first = set(server.pids())
@@ -89,7 +89,7 @@ async def reloads(size: Reloads) -> AsyncIterator[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Kills:
-    """So many killed workers under a rate of requests."""
+    """The number of workers killed, and the rate of requests meanwhile."""
 
     count: int
     rate: float = 200
@@ -97,7 +97,7 @@ class Kills:
 
 
 async def kills(size: Kills) -> AsyncIterator[Row]:
-    """SIGKILL of worker after worker under load."""
+    """Send SIGKILL to worker after worker under load."""
     with serving(workers=size.workers) as server, behind_nginx(server) as proxy:
         report, seconds = await scenarios.kills(server, proxy.address, size.count, size.rate)
     for row in _survived(f"{size.count} SIGKILLs of workers", size, report, seconds):
@@ -105,7 +105,7 @@ async def kills(size: Kills) -> AsyncIterator[Row]:
 
 
 async def kills_without_database(size: Kills) -> AsyncIterator[Row]:
-    """The same while PostgreSQL is away."""
+    """Kill workers while PostgreSQL is away."""
     with (
         postgres() as database,
         serving(workers=size.workers, DATABASE_URL=database.new_database()) as server,
@@ -149,7 +149,7 @@ def _survived(what: str, size: Kills, report: Report, seconds: list[float]) -> l
 
 @dataclass(frozen=True, slots=True)
 class Recycling:
-    """So many requests, and at least so many workers replaced after some requests, or at some bytes."""
+    """The number of requests, the least number of workers replaced, and the limits in requests and in bytes."""
 
     requests: int
     replaced: int
@@ -158,7 +158,7 @@ class Recycling:
 
 
 async def recycling(size: Recycling) -> AsyncIterator[Row]:
-    """Workers that are replaced after so many requests, or when a leak has filled so much memory."""
+    """Replace workers after a number of requests, or when a leak has filled an amount of memory."""
     limits = {
         f"max_requests={size.max_requests}": (APP, {"MAX_REQUESTS": str(size.max_requests)}),
         f"{size.max_memory >> 20} MiB": (LEAKING, {"MAX_WORKER_MEMORY": str(size.max_memory)}),

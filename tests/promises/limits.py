@@ -1,4 +1,4 @@
-"""What connections cost and may do, as promises: idle websockets, readers that never read, clients that vanish."""
+"""What connections cost and may do, as promises: idle websockets, clients that never read, clients that vanish."""
 
 import asyncio
 import time
@@ -26,17 +26,17 @@ exec(open("gunicorn.conf.py").read())
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Idle websockets, each a file here and in a worker, for some seconds; so many are weighed in one worker."""
+    """Idle websockets, each a file here and in a worker, for some seconds; `weighed` are measured in one worker."""
 
     count: int
     seconds: float
     weighed: int
     through_nginx: bool = False
-    """Whether they come back that way, which takes two files more of each."""
+    """Whether they return through nginx, which takes two more files for each."""
 
 
 async def idle(size: Idle) -> AsyncIterator[Row]:
-    """They cost little, stay, and are back soon after a reload."""
+    """Hold idle websockets, which cost little, stay, and are back soon after a reload."""
     with serving(workers=1) as server:
         each = await bytes_per_idle_socket(server, size.weighed)
         yield Row(
@@ -44,7 +44,7 @@ async def idle(size: Idle) -> AsyncIterator[Row]:
         )
     with serving(workers=2) as server, behind_nginx(server) as nginx:
         async with idle_sockets([server.address(0), server.address(1)], size.count) as sockets:
-            await asyncio.sleep(size.seconds)  # being idle is what is tested
+            await asyncio.sleep(size.seconds)  # idleness is under test
             left = sum(socket.open for socket in sockets)
         yield Row(f"idle websockets stay for {size.seconds:g} s", f"{left:,} of {size.count:,}", left == size.count)
         await until(lambda: not any(socket.open for socket in sockets), 60)
@@ -66,9 +66,9 @@ async def idle(size: Idle) -> AsyncIterator[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Deaf:
-    """So many messages are said, beside clients that never read: directly at the workers, and through nginx, too.
+    """The number of messages sent beside clients that never read: directly at the workers, and through nginx, too.
 
-    How long they take is compared over so many rounds of both, one after the other; with none, it is not judged.
+    Delays are compared over `timed_rounds` rounds of both, one after the other; with none, they are not judged.
     """
 
     messages: int
@@ -77,7 +77,7 @@ class Deaf:
 
 
 async def deaf(size: Deaf) -> AsyncIterator[Row]:
-    """Readers that never read disturb no other client, and are cut off."""
+    """Hold clients that never read, which disturb no other client, and are cut off."""
     with serving(workers=2) as server, behind_nginx(server) as nginx:
         ways = {"workers": [server.address(0), server.address(1)], "nginx": [nginx.address]}
         for name, addresses in ways.items():
@@ -96,7 +96,7 @@ async def deaf(size: Deaf) -> AsyncIterator[Row]:
 
 
 def _slow_no_other(name: str, rounds: Sequence[Disturbance]) -> Row:
-    """The middle round counts; what the readers' own rounds differ by is the noise."""
+    """Judge the middle round; the differences between the readers' own rounds are the noise."""
     ratios = sorted(seen.beside_deaf / seen.beside_readers for seen in rounds)
     readers = [seen.beside_readers for seen in rounds]
     middle, noise = ratios[len(ratios) // 2], max(readers) / min(readers)
@@ -106,14 +106,14 @@ def _slow_no_other(name: str, rounds: Sequence[Disturbance]) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class HalfOpen:
-    """Clients that vanish are gone within so many seconds; with a time between pings other than the default's."""
+    """The seconds within which vanished clients are gone, and the time between pings if it is not the default."""
 
     seconds: float
     ping_seconds: float | None = None
 
 
 async def half_open(size: HalfOpen) -> AsyncIterator[Row]:
-    """A client that vanishes without a word: it neither answers pings nor closes."""
+    """Let clients vanish without a word: they neither answer pings nor close."""
     with short_folder() as folder, serving(workers=1, arguments=_pings(folder, size.ping_seconds)) as server:
         async with idle_sockets([server.address()], 10) as sockets:
             start = time.monotonic()
@@ -127,7 +127,7 @@ async def half_open(size: HalfOpen) -> AsyncIterator[Row]:
 
 
 def _pings(folder: Path, seconds: float | None) -> list[str]:
-    """Arguments for a server that pings every so many seconds."""
+    """Return the arguments for a server that pings every `seconds`."""
     if seconds is None:
         return []
     path = folder / "quick.py"

@@ -15,7 +15,7 @@ MIB = 1 << 20
 PROMISES: list[Promise[Any]] = [
     Promise("websockets", balance.websockets, Burst(400), Burst(400)),
     Promise("steady", balance.steady, Steady(100_000), Steady(5_000), alone=True),
-    # How even full load is, is the system's scheduler's doing on a small machine, and the less the shorter it lasts.
+    # On a small machine the system's scheduler decides how even full load is; the shorter it lasts, the less even.
     Promise("requests", balance.requests, 100_000, None),
     Promise("mixed", balance.mixed, Mixed(rounds=6, seconds=5), None),  # test_slots.py has one slow request
     Promise("stop", endurance.stop, Stop(1_000, 100, 5_000), Stop(200, 20, 3_000)),
@@ -27,7 +27,7 @@ PROMISES: list[Promise[Any]] = [
         alone=True,
     ),
     Promise("kills", endurance.kills, Kills(100), Kills(10, workers=4), alone=True),
-    Promise("replacing", replacing.replacing, Replaced(20, 5), None),  # a time, which a busy machine changes
+    Promise("replacing", replacing.replacing, Replaced(20, 5), None),  # measures a time, which a busy machine changes
     Promise("database", endurance.kills_without_database, Kills(100), Kills(10, rate=100), alone=True),
     Promise(
         "recycling", endurance.recycling, Recycling(20_000, 10, 500, 160 * MIB), Recycling(2_000, 4, 100, 110 * MIB)

@@ -1,4 +1,4 @@
-"""How long it takes to replace workers: one that was killed, and all of them by a reload."""
+"""How long it takes to replace workers: a killed one, and all of them by a reload."""
 
 import asyncio
 import time
@@ -12,20 +12,20 @@ from tests.promises.promise import Row
 
 WORKERS = 4
 PLACE_SECONDS = 0.3
-RELOAD_SECONDS = 1.9  # half of what it took two cores when each worker imported all libraries
-SERVED_SECONDS = 1.5  # a worker that was killed sooner after its start is held back on purpose
+RELOAD_SECONDS = 1.9  # half of what it took on two cores when each worker imported all libraries
+SERVED_SECONDS = 1.5  # a worker killed sooner after its start gets its successor later, on purpose
 
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """How often each is done."""
+    """The numbers of kills and of reloads."""
 
     kills: int
     reloads: int
 
 
 async def replacing(size: Replaced) -> AsyncIterator[Row]:
-    """SIGKILL of workers that have served for a while, then reloads by turns; the middle one of each counts."""
+    """Kill workers that have served for a while, then reload by turns; the median of each counts."""
     with serving(workers=WORKERS) as server, behind_nginx(server):
         killed = [await _kill(server) for _ in range(size.kills)]
     with serving(workers=WORKERS) as shared, serving(workers=WORKERS, PRELOAD="off") as alone:

@@ -1,4 +1,4 @@
-"""What is done to a server, and what clients see of it. The tests run it small, `make soak` at full size."""
+"""Faults and changes of a server, and what clients see of them. The tests run them small, `make soak` at full size."""
 
 import asyncio
 import json
@@ -28,14 +28,14 @@ async def open_chats(address: Address, count: int) -> tuple[list[WebSocket], Cou
 
 
 def unevenness(counts: Counter[int] | Counter[str], workers: int) -> float:
-    """The most loaded worker's share against the mean; 1 is even."""
+    """Return the most loaded worker's share relative to the mean; 1 is even."""
     return max(counts.values()) * workers / counts.total()
 
 
 async def spread(
     proxy: Nginx, requests: Sequence[Request], connections: int, total: int, rate: float | None = None
 ) -> tuple[Report, Counter[str]]:
-    """Requests over kept-alive connections, and how many each slot has answered, as nginx's access log has it."""
+    """Send requests over kept-alive connections; count those that each slot answered, from nginx's access log."""
     before = proxy.by_upstream()
     report = await Load(proxy.address, requests, kept=connections, total=total, rate=rate).run()
     await until(lambda: (proxy.by_upstream() - before).total() >= total, 10, "the access log")
@@ -45,7 +45,7 @@ async def spread(
 async def reloads(
     server: Server, address: Address, count: int, total: int, rate: float, clients: int = 16
 ) -> tuple[Report, list[float]]:
-    """Reload again and again under load, half GET and half POST, half kept-alive and half fresh; seconds of each."""
+    """Reload repeatedly under load, half GET and half POST, half kept-alive and half fresh; time each reload."""
     seconds = []
     async with Load(address, kept=clients // 2, fresh=clients // 2, rate=rate) as load:
         for _ in range(count):
@@ -58,7 +58,7 @@ async def reloads(
 
 
 async def kill_one(server: Server, limit: float = 20.0) -> float:
-    """Kill a worker that serves; seconds until there are as many again."""
+    """Kill a worker that serves; return the seconds until as many serve again."""
     pid = random.choice(server.status()["serving"])
     start = time.monotonic()
     os.kill(pid, signal.SIGKILL)
@@ -74,10 +74,10 @@ def _is_replaced(server: Server, pid: int) -> bool:
 async def kills(
     server: Server, address: Address, count: int, rate: float, requests: Sequence[Request] = HALF_AND_HALF
 ) -> tuple[Report, list[float]]:
-    """Kill worker after worker under load; seconds until each one's place was taken.
+    """Kill worker after worker under load; time how long each one's place is empty.
 
-    No request meets two kills: what a killed worker had is answered before the next one, since nothing is sent a third
-    time.
+    No request meets two kills: requests of a killed worker are answered before the next one, since nothing is sent a
+    third time.
     """
     seconds, clients = [], 16
     async with Load(address, requests, kept=clients // 2, fresh=clients // 2, rate=rate) as load:
@@ -89,7 +89,7 @@ async def kills(
 
 
 async def recycle(requests: int, replacements: int, app: str = APP, **limits: str) -> tuple[Report, int]:
-    """Ask two workers that are replaced at a limit at least so often; what came of it, and how many were replaced."""
+    """Load two workers until `replacements` were replaced at a limit; return the results, and how many were."""
     with serving(app, **limits) as server, behind_nginx(server) as proxy:
         async with Load(proxy.address, kept=8, fresh=8, rate=500) as load:
             await load.until(requests, requests / 500 + 60)
@@ -100,7 +100,7 @@ async def recycle(requests: int, replacements: int, app: str = APP, **limits: st
 
 @dataclass(frozen=True)
 class Stop:
-    """How a server has ended with everything open."""
+    """How a server ended with everything open."""
 
     websocket_codes: Counter[int]
     streams_with_hint: int
@@ -112,7 +112,7 @@ class Stop:
 async def stop_with_everything_open(
     server: Server, address: Address, websockets: int, streams: int, slow_milliseconds: int
 ) -> Stop:
-    """SIGTERM with idle websockets, event streams and one slow request open."""
+    """Send SIGTERM with idle websockets, event streams and one slow request open."""
     open_sockets = await _many(lambda: WebSocket.open(address), websockets)
     open_streams = await _many(lambda: EventStream.open(address), streams)
     slow = asyncio.create_task(request(address, "GET", f"/wait?ms={slow_milliseconds}"))

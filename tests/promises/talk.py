@@ -1,4 +1,4 @@
-"""Chat through faults: every client sees every message once and in order, or is told by a reset that it has not."""
+"""Chat through faults: every client sees every message once and in order, or is told by a reset that it does not."""
 
 import asyncio
 import os
@@ -18,12 +18,12 @@ CATCH_UP_SECONDS = 60.0  # for the last messages to reach every client
 
 @dataclass
 class Result:
-    """What all clients have seen together."""
+    """Everything that all clients have seen."""
 
     seen: list[Seen] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)  # as the first client has seen them
+    texts: list[str] = field(default_factory=list)  # as the first client saw them
     seconds: float = 0.0
-    slowest: float = 0.0  # seconds from sending a message to hearing it, the longest
+    slowest: float = 0.0  # the longest time from sending a message to receiving it, in seconds
 
     @property
     def lost(self) -> int:
@@ -39,17 +39,17 @@ class Result:
 
     @property
     def slowest_refusal(self) -> float:
-        """Seconds from sending a message to being told that it was not taken, the longest."""
+        """The longest time from sending a message to its refusal, in seconds."""
         return max(seen.slowest_refusal for seen in self.seen)
 
     @property
     def orders(self) -> int:
-        """In how many different orders the messages were seen."""
+        """The number of different orders in which the messages were seen."""
         return len({seen.order for seen in self.seen})
 
     @property
     def said_twice(self) -> int:
-        """How many messages are in the log more than once: a client has sent them again without need."""
+        """The number of messages that are in the log again because a client sent them again without need."""
         return len(self.texts) - len(set(self.texts))
 
 
@@ -59,9 +59,9 @@ Fault = Callable[[], Awaitable[None]]
 async def talk(
     addresses: Sequence[Address], clients: int, messages: int, faults: Sequence[Fault], seconds: float
 ) -> Result:
-    """Have so many clients say so many numbered messages together, with the faults spread over the time that takes.
+    """Have `clients` send `messages` numbered messages together, with the faults spread over the time that takes.
 
-    What is in the log already is none of their business.
+    Messages that are in the log already do not count.
     """
     each = messages // clients
     start_id = await _say_one(addresses[0])
@@ -100,7 +100,7 @@ async def talk(
 
 
 async def _say_one(address: Address) -> str:
-    """The id of a message."""
+    """Send a message and return its id."""
     person = Client(address, "first", ["begin"])
     person.after = None
     running = asyncio.create_task(person.run())
@@ -115,7 +115,7 @@ def _said(people: Sequence[Client]) -> int:
 
 
 def worker_killed(server: Server, slot: int = 0) -> Fault:
-    """SIGKILL to the oldest worker; done when it has a successor."""
+    """Return a fault that kills the oldest worker and waits for its successor."""
 
     async def fault() -> None:
         pid = server.pids()[slot]
@@ -141,7 +141,7 @@ def nginx_reloaded(nginx: Nginx) -> Fault:
 
 
 def restarted(service: Service) -> Fault:
-    """SIGKILL, and a new start at once."""
+    """Return a fault that kills a service and starts it again at once."""
 
     async def fault() -> None:
         await asyncio.to_thread(service.kill)
@@ -151,7 +151,7 @@ def restarted(service: Service) -> Fault:
 
 
 def paused(store: Store, seconds: float) -> Fault:
-    """It takes nothing for some seconds."""
+    """Return a fault that pauses a store for some seconds."""
 
     async def fault() -> None:
         await asyncio.to_thread(store.pause)

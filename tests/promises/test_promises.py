@@ -1,4 +1,4 @@
-"""The promises at a small size, with the table of `make soak`; and what that verb says."""
+"""The promises at a small size, with the table of `make soak`, and the output of that verb."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ SMALL = [
 
 @pytest.mark.parametrize("promise", SMALL)
 async def test_promise(promise: Promise[Any], record_property: Callable[[str, object], None]) -> None:
-    """It is kept at a tenth of the load or so."""
+    """A promise is kept at about a tenth of the load."""
     rows = [row async for row in promise.run_small()]
     for row in rows:
         record_property(PROPERTY, astuple(row))
@@ -32,7 +32,7 @@ async def test_promise(promise: Promise[Any], record_property: Callable[[str, ob
 
 
 def test_a_row_without_a_promise_breaks_none() -> None:
-    """It is shown beside the others, and the exit code is theirs."""
+    """A row without a promise is shown beside the others, and does not change the exit code."""
     rows = [Row("one", "1", True), Row("two", "2", None)]
 
     assert table(rows).splitlines() == ["  kept    one  1", "  seen    two  2"]
@@ -41,13 +41,13 @@ def test_a_row_without_a_promise_breaks_none() -> None:
 
 
 def test_names_are_given_once() -> None:
-    """A name on the command line is one promise."""
+    """Each name on the command line is one promise."""
     assert len(PARTS) == len(PROMISES)
 
 
 @pytest.mark.parametrize("names", [["reload", "kill"], ["reloads", "list"], ["Reloads"], [""]])
 def test_unknown_parts_are_refused(names: list[str]) -> None:
-    """Each wrong name is told, with all right ones; nothing is run."""
+    """Unknown names are reported with all known ones, and nothing is run."""
     command = [sys.executable, "-m", "tests.promises", *names]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
 
