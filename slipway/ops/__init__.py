@@ -1,6 +1,6 @@
-"""How the stack is started, stopped and reloaded, in both runtimes. `make` verbs are one line each and call these.
+"""Start, stop, reload and inspect the stack, in both runtimes. The verbs of `make` are one line each and call these.
 
-An older Python is refused here, before a module is read that it can't parse; this one every Python can.
+This module refuses an older Python before it reads modules that it can't parse; so every Python must parse this one.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""ACME_DOMAINS: what `slipway/renewal.py` has certbot get and renew, and the folder that it does that in."""
+"""ACME_DOMAINS: the certificate that `slipway/renewal.py` gets and renews with certbot, and the folders for it."""
 
 import os
 import re
@@ -12,17 +12,17 @@ from slipway.ops.https import CHALLENGES
 
 NAME = "acme"  # of the service, of the program, and of certbot's own folder in TLS_DIR
 SERVER = "https://acme-v02.api.letsencrypt.org/directory"
-CHECK_SECONDS = 43_200  # certbot's own timer looks twice a day, too
+CHECK_SECONDS = 43_200  # twice a day, as certbot's own timer
 DOMAIN = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 URL = re.compile(r"https://[!-~]+")
 EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
-MOST_DOMAINS = 100  # of one certificate, with Let's Encrypt
-USER = 10_001  # of the container, where root has typed the verb
+MOST_DOMAINS = 100  # per certificate, Let's Encrypt's limit
+USER = 10_001  # of the container, if root runs the verb
 
 
 @dataclass(frozen=True, slots=True)
 class AcmeSettings:
-    """Without domains nothing is asked for."""
+    """The ACME settings; without domains no certificate is requested."""
 
     domains: tuple[str, ...] = ()
     server: str = SERVER
@@ -45,7 +45,7 @@ class AcmeSettings:
         )
 
     def environment(self) -> dict[str, str]:
-        """What `slipway/renewal.py` reads, but for the folder."""
+        """Return the variables that `slipway/renewal.py` reads, except TLS_DIR."""
         return {
             "ACME_DOMAINS": ",".join(self.domains),
             "ACME_SERVER": self.server,
@@ -55,7 +55,7 @@ class AcmeSettings:
 
 
 def container_environment(settings: AcmeSettings) -> Mapping[str, str]:
-    """What docker-compose.yml is filled in with: the file of an authority's own certificate is a volume there."""
+    """Return the variables for docker-compose.yml, where ACME_CA_FILE is mounted as a volume."""
     return {**settings.environment(), "ACME_CA_FILE": settings.ca_file, "ACME_USER": str(os.getuid() or USER)}
 
 

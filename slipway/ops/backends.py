@@ -1,4 +1,4 @@
-"""The stack's own PostgreSQL and Redis in containers, each of which runs if the settings name it."""
+"""The stack's own PostgreSQL and Redis in containers; each runs if DATABASE_URL or BUS_URL names it."""
 
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
@@ -9,28 +9,28 @@ SERVICES = {"db": "DATABASE_URL", "redis": "BUS_URL"}
 
 
 def wanted(variables: Mapping[str, str]) -> list[str]:
-    """The services, which are also their profiles, that the addresses lead to."""
+    """Return the services that the addresses name; each is also the name of its compose profile."""
     found = addresses(variables)
     return [service for service, name in SERVICES.items() if service in _hosts(found[name])]
 
 
 def addresses(variables: Mapping[str, str]) -> dict[str, str]:
-    """DATABASE_URL and BUS_URL as the app gets them."""
+    """Return DATABASE_URL and BUS_URL as the app gets them."""
     return {name: variables.get(name, "").strip() or default for name, default in DEFAULTS.items()}
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """What docker-compose.yml is filled in with for them; Redis's password is for no other Redis."""
+    """Return their variables for docker-compose.yml; another Redis does not get the password of the stack's own."""
     foreign = "redis" not in wanted(variables)
     file = variables.get("BUS_PASSWORD_FILE", "") or ("none" if foreign else "")
     return {**addresses(variables), "BUS_PASSWORD_FILE": file}
 
 
 def _hosts(url: str) -> set[str]:
-    """The servers that an address names; PostgreSQL's may name several, also as a parameter."""
+    """Return the hosts of a URL; PostgreSQL's may have several, also in its `host` parameter."""
     try:
         parts = urlsplit(url)
         named = [parts.netloc.rpartition("@")[2], *parse_qs(parts.query).get("host", [])]
-    except ValueError:  # the app refuses it
+    except ValueError:  # the app rejects the URL
         return set()
     return {host.partition(":")[0].lower() for value in named for host in value.split(",")}

@@ -1,6 +1,6 @@
-"""How many bodies may arrive at nginx at the same time, so that their files fit into the room for them.
+"""How many request bodies nginx may receive at the same time, so that their files fit into the space for them.
 
-nginx/container.sh does the same sums in the image, by the size of the file system there; a test compares them.
+nginx/container.sh computes the same in the image, from the size of the file system there; a test compares them.
 """
 
 import re
@@ -8,19 +8,19 @@ import re
 from slipway.ops.settings import ROOT
 
 MEDIUM_BYTES = 100_000  # nginx/bodies.conf has the sizes
-MOST = 65_535  # that nginx takes for a limit
+MOST = 65_535  # largest limit that nginx accepts
 
 
 def container_room() -> int:
-    """The bytes of the file system for them in nginx's container."""
+    """Return the size in bytes of the file system for bodies in nginx's container."""
     found = re.search(r"/client_body:\S*\bsize=(\d+)m", (ROOT / "docker-compose.yml").read_text())
     return int(found[1]) << 20 if found else 0
 
 
 def limits(room: int, largest: int) -> dict[str, str]:
-    """nginx's limits for bodies of up to `largest` bytes: a quarter of the room is for medium ones, the rest for large.
+    """Return nginx's limits, for bodies of at most `largest` bytes.
 
-    One client gets two thirds of each.
+    Medium bodies get a quarter of the room, large ones the rest. One client gets at most two thirds of each limit.
     """
     usable = room * 15 // 16  # files take whole pages
     medium = _count(usable // 4, MEDIUM_BYTES)
@@ -34,7 +34,7 @@ def limits(room: int, largest: int) -> dict[str, str]:
 
 
 def largest_share(room: int) -> int:
-    """The bytes for large ones, which a single one may have."""
+    """Return the bytes for large bodies, which a single one may fill."""
     return room * 15 // 16 * 3 // 4
 
 

@@ -1,4 +1,4 @@
-"""The certificate and its key: one's own that lies in TLS_DIR, else a self-signed one that is made there once."""
+"""The certificate and its key in TLS_DIR: the user's own, or a self-signed pair that is created once."""
 
 import os
 import re
@@ -28,7 +28,7 @@ BLOCK = re.compile(r"-----BEGIN ([A-Z ]+)-----.+?-----END \1-----\n", re.DOTALL)
 def ensure(folder: Path, openssl: Callable[[Sequence[str]], str]) -> None:
     """Make a self-signed pair in a folder without one; raise SettingError for a pair that nginx would refuse.
 
-    `openssl` runs the program with some arguments, and returns what it prints.
+    `openssl` runs the program with the given arguments and returns its output.
     """
     certificate, key = folder / CERTIFICATE, folder / KEY
     if not certificate.exists() and not key.exists():
@@ -38,7 +38,7 @@ def ensure(folder: Path, openssl: Callable[[Sequence[str]], str]) -> None:
 
 
 def openssl(arguments: Sequence[str]) -> str:
-    """Run the program of this machine."""
+    """Run this machine's openssl and return its output."""
     done = subprocess.run([packages.find("openssl") or "openssl", *arguments], capture_output=True, text=True)
     if done.returncode:
         raise Failure(f"openssl can't make a certificate: {done.stderr.strip()}")
@@ -55,7 +55,7 @@ def check(folder: Path) -> None:
 
 
 def remark(folder: Path, asked_for: Sequence[str] = ()) -> str:
-    """What to know of the certificate beside the address."""
+    """Return the remark to print for a self-signed certificate; empty for any other."""
     own = ORGANISATION.encode() not in ssl.PEM_cert_to_DER_cert(_first((folder / CERTIFICATE).read_text()))
     if own:
         return ""
@@ -64,7 +64,7 @@ def remark(folder: Path, asked_for: Sequence[str] = ()) -> str:
 
 
 def hand_over(folder: Path, run_dir: Path) -> None:
-    """Let nginx's container read a pair that lies below RUN_DIR, which is for its owner alone."""
+    """Let nginx's container read a pair below RUN_DIR, whose files are private to their owner by default."""
     if not folder.is_relative_to(run_dir):
         return
     folder.chmod(0o755)
@@ -72,12 +72,12 @@ def hand_over(folder: Path, run_dir: Path) -> None:
         try:
             os.chown(path, -1, NGINX_GROUP)
             path.chmod(0o640)
-        except PermissionError:  # not root: no more users than before can come so far
+        except PermissionError:  # not root; RUN_DIR still keeps other users out
             path.chmod(0o644)
 
 
 def _first(text: str) -> str:
-    """The server's own certificate, which stands before those that have signed it."""
+    """Return the server's own certificate, which comes before the intermediate ones."""
     return next(found[0] for found in BLOCK.finditer(text) if found[1] == "CERTIFICATE")
 
 

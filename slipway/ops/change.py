@@ -1,4 +1,4 @@
-"""One change at a time: `up`, `down`, `reload` and `deploy` of one folder exclude each other."""
+"""One change at a time: the verbs that change a folder's stack, such as `up` and `deploy`, exclude each other."""
 
 import fcntl
 import os
@@ -15,9 +15,9 @@ BUSY = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 @contextmanager
 def one_change(run_dir: Path, verb: str) -> Iterator[None]:
-    """Hold the folder's lock; raise Failure with exit code 75, naming who holds it, when another verb does.
+    """Hold the folder's lock; raise Failure with exit code 75, naming the holder, while another verb has it.
 
-    The system frees it with the process, however that ends, so an interrupted change never has to be unlocked.
+    The kernel releases it when the process ends in any way, so an interrupted change leaves no lock behind.
     """
     make_private(run_dir)
     lock = os.open(run_dir / "change.lock", os.O_RDWR | os.O_CREAT, 0o600)

@@ -16,14 +16,14 @@ WRITTEN = (
     ".swp",
     ".tmp",
     "~",
-)  # by what runs, or editors
-READ = {".env"}  # hidden, and read all the same
+)  # by the running app, or by editors
+READ = {".env"}  # read although hidden
 
 Times = dict[str, tuple[int, int]]
 
 
 def times(root: Path, without: Collection[Path] = ()) -> Times:
-    """The time of change and the size of each file that an app may be made of: code, pages, templates, `.env`."""
+    """Return modification time and size of each file that an app may consist of: code, pages, templates, `.env`."""
     found: Times = {}
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if _is_read(name) and Path(folder, name) not in without]
@@ -39,7 +39,7 @@ def times(root: Path, without: Collection[Path] = ()) -> Times:
 
 
 def changed(before: Times, after: Times) -> list[str]:
-    """The files that differ, that are new or that are gone."""
+    """Return the files that were modified, added or removed."""
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 

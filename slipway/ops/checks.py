@@ -1,4 +1,4 @@
-"""The verbs that check and measure, `make test` among them: everything that they need is set up first."""
+"""The development verbs, such as `make test`, `make bench` and `make lock`; each first installs what it needs."""
 
 import sys
 
@@ -8,43 +8,43 @@ from slipway.ops.tools import prepare, run
 
 
 def main() -> None:
-    """Run a verb; what comes after it goes to the program that it starts."""
+    """Run a verb; the remaining arguments go to the program that it starts."""
     verb, *arguments = sys.argv[1:]
-    if verb == "soak":  # it is shown on an app that does the bench's work
+    if verb == "soak":  # needs an app with the bench's endpoints and its WSGI twin
         StackSettings.load().project.twin()
     VERBS[verb](arguments)
 
 
 def bench(arguments: list[str]) -> None:
-    """The benchmark and its report."""
+    """Run the benchmark and write its report."""
     prepare("requirements/bench.txt")
     packages.install({"nginx": "nginx", "wrk": "wrk"})
     run("bench", *arguments)
 
 
 def bench_layers(arguments: list[str]) -> None:
-    """The layers, with the frameworks to compare with."""
+    """Measure the cost of each layer, beside other frameworks."""
     prepare("requirements/peers.txt")
     packages.install({"nginx": "nginx", "wrk": "wrk"})
     run("bench.layers", *arguments)
 
 
 def bench_fanout(arguments: list[str]) -> None:
-    """One room of websocket clients, with the servers to compare with."""
+    """Measure one room of websocket clients, beside other servers."""
     prepare("requirements/peers.txt")
     packages.install({"redis-server": "redis-server"})
     run("bench.fanout", *arguments)
 
 
 def soak(arguments: list[str]) -> None:
-    """The promises at full size."""
+    """Check the promises at full size."""
     prepare("requirements/test.txt")
     packages.install(testing.PROGRAMS)
     run("tests.promises", *arguments)
 
 
 def screenshots(arguments: list[str]) -> None:
-    """The README's pictures."""
+    """Take the README's pictures."""
     prepare("requirements/test.txt")
     packages.install({"chromium": "chromium"})
     run("slipway.ops.screenshot", *arguments)

@@ -1,4 +1,4 @@
-"""The Docker runtime: the same verbs over docker compose."""
+"""The Docker runtime: the verbs on top of docker compose."""
 
 import math
 from collections.abc import Sequence
@@ -38,10 +38,10 @@ class Compose:
         self.start = Start(self.engine, self.app, self.services, settings)
 
     def up(self) -> None:
-        """Build, start what does not run and wait until it is ready.
+        """Build or pull the image, start missing services and wait until the stack is ready.
 
-        A stack that runs is changed by a deploy where something is new for it. On failure what served serves, and what
-        this start has started is removed.
+        If the app already runs, deploy what has changed. On failure the old container keeps serving, and containers
+        started here are removed.
         """
         self.engine.check()
         old = self.app.find_in_service()
@@ -58,7 +58,7 @@ class Compose:
         self.renewal.follow()
 
     def down(self) -> None:
-        """Remove the containers and their networks; the named volumes, which hold the data, stay."""
+        """Remove the containers and their networks; the named volumes with the data stay."""
         self.engine.check()
         with step("stopping"):
             if self.settings.lame_duck:  # nginx passes the ready path's answer on until the app has ended
@@ -66,7 +66,7 @@ class Compose:
             self.engine.compose("down", "--remove-orphans")
 
     def status(self) -> None:
-        """Print what runs, and the answer of the ready path."""
+        """Print the containers and the answer of the ready path; Failure with exit code 3 when there are none."""
         compose_view.status(self.engine, self.settings)
 
     def logs(self) -> None:
@@ -88,7 +88,7 @@ class Compose:
         say(self.app.ctl(container, "reload"))
 
     def deploy(self) -> None:
-        """Take a new image into service: the new container is healthy before the old one drains, else it is removed."""
+        """Take a new image into service: when the new container is healthy the old one drains, else it is removed."""
         self.engine.check()
         self._deploy(self.app.in_service())
 
@@ -102,15 +102,15 @@ class Compose:
         compose_commands.migrate(self.engine, self.settings)
 
     def locust(self) -> None:
-        """The load generator in containers, until it is done or interrupted; its failure is ours."""
+        """Run the load generator in containers until it is done or interrupted; Failure if it fails."""
         compose_commands.locust(self.engine, self.settings)
 
     def ask(self, verb: str) -> str:
-        """What a verb of slipway.serving.ctl prints, run where the server is."""
+        """Run a verb of slipway.serving.ctl in the app's container and return its output."""
         return self.app.ctl(self.app.in_service(), verb)
 
     def metrics_targets(self) -> list[str]:
-        """Where Prometheus finds the metrics: on the containers' network, which this machine reaches."""
+        """Return the address to scrape metrics from, on the containers' network, which this machine reaches."""
         shown = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
         addresses = self.engine.docker("inspect", "--format", shown, self.app.in_service()).split()
         return [
@@ -118,28 +118,28 @@ class Compose:
         ]
 
     def workers(self) -> int:
-        """The number of workers that the server was started with."""
+        """Return the number of workers that the server was started with."""
         return int(self.app.status()["workers"])
 
     def _check_certificate(self) -> None:
-        """Nginx takes the pair by itself; what it can't take is refused here first."""
+        """Create or check the certificate before nginx reads it; nginx loads a new pair by itself."""
         https = self.settings.https
-        https.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # else the engine makes one of root's
+        https.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # else the engine creates it, owned by root
         if https.on:
             certificate.ensure(https.folder, self._openssl)
             certificate.hand_over(https.folder, self.settings.run_dir)
             self.renewal.prepare()
 
     def _openssl(self, arguments: Sequence[str]) -> str:
-        """Run this machine's, or the one that nginx's image has."""
+        """Run this machine's openssl, or else that of nginx's image."""
         if packages.find("openssl"):
             return certificate.openssl(arguments)
         return self.engine.compose("run", "--rm", "--no-deps", "-T", "--entrypoint", "openssl", "nginx", *arguments)
 
     def _deploy(self, old: str, *, back: bool = False, again: bool = True) -> None:
-        """Have the app be what it would be if it were made now, and start what else does not run.
+        """Bring the app up to date with its image and settings, and start missing services.
 
-        With `back` of the image before; with `again` the app's container is replaced in any case.
+        `back` takes the previous release's image; `again` replaces the app's container even if it is current.
         """
         self.deployment.check_address()
         self._check_certificate()

@@ -1,4 +1,4 @@
-"""Commands that run beside the stack in containers of their own, until they end."""
+"""One-off commands in containers of their own beside the stack."""
 
 from slipway.ops.console import Failure, say, step
 from slipway.ops.engine import Engine
@@ -13,7 +13,7 @@ def migrate(engine: Engine, settings: StackSettings) -> None:
 
 
 def locust(engine: Engine, settings: StackSettings) -> None:
-    """The load generator in containers, until it is done or interrupted; its failure is ours."""
+    """Run the load generator in containers until it is done or interrupted; Failure if it fails."""
     workers = ("locust-worker", settings.locust_workers)
     with step("image of locust"):
         engine.compose("build", "--quiet", "locust-master")

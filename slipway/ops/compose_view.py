@@ -1,4 +1,4 @@
-"""What the Docker runtime shows of itself."""
+"""`make status` and `make logs` of the Docker runtime."""
 
 import json
 
@@ -10,7 +10,7 @@ from slipway.ops.settings import StackSettings
 
 
 def status(engine: Engine, settings: StackSettings) -> None:
-    """Print what runs, and the answer of the ready path."""
+    """Print the containers and the answer of the ready path; Failure with exit code 3 when there are none."""
     rows = engine.containers(show=f'{{{{.Label "{LABEL}.service"}}}}\t{{{{.Status}}}}')
     if not rows:
         raise Failure("nothing runs; `make up` starts it", NOTHING_RUNS)

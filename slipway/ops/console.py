@@ -1,4 +1,4 @@
-"""What the verbs print: one line per step, with the seconds that it took."""
+"""Output of the verbs: one line per step, with its duration in seconds."""
 
 import json
 import sys
@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-NOTHING_RUNS = 3  # exit code, as of an init script's status
+NOTHING_RUNS = 3  # exit code, as for `status` of an init script
 
 
 class Failure(SystemExit):
-    """A verb could not do what it promises; its text says why and what to do.
+    """A verb has failed; the text gives the reason and the next step.
 
-    Exit codes: 1 it failed, 2 it was typed wrong, 3 nothing runs, 75 another change is under way.
+    Exit codes: 1 failure, 2 usage error, 3 nothing runs, 75 another change is under way.
     """
 
     def __init__(self, text: str, exit_code: int = 1) -> None:
@@ -26,7 +26,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def step(text: str) -> Iterator[None]:
-    """Print what is being done, and how long it took."""
+    """Print the name of a step, then its duration."""
     start = time.monotonic()
     sys.stdout.write(f"  {text} … ")
     sys.stdout.flush()
@@ -39,7 +39,7 @@ def step(text: str) -> Iterator[None]:
 
 
 def readable(line: str) -> str:
-    """A JSON log line as level and message, with the last line of its traceback; any other line as it is."""
+    """Return a JSON log line as level and message, with the last line of its traceback; any other line unchanged."""
     try:
         record = json.loads(line)
         reason = record.get("exc_info", "").rpartition("\n")[2]

@@ -1,6 +1,6 @@
-"""The files that containers are handed: passwords of the stores and nginx's settings, below RUN_DIR.
+"""The files below RUN_DIR that containers read: the stores' passwords and nginx's settings.
 
-RUN_DIR is for its owner alone; the files in it may be read by any user, since each container has another one.
+RUN_DIR is private to its owner; these files are readable by every user, since each container runs as another one.
 """
 
 import datetime
@@ -13,7 +13,7 @@ from slipway.ops.https import CHALLENGES, IMAGE, SERVER
 from slipway.ops.settings import StackSettings
 from slipway.ops.site import LOCATIONS
 
-# docker-compose.yml names all of them.
+# docker-compose.yml has the same paths.
 PASSWORDS = {"POSTGRES_PASSWORD": "secrets/postgres-password", "REDIS_PASSWORD": "secrets/redis-password"}
 NGINX = "nginx-settings/nginx.env"
 EDGE = f"nginx-settings/{edge.FILE}"
@@ -25,7 +25,7 @@ ROOTS = {"folder": "/tmp/nginx", "static": "/static", "private": "/data", "chall
 
 
 def nginx_settings(settings: StackSettings) -> bool:
-    """Write nginx's; whether they are others than before."""
+    """Write nginx's settings; return whether they have changed."""
     values = {
         "MAX_BODY_BYTES": settings.max_body_bytes,
         "PROXY_READ_TIMEOUT": settings.proxy_read_timeout,
@@ -44,21 +44,21 @@ def nginx_settings(settings: StackSettings) -> bool:
 
 
 def locations(settings: StackSettings) -> str:
-    """What nginx's container serves by itself."""
+    """Return the locations that nginx's container serves without the app."""
     return settings.site.configuration(**ROOTS, today=datetime.date.today())
 
 
 def https_server(settings: StackSettings) -> str:
-    """The server that speaks TLS, as nginx's container has it."""
+    """Return the TLS server's configuration in nginx's container."""
     return settings.https.configuration(
         LISTEN, IMAGE, words="proxy_protocol" if settings.edge.proxy_protocol else "", **IN_CONTAINER
     )
 
 
 def passwords(settings: StackSettings, *, fixed: bool) -> dict[str, str]:
-    """Those of PostgreSQL and Redis: what the setting says, else the one that is there, else a new one.
+    """Write and return the passwords of PostgreSQL and Redis: the setting, else the existing one, else a new one.
 
-    While the stack serves they are `fixed`: another one raises SettingError.
+    `fixed` is for a running stack: a setting that differs from the existing password raises SettingError.
     """
     wanted = {"POSTGRES_PASSWORD": settings.postgres_password, "REDIS_PASSWORD": settings.redis_password}
     found = {name: _password(settings.run_dir / path, name, wanted[name], fixed) for name, path in PASSWORDS.items()}
@@ -77,7 +77,7 @@ def _password(path: Path, name: str, wanted: str, fixed: bool) -> str:
 
 
 def _write(path: Path, text: str) -> bool:
-    """Replace a file in one step, or leave it as it was; whether it has changed."""
+    """Replace a file atomically if its text differs; return whether it did."""
     if path.exists() and path.read_text() == text:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)

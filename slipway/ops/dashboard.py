@@ -1,7 +1,7 @@
-"""The dashboard of deploy/prometheus/dashboard.json as a page that Prometheus itself shows, without Grafana.
+"""The dashboard of deploy/prometheus/dashboard.json as a page of Prometheus itself, without Grafana.
 
-A console template: https://prometheus.io/docs/visualization/consoles/. Each panel is a table of what its expressions
-give now, below a link to their graph.
+A console template: https://prometheus.io/docs/visualization/consoles/. Each panel is a table of the current values of
+its expressions, below a link to the graph of the first.
 """
 
 import html
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-REFRESH_SECONDS = 5  # as often as Prometheus asks
-# What Grafana calls a unit, as a function of Prometheus' templates.
+REFRESH_SECONDS = 5  # Prometheus's scrape interval
+# Grafana's units, with the function of Prometheus's templates for each.
 SHOWN = {"s": "humanizeDuration", "bytes": "humanize1024", "percentunit": "humanizePercentage"}
 HEAD = """<!doctype html>
 <html lang="en">
@@ -35,13 +35,13 @@ td:last-child {{ text-align: right; font-variant-numeric: tabular-nums; white-sp
 
 
 def write(board: Path, folder: Path, name: str) -> None:
-    """Write the page of a dashboard below the folder of templates."""
+    """Write a dashboard's page into the folder of templates."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(page(json.loads(board.read_text())))
 
 
 def page(board: Mapping[str, Any]) -> str:
-    """The template."""
+    """Return the console template of a dashboard."""
     head = HEAD.format(title=html.escape(board["title"]), seconds=REFRESH_SECONDS)
     return head + "".join(line for panel in board["panels"] for line in _panel(panel)) + "</main>\n</html>\n"
 

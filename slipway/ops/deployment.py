@@ -1,6 +1,6 @@
-"""A release in containers: a new one beside the one in service, which drains when the new one is healthy.
+"""A deploy in containers: a new container starts beside the old one, which drains when the new one is healthy.
 
-It can be interrupted anywhere: the container that nginx's links lead to stays, the next change removes the other one.
+It may be interrupted at any point: the container that nginx's links point to stays, the next deploy removes the other.
 """
 
 import json
@@ -14,7 +14,7 @@ from slipway.ops.migration import Migration
 from slipway.ops.services import ComposeServices
 from slipway.ops.settings import StackSettings
 
-NGINX_SECONDS = 10.0  # it looks once a second
+NGINX_SECONDS = 10.0  # it looks for new settings once a second
 
 
 class Deployment:
@@ -27,16 +27,16 @@ class Deployment:
         self._settings = settings
 
     def tidy(self, in_service: str) -> None:
-        """Remove what an interrupted deploy has left: all but one, each after it has drained."""
+        """Drain and remove the containers of an interrupted deploy: all except the one in service."""
         others = [container for container in self._app.all() if container != in_service]
         if others:
             with step("removing what an interrupted deploy has left"):
                 self._app.stop(others)
 
     def replace(self, old: str, *, migrate: bool) -> None:
-        """Put a new container into service, or raise Failure with the reason and leave the old one there.
+        """Put a new container into service, or raise Failure with the reason while the old one keeps serving.
 
-        Before it starts the schema is brought up to date, while the old one serves.
+        With `migrate`, PRESTART runs before the new one starts, while the old one serves.
         """
         if migrate:
             self._migrate()
@@ -52,7 +52,7 @@ class Deployment:
             self._app.stop([old])
 
     def _publish(self, new: str, old: str) -> None:
-        """Turn nginx's links; interrupted, those that were turned lead back before the new container drains."""
+        """Point nginx's links to the new container; on failure restore them and stop it, unless it already serves."""
         try:
             self._app.ctl(new, "publish")
         except BaseException:
@@ -62,12 +62,12 @@ class Deployment:
             raise
 
     def _migrate(self) -> None:
-        """With stores that run: the settings may name one that the old container did without."""
+        """Start the stores, since the settings may name a new one, then run PRESTART."""
         self._services.start_stores(fixed=True)
         Migration(self._engine, self._settings).run("; the old container still serves")
 
     def tell_nginx(self) -> None:
-        """Have nginx take the settings that are its own; it reloads when the file changes, and loses nothing."""
+        """Write nginx's settings and wait until it has them; it reloads when the files change, and loses no request."""
         if not container_files.nginx_settings(self._settings):
             return
         if self._nginx() and not wait.until(self._nginx_has_taken_them, NGINX_SECONDS):
@@ -88,14 +88,14 @@ class Deployment:
         return all(text in has for text in wanted)
 
     def check_room(self) -> None:
-        """Raise SettingError for bodies of a size of which nginx's container can't hold one."""
+        """Raise SettingError if nginx's container can't hold one body of MAX_BODY_BYTES."""
         most = bodies.largest_share(bodies.container_room())
         if self._settings.max_body_bytes > most:
             allowed = f"at most {most} in containers, or more room for bodies in docker-compose.yml"
             raise SettingError("MAX_BODY_BYTES", str(self._settings.max_body_bytes), allowed)
 
     def check_address(self) -> None:
-        """Raise SettingError for an address that nginx's container was not made with."""
+        """Raise SettingError if the public address differs from that of the running nginx container."""
         if not (nginx := self._nginx()):
             return
         bindings = json.loads(self._engine.docker("inspect", "--format", "{{json .HostConfig.PortBindings}}", nginx))
@@ -114,7 +114,7 @@ class Deployment:
         return next(iter(self._engine.containers("nginx", running=True)), "")
 
     def _start_beside(self, old: str) -> str:
-        """A new container that is healthy."""
+        """Start a new container and return it once it is healthy."""
         done = self._engine.attempt("up", "--detach", "--no-recreate", "--scale", "app=2", "app")
         new = [container for container in self._app.all() if container != old]
         if not new:

@@ -1,7 +1,7 @@
-"""`make dev`: nginx as in the stack, and behind it one process that starts anew whenever a file has changed.
+"""`make dev`: nginx as in the stack, and behind it one process that is restarted whenever a file changes.
 
-The listener is ours, so requests that come while the app starts wait for it. The app's process has the terminal: its
-log is for people, and a breakpoint works.
+The listener stays open across restarts, so requests wait while the app starts. The app's process has the terminal:
+its log is readable text, and breakpoints work.
 """
 
 import os
@@ -69,7 +69,7 @@ class Development:
         return listener
 
     def _start_proxy(self, opened: ExitStack) -> None:
-        """nginx, whose log goes into a file: the app's own record of each request is on the terminal."""
+        """Start nginx, with its log in a file: the terminal has the app's record of each request."""
         sockets = [self._programs.sockets("app") / STATUS_SOCKET]
         command = nginx.logged(self._programs.nginx("nginx", self._settings), sockets=sockets)
         path = self._run / "nginx.log"
@@ -83,7 +83,7 @@ class Development:
             raise Failure(f"nginx does not start: {path.read_text().strip()[-500:]}")
 
     def _follow(self) -> None:
-        """Start, and start anew after each change; an app that does not start or has ended waits for one."""
+        """Start the app, and restart it after each change; one that failed or ended starts again at the next change."""
         seen = self._times()
         what: list[str] = []
         while True:
@@ -106,7 +106,7 @@ class Development:
             say(f"{failure}; the settings of before hold")
 
     def _begin(self, what: list[str]) -> None:
-        """Start the process; the first time, and after a change of migrations, what runs before a start."""
+        """Start the process; the first time and after a change of migrations, run PRESTART before it."""
         shown = [os.path.relpath(path, ROOT) for path in what]
         if shown:
             say(f"  {', '.join(shown[:3])}{f' and {len(shown) - 3} more' if len(shown) > 3 else ''} changed")
@@ -124,7 +124,7 @@ class Development:
         return {**defaults, **environment, **ours, "DATA_DIR": data}
 
     def _prepare(self, environment: Mapping[str, str]) -> bool:
-        """Run PRESTART; whether it has succeeded."""
+        """Run PRESTART; return whether it succeeded."""
         if not self._settings.prestart:
             return True
         done = subprocess.run(
@@ -135,7 +135,7 @@ class Development:
         return not done.returncode
 
     def _hear(self) -> None:
-        """Tell what the process reports."""
+        """Print the process's report, if it has arrived."""
         if (text := self._app.report()) is None:
             return
         if text == "ready":

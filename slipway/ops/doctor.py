@@ -1,4 +1,4 @@
-"""`make doctor`: what each setting does on the stack that runs, observed from outside, as a table."""
+"""`make doctor`: whether the running stack behaves as its settings say, observed from outside, as a table."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from slipway.ops.settings import DOTENV, ROOT, documented
 PROBES = (*seen_stack.PROBES, *seen_edge.PROBES)
 SHOWN = {True: "as set", False: "DIFFERS", None: "not seen"}
 
-# Every other setting, by the reason why no row shows it; a test holds these to .env.example.
+# Settings without a row, by the reason; a test compares the names with .env.example.
 UNSEEN = {
     "since it takes an overload": """CLIENT_CONNECTIONS CLIENT_REQUESTS_PER_SECOND CLIENT_UPLOADS MAX_CONNECTIONS
         MAX_REQUESTS_IN_FLIGHT MAX_STREAMS MAX_WEBSOCKETS MESSAGES_PER_SECOND""",
@@ -30,7 +30,7 @@ UNSEEN = {
     "since other verbs read it": "LOCUST_PORT LOCUST_WORKERS PROMETHEUS_PORT PROVE_PATH",
     "since the server sets it": "PRESTARTED WORKER_COUNT WORKER_SLOT",
 }
-# Settings that the row of another one shows.
+# Settings that share the row of another one.
 WITH_ANOTHER = {
     "BASELINE_PORT": "BASELINE",
     "HTTPS_PORT": "HTTPS",
@@ -42,7 +42,7 @@ WITH_ANOTHER = {
 
 
 def run(runtime: Runtime) -> None:
-    """Print the table; Failure when something does what its setting does not say."""
+    """Print the table; Failure when the stack differs from a setting."""
     settings = runtime.settings
     with step("observing for as long as the longest time-out"), ThreadPoolExecutor(len(PROBES) + 1) as pool:
         inside = pool.submit(lambda: json.loads(runtime.ask("doctor")))

@@ -1,7 +1,7 @@
 """`.env` files in docker compose's grammar, so that one file means the same in both runtimes.
 
 https://docs.docker.com/compose/how-tos/environment-variables/variable-interpolation/#env-file-syntax
-Own code, since the verbs run before anything is installed; a container test compares it with `docker compose config`.
+Standard library only, since nothing is installed yet; a container test compares it with `docker compose config`.
 """
 
 import re
@@ -19,14 +19,14 @@ REFERENCE = re.compile(r"\$(?:(\$)|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?[-+?])(.
 
 
 def read(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables of a file, none if there is no file; `environment` answers `${NAME}` first, then the file itself.
+    """Return the variables of a file, none if it is missing; `${NAME}` refers to `environment`, then to the file.
 
-    Raises SettingError, naming the file and the line, for what docker compose refuses too.
+    Raises SettingError, naming the file and the line, for a file that docker compose rejects too.
     """
     try:
         text = path.read_text("utf-8-sig")
         if "\0" in text:
-            raise ValueError("it has a NUL byte")  # which no environment can hold
+            raise ValueError("it has a NUL byte")  # not possible in an environment variable
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -35,14 +35,14 @@ def read(path: Path, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class _Reader:
-    """Reads statements one after the other; `at` is the place in the text."""
+    """Parses the statements in order; `at` is the position in the text."""
 
     def __init__(self, name: str, text: str, environment: Mapping[str, str]) -> None:
         self.name = name
         self.text = text
         self.environment = environment
         self.at = 0
-        self.statement = 0  # where the one that is read begins
+        self.statement = 0  # position at which the current one begins
         self.found: dict[str, str] = {}
 
     def read(self) -> dict[str, str]:
@@ -50,12 +50,12 @@ class _Reader:
             key, has_value = self._key()
             if has_value:
                 self.found[key] = self._value()
-            elif key in self.environment:  # a name alone takes the value that the environment has
+            elif key in self.environment:  # a name without a value takes that of the environment
                 self.found[key] = self.environment[key]
         return {key: value for key, value in self.found.items() if not key[:1].isdigit()}
 
     def _to_statement(self) -> bool:
-        """Skip blank lines and comments; whether anything is left."""
+        """Skip blank lines and comments; return whether anything is left."""
         while self.at < len(self.text):
             if self.text[self.at] == "#":
                 self.at = self._end_of_line()
@@ -85,7 +85,7 @@ class _Reader:
         return self._expand(line.partition(" #")[0].rstrip())
 
     def _quoted(self, quote: str) -> str:
-        """Single quotes keep their text, with \\' for one of them; double quotes have escapes and references."""
+        """Read a quoted value: single quotes keep all but \\', double quotes expand escapes and references."""
         match = re.compile(rf"{quote}((?:\\.|[^\\{quote}])*){quote}", re.DOTALL).match(self.text, self.at)
         if match is None:
             self._refuse(f"a value whose quote {quote} is closed")
@@ -127,7 +127,7 @@ class _Reader:
         return len(self.text) if end < 0 else end
 
     def _refuse(self, allowed: str) -> NoReturn:
-        """The name alone is shown: the value may be a password."""
+        """Raise SettingError with the name alone: the value may be a password."""
         line = self.text.count("\n", 0, self.statement) + 1
         name, _, _ = self.text[self.statement :].partition("\n")[0].partition("=")
         raise SettingError(f"{self.name} line {line}", name.strip(), allowed)
@@ -140,7 +140,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def _closing_brace(text: str, start: int) -> int:
-    """The end of the reference that begins at `start`; braces inside it are counted."""
+    """Return the end of the reference that begins at `start`, which may contain nested braces."""
     depth = 0
     for at in range(start, len(text)):
         depth += (text[at] == "{") - (text[at] == "}")

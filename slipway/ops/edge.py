@@ -1,7 +1,7 @@
-"""The settings that are nginx's alone: whom it believes, which hosts it serves, and what one client may take.
+"""The settings that only nginx uses: trusted proxies, served hosts, size limits, and limits per client.
 
-They become directives in a file of their own, `edge.conf`: lists need no escaping on their way there, and a limit that
-is turned off is left out. `nginx/edge.conf` holds the same for the defaults.
+They become directives in a file of their own, `edge.conf`, so lists need no escaping for a template, and a limit that
+is off is left out. `nginx/edge.conf` holds the same for the defaults.
 """
 
 import ipaddress
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from slipway.environment import Environment, SettingError
 from slipway.paths import root_path
 
-RESERVED_CONNECTIONS = 384  # of one nginx worker: listeners, kept connections to the app, and room for health checks
-CLIENT_CONNECTIONS = 800  # a tenth of what one nginx worker holds: 16,384 connections, two for each proxied client
+RESERVED_CONNECTIONS = 384  # per nginx worker: listeners, kept connections to the app, health checks
+CLIENT_CONNECTIONS = 800  # a tenth of one nginx worker's clients: 16,384 connections, two for each proxied client
 HOST = re.compile(r"(?:\*?\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 FILE = "edge.conf"
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
-    """All of them. Without values no proxy is trusted, each host is served, and nothing is limited per client."""
+    """These settings. By default no proxy is trusted, every host is served, and nothing is limited per client."""
 
     trusted_proxies: tuple[str, ...] = ()
     proxy_protocol: bool = False
@@ -55,19 +55,19 @@ class EdgeSettings:
         )
 
     def known_host(self) -> str:
-        """One that is served, in a form that a request can name; empty where each is, or only patterns are known."""
+        """Return a served host that a request can name; empty if all hosts are served, or only patterns are set."""
         return next((host for host in self.allowed_hosts if host[0] != "*"), "")
 
     def crowded(self, workers: int, held: int) -> str:
-        """A regular expression of the numbers that are too many, for nginx workers that hold so many connections each.
+        """Return a regular expression for numbers above the limit; each of the nginx workers holds `held` connections.
 
-        Without MAX_CONNECTIONS: half of what each worker holds, since a proxied client takes two.
+        Without MAX_CONNECTIONS: half of them less RESERVED_CONNECTIONS, at least a quarter: a proxied client takes two.
         """
         most = self.max_connections or workers * max(held // 2 - RESERVED_CONNECTIONS, held // 4)
         return above(most)
 
     def configuration(self) -> str:
-        """The directives, for nginx's `http` block."""
+        """Return the directives for nginx's `http` block."""
         return "\n".join(["# Written by `make`, from the settings that .env.example explains.", *self._lines(), ""])
 
     def _lines(self) -> Iterator[str]:
@@ -109,7 +109,7 @@ class EdgeSettings:
 
 
 def above(most: int) -> str:
-    """Alternatives of a regular expression that match each whole number above one."""
+    """Return the alternatives of a regular expression that match each whole number above `most`."""
     digits = str(most)
     longer = [f"[1-9][0-9]{{{len(digits)},}}"]
     same = [
@@ -136,7 +136,7 @@ def _networks(text: str) -> tuple[str, ...]:
 
 
 def _hosts(text: str) -> tuple[str, ...]:
-    """Names in lower case, without a port and a closing dot, as nginx compares them."""
+    """Return the names as nginx compares them: in lower case, without a port and a trailing dot."""
     found = []
     for word in _words(text):
         host = word.lower().removesuffix(".")
@@ -148,5 +148,5 @@ def _hosts(text: str) -> tuple[str, ...]:
 
 
 def of(variables: Mapping[str, str]) -> EdgeSettings:
-    """The settings of some variables."""
+    """Return the settings from variables."""
     return EdgeSettings.from_environment(Environment(variables))

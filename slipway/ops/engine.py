@@ -1,4 +1,4 @@
-"""`docker` and `docker compose` for the project of this folder; and what they are called with."""
+"""`docker` and `docker compose` for the project of this folder: their arguments, environment and results."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from slipway.ops.settings import ROOT, StackSettings
 
 PROFILES = ("baseline", "locust", "migrate", acme.NAME, *backends.SERVICES)
 FOR_ALL = ("down", "config", "logs")
-LABEL = "com.docker.compose"  # what compose writes on each container
+LABEL = "com.docker.compose"  # prefix of compose's labels on each container
 RUNNING = ("running", "restarting", "paused")
 NO_PORT = "0"
 Done = subprocess.CompletedProcess[str]
@@ -34,25 +34,25 @@ class Engine:
 
     def __init__(self, settings: StackSettings) -> None:
         self.settings = settings
-        self.image = ""  # what docker-compose.yml calls SLIPWAY_IMAGE
+        self.image = ""  # SLIPWAY_IMAGE for docker-compose.yml; empty: the project's name
         self.project = settings.environment.get("COMPOSE_PROJECT_NAME") or project_name()
         self.stores = backends.wanted(settings.environment)
 
     def compose(self, *arguments: str) -> str:
-        """What a command of compose prints."""
+        """Run a compose command and return its output."""
         return _output(self.attempt(*arguments), f"docker compose {arguments[0]}")
 
     def attempt(self, *arguments: str, stdin: str = "") -> Done:
-        """The same for one that may fail and reads what is given to it."""
+        """Run a compose command that may fail, with `stdin` as its input."""
         return _run(self.command(*arguments), self.environment(), stdin)
 
     def containers(
         self, service: str = "", *, running: bool = False, runs: bool = True, show: str = "{{.ID}}"
     ) -> list[str]:
-        """A line for each container of the project, or of one service; the oldest last.
+        """Return a line for each container of the project, or of one service; the oldest last.
 
-        `running` leaves out those that have ended, `runs=False` those that `docker compose run` has made.
-        `docker compose ps` fails when another command removes a container that it has just listed; this is one look.
+        `running` leaves out those that have ended, `runs=False` those made by `docker compose run`.
+        `docker compose ps` would fail when another command removes a container that it has just listed.
         """
         labels = {"project": self.project, "service": service, "oneoff": "" if runs else "False"}
         filters = [f"label={LABEL}.{name}={value}" for name, value in labels.items() if value]
@@ -61,21 +61,21 @@ class Engine:
         return self.docker("ps", "--all", "--no-trunc", "--format", show, *options).splitlines()
 
     def settings_hash(self, service: str) -> str:
-        """The hash that a container of a service would get now.
+        """Return the configuration hash that a new container of a service would get.
 
-        `config --hash` alone leaves out what env_file brings, which containers are hashed with; so it is given the
-        configuration in which all files are read.
+        `config --hash` alone ignores the variables of env_file, which a container's hash includes; so it gets the
+        resolved configuration as its input.
         """
         done = self.attempt("-f", "-", "config", "--hash", service, stdin=json.dumps(self.configuration()))
         return _output(done, "docker compose config").split()[-1]
 
     def are_of(self, image: str, *containers: str) -> bool:
-        """Whether containers are made of the image that this name leads to now."""
+        """Whether all containers were created from the image that the name refers to now."""
         made_of = self.attempt_docker("inspect", "--format", "{{.Image}}", *containers).stdout.split()
         return {*made_of} == {*self.attempt_docker("image", "inspect", "--format", "{{.Id}}", image).stdout.split()}
 
     def configuration(self) -> Any:
-        """The services that `up` starts; what one depends on and is not asked for is no part of its hash."""
+        """Return the services that `up` starts, without their dependencies on others, which the hash leaves out."""
         found = json.loads(self.compose(*[f"--profile={name}" for name in self._wanted()], "config", "--format=json"))
         services = found["services"]
         for service in services.values():
@@ -88,25 +88,25 @@ class Engine:
         return [*self.stores, *(["baseline"] if self.settings.baseline else [])]
 
     def docker(self, *arguments: str) -> str:
-        """What a command of docker prints."""
+        """Run a docker command and return its output."""
         return _output(self.attempt_docker(*arguments), f"docker {arguments[0]}")
 
     def attempt_docker(self, *arguments: str) -> Done:
-        """The same for one that may fail."""
+        """Run a docker command that may fail."""
         return _run(["docker", *arguments], self.environment())
 
     def follow(self, *arguments: str) -> int:
-        """Run a command of compose in the terminal; its exit code."""
+        """Run a compose command in the terminal and return its exit code."""
         return subprocess.run(self.command(*arguments), env=self.environment(), cwd=ROOT).returncode
 
     def command(self, *arguments: str) -> list[str]:
-        """The command line, with the profiles that are asked for; some commands are for all of them."""
+        """Return the command line with the wanted profiles; the commands in FOR_ALL get all profiles."""
         wanted = self._wanted()
         profiles = [f"--profile={name}" for name in PROFILES if name in wanted or arguments[0] in FOR_ALL]
         return ["docker", "compose", *profiles, *arguments]
 
     def environment(self) -> dict[str, str]:
-        """What docker-compose.yml is filled in with."""
+        """Return the environment, with the variables that docker-compose.yml uses."""
         found = {
             "COMPOSE_PROJECT_NAME": self.project,
             "SLIPWAY_IMAGE": self.image or self.project,
@@ -122,7 +122,7 @@ class Engine:
         return {**self.settings.environment, **found}
 
     def check(self) -> None:
-        """Raise Failure where no engine answers, or where the project's name is another folder's."""
+        """Raise Failure if no engine answers, or if another folder uses the project's name."""
         if not engine_answers():
             raise Failure("RUNTIME=docker, but no Docker engine with compose answers; start it, or use RUNTIME=local")
         folder = f'{{{{.Label "{LABEL}.project.working_dir"}}}}'
@@ -135,12 +135,12 @@ class Engine:
 
 
 def published(settings: StackSettings) -> str:
-    """The port of HTTPS; without it any free one, behind which nothing listens."""
+    """Return the HTTPS port; with HTTPS off, 0: any free port, behind which nothing listens."""
     return str(settings.https.port) if settings.https.on else NO_PORT
 
 
 def project_name() -> str:
-    """Tells clones apart: the folder's name and a digest of its path, of the characters that compose allows."""
+    """Return a name unique to this clone: the folder's name in compose's characters, and a digest of its path."""
     name = re.sub(r"[^a-z0-9_-]+", "-", ROOT.name.lower()).strip("-_") or "slipway"
     return f"{name}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}"
 

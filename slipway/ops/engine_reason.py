@@ -1,4 +1,4 @@
-"""Why a command of docker or compose has failed, of all that it has printed."""
+"""The reason why a docker or compose command failed, taken from its output."""
 
 import re
 
@@ -7,6 +7,6 @@ SHOWN_LINES = 5
 
 
 def engine_reason(text: str) -> str:
-    """What an engine says of a failure: the lines that name errors, each once; else the last one."""
+    """Return the last lines that name an error (at most five, each once); else the last line."""
     lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
     return "\n  ".join([line for line in lines if REASON.search(line)][-SHOWN_LINES:] or lines[-1:])

@@ -1,4 +1,4 @@
-"""Why a start has failed, by what its log says, and what to do about it."""
+"""The reason of a failed start, taken from its log, and the next step."""
 
 import json
 import re
@@ -9,11 +9,11 @@ from slipway.ops.settings import ROOT
 from slipway.tracebacks import brief, has_traceback, one_line
 
 SHOWN_LINES = 3
-CONSEQUENCES = ("Shutting down: ", "Reason: ")  # gunicorn's last words, whatever came before
+CONSEQUENCES = ("Shutting down: ", "Reason: ")  # gunicorn logs these after any failure
 
 
 def first_error(lines: Iterable[str], root: Path = ROOT) -> str:
-    """The first record with a traceback, else one that was printed, else the first error, else what was said last.
+    """Return the first logged traceback, else a printed one, else the first error, else the last lines.
 
     Files below `root` are shown relative to it.
     """
@@ -42,7 +42,7 @@ def _last(lines: Iterable[str]) -> str:
 
 
 def next_step(reason: str, app: str) -> str:
-    """What to do about a start that has failed."""
+    """Return the advice for a failed start."""
     missing = re.match(r"ModuleNotFoundError: No module named '([^']+)'", reason)
     if missing is None:
         return "Mend it, then type the same again."

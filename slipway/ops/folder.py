@@ -10,9 +10,9 @@ from slipway.serving.settings import MAX_SOCKET_PATH
 
 
 def make_private(run_dir: Path) -> None:
-    """Make the folder, or take it from other users: it holds logs, data and passwords.
+    """Create the folder, or close it to other users: it holds logs, data and passwords.
 
-    One that is not ours, or that many share, such as /tmp, stays as it is.
+    A folder of another user, or a shared one such as /tmp, keeps its mode.
     """
     run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = run_dir.stat()
@@ -21,7 +21,7 @@ def make_private(run_dir: Path) -> None:
 
 
 def check_folder(run_dir: Path) -> None:
-    """Raise SettingError for a folder in which the stack can't run, whatever is quoted."""
+    """Raise SettingError for a folder in which the stack can't run, even with its path quoted."""
     most = MAX_SOCKET_PATH - LONGEST_SUFFIX
     if len(os.fsencode(run_dir)) > most:
         raise SettingError("RUN_DIR", str(run_dir), f"a path of at most {most} bytes, since sockets lie in it")

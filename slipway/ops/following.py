@@ -12,25 +12,25 @@ from pathlib import Path
 from slipway.logs import console
 from slipway.ops.settings import ROOT
 
-# compose's: the container, then its line; behind an order to clear the terminal's while it follows, colours or not.
+# compose's lines: the container, then its line; with --follow after a "clear line" sequence, even without colours.
 PREFIX = re.compile(rb"(?:\x1b\[2K)?([\w.-]+)\s+\| (.*)", re.DOTALL)
 HEADER = re.compile(rb"==> .* <==\s*|\s*")  # tail's, between two files
-# A line below a record that is shown for people belongs to it.
+# A line that begins with one of these belongs to the record above it.
 CONTINUES = (b" ", b"\t")
 
 
 def follow(command: Sequence[str], environment: Mapping[str, str], request_id: str, old: Iterable[Path] = ()) -> int:
-    """Show what a command prints, and before it what these files hold, until interrupted; the command's exit code."""
+    """Show the `old` files, then a command's output until interrupted; return the command's exit code."""
     show = Shown(request_id, console.render_for(sys.stdout.fileno()))
     for path in old:
         with suppress(OSError), path.open("rb") as file:
             show.all(file)
-    # In a group of its own: Ctrl-C is for us, who end it.
+    # In a session of its own: Ctrl-C reaches only this process, which then ends the command.
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
     assert process.stdout is not None
     try:
         show.all(process.stdout)
-        return process.wait()  # its output has ended, and it is about to
+        return process.wait()  # its output has ended, so it ends soon
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:  # `make logs | head`
@@ -42,7 +42,7 @@ def follow(command: Sequence[str], environment: Mapping[str, str], request_id: s
 
 
 class Shown:
-    """Writes lines to stdout as they come."""
+    """Writes lines to stdout as they arrive."""
 
     def __init__(self, request_id: str, render: console.Render) -> None:
         self._wanted = request_id.encode()
@@ -51,7 +51,7 @@ class Shown:
         self._output = sys.stdout.buffer
 
     def all(self, lines: Iterable[bytes]) -> None:
-        """Show those that are wanted."""
+        """Write the wanted lines."""
         for line in lines:
             text = self.one(line)
             if text:
@@ -59,7 +59,7 @@ class Shown:
                 self._output.flush()
 
     def one(self, line: bytes) -> bytes:
-        """A line as it is shown; empty where it is not."""
+        """Return a line as it is shown; empty if it is left out."""
         if HEADER.fullmatch(line):
             return b""
         found = PREFIX.fullmatch(line)
@@ -68,7 +68,7 @@ class Shown:
         if not self._matched:
             return b""
         shown = self._render(text)
-        # A record says itself which part of the stack it is of; other programs' lines do not.
+        # A record names its part of the stack; lines of other programs need the container's name.
         return shown if shown is not text or not name else b"%-14b %b" % (name, text)
 
     def _is_wanted(self, text: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""The settings of HTTPS, and the `server` that speaks it; nginx/tls.conf has what no setting changes."""
+"""The settings of HTTPS and the `server` block made from them; nginx/tls.conf has the fixed directives."""
 
 import re
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from pathlib import Path
 
 from slipway.environment import Environment, SettingError
 
-CERTIFICATE = "certificate.pem"  # the server's first, then those that have signed it
+CERTIFICATE = "certificate.pem"  # the server's first, then the intermediate ones
 KEY = "key.pem"
-CHALLENGES = "challenges"  # a folder beside them, for what answers a certificate authority
+CHALLENGES = "challenges"  # a folder beside them, for the answers to ACME challenges
 SERVER = "https.conf"
 HSTS = re.compile(r"max-age=[0-9]{1,10}(; includeSubDomains)?(; preload)?")
 HSTS_DEFAULT = "max-age=31536000"  # a year
@@ -18,19 +18,19 @@ WELL_KNOWN_PORT = 443
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What an nginx understands."""
+    """Features that depend on nginx's version and build."""
 
     http2_directive: bool
-    """`http2 on`, of 1.25.1; before it is a word of `listen`."""
+    """Whether `http2 on` exists (1.25.1 or newer); else `http2` is a parameter of `listen`."""
     http3: bool
 
 
-IMAGE = Dialect(http2_directive=True, http3=True)  # of docker-compose.yml
+IMAGE = Dialect(http2_directive=True, http3=True)  # nginx in docker-compose.yml
 
 
 @dataclass(frozen=True, slots=True)
 class HttpsSettings:
-    """Whether HTTPS is spoken, on which port, with the certificate of which folder, and what plain HTTP is told."""
+    """Whether HTTPS is on, its port, the certificate's folder, HSTS, and whether plain HTTP is redirected."""
 
     mode: str = "off"
     port: int = 8443
@@ -60,17 +60,17 @@ class HttpsSettings:
     def configuration(
         self, listen: str, dialect: Dialect, *, tls: str, folder: str, filled_in: str, words: str = ""
     ) -> str:
-        """What nginx's `http` block includes: the server, and what the answers of both servers say of HTTPS.
+        """Return the file for nginx's `http` block: the HTTPS server, and both servers' maps for headers and redirect.
 
-        `tls`, `folder` and `filled_in` are folders as strings of nginx: of the certificate, of nginx/ and of the
-        filled-in files. `words` are more of `listen`, for TCP alone.
+        `tls`, `folder` and `filled_in` are the folders of the certificate, of nginx/ and of the filled-in files, as
+        nginx strings. `words` are additional parameters of `listen` for TCP.
         """
         files = (f"{tls}/{CERTIFICATE}", f"{tls}/{KEY}", f"{folder}/tls.conf", f"{filled_in}/server.conf")
         lines = [*self._maps(dialect), *(self._server(listen, dialect, words, *files) if self.on else ())]
         return "\n".join(["# Written by `make`, from the settings that .env.example explains.", *lines, ""])
 
     def _maps(self, dialect: Dialect) -> Iterator[str]:
-        """Without a default of its own a map's value is empty, and a header without a value is not sent."""
+        """Yield the maps; a map without a default is empty, and nginx sends no header with an empty value."""
         yield f'map $client_scheme $strict_transport_security {{\n    https "{self.hsts if self.on else ""}";\n}}'
         alternative = f'h3=\\":{self.port}\\"; ma=86400' if self.on and dialect.http3 else ""
         yield f'map $scheme $alternative {{\n    https "{alternative}";\n}}'
@@ -87,7 +87,7 @@ class HttpsSettings:
         yield f"    listen {listen} ssl{words} backlog=4096;"
         if dialect.http2_directive:
             yield "    http2 on;"
-        if dialect.http3:  # each nginx worker gets the packets of its own connections
+        if dialect.http3:  # reuseport: each nginx worker gets the packets of its own connections
             yield f"    listen {listen} quic reuseport;"
         yield f'    ssl_certificate "{certificate}";'
         yield f'    ssl_certificate_key "{key}";'

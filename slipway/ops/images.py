@@ -1,4 +1,4 @@
-"""The app's images by version: built and tagged with the commit, kept for a way back, pruned beyond the last five."""
+"""The app's images by version: tagged with the commit, kept for rollback, pruned beyond the last five."""
 
 import json
 import subprocess
@@ -11,11 +11,11 @@ from slipway.ops.settings import ROOT, StackSettings
 from slipway.serving.slot_lists import write_whole
 
 KEPT = 5
-RELEASES = "releases.json"  # below RUN_DIR: what was in service, the newest last
+RELEASES = "releases.json"  # below RUN_DIR: the releases, the newest last
 
 
 class Images:
-    """Those of one project. SLIPWAY_IMAGE names the repository; with a tag, an image that was built elsewhere."""
+    """One project's images. SLIPWAY_IMAGE names the repository or, with a tag, an image that was built elsewhere."""
 
     def __init__(self, engine: Engine, settings: StackSettings) -> None:
         self._engine = engine
@@ -25,11 +25,11 @@ class Images:
 
     @property
     def newest(self) -> str:
-        """The name that leads to the release in service."""
+        """The image name of the release in service."""
         return self._given if _has_tag(self._given) else f"{self._repository}:latest"
 
     def take(self) -> str:
-        """The image of now: built here, or fetched if it was built elsewhere."""
+        """Return the image to run: built here, or pulled if it was built elsewhere."""
         if _has_tag(self._given):
             if self._engine.attempt_docker("image", "inspect", self._given).returncode:
                 with step(f"pull of {self._given}"):
@@ -43,7 +43,7 @@ class Images:
         return name
 
     def before(self) -> str:
-        """The release before the one in service; Failure if there is none."""
+        """Return the release before the one in service; Failure if there is none."""
         releases = self._releases()
         if not releases[1:]:
             raise Failure("there is no release before this one; `make deploy` makes releases")
@@ -52,7 +52,7 @@ class Images:
         return releases[-2]
 
     def in_service(self, name: str, *, back: bool = False) -> None:
-        """Note what is in service now, and remove the images of ours that are neither that nor among the last five."""
+        """Record the release in service, and remove the project's images beyond the last five."""
         releases = self._releases()
         kept = [release for release in (releases[:-2] if back else releases) if release != name][-(KEPT - 1) :]
         write_whole(self._path, json.dumps([*kept, name]))
@@ -64,7 +64,7 @@ class Images:
         listed = ("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", self._repository)
         for name in self._engine.attempt_docker(*listed).stdout.split():
             if name not in kept and not name.endswith(("-locust", ":<none>")):
-                self._engine.attempt_docker("image", "rm", name)  # one that a container uses stays
+                self._engine.attempt_docker("image", "rm", name)  # fails for an image in use, which stays
 
     def _releases(self) -> list[str]:
         with suppress(OSError, ValueError):
@@ -74,13 +74,13 @@ class Images:
 
 
 def version() -> str:
-    """The commit that is checked out, marked when the tree differs from it."""
+    """Return the checked-out commit, with `-dirty` if the tree differs from it."""
     commit = _git("rev-parse", "--short", "HEAD") or "unknown"
     return f"{commit}-dirty" if _git("status", "--porcelain") else commit
 
 
 def _tag(image: str) -> str:
-    """A commit's tag is its name; what has none of its own has its content's."""
+    """Return the commit as the tag; for a dirty or unknown one, with a digest of the image."""
     name = version()
     return name if name.isalnum() and name != "unknown" else f"{name}-{image.removeprefix('sha256:')[:8]}"
 

@@ -1,4 +1,4 @@
-"""One app server of the local runtime: what it says of itself, and waiting until it is ready."""
+"""One app server of the local runtime: starts it, waits until it is ready, and reads its status and metrics."""
 
 import json
 import socket
@@ -14,11 +14,11 @@ from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervisor import Supervisor
 from slipway.serving.result import STANDS
 
-START_SECONDS = 10.0  # for gunicorn itself and PRESTART, beside the time-out that a worker has to get ready
+START_SECONDS = 10.0  # for gunicorn itself and PRESTART, in addition to TIMEOUT for a worker's start
 
 
 class Instance:
-    """A server by its program's name, whether it runs or not."""
+    """An app server, running or not, by the name of its program."""
 
     def __init__(
         self, name: str, supervisor: Supervisor, programs: Programs, settings: StackSettings, venv: Path
@@ -30,12 +30,12 @@ class Instance:
         self._venv = venv
         self._log = programs.run_dir / "log" / f"{name}.log"
         self._status = programs.sockets(name) / f"{name}.json"
-        self._log_begins = 0  # where in the log the newest start begins
+        self._log_begins = 0  # bytes; position in the log at which the newest start begins
 
     def start(self) -> None:
-        """Begin to start it."""
+        """Start the server without waiting for it."""
         self._log_begins = self._log.stat().st_size if self._log.exists() else 0
-        self._status.unlink(missing_ok=True)  # of one that was killed
+        self._status.unlink(missing_ok=True)  # left by a killed server
         self._supervisor.start(self.name)
 
     def await_ready(self, timeout: float) -> None:
@@ -57,32 +57,32 @@ class Instance:
             raise Failure(self._complaint(self.reason(timeout)))
 
     def _hangs(self) -> bool:
-        """Whether a worker has said where its start stands, which it does when its time is over."""
+        """Whether the log says where a start hangs, which it does after TIMEOUT."""
         return STANDS.encode() in self._said()
 
     def _said(self) -> bytes:
-        """The log of the newest start."""
+        """Return the log since the newest start."""
         try:
             with self._log.open("rb") as log:
                 log.seek(self._log_begins)
                 return log.read()
-        except OSError:  # not there yet
+        except OSError:  # no log yet
             return b""
 
     def is_ready(self) -> bool:
-        """Whether all its workers were ready since it was started."""
+        """Whether all workers have become ready since the start."""
         try:
             return "pid" in self.status()
         except (OSError, ValueError):
             return False
 
     def status(self) -> dict[str, Any]:
-        """What it has written of itself."""
+        """Return the content of the server's status file."""
         values: dict[str, Any] = json.loads(self._status.read_text())
         return values
 
     def metrics(self) -> str:
-        """Its metrics, from the socket beside its others; no process is started for it."""
+        """Return the server's metrics, read from its socket without starting a process."""
         path = self._status.with_suffix(".stats")
         try:
             with socket.socket(socket.AF_UNIX) as connection:
@@ -95,7 +95,7 @@ class Instance:
         return answer.partition(b"\r\n\r\n")[2].decode()
 
     def ctl(self, verb: str, *, quiet: bool = False) -> str:
-        """Run a verb of slipway.serving.ctl and return what it prints; Failure with its reason."""
+        """Run a verb of slipway.serving.ctl and return its output; Failure with its reason."""
         environment = self._programs.environment(self.name, self._settings, self._venv)
         command = [str(self._venv / "python"), "-m", "slipway.serving.ctl", verb]
         done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
@@ -106,11 +106,11 @@ class Instance:
         return done.stdout
 
     def _complaint(self, reason: str) -> str:
-        """The reason and the next step."""
+        """Return the message of a failed start: the reason and the next step."""
         step = next_step(reason, self._settings.app)
         return f"{self._settings.app} does not start: {reason}\n  {step}\n  The whole log: {self._log}"
 
     def reason(self, timeout: float) -> str:
-        """Why the newest start has failed: the first error of its log, in one line."""
+        """Return why the newest start failed: the first error of its log."""
         lines = self._said().decode(errors="replace").splitlines()
         return first_error(lines) or f"it was not ready after {timeout:g} s (TIMEOUT) and says nothing"

@@ -1,4 +1,4 @@
-"""The processes of a stack whose supervisor was killed, found by the environment that supervisor gave them."""
+"""The processes of a stack whose supervisor was killed, found by a variable in the environment that they inherited."""
 
 import os
 import select
@@ -7,11 +7,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-MARK = "SLIPWAY_RUN_DIR"  # supervisor passes it on to every program
+MARK = "SLIPWAY_RUN_DIR"  # inherited by every program that supervisor starts
 
 
 def leftovers(run_dir: Path) -> list[int]:
-    """The processes of the stack that writes below `run_dir`, parents before their children."""
+    """Return the pids of the stack that writes below `run_dir`, in ascending order."""
     mark = os.fsencode(f"{MARK}={run_dir}")
     return sorted(
         int(folder.name)
@@ -21,7 +21,7 @@ def leftovers(run_dir: Path) -> list[int]:
 
 
 def commands(run_dir: Path) -> list[str]:
-    """The command lines of the stack's processes."""
+    """Return the command lines of the stack's processes."""
     found = []
     for pid in leftovers(run_dir):
         with suppress(OSError):
@@ -30,7 +30,7 @@ def commands(run_dir: Path) -> list[str]:
 
 
 def end(run_dir: Path, seconds: float) -> bool:
-    """Tell the topmost of them to end, kill what is left after `seconds`; whether all have ended by themselves."""
+    """Send SIGTERM to the topmost processes, SIGKILL to those left after `seconds`; return whether none were left."""
     found = leftovers(run_dir)
     for pid in found:
         if _parent(pid) not in found:
@@ -44,7 +44,7 @@ def end(run_dir: Path, seconds: float) -> bool:
 
 
 def _signal(run_dir: Path, pid: int, number: signal.Signals) -> None:
-    """By a descriptor, so that the number can't become another program's between look and signal."""
+    """Send a signal by pidfd, since the pid may be reused between the check and the signal."""
     with suppress(ProcessLookupError):
         process = os.pidfd_open(pid)
         try:
@@ -64,7 +64,7 @@ def _await(pid: int, deadline: float) -> None:
 
 
 def _environment(folder: Path) -> list[bytes]:
-    with suppress(OSError):  # another user's, or gone meanwhile
+    with suppress(OSError):  # another user's process, or one that has ended
         return (folder / "environ").read_bytes().split(b"\0")
     return []
 

@@ -1,4 +1,4 @@
-"""Every linter over every file that it knows."""
+"""Runs each linter over the files that it supports."""
 
 import subprocess
 import tempfile
@@ -12,13 +12,13 @@ from slipway.ops.settings import ROOT
 from slipway.ops.site import SiteSettings
 from slipway.project import served
 
-# With open_file_cache a static file that has changed would be served as it was for a while. The app needs the host
-# as the client has named it, to tell its own pages from foreign ones (the docker runtime maps ports, so
-# $host:$server_port is another one); and the limit of open files is set by who starts nginx, since a container and a
-# user may have less than any number that the file could name.
+# Checks that do not apply. open_file_cache would serve a changed static file from the cache for a while. The app needs
+# the client's own Host header to tell its pages from foreign ones ($host:$server_port differs in the docker runtime,
+# which maps ports). The limit of open files is set outside nginx, since a container or a user may be allowed fewer than
+# any number in the file.
 GIXY_SKIPS = ("try_files_is_evil_too", "host_spoofing", "worker_rlimit_nofile_vs_connections")
 
-FILES = [  # the last word is the path
+FILES = [  # each ends with the path that it checks
     ["shellcheck", ".ci/run"],
     *(["shellcheck", f"nginx/{path.name}"] for path in sorted(nginx_text.NGINX_DIR.glob("*.sh"))),
     ["hadolint", "Dockerfile"],
@@ -29,12 +29,12 @@ FILES = [  # the last word is the path
 
 
 def failing() -> list[str]:
-    """Run them all; the names of those that found something."""
+    """Run all linters; return the names of those that found something."""
     rules = Rules.of()
     with tempfile.TemporaryDirectory() as folder:
         rendered = Path(folder) / "nginx.conf"
         sockets = Path(folder, "sockets")
-        sockets.mkdir()  # nginx binds one there
+        sockets.mkdir()  # nginx binds its status socket there
         site = SiteSettings((("/static/", "app"),), (("/private/", "files"),), ("https://example.com",))
         command = nginx.prepare(Path(folder), listen="8080", socket_dir=sockets, max_body_bytes=1 << 20, site=site)
         checks = [

@@ -1,4 +1,4 @@
-"""A steady load of GETs on the stack, and whether the machine had time for it: for `make prove` and screenshots."""
+"""A steady load of GETs, and whether other programs kept the machine busy: for `make prove` and screenshots."""
 
 import hashlib
 import http.client
@@ -14,24 +14,24 @@ from slipway.ops.percentile import percentile
 from slipway.ops.settings import StackSettings
 from slipway.ops.wait import Connection
 
-CONNECTIONS = 8  # every second one is closed after each answer
+CONNECTIONS = 8  # every second one is closed after each response
 PAUSE_SECONDS = 0.005  # between two requests of a connection: about 1,000 requests a second, no stress test
-PROBE_SECONDS = 0.2  # between two looks at the machine
-PROBE_BYTES = b"\0" * (1 << 22)  # hashed without the interpreter's lock: some milliseconds of CPU
-CROWDED = 2.0  # a program that gets less than half of a core when it wants one does not have the machine to itself
+PROBE_SECONDS = 0.2  # between two probes of the machine
+PROBE_BYTES = b"\0" * (1 << 22)  # hashed without the GIL: some milliseconds of CPU
+CROWDED = 2.0  # wall time divided by CPU time; above it a program gets less than half of a core: other programs run
 
 
 @dataclass
 class Load:
-    """What the clients have seen: latencies in seconds, and every answer that was none."""
+    """Results of the clients: latencies in seconds, and failures (5xx or an error)."""
 
     latencies: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
-    """Of pieces of work that need a CPU: the time that each took by the time that it computed."""
+    """For each probe: its wall time divided by its CPU time."""
 
     def p99(self) -> float:
-        """The latency that 99 of 100 requests do not exceed."""
+        """Return the latency that 99 of 100 requests do not exceed."""
         return percentile(self.latencies, 99)
 
     @property
@@ -42,7 +42,7 @@ class Load:
 
 @contextmanager
 def load(settings: StackSettings, path: str) -> Iterator[Load]:
-    """Clients that ask until the block ends."""
+    """Run clients that send requests until the block ends."""
     seen, stop = Load(), Event()
     threads = [
         Thread(target=_client, args=(settings, path, number % 2 == 0, seen, stop)) for number in range(CONNECTIONS)

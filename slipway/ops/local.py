@@ -1,4 +1,4 @@
-"""The local runtime: gunicorn and nginx as processes under supervisor, everything written below one folder."""
+"""The local runtime: gunicorn and nginx as processes under supervisor; all files are written below one folder."""
 
 import math
 import shutil
@@ -38,13 +38,13 @@ class Local:
         self.trials = LocalTrials(self.processes)
 
     def runs(self) -> bool:
-        """Whether any of it runs."""
+        """Whether supervisor runs."""
         return self.supervisor.runs()
 
     def up(self) -> None:
-        """Start what does not run and wait until it is ready; on failure stop what this start has started.
+        """Start missing programs and wait until the stack is ready; on failure stop those just started.
 
-        A server that runs is left alone where nothing is new for it, else replaced with nothing lost.
+        A running server is replaced without losing requests if its settings or packages have changed.
         """
         check_folder(self.run)
         self.processes.end_leftovers()
@@ -71,10 +71,10 @@ class Local:
         self.renewal.follow()
 
     def down(self) -> None:
-        """Stop everything, also what a killed supervisor has left, and see that nothing stays behind."""
+        """Stop everything, including the processes of a killed supervisor, and remove the runtime files."""
         if self.supervisor.runs():
             with step("stopping"):
-                if self.settings.lame_duck:  # nginx passes the ready path's answer on until the app has ended
+                if self.settings.lame_duck:  # nginx must pass on the ready path's answer until the app has ended
                     self.processes.stop_servers()
                 if not self.supervisor.shutdown(NGINX_STOP_SECONDS + self.processes.stop_seconds + 15):
                     raise Failure(f"supervisor does not end; its log is {self.run}/log/supervisord.log")
@@ -92,7 +92,7 @@ class Local:
         local_view.logs(self.processes)
 
     def reload(self) -> None:
-        """New code and settings in service with nothing lost, or a Failure with the reason and the old ones serving."""
+        """Take new code and settings into service without losing requests; on Failure the old ones keep serving."""
         app = self.processes.in_service()
         self.remembered.check_change(self.settings, app.name)
         self._check_certificate()
@@ -105,7 +105,7 @@ class Local:
         self.renewal.follow()
 
     def deploy(self) -> None:
-        """Start a second server with the packages, code and settings of now; when it is ready the first one drains."""
+        """Start a second server with the current packages, code and settings; when it is ready the first one drains."""
         old = self.processes.in_service()
         self.remembered.check_change(self.settings, old.name, deploy=True)
         self._check_certificate()
@@ -127,7 +127,7 @@ class Local:
             self.processes.remove_servers(but=name)
 
     def rollback(self) -> None:
-        """Refuse: there are no images here."""
+        """Raise Failure: local processes have no images to return to."""
         raise Failure("local processes run the code that lies here: check the commit before out, then `make deploy`")
 
     def migrate(self) -> None:
@@ -139,16 +139,16 @@ class Local:
         local_commands.locust(self.processes.programs, self.settings, "requirements/loadtest.txt")
 
     def ask(self, verb: str) -> str:
-        """What a verb of slipway.serving.ctl prints, run where the server is."""
+        """Return the output of a verb of slipway.serving.ctl for the server in service."""
         app = self.processes.in_service()
         return app.metrics() if verb == "metrics" else app.ctl(verb, quiet=True)
 
     def metrics_targets(self) -> list[str]:
-        """Where Prometheus finds the metrics."""
+        """Return the address to scrape metrics from."""
         return [f"127.0.0.1:{self.settings.environment.get('METRICS_PORT') or METRICS_PORT}"]
 
     def workers(self) -> int:
-        """The number of workers that the server was started with."""
+        """Return the number of workers that the server was started with."""
         return int(self.processes.in_service().status()["workers"])
 
     def _check_certificate(self) -> None:
@@ -162,7 +162,7 @@ class Local:
 
 
 def _running_settings(settings: StackSettings) -> StackSettings:
-    """What the stack runs with, for a verb that looks at it or stops it: `.env` may say something else by now."""
+    """Return the running stack's settings, for a verb that inspects or stops it: `.env` may have changed since."""
     processes = LocalProcesses(settings, math.ceil(settings.stop_grace_period))
     try:
         return processes.remembered.settings_of(processes.in_service().name, settings.run_dir)

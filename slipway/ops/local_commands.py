@@ -1,4 +1,4 @@
-"""Commands that run beside the local stack, with its environment and until they end."""
+"""One-off commands beside the local stack, with its environment."""
 
 import subprocess
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The processes of the local runtime: starting, finding and ending them; local.py has the verbs."""
+"""The processes of the local runtime: starts, finds and ends them; local.py has the verbs."""
 
 import subprocess
 from collections.abc import Collection, Mapping
@@ -13,7 +13,7 @@ from slipway.ops.remembered import Remembered
 from slipway.ops.settings import ROOT, StackSettings
 from slipway.ops.supervisor import Supervisor
 
-NGINX_SECONDS = 20.0  # until it answers, once the app is ready
+NGINX_SECONDS = 20.0  # until nginx answers, in addition to TIMEOUT
 
 
 class LocalProcesses:
@@ -28,20 +28,20 @@ class LocalProcesses:
         self.programs = Programs(self.run, stop_seconds)
 
     def alive(self) -> set[str]:
-        """The names of the programs that have a process."""
+        """Return the names of the programs that have a process or will have one soon."""
         return {name for name, state in self.supervisor.states().items() if state.alive}
 
     def instance(self, name: str, venv: Path | None = None) -> Instance:
-        """A server by its name."""
+        """Return a server by its name; `venv` defaults to the environment in use."""
         binaries = venv or (self.run / "venv").resolve() / "bin"
         return Instance(name, self.supervisor, self.programs, self.settings, binaries)
 
     def environment(self, venv: Path) -> Mapping[str, str]:
-        """For a command about the app."""
+        """Return the environment of a command for the app."""
         return self.programs.environment(APPS[0], self.settings, venv)
 
     def in_service(self) -> Instance:
-        """The app server that nginx's links lead to; Failure with exit code 3 when none runs."""
+        """Return the app server that nginx's links point to; Failure with exit code 3 when none runs."""
         running = [name for name in APPS if name in self.alive()]
         if not running:
             raise Failure("the stack does not run; `make up` starts it", NOTHING_RUNS)
@@ -69,7 +69,7 @@ class LocalProcesses:
             self.await_ready()
 
     def start_server(self, name: str, venv: Path) -> Instance:
-        """Start an app server with the settings of now, and wait until all its workers are ready."""
+        """Start an app server with the current settings, and wait until all its workers are ready."""
         self.remembered.put(self.settings, name)
         server = self.instance(name, venv)
         self.supervisor.put(self.programs.server(name, venv, self.settings, self.remembered.path(name)))
@@ -83,30 +83,30 @@ class LocalProcesses:
             readiness.await_ready(self.settings, url, NGINX_SECONDS + self.settings.timeout)
 
     def app_serves(self) -> bool:
-        """Whether an app server runs that has been ready: not one that starts in vain."""
+        """Whether a running app server has become ready; one whose starts fail does not count."""
         return any(name in self.alive() and self.instance(name).is_ready() for name in APPS)
 
     def keep(self, old: Instance, instead_of: str) -> None:
-        """After a deploy that went wrong: nginx's links lead to the old server before the new one is stopped."""
-        with suppress(Failure):  # not turned away yet, or the old one has ended meanwhile
+        """After a failed deploy, point nginx's links back to the old server, then stop the new one."""
+        with suppress(Failure):  # the old one has ended meanwhile
             old.ctl("publish", quiet=True)
         self.undo([instead_of])
 
     def remove_servers(self, but: str = "") -> None:
-        """Stop each app server but one: what an interrupted deploy has left, or the predecessor."""
+        """Stop and remove all app servers except `but`: those of an interrupted deploy, or the predecessor."""
         for name in APPS:
             if name != but and name in self.supervisor.states():
                 self.supervisor.stop(name)
                 self.supervisor.remove(name)
 
     def stop_servers(self) -> None:
-        """Stop each app server that runs."""
+        """Stop all running app servers."""
         for name in APPS:
             if name in self.alive():
                 self.supervisor.stop(name)
 
     def undo(self, started: Collection[str]) -> None:
-        """Stop what a start that failed has started; with nothing else running, supervisor too."""
+        """Stop the programs that a failed start has started, and supervisor if it has no others."""
         for name in started:
             if name in self.supervisor.states():
                 self.supervisor.stop(name)
@@ -115,7 +115,7 @@ class LocalProcesses:
             self.supervisor.shutdown(self.stop_seconds)
 
     def end_leftovers(self) -> None:
-        """End what a supervisor that was killed has left, or wait for one that ends."""
+        """End the processes of a killed supervisor; wait for one that is shutting down."""
         if self.supervisor.is_ending():
             with step("waiting for an earlier stop"):
                 self.supervisor.shutdown(self.stop_seconds + 15)
@@ -135,7 +135,7 @@ class LocalProcesses:
                     raise Failure(f"{setting}={port} on {self.settings.host} {problem}")
 
     def refresh_nginx(self) -> None:
-        """Have nginx take what is new for it: settings of its own, or another number of slots."""
+        """Write nginx's configuration and reload nginx if it has changed; restore the old one if nginx rejects it."""
         paths = [self.run / "nginx" / name for name in (*nginx_text.templates(), *nginx.WRITTEN)]
         before = [path.read_text() if path.exists() else "" for path in paths]
         command = self.programs.nginx("nginx", self.settings)

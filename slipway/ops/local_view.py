@@ -1,4 +1,4 @@
-"""What the local runtime shows of itself."""
+"""`make status` and `make logs` of the local runtime."""
 
 import json
 import os
@@ -29,20 +29,20 @@ def status(processes: LocalProcesses) -> None:
 
 
 def logs(processes: LocalProcesses) -> None:
-    """Follow all logs until interrupted; with nothing running, Failure says where those of before lie."""
+    """Follow all logs until interrupted; if nothing runs, Failure names the folder of earlier logs."""
     files = sorted((processes.run / "log").glob("*.log"))
     if not processes.supervisor.runs():
         old = f"; the logs of before lie in {processes.run / 'log'}" if files else ""
         raise Failure(why_nothing_runs(processes) + old, NOTHING_RUNS)
     request_id = processes.settings.request
-    # The logs of one request may lie behind it, in files that are full.
+    # The records of an earlier request may be in rotated files.
     full = [path for file in files for path in sorted(file.parent.glob(f"{file.name}.*"), reverse=True)]
     lines = "+1" if request_id else "50"
     follow(["tail", "-n", lines, "-F", *map(str, files)], os.environ, request_id, full if request_id else ())
 
 
 def why_nothing_runs(processes: LocalProcesses) -> str:
-    """What a verb says that needs a stack that runs."""
+    """Return the message of a verb that needs a running stack."""
     left = len(leftovers.leftovers(processes.run))
     if not left:
         return "nothing runs; `make up` starts it"
@@ -55,7 +55,7 @@ def why_nothing_runs(processes: LocalProcesses) -> str:
 
 
 def _stopped(processes: LocalProcesses) -> list[str]:
-    """What belongs to the stack and has no process."""
+    """Return the parts of the stack that do not run."""
     alive = processes.alive()
     wanted = processes.settings
     parts = ["nginx", *([acme.NAME] if wanted.acme.domains else [])]

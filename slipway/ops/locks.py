@@ -1,4 +1,4 @@
-"""`make lock`: the locked requirements, compiled anew from pyproject.toml."""
+"""`make lock`: compiles the lock files in requirements/ from pyproject.toml."""
 
 import subprocess
 import tomllib
@@ -8,17 +8,17 @@ from slipway.ops import setup
 from slipway.ops.console import Failure, step
 from slipway.ops.settings import ROOT, StackSettings
 
-# Of pyproject.toml, each with a lock file.
+# Extras in pyproject.toml that have a lock file.
 EXTRAS = ("local", "acme", "otel", "loadtest", "test", "bench", "peers", "lock", "new")
 
 
 def lock(arguments: list[str]) -> None:
-    """Compile every lock file anew; each further one agrees with the app's."""
+    """Compile all lock files; the versions in app.txt also hold for the others."""
     compile_locks(ROOT, arguments)
 
 
 def compile_locks(root: Path, arguments: list[str]) -> None:
-    """Compile the lock files of a tree, one for each of its extras, in this tree's environment."""
+    """Compile the lock files of a tree (the app's and one for each extra) with this tree's uv."""
     uv = setup.environment(StackSettings.load().run_dir, "requirements/lock.txt") / "uv"
     fixed = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"]
     extras = tomllib.loads((root / "pyproject.toml").read_text())["project"].get("optional-dependencies", {})

@@ -1,12 +1,12 @@
-"""Lines of nginx's log as JSON: those of the access log are, plain ones become so. Standard library only."""
+"""Lines of nginx's log as JSON: the access log has it already, plain lines are converted. Standard library only."""
 
 import json
 import re
 import time
 from collections.abc import Iterator
 
-PIPE_BUF = 4096  # bytes; a write of so many is never cut, and poll() says whether it would block
-MAX_MESSAGE = 1_900  # bytes; nginx cuts its own at 2,048, and escaped it must stay below PIPE_BUF
+PIPE_BUF = 4096  # bytes; up to this size a write to a pipe is atomic, and poll() tells whether it would block
+MAX_MESSAGE = 1_900  # bytes; nginx cuts messages at 2,048, and an escaped one must stay below PIPE_BUF
 
 # "2026/11/25 20:56:38 [error] 7#7: *1 message"; at its start also "nginx: [emerg] message"
 ERROR = re.compile(r"(?:(\d{4})/(\d\d)/(\d\d) (\d\d:\d\d:\d\d)|nginx:) \[(\w+)\] (?:(\d+)#\d+: )?(.*)")
@@ -15,7 +15,7 @@ LEVELS = {"debug": "DEBUG", "warn": "WARNING", "error": "ERROR"} | dict.fromkeys
 
 
 def without_query(line: bytes) -> bytes:
-    """A line of the error log without the query of the request that it names, and of the page that has led to it."""
+    """Return a line of the error log without the queries of its request, upstream and referrer."""
     head, mark, rest = line.partition(REQUEST)
     place = rest.find(b"?")
     if place < 0:
@@ -25,7 +25,7 @@ def without_query(line: bytes) -> bytes:
 
 
 def record(line: bytes) -> bytes:
-    """A plain line as a JSON object, one line."""
+    """Return a plain line as one line of JSON."""
     text = re.sub(rb"[^ -~]", b"?", without_query(line)[:MAX_MESSAGE]).decode()
     found = ERROR.fullmatch(text)
     no_clock = None, None, None, None
@@ -43,9 +43,9 @@ def record(line: bytes) -> bytes:
 
 
 def wrapped(lines: bytes) -> bytes:
-    """Whole lines, each of them JSON."""
+    """Return whole lines, each as JSON."""
     if lines.startswith(b"{") and lines.count(b"\n{") + 1 == lines.count(b"}\n") == lines.count(b"\n"):
-        return lines  # the access log alone, as nearly always
+        return lines  # only lines of the access log, the usual case
     return b"".join(
         line + b"\n" if line.startswith(b"{") and line.endswith(b"}") else record(line)
         for line in lines[:-1].split(b"\n")
@@ -53,7 +53,7 @@ def wrapped(lines: bytes) -> bytes:
 
 
 def pieces(lines: bytes) -> Iterator[bytes]:
-    """Whole lines by as many as one write takes."""
+    """Split whole lines into pieces of at most PIPE_BUF bytes, at line ends where possible."""
     while len(lines) > PIPE_BUF:
         end = lines.rfind(b"\n", 0, PIPE_BUF) + 1 or PIPE_BUF
         yield lines[:end]

@@ -1,4 +1,4 @@
-"""Passes nginx's log on to an output that may not be read. Standard library only."""
+"""Passes nginx's log on to an output whose reader may stall. Standard library only."""
 
 import os
 import select
@@ -6,23 +6,23 @@ from collections import deque
 
 from slipway.ops.log_lines import PIPE_BUF, pieces, record, wrapped
 
-MAX_KEPT = 1 << 20  # bytes that wait for an output that is not read; about a second of full load
-LAST_SECONDS = 2.0  # for an output that is not read at the end
+MAX_KEPT = 1 << 20  # bytes kept while the output is not read; about a second of full load
+LAST_SECONDS = 2.0  # without progress at the end, after which the rest is lost
 
 
 class Relay:
-    """From the pipe to the output. It never waits for the output while there may be something to read."""
+    """Copies the pipe to the output; a stalled output never keeps it from reading."""
 
     def __init__(self, source: int, output: int) -> None:
         self._source = source
         self._output = output
-        self._rest = b""  # the beginning of a line
-        self._kept: deque[bytes] = deque()  # what the output has not taken yet
+        self._rest = b""  # an incomplete line
+        self._kept: deque[bytes] = deque()  # pieces that are not written yet
         self._size = 0
         self._dropped = 0
 
     def run(self) -> None:
-        """Return after the end of the source, when all is written or the output has not been read for a while."""
+        """Relay until the source has ended and all is written, or the output has not been read for LAST_SECONDS."""
         sources = [self._source]
         while sources or self._kept:
             seconds = None if sources else LAST_SECONDS
@@ -35,7 +35,7 @@ class Relay:
                 self._write()
 
     def _read(self) -> bool:
-        """Take what is there; False at the end."""
+        """Read available data; return False at the end of the source."""
         data = os.read(self._source, 1 << 16)
         whole, _, self._rest = (self._rest + data).rpartition(b"\n")
         if self._rest and (not data or len(self._rest) > PIPE_BUF):
@@ -56,7 +56,7 @@ class Relay:
         self._size -= len(piece)
         try:
             os.write(self._output, piece)
-        except OSError:  # the reader is gone or the disk full
+        except OSError:  # the reader is gone or the disk is full
             self._dropped += piece.count(b"\n")
             return
         if self._dropped and self._size < MAX_KEPT // 2:

@@ -1,17 +1,16 @@
-"""Runs nginx so that its log is JSON, and so that no log can block it: `nginx.logged` has the command line.
+"""Runs nginx with its log as JSON, such that a stalled log can't block it: `nginx.logged` builds the command line.
 
-nginx's access log and error log go into one pipe, whose write end never blocks. Here it is always read: lines of the
-access log pass as they are, plain ones become JSON objects, and what finds no room because the output is not read is
-counted and dropped, which a record tells as soon as there is room. Should this process itself stand still, nginx drops.
-Signals go to nginx, its exit code is ours, and everything that it has written until its end goes out before ours.
+nginx's access log and error log go into one pipe with a non-blocking write end. This process always reads it: lines of
+the access log pass unchanged, plain ones become JSON objects. While the output is not read, lines beyond the buffer are
+dropped and counted, and a record reports the number when there is room. If this process stalls, nginx drops lines.
+Signals go to nginx, its exit code becomes this process's, and its log is written to the end before this process exits.
 
-nginx binds no unix socket that a killed one has left; those that `--socket=PATH` names are removed before it starts.
+nginx can't bind a unix socket that a killed nginx has left; `--socket=PATH` names those to remove before the start.
 
-nginx reads its files once. When the content of those that `--watch=PATTERN` names has changed, it is told to read
-them anew; what is wrong in them it logs, and goes on with what it has.
+nginx reads its files only at a start or reload. When the content of files that match `--watch=PATTERN` changes, it
+gets SIGHUP; if the new files are wrong it logs the error and keeps its configuration.
 
-Standard library only, so that it needs no environment, which a deploy may take away. `nginx/logged.sh` does the
-same in the image.
+Standard library only, since a deploy may remove the virtual environment. `nginx/logged.sh` does the same in the image.
 """
 
 import ctypes
@@ -32,24 +31,24 @@ from types import FrameType
 from slipway.ops.log_relay import Relay
 
 FORWARDED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH")
-PIPE_SIZE = 1 << 20  # bytes instead of 64 KiB, which full load fills in 10 ms: we may get the CPU later than that
-WATCH_SECONDS = 1.0  # between two looks at the files
+PIPE_SIZE = 1 << 20  # bytes instead of 64 KiB, which full load fills in 10 ms: this process may get the CPU later
+WATCH_SECONDS = 1.0  # between two checks of the files
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def start(command: list[str]) -> "tuple[subprocess.Popen[bytes], int]":
-    """nginx and the end of the pipe from which to read its log."""
+    """Start nginx; return its process and the read end of the pipe with its log."""
     read, write = os.pipe()
     os.set_blocking(write, False)  # for all processes that inherit it
-    with suppress(OSError):  # more than the system allows, or than it has left for this user
+    with suppress(OSError):  # beyond the system's limit, or the user's quota of pipe pages
         fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
     libc, parent = ctypes.CDLL(None), os.getpid()
 
     def before_it() -> None:
-        """Without us it would keep its port, and its successor could not start.
+        """Have nginx end with this process, else it would keep its port and no successor could start; set SCHED_BATCH.
 
-        Woken for each request and each answer it would take the processor from a worker, and give it back a moment
-        later. So it waits its turn (sched(7)): it then finds many at a time, which saves a tenth of the CPU time.
+        By default each request and each response wakes nginx, which preempts an app worker for a moment. A batch
+        process waits its turn (sched(7)) and then handles many events at once, which saves a tenth of the CPU time.
         """
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
@@ -63,7 +62,7 @@ def start(command: list[str]) -> "tuple[subprocess.Popen[bytes], int]":
 
 
 def content(patterns: list[str]) -> int:
-    """A checksum of the files; a file that can't be read counts as empty."""
+    """Return a checksum of the files; one that can't be read is left out."""
     found = 0
     for path in sorted(path for pattern in patterns for path in glob.glob(pattern)):  # noqa: PTH207  # absolute
         with suppress(OSError):
@@ -72,7 +71,7 @@ def content(patterns: list[str]) -> int:
 
 
 def takes_signals(pid: int) -> bool:
-    """Whether SIGHUP is handled; before that it would end nginx."""
+    """Whether nginx handles SIGHUP already; before that the signal would end it."""
     with suppress(OSError):
         caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
         return caught is not None and bool(int(caught[1], 16) & 1 << signal.SIGHUP - 1)
@@ -80,7 +79,7 @@ def takes_signals(pid: int) -> bool:
 
 
 def watch(process: "subprocess.Popen[bytes]", patterns: list[str], seen: int) -> None:
-    """Have nginx read its files anew when they have changed; called in a thread that ends with ours."""
+    """Reload nginx whenever the content of the files has changed; runs in a daemon thread."""
     while True:
         time.sleep(WATCH_SECONDS)
         now = content(patterns)
@@ -90,12 +89,12 @@ def watch(process: "subprocess.Popen[bytes]", patterns: list[str], seen: int) ->
 
 
 def option(name: str) -> list[str]:
-    """The values of an option that may be given several times."""
+    """Return the values of an option that may be given several times."""
     return [word.partition("=")[2] for word in sys.argv if word.startswith(f"--{name}=")]
 
 
 def main() -> int:
-    """Run the command; its exit code, or as a shell has it 128 and the signal's number."""
+    """Run the command; return its exit code or, as a shell does, 128 plus the signal's number."""
     patterns, sockets = option("watch"), option("socket")
     seen = content(patterns)
     for path in sockets:
