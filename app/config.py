@@ -15,8 +15,8 @@ from slipway.environment import Environment, SettingError
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # as browsers write it: no path
-MOST_PER_POOL = 10  # more make nothing faster: a worker has one core, and so have most of its queries
-SPARE_WORKERS = 2  # while workers are replaced there are so many more than usual
+MOST_PER_POOL = 10  # more are no faster: a worker uses one core, and most of its queries use one each
+SPARE_WORKERS = 2  # additional workers while workers are replaced
 MAX_SOCKET_PATH = 107  # bytes; sun_path of Linux's unix(7) less the closing NUL
 
 
@@ -29,7 +29,7 @@ class AppSettings:
     database_connections: int
     workers: int
     bus_url: str
-    bus_password: str = field(repr=False)  # empty: what the address says
+    bus_password: str = field(repr=False)  # empty: the URL's own, if any
     max_body_bytes: int
     keep_messages: int
     keep_seconds: int
@@ -73,18 +73,18 @@ class AppSettings:
 
     @property
     def database_pool(self) -> int:
-        """The connections of one worker."""
+        """The most database connections that one worker opens."""
         return max(1, min(MOST_PER_POOL, self.database_connections // (self.workers + SPARE_WORKERS)))
 
     @property
     def most_database_connections(self) -> int:
-        """What all workers may open together: each needs one, however few are set."""
+        """The most database connections of all workers together; at least one per worker, whatever the setting."""
         return max(self.database_connections, self.workers + SPARE_WORKERS)
 
 
 def _database_url(text: str, data_dir: Path) -> URL:
     if not text:
-        return URL.create(DRIVERS["sqlite"], database=f"{data_dir}/slipway.db")  # not as text: a path may have a "?"
+        return URL.create(DRIVERS["sqlite"], database=f"{data_dir}/slipway.db")  # not parsed: a path may have a "?"
     error = SettingError(
         "DATABASE_URL",
         text.rpartition("@")[2],  # without the password
@@ -95,13 +95,13 @@ def _database_url(text: str, data_dir: Path) -> URL:
         driver = DRIVERS[url.get_backend_name()]
     except (ArgumentError, KeyError, ValueError):  # ValueError: a port that is no number
         raise error from None
-    if driver == "sqlite" and url.database in (None, "", ":memory:"):  # each connection would have its own
+    if driver == "sqlite" and url.database in (None, "", ":memory:"):  # each connection would have its own database
         raise error
     return url.set(drivername=driver)
 
 
 def _with_password(url: URL, file: str) -> URL:
-    """With the password that a file holds, if the address has none."""
+    """Add the password from a file if the URL has none."""
     if url.password is not None or url.get_backend_name() == "sqlite":
         return url
     password = _password("DATABASE_PASSWORD_FILE", file)
@@ -109,14 +109,14 @@ def _with_password(url: URL, file: str) -> URL:
 
 
 def _bus_password(url: str, file: str) -> str:
-    """The password that a file holds, if the bus is a Redis whose address has none."""
+    """Return the password from a file if the bus is Redis and its URL has none, else an empty text."""
     if url == "embedded" or urlsplit(url).password is not None or "password" in parse_qs(urlsplit(url).query):
         return ""
     return _password("BUS_PASSWORD_FILE", file)
 
 
 def _password(name: str, file: str) -> str:
-    """What a file holds; a closing line break is no part of it. Empty without a file, or for `none`."""
+    """Return a file's content without its final line break; empty without a file name, or for `none`."""
     if file in ("", "none"):
         return ""
     try:
@@ -138,7 +138,7 @@ def _bus_url(text: str, data_dir: Path) -> str:
 def _can_be_parsed(url: str) -> bool:
     try:
         urlsplit(url)
-    except ValueError:  # brackets without an address
+    except ValueError:  # such as brackets without an address
         return False
     return True
 

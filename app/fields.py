@@ -1,4 +1,4 @@
-"""Checks of what came in: each wrong field is a 422 that names the field, the value and what is allowed."""
+"""Validation of client input: a wrong field is a 422 that names the field, its value and the allowed values."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,13 +7,13 @@ from typing import Any
 from app.asgi.errors import HTTPError
 from app.services.errors import BadCursor
 
-BLANK = re.compile(r"[\s\ufeff]*")  # what ECMAScript, whose patterns openapi.json has, calls white space
+BLANK = re.compile(r"[\s\ufeff]*")  # white space in ECMAScript, whose patterns openapi.json uses
 # Unicode's categories Cc and Cs, control characters and surrogates: PostgreSQL refuses NUL, UTF-8 has no surrogates.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def invalid(field: str, value: Any, allowed: str) -> HTTPError:
-    """A 422 for one field."""
+    """Return a 422 for one field."""
     shown = repr(value)
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     shown = shown.encode(errors="backslashreplace").decode()
@@ -22,14 +22,14 @@ def invalid(field: str, value: Any, allowed: str) -> HTTPError:
 
 
 def json_object(data: Any) -> dict[str, Any]:
-    """The JSON text's top-level object; raises 422 for any other value."""
+    """Return the decoded JSON if it is an object; raises 422 for any other value."""
     if not isinstance(data, dict):
         raise invalid("body", data, "a JSON object")
     return data
 
 
 def text(data: Mapping[str, Any], field: str, most: int, *, lines: bool = False) -> str:
-    """A string of 1 to `most` characters, none of them a control character but for the ends of `lines`."""
+    """Return a string of 1 to `most` characters, not all blank, no control characters (`lines` allows line feeds)."""
     value = data.get(field)
     if not isinstance(value, str) or not 1 <= len(value) <= most or (not value.isalnum() and BLANK.fullmatch(value)):
         raise invalid(field, value, f"a text of 1 to {most} characters, not all of them blank")
@@ -39,7 +39,7 @@ def text(data: Mapping[str, Any], field: str, most: int, *, lines: bool = False)
 
 
 def integer(query: Mapping[str, str], field: str, default: int, low: int, high: int) -> int:
-    """A whole number from a query string."""
+    """Return a whole number from `low` to `high` in a query string."""
     value = query.get(field, str(default))
     if not (value.isascii() and value.isdigit() and len(value) < 20 and low <= int(value) <= high):
         raise invalid(field, value, f"a whole number from {low} to {high}")
@@ -47,7 +47,7 @@ def integer(query: Mapping[str, str], field: str, default: int, low: int, high: 
 
 
 def message_id(parse: Callable[[str], object], text: str | None) -> str | None:
-    """The id to resume from, None for none; a text that the bus can't have given is a 400."""
+    """Return the id to resume from, or None without one; a text that can't be an id of the bus is a 400."""
     try:
         if text:
             parse(text)

@@ -1,6 +1,6 @@
-"""The app: its settings, what lives as long as a worker, the order of its middleware and its routes.
+"""The app: its routes, the order of its middleware, and the resources of a worker.
 
-`application` is what a server runs. `simple_app` is the smallest ASGI app, a starting point for your own.
+`application` is the app that a server runs. `simple_app` is the smallest ASGI app, a starting point for your own.
 """
 
 import asyncio
@@ -54,12 +54,12 @@ BENCH_ROUTES = [
 
 
 def create_app(settings: AppSettings) -> ASGIApp:
-    """Put the app together. A request passes from the bottom of this function to its top."""
+    """Assemble the app. A request passes through the layers from the bottom of this function to its top."""
     import_needed(settings)
     routes = ROUTES + BENCH_ROUTES if settings.bench_endpoints else ROUTES
     app: ASGIApp = Router(routes, max_body_bytes=settings.max_body_bytes)
     app = Errors(app, {Unavailable: unavailable})
-    app = Origins(app, settings.allowed_origins)  # around Errors: a page of an allowed origin may read those, too
+    app = Origins(app, settings.allowed_origins)  # outside Errors: pages of an allowed origin may read error responses
     standalone = Standalone(app)
     return Lifespan(standalone, partial(lifespan, settings, standalone))
 
@@ -70,9 +70,9 @@ def unavailable(error: Unavailable) -> HTTPError:
 
 @asynccontextmanager
 async def lifespan(settings: AppSettings, own: Counter, state: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
-    """Hold what one worker needs for its life.
+    """Open one worker's resources, and close them at its end.
 
-    A server that drains sets `state["draining"]`, an asyncio.Event; one that counts requests gives `state["counts"]`.
+    A server that drains provides `state["draining"]`, an asyncio.Event; one that counts requests, `state["counts"]`.
     """
     draining = state.get("draining") or asyncio.Event()
     counter = state.get("counts") or own
@@ -88,7 +88,7 @@ application = create_app(AppSettings.from_environment())
 
 
 async def simple_app(scope: Scope, receive: Receive, send: Send) -> None:
-    """The smallest whole ASGI app: `gunicorn -k uvicorn.workers.UvicornWorker app.main:simple_app` serves it."""
+    """The smallest complete ASGI app: `gunicorn -k uvicorn.workers.UvicornWorker app.main:simple_app` serves it."""
     if scope["type"] == "lifespan":
         for phase in ("startup", "shutdown"):
             await receive()

@@ -1,6 +1,6 @@
 """Brings the database's schema up to date: `python -m app.migrate`, once before the workers start.
 
-Safe when two machines do it at once: one transaction, which the second waits for and then finds nothing to do.
+Two machines may run it at once: it is one transaction; the second run waits for it and then finds nothing to do.
 """
 
 import sys
@@ -16,7 +16,7 @@ from app.services.errors import Unavailable
 from slipway.environment import SettingError
 
 ADVISORY_LOCK = 7_391_446  # any number, the same on every machine
-PROTOCOL_VIOLATION = "08P01"  # a pooler's, for what it does not let through
+PROTOCOL_VIOLATION = "08P01"  # from a pooler, for a statement that it does not allow
 AWAY = "does not answer", "start it or correct the address"
 REFUSED = "can't be used", "let the pooler pool transactions or sessions (pool_mode of PgBouncer)"
 CONNECTIONS = "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
@@ -26,7 +26,7 @@ def migrate(url: URL) -> None:
     """Upgrade to the newest revision; raises Unavailable while the database is away."""
     config = Config()
     migrations = str(Path(__file__).with_name("migrations"))
-    config.set_main_option("script_location", migrations.replace("%", "%%"))  # which begins a reference there
+    config.set_main_option("script_location", migrations.replace("%", "%%"))  # % starts a reference there
     engine = sync_engine(url, 1, patient=True)
     try:
         with translated(), engine.begin() as connection:
@@ -39,14 +39,14 @@ def migrate(url: URL) -> None:
 
 
 def check_connections(url: URL, connections: int) -> None:
-    """Raise SettingError if all workers together may open more connections than the server has for them."""
+    """Raise SettingError if all workers together may open more connections than the server allows."""
     if url.get_backend_name() != "postgresql":
         return
     engine = sync_engine(url, 1)
     try:
         with translated(), engine.connect() as connection:
             most = connection.execute(text(CONNECTIONS)).scalar_one()
-            pooled = is_pooled(connection)  # then the pooler's own limit counts, which can't be asked for
+            pooled = is_pooled(connection)  # then the pooler's own limit counts, which can't be queried
     finally:
         engine.dispose()
     if connections > most and not pooled:
@@ -54,7 +54,7 @@ def check_connections(url: URL, connections: int) -> None:
 
 
 def main() -> None:
-    """Migrate what the settings name; of a database that is away say where it was looked for."""
+    """Migrate the settings' database; if it is unavailable, exit with its address and the reason."""
     settings = AppSettings.from_environment()
     url = settings.database_url
     try:

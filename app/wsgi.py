@@ -1,4 +1,4 @@
-"""The WSGI baseline: the same users and the same bench work, byte for byte, for the benchmark. No framework.
+"""The benchmark's WSGI baseline, without a framework: users and bench endpoints with byte for byte the same bodies.
 
 gunicorn -k gthread app.wsgi:application
 """
@@ -26,7 +26,7 @@ from app.services.users import BlockingUsers, ping
 
 
 class Call:
-    """One request: what `app.asgi.request.Request` is to the ASGI app."""
+    """One request; the counterpart of `app.asgi.request.Request` in the ASGI app."""
 
     def __init__(self, environ: WSGIEnvironment, params: dict[str, str], max_body_bytes: int) -> None:
         self.environ = environ
@@ -50,7 +50,7 @@ class Call:
 
 
 class Application:
-    """The WSGI callable (PEP 3333). Its engine opens connections when they are first used: after the fork."""
+    """The WSGI callable (PEP 3333). Its engine opens connections on first use, which is after the fork."""
 
     def __init__(self, settings: AppSettings) -> None:
         self.max_body_bytes = settings.max_body_bytes

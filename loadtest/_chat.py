@@ -1,6 +1,6 @@
-"""A chat client as the page is one: it comes back, resumes from its last id, and says again what was not confirmed.
+"""A chat client that works like the page: it reconnects, resumes from its last id, and resends unconfirmed messages.
 
-A message's key lets it be sent again: the server takes it once.
+Each message has a key, so that it may be sent again: the server keeps it once.
 """
 
 import json
@@ -16,11 +16,11 @@ from loadtest._user import ScheduledUser
 from loadtest._waiting import NOT_DELIVERED, Said, Waiting
 
 NAME = "/ws/chat"
-PAUSE_SECONDS = 1.0  # before the next try, after one that failed
+PAUSE_SECONDS = 1.0  # before the next attempt, after one that failed
 
 
 class Chat:
-    """One user's connection to the chat, all that it says and all that it hears."""
+    """One user's chat: the messages sent and received, over any number of connections."""
 
     def __init__(self, user: ScheduledUser) -> None:
         self._user = user
@@ -31,7 +31,7 @@ class Chat:
         self._reader = gevent.spawn(self._run)
 
     def say(self, intended: float) -> str:
-        """Say something as soon as there is a connection, and return its key."""
+        """Send a message as soon as there is a connection, and return its key."""
         key = self._speaker.key()
         said = Said(intended, json.dumps({"user": "load", "message": key, "key": key}))
         self._waiting.add(key, said)
@@ -41,7 +41,7 @@ class Chat:
         return key
 
     def end(self) -> None:
-        """Wait until all that was said is back or lost, count that, and hang up."""
+        """Wait until each message sent has come back or is lost, count the lost ones, and disconnect."""
         for lost in self._waiting.settle():
             self._fired(lost, NOT_DELIVERED)
         self._reader.kill()
@@ -50,7 +50,7 @@ class Chat:
         talk.end(self._speaker, self._listener)
 
     def _run(self) -> None:
-        """Be connected and take all messages: a client that does not read is closed as too slow."""
+        """Stay connected and read all messages: the server closes a client that does not read as too slow."""
         restarted: float | None = None
         while True:
             try:
@@ -77,7 +77,7 @@ class Chat:
         self._send(self._waiting.texts())
 
     def _send(self, texts: list[str]) -> None:
-        """Send what there is a connection for; the reader sees its end, and what waits is sent again after it."""
+        """Send texts if there is a connection; if it fails, the reader reconnects and resends what is unconfirmed."""
         try:
             for text in texts:
                 if self._socket is not None:

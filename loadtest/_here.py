@@ -1,4 +1,4 @@
-"""Puts the project's folder onto the path, wherever locust is started: locust adds only the file's own folder."""
+"""Puts the project's folder on sys.path, wherever locust is started: locust adds only the file's own folder."""
 
 import sys
 from pathlib import Path

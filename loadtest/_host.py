@@ -1,4 +1,4 @@
-"""Where the stack is: where its own settings say, if they are here."""
+"""The stack's address, from the stack's own settings if they are here."""
 
 import os
 
@@ -7,11 +7,11 @@ PORT = 8080
 
 
 def default_host() -> str:
-    """The address of the stack of this folder; locust's own --host and LOCUST_HOST beat it."""
+    """Return the address of this folder's stack; locust's own --host and LOCUST_HOST take precedence."""
     try:
         from slipway.environment import SettingError
         from slipway.ops.settings import StackSettings
-    except ImportError:  # the folder was copied alone
+    except ImportError:  # loadtest/ was copied alone
         return f"http://{LOOPBACK}:{os.environ.get('HTTP_PORT', PORT)}"
     try:
         return StackSettings.load().url

@@ -1,4 +1,4 @@
-"""Bounds that a run must keep: `p95>200`, `failures>0.1%`, `GET /api/users: p99>300`."""
+"""Conditions under which a run fails: `p95>200`, `failures>0.1%`, `GET /api/users: p99>300`."""
 
 import re
 from collections import Counter
@@ -18,7 +18,7 @@ GRAMMAR = (
 
 @dataclass(frozen=True)
 class Limit:
-    """The most that something may be, over all requests or over those of one name."""
+    """An upper limit of one figure, over all requests or over those of one name."""
 
     text: str
     name: str | None
@@ -28,7 +28,7 @@ class Limit:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises ValueError for a text that is none."""
+        """Parse a limit; raises ValueError for an invalid one."""
         match = TEXT.fullmatch(text.strip())
         if match is None or (match["share"] and match["what"].startswith("p")):
             raise ValueError(GRAMMAR)
@@ -38,7 +38,7 @@ class Limit:
         )
 
     def broken(self, record: Record) -> str | None:
-        """What was found instead; None if the run kept to it."""
+        """Return the limit and the figure found if the limit is exceeded, else None."""
         found, unit = self._found(record)
         return f"{self.text}: it is {found:.4g}{unit}" if found > self.most else None
 

@@ -16,7 +16,7 @@ WRONG_OPTION, NOT_READY, TOO_SLOW, OVER_LIMIT, LOST_PROCESS = 2, 3, 4, 5, 6
 
 
 def add(parser: ArgumentParser, **_: Any) -> None:
-    """Called by locust. Values stay texts here: argparse would answer a wrong one with a page of usage."""
+    """Add the options; called by locust. Values stay texts: for a wrong one argparse would print a page of usage."""
 
     own = partial(_option, parser)
     own("rate", "requests per second of each user (default: each class's own)")
@@ -35,7 +35,7 @@ def _option(parser: ArgumentParser, name: str, text: str, default: Any = "", **m
 
 
 class Wrong(Exception):
-    """An option has a value that it can't have; the text says which, and what is allowed."""
+    """An option has an invalid value; the text names the option and the allowed values."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Chosen:
 
 
 def read(options: Any) -> Chosen:
-    """Read what was typed, in the terminal or on the page; raises Wrong."""
+    """Read the options from the command line or from locust's page; raises Wrong."""
     chosen = Chosen(
         rate=number("--rate", options.rate, least=0, above=True) if options.rate else 0.0,
         warmup=number("--warmup", options.warmup or "0", least=0),
@@ -77,17 +77,17 @@ _chosen = [Chosen()]
 
 
 def chosen() -> Chosen:
-    """What holds in this process."""
+    """Return the options in force in this process."""
     return _chosen[0]
 
 
 def choose(options: Any) -> None:
-    """Have these options hold; raises Wrong."""
+    """Put these options into force; raises Wrong."""
     _chosen[0] = read(options)
 
 
 def number(name: str, text: str, *, least: float, above: bool = False) -> float:
-    """A finite number of at least, or above, a bound."""
+    """Parse a finite number that is at least, or above, a bound; raises Wrong."""
     try:
         value = float(text)
     except ValueError:
@@ -98,7 +98,7 @@ def number(name: str, text: str, *, least: float, above: bool = False) -> float:
 
 
 def seconds(run_time: Any) -> float:
-    """locust's run time, which it has parsed already or leaves as a text such as 1m30s."""
+    """Return locust's run time, which locust gives as a number or as a text such as 1m30s."""
     if not isinstance(run_time, str):
         return float(run_time)
     parts = re.findall(r"(\d+)([hms]?)", run_time)
@@ -106,12 +106,12 @@ def seconds(run_time: Any) -> float:
 
 
 def listed(value: Any) -> list[str]:
-    """What was given once or several times; a variable gives one text."""
+    """Return the values of an option that may be repeated; an environment variable gives one text."""
     return [value] if isinstance(value, str) else list(value)
 
 
 def parsed(kind: Any, name: str, text: str) -> Any:
-    """A value of a class that has `parse`."""
+    """Return an option's value, parsed by a class that has `parse`; raises Wrong."""
     try:
         return kind.parse(text)
     except ValueError as error:

@@ -1,24 +1,24 @@
-"""What comes twice, too early or too late: the numbers of one speaker, and the one order of all messages."""
+"""Finds duplicate and misordered messages: by the numbers of one speaker, and by the common order of all messages."""
 
 from dataclasses import dataclass, field
 from itertools import count
 
-OLDEST = 1 << 40  # places before the first one
-ORDER_KEPT = 50_000  # messages; older ones are in no connection's way any more
+OLDEST = 1 << 40  # room for places before the first one
+ORDER_KEPT = 50_000  # messages; older ones no longer matter to any connection
 
 TWICE, ORDER = "the same message twice", "a message out of order"
 
 
 @dataclass
 class Heard:
-    """The numbers that came from one speaker: all from the first to the last, but those that are missing."""
+    """The numbers received from one speaker: all from the first to the last, except the missing ones."""
 
     first: int
     last: int
     missing: list[int] = field(default_factory=list)
 
     def add(self, number: int) -> str | None:
-        """Take the next number; returns what is wrong with it."""
+        """Add the next number; return what is wrong with it, or None."""
         if number > self.last:
             self.missing.extend(range(self.last + 1, number))
             self.last = number
@@ -33,7 +33,7 @@ class Heard:
 
 
 class Order:
-    """The one order of all messages, as the first listener that hears of each has it."""
+    """The common order of all messages: that in which listeners of this process first receive them."""
 
     def __init__(self) -> None:
         self._places: dict[str, int] = {}
@@ -44,7 +44,7 @@ class Order:
         return key in self._places
 
     def place(self, key: str, *, old: bool = False) -> int:
-        """Where a message stands; for one that is new the next place, or the next before all others if it is `old`."""
+        """Return a message's place; a new one gets the next place, or with `old` the next one before all others."""
         if key not in self._places:
             self._places[key] = next(self._next_old if old else self._next)
             if len(self._places) > ORDER_KEPT:

@@ -1,4 +1,4 @@
-"""A table of its own on locust's page: both latencies, while the test runs."""
+"""A tab on locust's page with both latencies, while the test runs."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ COLUMNS = [
 
 
 def add(environment: Environment) -> None:
-    """Add the tab, where there is a page."""
+    """Add the tab if there is a page."""
     if environment.web_ui is None or environment.web_ui.app is None:
         return
     environment.web_ui.template_args |= {
@@ -30,7 +30,7 @@ def add(environment: Environment) -> None:
 
 
 def rows() -> list[dict[str, Any]]:
-    """One row for each request's name."""
+    """Return one row for each request's name."""
     return [
         {
             "name": name,

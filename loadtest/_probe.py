@@ -1,4 +1,4 @@
-"""A look at the stack before the load."""
+"""A check of the stack before the load begins."""
 
 import urllib.error
 import urllib.request
@@ -11,7 +11,7 @@ PROBE_SECONDS = 5.0
 
 
 def obstacle(environment: Environment) -> str | None:
-    """Why the test can't run: no host, nothing there, or an app that does not offer what the users ask for."""
+    """Return why the test can't run (no host, no answer, or an app without the users' endpoints), or None."""
     for user in environment.user_classes:
         host = environment.host or user.host
         if not host:

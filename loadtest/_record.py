@@ -1,6 +1,6 @@
-"""Keeps two histograms per request name: from the intended start and, beside it, from when the request was really sent.
+"""Two latency histograms per request name: from the intended start, and from the real start of the request.
 
-Three significant digits, like locust's own statistics here. Workers ship theirs to the master with every report.
+Values have three significant digits, like locust's own statistics here. Workers send theirs with every report.
 """
 
 import json
@@ -8,17 +8,17 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-Histogram = Counter[float]  # milliseconds, rounded: how many
+Histogram = Counter[float]  # counts by rounded milliseconds
 PERCENTILES = (0.5, 0.9, 0.99)
 
 
 def three_digits(milliseconds: float) -> float:
-    """Round to three significant digits; locust's own whole milliseconds make 0.7 and 1.4 the same."""
+    """Round to three significant digits; with locust's own whole milliseconds, 0.7 and 1.4 would be the same."""
     return float(f"{milliseconds:.3g}")
 
 
 def percentile(histogram: Histogram, share: float) -> float:
-    """The smallest value that at least this share of the values does not exceed; 0 for none."""
+    """Return the smallest value that at least this share of the values does not exceed; 0 without any."""
     rank = share * histogram.total()
     seen = 0
     for value in sorted(histogram):
@@ -29,7 +29,7 @@ def percentile(histogram: Histogram, share: float) -> float:
 
 
 class Record:
-    """What one process has seen since the test began; starts that were due before `begin` are warm-up, and left out."""
+    """The results of one process since the test began; requests due before `begin` are warm-up, and left out."""
 
     def __init__(self) -> None:
         self.clear()
@@ -52,13 +52,13 @@ class Record:
         self.uncorrected.setdefault(name, Counter())[three_digits((ended - sent) * 1_000)] += 1
 
     def take(self) -> dict[str, Any]:
-        """What is new since the last call, for the master."""
+        """Return and clear the results since the last call, for the master."""
         news = self.as_dict()
         self.clear(self.begin)
         return news
 
     def merge(self, news: dict[str, Any]) -> None:
-        """Add what a worker has shipped. Histograms add up exactly; percentiles would not."""
+        """Add a worker's results. Histograms add up exactly; percentiles would not."""
         for kind, mine in (("corrected", self.corrected), ("uncorrected", self.uncorrected)):
             for name, buckets in news[kind].items():
                 mine.setdefault(name, Counter()).update({float(value): count for value, count in buckets.items()})
@@ -74,7 +74,7 @@ class Record:
         }
 
     def table(self) -> str:
-        """Both figures side by side."""
+        """Return both latencies side by side, as a text."""
         lines = [f"{'latency in ms':<28}{'n':>9}  from the intended start: p50 / p90 / p99   from the real start"]
         for name, histogram in sorted(self.corrected.items()):
             both = [

@@ -1,6 +1,6 @@
-"""What every run needs: the host, finer statistics, a look at the stack before the load, and the verdict at the end.
+"""The setup of every run: options, finer statistics, a check of the stack before the load, the verdict at the end.
 
-Loaded by import only, once: locust itself runs no file that begins with an underscore.
+Loaded once, by an import: locust itself runs no file that begins with an underscore.
 """
 
 import logging
@@ -19,9 +19,9 @@ from loadtest._stages import Shape
 from loadtest._talk import talk
 from loadtest._verdict import count_lost, verdict
 
-# made to be replaced: https://github.com/locustio/locust/pull/3373
+# meant to be replaced: https://github.com/locustio/locust/pull/3373
 stats.bucket_response_time = three_digits  # type: ignore[assignment]
-runners.CPU_MONITOR_INTERVAL = 1.0  # seconds; by default 10, and a short run would never be checked
+runners.CPU_MONITOR_INTERVAL = 1.0  # seconds; with the default of 10, a short run would never be checked
 
 log = logging.getLogger("loadtest")
 
@@ -51,7 +51,7 @@ def on_init(environment: Environment, **_: Any) -> None:
 
 def on_test_start(environment: Environment, **_: Any) -> None:
     options = environment.parsed_options
-    problem = typed(options) if options else None  # on the page, or by the master's user
+    problem = typed(options) if options else None  # on the page, or on the master
     record.clear(time.perf_counter() + _options.chosen().warmup)
     talk.clear()
     _workers.begin(environment)
@@ -63,7 +63,7 @@ def on_test_start(environment: Environment, **_: Any) -> None:
 
 
 def typed(options: Any) -> str | None:
-    """Take the options anew, which may have been typed on locust's page; returns what is wrong with them."""
+    """Read the options again, since locust's page may have changed them; return what is wrong with them, or None."""
     try:
         _options.choose(options)
     except _options.Wrong as wrong:
@@ -89,12 +89,12 @@ def on_worker_report(client_id: str, data: dict[str, Any], **_: Any) -> None:
 
 
 def take() -> dict[str, Any]:
-    """What a worker has for its master."""
+    """Return and clear a worker's results, for the master."""
     return {"record": record.take(), "talk": talk.take()}
 
 
 def merge(data: dict[str, Any]) -> None:
-    """What the master does with it."""
+    """Add a worker's results on the master."""
     record.merge(data["record"])
     talk.merge(data["talk"])
 
@@ -115,7 +115,7 @@ def on_quitting(environment: Environment, **_: Any) -> None:
 
 
 def _end(environment: Environment, problem: str, code: int) -> int:
-    """Say what ends the run, once: the worker processes of --processes have found the same."""
+    """Log once why the run ends and return the exit code: the workers of --processes have found the same problem."""
     options = environment.parsed_options
     if not (options and options.worker and options.processes):
         log.error("%s", problem)

@@ -1,4 +1,4 @@
-"""A load that changes over time: so many users for so long, one stage after the other. Steps and spikes alike."""
+"""A load that changes over time, in steps or spikes: stages, each with a number of users and a duration."""
 
 import re
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from locust import LoadTestShape
 STAGE = re.compile(r"(\d+):(\d+(?:\.\d+)?)(s|m|h|)")
 GRAMMAR = "allowed is users:duration, several separated by commas, as in 20:30s,200:10s,20:1m"
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}  # seconds
-SPAWN_RATE = 1000.0  # users per second: a step is one
+SPAWN_RATE = 1000.0  # users per second: high, so that a step is immediate
 
 
 @dataclass(frozen=True)
 class Stages:
-    """Users and the second at which that stage ends."""
+    """The stages: for each, the number of users and the second at which it ends."""
 
     stages: tuple[tuple[int, float], ...]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises ValueError for a text that is none."""
+        """Parse the stages; raises ValueError for an invalid text."""
         stages, end = [], 0.0
         for part in text.split(","):
             match = STAGE.fullmatch(part.strip())
@@ -32,16 +32,16 @@ class Stages:
 
     @property
     def seconds(self) -> float:
-        """The length of the whole."""
+        """The length of all stages together."""
         return self.stages[-1][1]
 
     def users(self, second: float) -> int | None:
-        """How many there are at that time; None after the end."""
+        """Return the number of users at that second; None after the end."""
         return next((users for users, end in self.stages if second < end), None)
 
 
 class Shape(LoadTestShape):
-    """Stages as locust takes them. It is abstract so that locust never takes it by itself."""
+    """Stages as a load shape of locust; abstract, so that locust never picks it up by itself."""
 
     abstract = True
     use_common_options = True
@@ -51,6 +51,6 @@ class Shape(LoadTestShape):
         self._stages = stages
 
     def tick(self) -> tuple[int, float] | None:
-        """Users and how many may start in a second, or the end."""
+        """Return the number of users and how many may start per second, or None at the end."""
         users = self._stages.users(self.get_run_time())  # type: ignore[no-untyped-call]
         return None if users is None else (users, SPAWN_RATE)

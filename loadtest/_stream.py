@@ -1,4 +1,4 @@
-"""A stream of server-sent events that comes back and resumes from its last id, as a browser's does.
+"""A stream of server-sent events that reconnects and resumes from its last id, as a browser's does.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html. It is read with the standard library: locust's
 `iter_lines` waits for 1024 bytes and delivers late.
@@ -21,12 +21,12 @@ from loadtest._user import ScheduledUser
 
 NAME = "/events"
 SILENCE_SECONDS = 30.0  # twice the server's heartbeat
-PAUSE_SECONDS = 1.0  # before the next try, after one that failed
+PAUSE_SECONDS = 1.0  # before the next attempt, after one that failed
 
 
 @dataclass
 class ReceivedEvent:
-    """One event, by the fields of its lines."""
+    """One event, built from the fields of its lines."""
 
     name: str = "message"
     id: str = ""
@@ -34,7 +34,7 @@ class ReceivedEvent:
     retry: float = 0.0  # seconds
 
     def take(self, line: str) -> None:
-        """Add one line, whose field may be one that we do not use."""
+        """Add one line; unused fields are ignored."""
         key, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if key == "data":
@@ -53,11 +53,11 @@ class EventReader:
         self._listener = TalkListener(NAME)
         self._last = ""  # id
         self._pause = 0.0
-        self.ready = Ready()  # once it has been open
+        self.ready = Ready()  # set once the stream has opened
         self._reader = gevent.spawn(self._run)
 
     def end(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         self._reader.kill()
         talk.end(listener=self._listener)
 
@@ -66,7 +66,7 @@ class EventReader:
         while True:
             try:
                 self._read(ended)
-                ended = time.perf_counter()  # whole: the server wants us to come back
+                ended = time.perf_counter()  # a complete end: the server expects a reconnect
                 gevent.sleep(min(self._pause, PAUSE_SECONDS))
             except (OSError, HTTPException, ValueError) as error:
                 ended = None
@@ -113,7 +113,7 @@ class EventReader:
 
 
 def connect(host: str) -> HTTPConnection:
-    """A connection to the place of a host; a certificate is not verified, as FastHttpUser has it."""
+    """Return a connection to a host; the certificate is not verified, as in FastHttpUser."""
     url = urlsplit(host)
     if url.scheme == "https":
         context = ssl.create_default_context()
@@ -123,7 +123,7 @@ def connect(host: str) -> HTTPConnection:
 
 
 def opened(connection: HTTPConnection) -> Iterator[ReceivedEvent]:
-    """The events of an answer; raises ConnectionError for an answer of another kind."""
+    """Return the events of an answer; raises ConnectionError if it is not an event stream."""
     response = connection.getresponse()
     kind = response.getheader("content-type") or ""
     if response.status != 200 or not kind.startswith("text/event-stream"):
@@ -132,7 +132,7 @@ def opened(connection: HTTPConnection) -> Iterator[ReceivedEvent]:
 
 
 def parsed(response: HTTPResponse) -> Iterator[ReceivedEvent]:
-    """Events until the end of the stream; raises HTTPException where it is cut."""
+    """Yield events until the end of the stream; raises HTTPException if it is cut off."""
     event = ReceivedEvent()
     while line := response.readline():
         text = line.decode().rstrip("\r\n")
@@ -144,7 +144,7 @@ def parsed(response: HTTPResponse) -> Iterator[ReceivedEvent]:
 
 
 def first(events: Iterator[ReceivedEvent]) -> str | None:
-    """What is wrong with the beginning of the stream."""
+    """Return what is wrong with the beginning of the stream, or None."""
     for event in events:
         if event.name == "hello":
             return None

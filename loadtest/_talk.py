@@ -1,7 +1,7 @@
-"""What was said and what was heard: a message that is lost, doubled or out of order is a failure of the run.
+"""The messages sent and received: a message that is lost, doubled or out of order is a failure of the run.
 
-Each speaker numbers its messages, so that every listener can tell by itself what came twice or too early. What never
-came is known when speakers and listeners have ended, and those of all processes are put together.
+Each speaker numbers its messages, so that every listener can detect duplicate and misordered messages by itself. Lost
+messages are known once speakers and listeners have ended, and the records of all processes are merged.
 """
 
 import re
@@ -15,23 +15,23 @@ from typing import Any
 from loadtest._order import OLDEST, ORDER, Heard, order
 
 KEY = re.compile(r"([0-9a-f]{16})-(\d+)")
-ALL = "0"  # the id before the first message: what is kept is sent
-MARGIN_SECONDS = 1.0  # around a listener's life: what is said then may or may not reach it
+ALL = "0"  # the id before the first message: the server sends all kept messages
+MARGIN_SECONDS = 1.0  # at both ends of a listener's life: messages sent then may or may not reach it
 
 
 @dataclass
 class TalkListener:
-    """A connection that is owed every message which is said while it is there, over any number of reconnects."""
+    """A client that must get every message sent while it is there, over any number of reconnects."""
 
     name: str  # of the request in locust's tables
     joined: float = 0.0  # seconds since the epoch, which the machines of a distributed run share
     left: float = 0.0
     heard: dict[str, Heard] = field(default_factory=dict)  # by speaker
     place: int = -OLDEST - 1  # of the last message, in the order of this process
-    behind: bool = False  # whether what comes may be older than all that this process has heard
+    behind: bool = False  # whether the next messages may be older than all that this process has heard
 
     def resume(self) -> None:
-        """Note that all that is kept comes again, which nothing in this process need have heard."""
+        """Note that all kept messages come again; some may be older than all that this process has heard."""
         self.behind = not self.heard
 
     def join(self) -> None:
@@ -39,7 +39,7 @@ class TalkListener:
         self.joined = self.joined or time.time()
 
     def hear(self, key: str) -> str | None:
-        """Take a message's key; returns what is wrong with it, and nothing about the messages of others."""
+        """Add a message by its key; return what is wrong with it, or None. Messages of other programs are ignored."""
         match = KEY.fullmatch(key)
         if match is None:
             return None
@@ -64,16 +64,16 @@ class Speaker:
         self._numbers = count()
 
     def key(self) -> str:
-        """The key of the next message."""
+        """Return the key of the next message."""
         return f"{self.name}-{next(self._numbers)}"
 
     def confirm(self, key: str, sent: float) -> None:
-        """The message of this key, sent at that time, has come back now."""
+        """Note that the message with this key, sent at that time, has come back now."""
         self.confirmed[int(key.rpartition("-")[2])] = sent, time.time()
 
 
 class Talk:
-    """All that was said and heard in one process, and on the master in all of them."""
+    """The messages sent and received in one process; on the master, in all processes."""
 
     def __init__(self) -> None:
         self.clear()
@@ -83,7 +83,7 @@ class Talk:
         self.listeners: list[TalkListener] = []
 
     def end(self, speaker: Speaker | None = None, listener: TalkListener | None = None) -> None:
-        """Keep what a user that ends has said and heard."""
+        """Keep the messages of a user that ends."""
         if speaker is not None:
             self.speakers[speaker.name] = speaker.confirmed
         if listener is not None and listener.joined:
@@ -91,13 +91,13 @@ class Talk:
             self.listeners.append(listener)
 
     def take(self) -> dict[str, Any]:
-        """What is new since the last call, for the master."""
+        """Return and clear the records since the last call, for the master."""
         news = {"speakers": self.speakers, "listeners": [asdict(listener) for listener in self.listeners]}
         self.clear()
         return news
 
     def merge(self, news: dict[str, Any]) -> None:
-        """Add what a worker has shipped."""
+        """Add a worker's records."""
         for name, confirmed in news["speakers"].items():
             self.speakers[name] = {int(number): tuple(times) for number, times in confirmed.items()}
         for listener in news["listeners"]:
@@ -105,7 +105,7 @@ class Talk:
             self.listeners.append(TalkListener(**{**listener, "heard": heard}))
 
     def lost(self) -> Counter[str]:
-        """How many deliveries never came, by the listeners' name."""
+        """Return the number of missing deliveries, by the listeners' name."""
         found: Counter[str] = Counter()
         for listener in self.listeners:
             begin, end = listener.joined + MARGIN_SECONDS, listener.left - MARGIN_SECONDS

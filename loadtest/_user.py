@@ -1,4 +1,4 @@
-"""The base of all users: each keeps a schedule, and a request's latency counts from its intended start."""
+"""The base class of all users: each keeps a schedule, and latency is measured from a request's intended start."""
 
 import time
 from collections.abc import Callable
@@ -13,22 +13,22 @@ from loadtest._host import HOST
 from loadtest._record import record
 from loadtest._schedule import Schedule
 
-Check = Callable[[Any], str | None]  # given an answer, what is wrong with it
+Check = Callable[[Any], str | None]  # returns what is wrong with an answer, or None
 
 
 class ScheduledUser(FastHttpUser):
-    """Starts its task `rate` times a second, however long the answers take; what it is late with it makes up for."""
+    """A user that starts its task `rate` times a second, however long answers take; it makes up for late starts."""
 
     abstract = True
     host = HOST
     rate = 10.0  # tasks per second of each user; `--rate` changes it
     in_mix = True  # part of `locust -f loadtest` with no class named
-    probe = "/livez"  # what must answer 200 before the load begins
-    # or the compression would be measured too
+    probe = "/livez"  # the path that must answer 200 before the load begins
+    # else the compression would be measured too
     default_headers = {"Accept-Encoding": "identity"}  # noqa: RUF012 (locust's own attribute)
 
     def __init__(self, environment: Environment) -> None:
-        self.host = (self.host or "").rstrip("/")  # a path begins with its own
+        self.host = (self.host or "").rstrip("/")  # paths begin with a slash
         super().__init__(environment)
 
     def on_start(self) -> None:
@@ -46,14 +46,14 @@ class ScheduledUser(FastHttpUser):
     def ask(
         self, method: str, path: str, check: Check, *, name: str | None = None, follows: bool = False, **more: Any
     ) -> Any:
-        """Send a request and check its answer; one that `follows` another starts when that one's answer is there."""
+        """Send a request and check its answer; with `follows`, its intended start is now, the previous answer's end."""
         sent = time.perf_counter()
         intended = sent if follows else self.schedule.due
         with self.client.request(method, path, name=name, catch_response=True, **more) as response:
             ended = time.perf_counter()
             response.request_meta["response_time"] = (ended - intended) * 1_000
             error = response.request_meta["exception"]
-            # status 0: there was no answer; any other one is for the check to judge, a 404 may be the right one
+            # status 0: no answer; any other status is left to the check, since a 404 may be right
             failure = f"{type(error).__name__}: {error}" if error and not response.status_code else check(response)
             if failure:
                 response.failure(failure)
@@ -65,7 +65,7 @@ class ScheduledUser(FastHttpUser):
     def fired(
         self, kind: str, name: str, intended: float, sent: float, length: int, failure: str | None = None
     ) -> None:
-        """Report an exchange of another protocol."""
+        """Record and report an exchange over another protocol."""
         ended = time.perf_counter()
         record.add(f"{kind} {name}", intended, sent, ended, failure)
         self.environment.events.request.fire(
@@ -75,7 +75,7 @@ class ScheduledUser(FastHttpUser):
 
 
 def body_is(expected: bytes, status: int = 200) -> Check:
-    """The answer has this status and exactly these bytes."""
+    """Return a check that the answer has this status and exactly these bytes."""
 
     def check(response: Any) -> str | None:
         if response.status_code != status:
@@ -87,7 +87,7 @@ def body_is(expected: bytes, status: int = 200) -> Check:
 
 
 def json_has(status: int, **members: Any) -> Check:
-    """The answer is a JSON object with this status and these members."""
+    """Return a check that the answer has this status and is a JSON object with these members."""
 
     def check(response: Any) -> str | None:
         if response.status_code != status:

@@ -1,4 +1,4 @@
-"""What a run comes to: failures that only its end shows, and the exit code."""
+"""The verdict on a run: failures that are known only at its end, and the exit code."""
 
 import logging
 
@@ -13,7 +13,7 @@ log = logging.getLogger("loadtest")
 
 
 def count_lost(environment: Environment) -> None:
-    """Make failures of what was said and never reached a listener."""
+    """Count messages that never reached a listener as failures."""
     for name, number in talk.lost().items():
         failure = "a message that others have heard never came"
         record.failures[f"{name} delivery: {failure}"] += number
@@ -25,7 +25,7 @@ def count_lost(environment: Environment) -> None:
 
 
 def verdict(environment: Environment, chosen: Chosen) -> int | None:
-    """The exit code of the run, after its reason has been logged; None leaves it to locust, which counts failures."""
+    """Log the reason and return the exit code of the run; None leaves it to locust, which counts failures."""
     options, runner = environment.parsed_options, environment.runner
     assert options is not None and runner is not None
     if lost := _workers.lost():
@@ -45,5 +45,5 @@ def verdict(environment: Environment, chosen: Chosen) -> int | None:
     if broken:
         return OVER_LIMIT
     if any(limit.what == "failures" for limit in chosen.limits):
-        return 0  # a limit allows what is below it
+        return 0  # the limit allows the failures below it
     return int(options.exit_code_on_error) if record.failures else None

@@ -1,4 +1,4 @@
-"""What a user has said and not heard back yet."""
+"""A user's messages that have not come back yet."""
 
 import time
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ NOT_DELIVERED = f"not delivered in {TIMEOUT_SECONDS:g} s"
 
 @dataclass
 class Said:
-    """A message, when it was due, and when it was said: on this process's clock and on the one that machines share."""
+    """A message, when it was due, and when it was sent: `began` on this process's clock, `at` on the wall clock."""
 
     intended: float
     text: str
@@ -21,7 +21,7 @@ class Said:
 
 
 class Waiting:
-    """Messages by key, in the order in which they were said."""
+    """Messages by key, in the order in which they were sent."""
 
     def __init__(self) -> None:
         self._messages: dict[str, Said] = {}
@@ -36,27 +36,27 @@ class Waiting:
         self._none.clear()
 
     def back(self, key: str) -> Said | None:
-        """Take out a message that is settled."""
+        """Remove and return a message that is settled; None if it is not here."""
         said = self._messages.pop(key, None)
         if not self._messages:
             self._none.set()
         return said
 
     def oldest(self) -> str:
-        """The key of the message that was said first, empty for none."""
+        """Return the key of the message that was sent first, empty without any."""
         return next(iter(self._messages), "")
 
     def texts(self) -> list[str]:
-        """All of them, to be said again."""
+        """Return the texts of all messages, to be sent again."""
         return [said.text for said in self._messages.values()]
 
     def overdue(self) -> list[Said]:
-        """Take out what has waited too long."""
+        """Remove and return the messages that have waited for longer than TIMEOUT_SECONDS."""
         since = time.perf_counter() - TIMEOUT_SECONDS
         return self._take([key for key, said in self._messages.items() if said.began < since])
 
     def settle(self) -> list[Said]:
-        """Wait until all is back or too late; take out and return what is left."""
+        """Wait until all messages are back or too late; remove and return the rest."""
         last = max((said.began for said in self._messages.values()), default=0.0)
         self._none.wait(max(0.0, last + TIMEOUT_SECONDS - time.perf_counter()))
         return self._take(list(self._messages))

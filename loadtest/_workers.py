@@ -1,4 +1,4 @@
-"""The processes of a distributed run: one that ends before the test does takes its users' figures with it."""
+"""The worker processes of a distributed run; the last figures of one that ends before the test are lost."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +9,8 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest._socket import TIMEOUT_SECONDS
 
-FINISH = "slipway_finish"  # what the master says: have your users end
-ENDED = "slipway_ended"  # what each worker says when they have
+FINISH = "slipway_finish"  # from the master: end your users
+ENDED = "slipway_ended"  # from each worker, once they have ended
 
 GATHER_SECONDS = 20.0
 FINISH_SECONDS = TIMEOUT_SECONDS + 10.0
@@ -22,7 +22,7 @@ _ended: set[str] = set()
 
 
 def watch(environment: Environment, merge: Callable[[dict[str, Any]], None]) -> None:
-    """Have each worker hear that the test ends, and the master of each worker's end, with its last figures."""
+    """Register the messages: the master ends the test, each worker reports its end with its last figures."""
 
     def hear(environment: Environment, msg: Any, **_: Any) -> None:
         merge(msg.data)
@@ -35,7 +35,7 @@ def watch(environment: Environment, merge: Callable[[dict[str, Any]], None]) -> 
 
 
 def gather(environment: Environment) -> None:
-    """Wait until the processes of --processes are there: those that find no master try for minutes, unseen."""
+    """Wait until the processes of --processes are there: without a master they would retry for minutes, unseen."""
     options, runner = environment.parsed_options, environment.runner
     if options is None or not options.processes or not isinstance(runner, MasterRunner):
         return
@@ -45,7 +45,7 @@ def gather(environment: Environment) -> None:
 
 
 def begin(environment: Environment) -> None:
-    """A test begins."""
+    """Note the workers that are there when a test begins."""
     _began.clear()
     _ended.clear()
     if isinstance(environment.runner, MasterRunner):
@@ -53,7 +53,7 @@ def begin(environment: Environment) -> None:
 
 
 def finish(environment: Environment) -> None:
-    """Wait until the users of all workers have ended: at the end of its time locust gives them half a second."""
+    """End the users of all workers and wait for that: at the end of its run time locust gives them half a second."""
     runner = environment.runner
     if not isinstance(runner, MasterRunner):
         return
@@ -64,18 +64,18 @@ def finish(environment: Environment) -> None:
 
 
 def report(client_id: str) -> None:
-    """A worker, which may have come later, has shipped figures."""
+    """Note a worker that has sent figures; it may have joined after the test began."""
     _began.add(client_id)
 
 
 def end(environment: Environment, figures: LastFigures) -> None:
-    """A test has ended in this process; locust's own last report may come too late for the verdict."""
+    """Send this worker's last figures at the end of a test; locust's own report may come too late for the verdict."""
     if isinstance(environment.runner, WorkerRunner):
         environment.runner.send_message(ENDED, figures())
 
 
 def lost() -> int:
-    """How many workers took part and did not end the test."""
+    """Return the number of workers that took part but did not report the test's end."""
     return len(_began - _ended)
 
 

@@ -18,7 +18,7 @@ class DatabaseUser(ScheduledUser):
 
 
 def first_user(response: Any) -> str | None:
-    """The answer is `{"user": ...}` with a whole user, or null while there is none."""
+    """Check that an answer is `{"user": ...}` with a whole user, or null while there is none."""
     if response.status_code != 200:
         return f"status {response.status_code}, not 200"
     try:

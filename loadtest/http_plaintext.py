@@ -1,4 +1,4 @@
-"""The smallest answer: what server, proxy and parser cost."""
+"""The smallest answer: it shows the cost of server, proxy and parser."""
 
 from locust import task
 

@@ -9,7 +9,7 @@ from loadtest._user import ScheduledUser, body_is, json_has
 
 
 class CrudUser(ScheduledUser):
-    """Needs one start for five requests: the later ones follow the answers before them."""
+    """One scheduled start has five requests: each of the later ones follows the answer before it."""
 
     rate = 1.0
     weight = 4

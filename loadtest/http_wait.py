@@ -1,4 +1,4 @@
-"""A handler that waits 100 ms for something else, as most do: for a database, for another service."""
+"""A handler that waits for 100 ms, as most handlers wait for a database or another service."""
 
 from locust import task
 

@@ -1,4 +1,4 @@
-"""Server-sent events: a stream per user, and a message now and then whose way to the stream is measured."""
+"""Server-sent events: one stream per user, and the latency of chat messages that arrive on it."""
 
 from locust import task
 
@@ -11,7 +11,7 @@ from loadtest._waiting import NOT_DELIVERED, Said, Waiting
 
 
 class EventsUser(ScheduledUser):
-    """Keeps a stream open, says something by the chat, and measures how long it takes to come by the stream."""
+    """Keeps a stream open, sends messages to the chat, and measures how long they take to arrive on the stream."""
 
     rate = 0.2
     weight = 1
@@ -24,7 +24,7 @@ class EventsUser(ScheduledUser):
 
     @task
     def listen(self) -> None:
-        self.stream.ready.wait(TIMEOUT_SECONDS)  # what is said before it is open does not come by it
+        self.stream.ready.wait(TIMEOUT_SECONDS)  # messages sent before it is open do not arrive on it
         said = Said(self.schedule.due, "")
         self.waiting.add(self.chat.say(said.intended), said)
         for overdue in self.waiting.overdue():

@@ -1,4 +1,4 @@
-"""Chat: what a user says must come to every user, once and in one order, over reconnects too."""
+"""Chat: each message must reach every user, once and in one order, over reconnects too."""
 
 from locust import task
 
@@ -8,7 +8,7 @@ from loadtest._user import ScheduledUser
 
 
 class ChatUser(ScheduledUser):
-    """Each message reaches every user: with n of them a server sends n times what it receives."""
+    """Each message goes to every user: with n users, the server sends n times what it receives."""
 
     rate = 0.2
     weight = 2

@@ -12,11 +12,11 @@ from loadtest._user import ScheduledUser
 
 SIZE = 100  # bytes
 NAME = "/ws/echo"
-COMEBACKS = 5  # in one task
+COMEBACKS = 5  # reconnects in one task
 
 
 class EchoUser(ScheduledUser):
-    """Keeps one websocket; where the server restarts it, the user comes back and says the same again."""
+    """Keeps one websocket open; if the server restarts, the user reconnects and sends the same message again."""
 
     rate = 2.0
     weight = 3
@@ -41,7 +41,7 @@ class EchoUser(ScheduledUser):
         self.fired("WS", NAME, self.schedule.due, sent, SIZE, f"restarted {COMEBACKS} times in one exchange")
 
     def exchange(self, data: str | bytes, binary: bool) -> str | bytes:
-        """Send a message and return what comes."""
+        """Send a message and return the next one received."""
         socket = self.socket or self.open()
         send(socket, data, ABNF.OPCODE_BINARY if binary else ABNF.OPCODE_TEXT)
         return receive(socket)

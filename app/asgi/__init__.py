@@ -1,1 +1,1 @@
-"""The raw ASGI toolkit: the standard library and orjson, each module one idea."""
+"""A toolkit for raw ASGI, on the standard library and orjson; each module covers one subject."""

@@ -1,7 +1,7 @@
-"""JSON texts to values and back: orjson, and the standard library for the few texts and values that orjson alters.
+"""JSON decoding and encoding: orjson, and the standard library for the few inputs that orjson alters or refuses.
 
-orjson reads an integer above 64 bits as the nearest float, refuses a lone surrogate, and reads deeper than Python can
-show; it writes NaN as null, and no integer above 64 bits.
+orjson decodes an integer above 64 bits as the nearest float, refuses a lone surrogate, and accepts deeper nesting than
+Python's repr can show; it encodes NaN as null, and refuses an integer above 64 bits.
 """
 
 import json
@@ -11,23 +11,23 @@ from typing import Any, NoReturn
 import orjson
 
 DEEPEST = 200  # levels that both libraries read and write, and that Python's repr shows
-LONGEST_EXACT = 18  # digits; every integer of so many fits into 64 bits
+LONGEST_EXACT = 18  # digits; every integer of at most 18 digits fits into 64 bits
 LONG_NUMBER = b"0" * (LONGEST_EXACT + 1)
 DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 
 
 def decode_json(text: bytes) -> Any:
-    """The value of a JSON text in UTF-8. Raises ValueError for what is not JSON, RecursionError when too deep."""
+    """Decode a JSON text in UTF-8. Raises ValueError for invalid JSON, RecursionError for too deep nesting."""
     if len(text) <= LONGEST_EXACT or not (LONG_NUMBER in text.translate(DIGITS) or _may_be_deep(text)):
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
-            pass  # it may be a lone surrogate; for what is no JSON, the other has the reason
+            pass  # a lone surrogate, or invalid JSON, for which json.loads gives the reason
     return json.loads(text.decode(), parse_constant=_no_constant)
 
 
 def encode_json(value: Any) -> bytes:
-    """The JSON text of a value, compact. NaN raises ValueError (RFC 8259 has none), a strange type TypeError."""
+    """Encode a value as compact JSON. Raises ValueError for NaN (not in RFC 8259), TypeError for an unknown type."""
     try:
         text = orjson.dumps(value)
     except orjson.JSONEncodeError:
@@ -38,7 +38,7 @@ def encode_json(value: Any) -> bytes:
 
 
 def json_text(value: Any) -> str:
-    """The same as a str."""
+    """Encode a value as compact JSON, as a str."""
     return encode_json(value).decode()
 
 

@@ -7,7 +7,7 @@ from .types import Header
 
 
 class HTTPError(Exception):
-    """The request ends with this status; it is answered as application/problem+json."""
+    """An error with an HTTP status; the client gets it as application/problem+json."""
 
     def __init__(
         self, status: int, detail: str = "", *, headers: Sequence[Header] = (), members: Mapping[str, Any] | None = None

@@ -1,7 +1,7 @@
 """The lifespan as one async context manager: https://asgi.readthedocs.io/en/latest/specs/lifespan.html
 
-What it yields is put in `scope["state"]`. A failure is reported to the server and then raised: uvicorn's default
-("auto") would take an unreported one for an app without lifespan, and serve.
+The mapping it yields is added to `scope["state"]`. A failure is reported to the server and then raised: uvicorn's
+default ("auto") takes an unreported failure for an app without lifespan support, and serves.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,9 +14,9 @@ Context = Callable[[dict[str, Any]], AbstractAsyncContextManager[Mapping[str, An
 
 
 class Lifespan:
-    """Runs `context` for the life of the worker and passes everything else on to `app`.
+    """Runs `context` for the worker's lifetime and passes all other scopes on to `app`.
 
-    `context` is given the server's state and yields what to add to it.
+    `context` gets the server's state and yields a mapping that is added to it.
     """
 
     def __init__(self, app: ASGIApp, context: Context) -> None:

@@ -1,7 +1,7 @@
-"""Middleware is plain ASGI; scope types that are not its own go through first.
+"""Middleware as plain ASGI apps.
 
 A middleware with nothing to do afterwards returns the inner app's awaitable instead of awaiting it, and so does a
-`send`: each saves a coroutine, of which a request would otherwise pass six.
+`send`: each saves one coroutine. Otherwise a request would pass through six.
 """
 
 import logging
@@ -19,10 +19,10 @@ SERVER_FAILED = 1011  # RFC 6455 section 7.4.1
 
 
 class Errors:
-    """Answers an exception as problem details: an HTTPError as it says, what `known` maps as that, the rest as 500.
+    """Answers an exception as problem details. HTTPError keeps its status; `known` translates others; the rest is 500.
 
-    Once the response has started nothing can be answered: it is logged and raised, and the server cuts the connection;
-    an accepted websocket is closed with 1011 first.
+    Once the response has started, the exception is logged and raised, and the server cuts the connection; on a
+    websocket it is logged, and the websocket is closed with 1011.
     """
 
     def __init__(self, app: ASGIApp, known: dict[type[Exception], Callable[[Any], HTTPError]] | None = None) -> None:
@@ -56,7 +56,7 @@ class Errors:
             return error
         for kind, translate in self.known.items():
             if isinstance(error, kind):
-                reason, _, _ = str(error.__cause__ or error).partition("\n")  # a database's goes on with what was sent
+                reason, _, _ = str(error.__cause__ or error).partition("\n")  # a database error's next lines are SQL
                 log.warning(reason, extra={"request_id": request_id})
                 return translate(error)
         log.error("request failed", exc_info=error, extra={"request_id": request_id})

@@ -1,4 +1,4 @@
-"""Which pages of other sites may use the app."""
+"""Access from pages of other origins: CORS headers, and a check of websocket handshakes."""
 
 from collections.abc import Awaitable
 
@@ -11,10 +11,10 @@ DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 
 
 def _is_own(origin: bytes, scope: Scope) -> bool:
-    """Whether a page came from where the websocket is opened (RFC 6454 section 5); `wss` goes with `https`.
+    """Return whether the page's origin is that of the websocket (RFC 6454 section 5); `https` corresponds to `wss`.
 
-    Over `ws` an `https` page of the same host is our own, too: no browser lets one open a websocket in clear text, so a
-    proxy before us has ended TLS without telling.
+    Over `ws`, an `https` page of the same host is accepted too: browsers do not let such a page open a clear-text
+    websocket, so a proxy in front has terminated TLS without saying so.
     """
     scheme, _, authority = origin.partition(b"://")
     host = (header(scope, b"host") or b"").lower()
@@ -24,9 +24,9 @@ def _is_own(origin: bytes, scope: Scope) -> bool:
 
 
 class Origins:
-    """CORS by an allow-list, and no websocket from a foreign page (https://fetch.spec.whatwg.org/#http-cors-protocol).
+    """CORS by an allow-list (https://fetch.spec.whatwg.org/#http-cors-protocol); refuses websockets of foreign pages.
 
-    A page of the same scheme, host and port is never foreign, and a client that sends no Origin is not a browser.
+    A page of the same scheme, host and port is never foreign. A client without Origin is no browser, and is accepted.
     """
 
     def __init__(self, app: ASGIApp, allowed: frozenset[str]) -> None:
@@ -46,7 +46,7 @@ class Origins:
         return not (origin is None or origin in self.allowed or _is_own(origin.lower(), scope))
 
     async def _cors(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Every answer varies, also one that was asked for without Origin: a cache would give it to a page that has one.
+        # Every response has Vary, even to a request without Origin: a cache would serve it to a page that sends one.
         headers = [(b"vary", b"origin")]
         if (origin := header(scope, b"origin")) in self.allowed and origin is not None:
             headers.append((b"access-control-allow-origin", origin))

@@ -1,4 +1,4 @@
-"""A request: its parts, and its body, capped by the declared length first and then while it arrives."""
+"""An HTTP request; the cap on its body is checked on the declared length, then on the bytes that arrive."""
 
 import re
 from typing import Any, NoReturn
@@ -24,24 +24,24 @@ class Request:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the lifespan put in `scope["state"]`: https://asgi.readthedocs.io/en/latest/specs/lifespan.html"""
+        """The lifespan's `scope["state"]`: https://asgi.readthedocs.io/en/latest/specs/lifespan.html"""
         return self.scope["state"]  # type: ignore[no-any-return]
 
     @property
     def query(self) -> dict[str, str]:
-        """The query's fields; of a repeated one the last. Raises HTTPError 400 for more than 100 fields."""
+        """The query's fields, the last value of a repeated one. Raises HTTPError 400 for more than 100 fields."""
         return parse_query(self.scope["query_string"])
 
     def header(self, name: bytes) -> bytes | None:
-        """The first value of a header, `name` in lower case, or None."""
+        """Return the first value of a header, `name` in lower case, or None."""
         return header(self.scope, name)
 
     async def body(self) -> bytes:
-        """The whole body. Raises HTTPError 413 above the cap, Disconnected when the client leaves early."""
+        """Return the whole body. Raises HTTPError 413 above the cap, Disconnected when the client leaves early."""
         return await self._body(header(self.scope, b"content-length"))
 
     async def json(self) -> Any:
-        """The body as JSON. Raises HTTPError 415 for another content type, 400 for what is not JSON."""
+        """Return the body decoded from JSON. Raises HTTPError 415 for another content type, 400 for invalid JSON."""
         kind = length = None
         for name, value in self.scope["headers"]:
             if name == b"content-type":
@@ -71,12 +71,12 @@ class Request:
 
 
 def too_large(max_body_bytes: int) -> HTTPError:
-    """The answer to a body above the cap; the connection ends with it, since the rest is not read."""
+    """Return a 413 for a body above the cap; it closes the connection, since the rest of the body is not read."""
     return HTTPError(413, f"The body is larger than {max_body_bytes} bytes.", headers=[(b"connection", b"close")])
 
 
 def parse_query(query_string: bytes) -> dict[str, str]:
-    """The fields of a query string; raises HTTPError 400 for more than 100 of them or bytes that are not UTF-8."""
+    """Return the fields of a query string; raises HTTPError 400 for more than 100 of them or invalid UTF-8."""
     try:
         return dict(
             parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
@@ -86,7 +86,7 @@ def parse_query(query_string: bytes) -> dict[str, str]:
 
 
 def parse_json(content_type: bytes | None, body: bytes) -> Any:
-    """A JSON text as RFC 8259 has it: UTF-8, no NaN; raises HTTPError 415 or 400."""
+    """Decode a JSON text as defined by RFC 8259 (UTF-8, no NaN); raises HTTPError 415 or 400."""
     if content_type != b"application/json" and not JSON.match(content_type or b""):
         raise HTTPError(415, "The content type must be application/json.", headers=[(b"accept", b"application/json")])
     try:

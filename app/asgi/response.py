@@ -1,4 +1,4 @@
-"""Responses are values that are also ASGI apps; each constructor says the kind."""
+"""Responses: values that are also ASGI apps; the constructor sets the content type."""
 
 from collections.abc import AsyncIterable, Mapping, Sequence
 from http import HTTPStatus
@@ -12,7 +12,7 @@ JSON = (b"content-type", b"application/json")
 PROBLEM = (b"content-type", b"application/problem+json")
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
 HTML = (b"content-type", b"text/html; charset=utf-8")
-NO_LENGTH = (204, 304)  # neither has a body, so no length of one: RFC 9110 section 8.6
+NO_LENGTH = (204, 304)  # neither has a body, so no content-length: RFC 9110 section 8.6
 NO_STORE = (b"cache-control", b"no-store")
 
 
@@ -28,7 +28,7 @@ class Response:
 
     @classmethod
     def json(cls, data: Any, status: int = 200, headers: Sequence[Header] = ()) -> "Response":
-        """Any value that JSON knows; NaN raises ValueError, since JSON has none (RFC 8259 section 6)."""
+        """Return a response with a value as JSON; raises ValueError for NaN, which JSON lacks (RFC 8259 section 6)."""
         return cls(encode_json(data), status, (JSON, *headers))
 
     @classmethod
@@ -41,7 +41,7 @@ class Response:
 
     @classmethod
     def problem(cls, error: HTTPError, request_id: str) -> "Response":
-        """The error as RFC 9457 problem details, with our `request_id` member."""
+        """Return the error as RFC 9457 problem details, with `request_id` as an additional member."""
         body = problem_details(error.status, error.detail, request_id, error.members)
         return cls(encode_json(body), error.status, (PROBLEM, NO_STORE, *error.headers))
 
@@ -52,7 +52,7 @@ class Response:
 
 
 class StreamResponse:
-    """A status, headers and a body that is sent piece by piece, as it comes."""
+    """A status, headers and a body that is sent in chunks as they arrive."""
 
     def __init__(self, chunks: AsyncIterable[bytes], status: int = 200, headers: Sequence[Header] = ()) -> None:
         self.chunks = chunks
@@ -70,7 +70,7 @@ class StreamResponse:
 def problem_details(
     status: int, detail: str, request_id: str, members: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The members of RFC 9457 section 3.1 and our `request_id`; `title` is the status's own phrase."""
+    """Return the members of RFC 9457 section 3.1 and `request_id`; `title` is the status's reason phrase."""
     return {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,

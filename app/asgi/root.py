@@ -1,12 +1,12 @@
-"""`root_path`, the prefix below which an app is served."""
+"""`root_path`: the path prefix under which an app is served."""
 
 from .types import Header, Scope
 
 
 def below_root(scope: Scope) -> str:
-    """The path without `root_path`, which is a part of it: https://asgi.readthedocs.io/en/latest/specs/www.html
+    """Return the path without its prefix `root_path`: https://asgi.readthedocs.io/en/latest/specs/www.html
 
-    A server that leaves it out, as ASGI allowed once, is understood, too.
+    A path without that prefix, as earlier versions of ASGI allowed, is returned unchanged.
     """
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
@@ -16,6 +16,6 @@ def below_root(scope: Scope) -> str:
 
 
 def to_root(scope: Scope) -> Header:
-    """Where a request for the prefix itself is sent: its `Location`, with the query."""
+    """Return the `Location` of the redirect for a request to the prefix itself; it keeps the query."""
     query: bytes = scope.get("query_string", b"")
     return b"location", scope["root_path"].encode() + b"/" + (b"?" + query if query else b"")

@@ -1,7 +1,7 @@
-"""Routes: an immutable table of static and parameter paths, and the app that walks it.
+"""Routing: an immutable table of paths with and without parameters, and the app that looks up handlers in it.
 
-A path is matched segment by segment; a segment is literal or `{name}`, and literal wins. A trailing slash makes it
-another path.
+A path is matched segment by segment. A segment is literal or `{name}`; a literal match wins. A path with a trailing
+slash is another path.
 """
 
 import re
@@ -19,7 +19,7 @@ from .websocket import WebSocket
 Handler = Callable[[Request], Awaitable[ASGIApp | Response | StreamResponse]]
 SocketHandler = Callable[[WebSocket], Awaitable[None]]
 
-WEBSOCKET = "(websocket)"  # not a token of RFC 9110, so no request has it as its method
+WEBSOCKET = "(websocket)"  # not a token of RFC 9110, so no request can have this method
 TEMPLATE = re.compile(r"(/([^/{}]*|\{[a-z_]+\}))+")
 PARAMETER = re.compile(r"\{([a-z_]+)\}")
 
@@ -44,7 +44,7 @@ def websocket(path: str, handler: SocketHandler) -> Route:
 
 
 class Routes:
-    """The table. Two routes with one method and path, or two names for one parameter, raise ValueError."""
+    """The routing table. A repeated method and path, or two names for one parameter, raise ValueError."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         shapes: dict[str, dict[str, Route]] = {}
@@ -54,13 +54,13 @@ class Routes:
                 raise ValueError(f"{route.method} {route.path} is already taken")
             methods[route.method] = route
         self._static = {shape: methods for shape, methods in shapes.items() if "{}" not in shape}
-        # Those with a parameter at the end alone, by what stands before it: no other template is more literal.
+        # Templates whose only parameter is the last segment, by the path before it: no other template is more literal.
         self._tails = {
             shape[:-3]: (PARAMETER.findall(_template(methods))[0], methods)
             for shape, methods in shapes.items()
             if shape.endswith("/{}") and shape.count("{}") == 1
         }
-        # The rest is tried one after the other, 0.15 microseconds each, a literal segment before a parameter.
+        # The rest are tried in turn, 0.15 microseconds each; a literal segment sorts before a parameter.
         rest = [shape for shape in shapes if "{}" in shape and shape[:-3] not in self._tails]
         rest.sort(key=lambda shape: (shape.replace("{}", "\U0010ffff"), shape))
         self._templates = [(_pattern(shapes[shape]).fullmatch, shapes[shape]) for shape in rest]
@@ -83,7 +83,7 @@ class Routes:
 
 
 def _template(methods: dict[str, Route]) -> str:
-    return next(iter(methods.values())).path  # all of them have the same
+    return next(iter(methods.values())).path  # all have the same path
 
 
 def _pattern(methods: dict[str, Route]) -> re.Pattern[str]:
@@ -102,7 +102,7 @@ def _other_method(methods: dict[str, Route], method: str) -> Route:
 
 
 def allow(methods: Iterable[str]) -> bytes:
-    """The value of an `Allow` header, sorted, with the HEAD and OPTIONS that every path has."""
+    """Return the value of an `Allow` header, sorted; every path has OPTIONS, and HEAD if it has GET."""
     names = {name for name in methods if name != WEBSOCKET} | {"OPTIONS"}
     if "GET" in names:
         names.add("HEAD")
@@ -110,7 +110,7 @@ def allow(methods: Iterable[str]) -> bytes:
 
 
 class Router:
-    """The ASGI app that finds the handler, gives it a Request or a WebSocket, and sends its answer."""
+    """The ASGI app that finds the handler, calls it with a Request or a WebSocket, and sends its response."""
 
     def __init__(self, routes: Iterable[Route], *, max_body_bytes: int, max_message_bytes: int = 64 * 1024) -> None:
         self.match = Routes(routes).match
@@ -130,7 +130,7 @@ class Router:
                     raise
                 response = Response(status=204, headers=error.headers)
             else:
-                scope["route"] = route.path  # for the server's records and metrics
+                scope["route"] = route.path  # for the server's access log and metrics
                 response = await route.handler(Request(scope, receive, params, self.max_body_bytes))
             await response(scope, receive, send)
         elif scope["type"] == "websocket":

@@ -1,7 +1,7 @@
 """Server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html
 
-Departures: the stream watches `receive` beside its source, since uvicorn drops what is sent to a client that has left
-without saying so (its HTTP spec_version is 2.3); and it ends itself when the worker drains.
+The stream watches `receive` as well as its source, since uvicorn silently drops messages to a client that has left
+(its HTTP spec_version is 2.3). The stream ends by itself when the worker drains.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from .response import NO_STORE
 from .types import Receive, Scope, Send
 
 HEARTBEAT_SECONDS = 15.0  # below the 60 s after which nginx and most proxies drop a silent stream
-SEND_SECONDS = 10.0  # a client that takes nothing for so long is cut off; nginx's send_timeout is the same
-RETRY_MILLISECONDS = 1_000  # how long a client waits before it comes back to another worker
+SEND_SECONDS = 10.0  # a client that accepts no data for this long is cut off; equal to nginx's send_timeout
+RETRY_MILLISECONDS = 1_000  # how long a client waits before it reconnects, to another worker
 
 HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -27,7 +27,7 @@ HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event; a name of None is a plain `message`, an id of None leaves the client's last id as it is."""
+    """One event. Without a name it is a `message`; without an id the client keeps its last id."""
 
     data: str
     name: str | None = None
@@ -62,7 +62,7 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
-        except OSError:  # the client has left, or the server has as many streams as it may have, and has answered
+        except OSError:  # the client has left, or the server is at its limit of streams and has answered 503
             raise Disconnected from None
         if scope["method"] != "HEAD":
             gone = asyncio.ensure_future(_disconnected(receive))
@@ -78,7 +78,7 @@ class EventStream:
         await send({"type": "http.response.body", "body": b""})
 
     async def _pump(self, send: Send, gone: "asyncio.Future[None]", drain: "asyncio.Future[Literal[True]]") -> None:
-        """Send what comes until there is nothing more, or one of the two is done."""
+        """Send events until the source ends, or `gone` or `drain` is done."""
         sending = asyncio.ensure_future(self._send_events(send))
         ends: set[asyncio.Future[Any]] = {sending, gone, drain}
         try:
@@ -93,7 +93,7 @@ class EventStream:
     async def _send_events(self, send: Send) -> None:
         async for event in self.events:
             await _send(send, event.encode())
-            await asyncio.sleep(0)  # else a source that never waits would hold up the loop
+            await asyncio.sleep(0)  # else a source that never waits would block the event loop
 
 
 async def _send(send: Send, body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What the app does for a request where the server does not: give it an id, follow its answer, count it."""
+"""Request ids, response status and request counts under a server that does not provide them."""
 
 import re
 from collections.abc import Awaitable, Sequence
@@ -12,7 +12,7 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class StandaloneExchange:
-    """The id of one request and the status of its answer; `scope["state"]["exchange"]` holds it."""
+    """The id of one request and the status of its response; stored in `scope["state"]["exchange"]`."""
 
     __slots__ = ("_send", "request_id", "status")
 
@@ -22,7 +22,7 @@ class StandaloneExchange:
         self.status = 0  # 0 until the response has started; 101 for an accepted websocket
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Pass a message on to the server, the first one with the request id."""
+        """Pass a message on to the server; add the request id to the first one."""
         if message["type"] in STARTS:
             self.status = message.get("status", 101)
             headers = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
@@ -31,19 +31,19 @@ class StandaloneExchange:
 
 
 class Standalone:
-    """Gives each request a StandaloneExchange where the server has given none: under uvicorn alone, for one.
+    """Gives each request a StandaloneExchange if the server has provided none, as under plain uvicorn.
 
-    A server that has one says so by `scope["state"]["exchange"]`, with the same `request_id` and `status`.
+    A server provides its own in `scope["state"]["exchange"]`, with the same `request_id` and `status`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.total = 0
         self.active = 0
-        self.reloads = None  # nothing here knows of any
+        self.reloads = None  # not known here
 
     def durations(self) -> tuple[Sequence[float], Sequence[float]]:
-        """Nothing is measured."""
+        """Return no durations: they are not measured here."""
         return (), ()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -59,7 +59,7 @@ class Standalone:
             await self.app(scope, receive, exchange.send)
         finally:
             self.active -= 1
-            exchange._send = _too_late  # the server's knows the scope: a circle would be left to the collector
+            exchange._send = _too_late  # the server's `send` refers to the scope: breaks the cycle
 
 
 async def _too_late(message: Message) -> None:
@@ -67,7 +67,7 @@ async def _too_late(message: Message) -> None:
 
 
 def _given_id(headers: Sequence[Header]) -> str | None:
-    """The caller's `x-request-id` if it is a sane one."""
+    """Return the client's `x-request-id` if it is well-formed."""
     for name, value in headers:
         if name == b"x-request-id":
             return value.decode() if REQUEST_ID.fullmatch(value) else None

@@ -1,4 +1,4 @@
-"""A websocket connection whose transitions are checked.
+"""A websocket connection with checked state transitions.
 
 https://asgi.readthedocs.io/en/latest/specs/www.html#websocket
 """
@@ -13,26 +13,26 @@ from .response import Response
 from .types import Header, Message, Receive, Scope, Send
 
 TOO_BIG = 1009  # RFC 6455 section 7.4.1
-RESTART = 1012  # the IANA registry of close codes, as are the next
+RESTART = 1012  # this and the next: IANA's registry of close codes
 TRY_AGAIN = 1013
 
 
-SEND_NOW = "websocket.send_now"  # an extension of Slipway's server: a function that takes a text, or says False
+SEND_NOW = "websocket.send_now"  # an extension of Slipway's server: sends a text at once or returns False
 
 
 class WebSocketState(Enum):
-    """Where a connection stands."""
+    """The state of a connection."""
 
     CONNECTING = auto()
-    """The client has asked; it is neither accepted nor refused yet."""
+    """The client has asked; the app has not accepted yet."""
     OPEN = auto()
     """Accepted: both sides may send."""
     CLOSED = auto()
-    """Refused, closed by us, or gone."""
+    """Closed by the app, or the client is gone."""
 
 
 class WebSocket:
-    """One connection as a handler sees it. A wrong order of calls raises RuntimeError; once closed, Disconnected."""
+    """One connection as a handler sees it. Calls out of order raise RuntimeError; after the close, Disconnected."""
 
     __slots__ = ("_receive", "_send", "_send_now", "max_message_bytes", "params", "scope", "state_of_connection")
 
@@ -43,21 +43,21 @@ class WebSocket:
         self.max_message_bytes = max_message_bytes
         self._receive = receive
         self._send = send
-        offered = (scope.get("extensions") or {}).pop(SEND_NOW, None) or {}  # nothing is kept that is not used again
+        offered = (scope.get("extensions") or {}).pop(SEND_NOW, None) or {}  # popped: not read again
         self._send_now: Callable[[str], bool] | None = offered.get("send")
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the lifespan put in `scope["state"]`."""
+        """The lifespan's `scope["state"]`."""
         return self.scope["state"]  # type: ignore[no-any-return]
 
     @property
     def query(self) -> dict[str, str]:
-        """The query's fields; of a repeated one the last. Raises HTTPError 400 for more than 100 fields."""
+        """The query's fields, the last value of a repeated one. Raises HTTPError 400 for more than 100 fields."""
         return parse_query(self.scope["query_string"])
 
     async def accept(self, headers: Sequence[Header] = ()) -> None:
-        """Accept the connection; raise Disconnected if the client did not wait."""
+        """Accept the connection; raise Disconnected if the client has already left."""
         self._expect(WebSocketState.CONNECTING)
         message = await self._receive()
         if message["type"] != "websocket.connect":
@@ -66,7 +66,7 @@ class WebSocket:
         self.state_of_connection = WebSocketState.OPEN
 
     async def receive(self) -> str | bytes:
-        """The next message. Raises Disconnected; closes with 1009 what is over the cap, and raises it too."""
+        """Return the next message. Raises Disconnected, also after closing with 1009 for a message above the cap."""
         self._expect(WebSocketState.OPEN)
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
@@ -80,22 +80,22 @@ class WebSocket:
         return data
 
     async def send(self, data: str | bytes) -> None:
-        """Send one message; raise Disconnected if the client is gone, whichever way the server tells it."""
+        """Send one message; raise Disconnected if the client is gone, whichever exception the server raises for it."""
         self._expect(WebSocketState.OPEN)
         key = "text" if isinstance(data, str) else "bytes"
         try:
             await self._send({"type": "websocket.send", key: data})
-        except (OSError, RuntimeError):  # OSError by the specification; uvicorn after a 1009 of its own: RuntimeError
+        except (OSError, RuntimeError):  # OSError: the specification; RuntimeError: uvicorn after it closed with 1009
             self.state_of_connection = WebSocketState.CLOSED
             raise Disconnected from None
 
     def send_now(self, text: str) -> bool:
-        """Send a text if the server can without waiting; False if it can't: then `send` it, or the client is gone."""
+        """Send a text if the server can do so at once; on False use `send`, which raises if the client is gone."""
         send, is_open = self._send_now, self.state_of_connection is WebSocketState.OPEN
         return is_open and send is not None and send(text)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close an open connection; of one that is closed already nothing is left to do."""
+        """Close an open connection; do nothing if it is closed already."""
         if self.state_of_connection is WebSocketState.CLOSED:
             return
         self._expect(WebSocketState.OPEN)
@@ -117,7 +117,7 @@ class WebSocket:
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
-    """Answer a handshake with an HTTP response; a server without the denial extension makes it 403.
+    """Answer a handshake with an HTTP response; a server without the denial extension sends 403.
 
     https://asgi.readthedocs.io/en/latest/extensions.html#websocket-denial-response
     """

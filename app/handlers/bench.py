@@ -1,4 +1,4 @@
-"""The benchmark's work; offered only with BENCH_ENDPOINTS=1. `app/wsgi.py` is its twin."""
+"""The benchmark's endpoints, offered only with BENCH_ENDPOINTS=1; `app/wsgi.py` is the WSGI counterpart."""
 
 import asyncio
 
@@ -20,14 +20,14 @@ async def json(request: Request) -> Response:
 
 
 async def wait(request: Request) -> Response:
-    """Do nothing for `ms` milliseconds, as while another service is asked."""
+    """Sleep for `ms` milliseconds, like a handler that waits for another service."""
     ms = milliseconds(request.query)
     await asyncio.sleep(ms / 1_000)
     return milliseconds_response(ms)
 
 
 async def cpu(request: Request) -> Response:
-    """Compute for `ms` milliseconds, and block the event loop meanwhile: that is what is measured."""
+    """Compute for `ms` milliseconds. This blocks the event loop on purpose: the benchmark measures the effect."""
     ms = milliseconds(request.query)
     work.burn(ms)
     return milliseconds_response(ms)

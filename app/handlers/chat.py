@@ -15,11 +15,11 @@ from app.services.errors import Unavailable
 
 log = logging.getLogger("app.chat")
 
-BURST_SECONDS = 2.0  # what a client that was quiet may send at once, measured in seconds of its rate
+BURST_SECONDS = 2.0  # a client that was quiet may send this many seconds of its rate at once
 USER_LENGTH = 40  # characters
 MESSAGE_LENGTH = 2_000  # characters
 KEY_LENGTH = 40  # characters
-CLOSE_SECONDS = 5.0  # what a reader that is too slow has left, to take what was sent before the close
+CLOSE_SECONDS = 5.0  # for a reader that is too slow, to receive what was sent before the close
 
 
 async def echo(socket: WebSocket) -> None:
@@ -30,12 +30,12 @@ async def echo(socket: WebSocket) -> None:
 
 
 async def chat(socket: WebSocket) -> None:
-    """Take `{"user", "message"}`, send every message of all clients; `?after=ID` first what was missed since."""
+    """Publish each `{"user", "message"}` and send all clients' messages, with `?after=ID` first those missed since."""
     services: Services = socket.state["services"]
     after = fields.message_id(services.bus.parse, socket.query.get("after"))
     await socket.accept()
     await socket.send(json_text({"type": "hello", **services.monitor.identity}))
-    socket.scope["headers"].clear()  # 1 KiB that is not read again, for as long as the connection lives
+    socket.scope["headers"].clear()  # frees 1 KiB per connection; they are not read again
     writer = ChatWriter(socket)
     subscription = writer.subscription = services.bus.attach(after, writer.wake, now=writer.send_now)
     pace = Pace(services.messages_per_second)
@@ -45,23 +45,23 @@ async def chat(socket: WebSocket) -> None:
                 await _publish(socket, services.bus, await socket.receive())
                 await pace.keep()
     except TimeoutError:
-        pass  # it read too slowly, and the rest of its time is over
+        pass  # the client read too slowly, and CLOSE_SECONDS are over
     finally:
         services.bus.detach(subscription)
         writer.stop()
 
 
 class Pace:
-    """Slows a client that sends too fast: it is not read for a while, so that its messages wait on its side."""
+    """Slows a client that sends too fast: reading pauses, so that its messages wait on the client's side."""
 
     __slots__ = ("_each", "_free_at")
 
     def __init__(self, per_second: float) -> None:
         self._each = 1 / per_second
-        self._free_at = 0.0  # when all that it has sent so far would have come at its rate
+        self._free_at = 0.0  # loop time at which its messages so far would have arrived at its rate
 
     async def keep(self) -> None:
-        """Call after each message."""
+        """Wait until the client may send again; call it after each message."""
         now = asyncio.get_running_loop().time()
         self._free_at = max(self._free_at, now - BURST_SECONDS) + self._each
         if self._free_at > now:
@@ -69,25 +69,25 @@ class Pace:
 
 
 class ChatWriter:
-    """Sends what a subscription has. It has a task only while there is something: an idle connection costs little."""
+    """Sends a subscription's items. It has a task only while there are items: an idle connection costs little."""
 
     __slots__ = ("_socket", "_task", "patience", "subscription")
 
     def __init__(self, socket: WebSocket) -> None:
-        self.subscription: Subscription | None = None  # the bus may wake us before it has given us one
-        self.patience = asyncio.timeout(None)  # the connection's, from when it is found to read too slowly
+        self.subscription: Subscription | None = None  # unset until `attach` returns; the bus may call `wake` before
+        self.patience = asyncio.timeout(None)  # of the handler; starts once the client reads too slowly
         self._socket = socket
         self._task: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
-        """Called by the bus."""
+        """Start sending; called by the bus."""
         if self.subscription is not None and self.subscription.overflowed:
             self._end_soon()
         if self._task is None:
             self._task = asyncio.create_task(self._write())
 
     def send_now(self, message: Message) -> bool:
-        """Called by the bus, with a message that nothing is waiting before."""
+        """Send a message at once if possible; called by the bus while no other item waits."""
         return self._task is None and self._socket.send_now(message.json)
 
     def stop(self) -> None:
@@ -97,7 +97,7 @@ class ChatWriter:
     async def _write(self) -> None:
         assert self.subscription is not None
         try:
-            with suppress(Disconnected):  # the handler has been told too
+            with suppress(Disconnected):  # the handler's `receive` raises it too
                 await self._send_all(self.subscription)
         finally:
             self._task = None
@@ -142,7 +142,7 @@ async def _publish(socket: WebSocket, bus: Bus, text: str | bytes) -> None:
 
 
 def _message(text: str | bytes) -> tuple[str, str]:
-    """What is published, and the key by which the sender knows its message again and may send it again."""
+    """Return the JSON to publish, and the key by which the sender recognises its message and may send it again."""
     try:
         data = fields.json_object(decode_json(text if isinstance(text, bytes) else text.encode()))
     except (ValueError, RecursionError):

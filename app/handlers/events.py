@@ -1,4 +1,4 @@
-"""The log as server-sent events, and the workers' beats as named ones."""
+"""The log as server-sent events, with the workers' beats as events named `worker`."""
 
 from collections.abc import AsyncGenerator
 from functools import lru_cache
@@ -13,7 +13,7 @@ from app.services.bus import Availability, Beat, Reset, SlowReader
 
 
 async def events(request: Request) -> EventStream:
-    """Stream what comes; `Last-Event-ID` (or `?after=`) first what was missed since."""
+    """Stream new messages; with `Last-Event-ID` (or `?after=`) first those missed since that id."""
     services: Services = request.state["services"]
     last = (request.header(b"last-event-id") or b"").decode("latin-1") or request.query.get("after")
     after = fields.message_id(services.bus.parse, last)
@@ -37,7 +37,7 @@ async def _events(services: Services, after: str | None) -> AsyncGenerator[Event
                 else:
                     yield Event(item.json, id=item.id)
         except SlowReader:
-            return  # the client comes back with its last id
+            return  # the client reconnects with its last id
 
 
 @lru_cache(maxsize=16)  # each beat goes to every stream of the worker

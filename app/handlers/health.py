@@ -1,4 +1,4 @@
-"""Whether the worker is alive, and whether it can serve."""
+"""Health checks: liveness and readiness of a worker."""
 
 import asyncio
 
@@ -8,17 +8,17 @@ from app.services import Health, Services
 
 
 async def livez(request: Request) -> Response:
-    """The process and its event loop answer; nothing else is asked."""
+    """Answer 200 while the event loop runs; nothing else is checked."""
     return Response.json({"status": "pass"}, headers=(NO_STORE,))
 
 
 async def readyz(request: Request) -> Response:
-    """Whether this worker can serve: 503 while it drains or a dependency is away, each of them named.
+    """Report whether this worker can serve: 503 while it drains or a dependency is away; the body lists each check.
 
-    A dependency that is full is a warning: what only reads, or needs another one, is served.
+    A full dependency is only a warning: reads, and requests that do not need it, are still served.
     """
     services: Services = request.state["services"]
-    draining: asyncio.Event = request.state.get("draining", services.draining)  # set for us alone before a stop
+    draining: asyncio.Event = request.state.get("draining", services.draining)  # set earlier for health checks
     checks = {**await services.check(), "draining": Health.FAIL if draining.is_set() else Health.PASS}
     status = max(checks.values(), key=tuple(Health).index)
     body = {"status": status, "checks": checks, "worker": services.monitor.identity}

@@ -1,4 +1,4 @@
-"""The pages and their files, read once at import, and the small files that every site is asked for."""
+"""The pages and their assets, read once at import, and the small files that clients request from every site."""
 
 import json
 import platform
@@ -21,7 +21,7 @@ TYPES = {
     ".svg": b"image/svg+xml",
     ".txt": b"text/plain; charset=utf-8",
 }
-# Kept, but asked for again each time: a deployed change shows at once, and an unchanged file costs a 304.
+# Cached, but revalidated on each use: a deployed change shows at once, and an unchanged file costs a 304.
 REVALIDATE = (b"cache-control", b"no-cache")
 
 
@@ -33,7 +33,7 @@ class File:
         self.set_body(path.read_bytes())
 
     def set_body(self, body: bytes) -> None:
-        """Have this content."""
+        """Set the content and the headers that depend on it."""
         self.body = body
         self.etag = b'"%s"' % sha256(self.body).hexdigest()[:16].encode()
         self.headers: tuple[Header, ...] = (
@@ -43,7 +43,7 @@ class File:
         )
 
     def answer(self, request: Request) -> Response:
-        """The file, or 304 for a client that has it."""
+        """Return the file, or 304 if the client has it already."""
         known = (request.header(b"if-none-match") or b"").replace(b"W/", b"").replace(b" ", b"").split(b",")
         if self.etag in known or b"*" in known:
             return Response(status=304, headers=self.headers[1:])
@@ -51,7 +51,7 @@ class File:
 
 
 class Description(File):
-    """`openapi.json`, which names the path that the app is served below."""
+    """`openapi.json`, which names the path prefix under which the app is served."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -92,7 +92,7 @@ async def live(request: Request) -> Response:
 
 
 async def static(request: Request) -> Response:
-    """A style sheet, script or picture by its name."""
+    """Return a style sheet, script or picture by its name."""
     file = FILES.get(request.params["name"])
     if file is None:
         raise HTTPError(404, "There is no such file.")

@@ -1,4 +1,4 @@
-"""Users over HTTP. `app/wsgi.py` is its twin and calls the same functions."""
+"""Users over HTTP; the WSGI counterpart, `app/wsgi.py`, calls the same functions."""
 
 from app import fields
 from app.asgi.errors import HTTPError
@@ -12,14 +12,14 @@ MOST_PER_PAGE = 100
 
 
 async def list_users(request: Request) -> Response:
-    """A page of users in the order of their ids; `next` is the `after` of the next page, null on the last."""
+    """Return a page of users in the order of their ids; `next` is the next page's `after`, null on the last page."""
     limit, after = page_query(request.query)
     services: Services = request.state["services"]
     return page_response(await services.users.read(users.page, limit + 1, after), limit)
 
 
 async def create_user(request: Request) -> Response:
-    """201 with the user and its `Location`; 409 if the name is taken."""
+    """Create a user: 201 with the user and its `Location`, or 409 if the name is taken."""
     name = user_name(await request.json())
     services: Services = request.state["services"]
     try:
@@ -29,13 +29,13 @@ async def create_user(request: Request) -> Response:
 
 
 async def get_user(request: Request) -> Response:
-    """The user, or 404."""
+    """Return the user, or 404."""
     services: Services = request.state["services"]
     return user_response(await services.users.read(users.find, user_id(request.params["id"])))
 
 
 async def delete_user(request: Request) -> Response:
-    """204, or 404 if there is no such user."""
+    """Delete the user: 204, or 404 if there is no such user."""
     services: Services = request.state["services"]
     return deleted_response(await services.users.write(users.delete, user_id(request.params["id"])))
 
@@ -45,7 +45,7 @@ def page_query(query: dict[str, str]) -> tuple[int, int]:
 
 
 def page_response(found: list[User], limit: int) -> Response:
-    """`found` holds one user more than the limit if there is a next page."""
+    """Return a page of users; `found` holds one user more than the limit if there is a next page."""
     more = len(found) > limit
     return Response.json(
         {"users": [user.as_json() for user in found[:limit]], "next": found[limit - 1].id if more else None}
@@ -57,7 +57,7 @@ def user_name(data: object) -> str:
 
 
 def created_response(user: User, prefix: str = "") -> Response:
-    """`prefix` is the path that the app is served below."""
+    """Return a 201 for the user; `prefix` is the path under which the app is served."""
     return Response.json(user.as_json(), 201, ((b"location", f"{prefix}/api/users/{user.id}".encode()),))
 
 
@@ -66,7 +66,7 @@ def name_taken(name: str) -> HTTPError:
 
 
 def user_id(text: str) -> int:
-    """The id in a path; a text that can't be one is a 404, too."""
+    """Return the id from a path; a text that can't be an id is a 404, too."""
     if text.isascii() and text.isdigit() and len(text) < 20 and (number := int(text)) <= MAX_ID:
         return number
     raise no_such_user()

@@ -1,5 +1,5 @@
 // @ts-check
-/** The chat page: one log, one form, and what is still on its way between them. */
+/** The chat page: a log, a form, and the outbox of messages that are not confirmed yet. */
 import { ChatSocket } from "./connection.js";
 import { byId, showState } from "./dom.js";
 import { Log } from "./log.js";
@@ -36,7 +36,7 @@ const socket = new ChatSocket(
     },
     reset() {
       log.gap();
-      outbox.connected(); // what was under way may be lost with the log
+      outbox.connected(); // messages under way may be lost with the log
     },
     refused: (detail, again) => (again ? outbox.held() : outbox.refused(detail)),
   },

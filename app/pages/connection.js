@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Connections that come back: the back-off, the place in the log, and the two transports.
+ * Connections that reconnect by themselves: the back-off, the place in the log, and the two transports.
  *
  * @typedef {{slot: number | null, pid: number}} Worker
  * @typedef {{id: string, user: string, message: string, at: string, key?: string}} Entry
@@ -12,16 +12,16 @@
  * @typedef {object} Handlers
  * @property {(state: State) => void} state
  * @property {(entry: Entry) => void} [entry] called once for each id, in the order of the log
- * @property {() => void} [reset] what was missed is no longer kept
+ * @property {() => void} [reset] missed entries are no longer kept
  * @property {(detail: string, again: boolean) => void} [refused]
  * @property {(heartbeat: Heartbeat) => void} [worker]
  */
 
 const BASE_MS = 250;
 const CAP_MS = 10_000;
-// A connection that lived this long was a good one; a shorter one must not turn the back-off into a hot loop.
+// Only a connection that lasted longer resets the back-off; otherwise short ones would reconnect in a hot loop.
 const STABLE_MS = 1_000;
-// Heartbeats come every 2 s, so after this silence the network has gone without telling us (a phone that slept).
+// Heartbeats come every 2 s: after this silence the connection is lost without an event (a phone that slept).
 const SILENCE_MS = 30_000;
 const REMEMBERED_IDS = 1_000;
 
@@ -47,7 +47,7 @@ export function describe(/** @type {State} */ state) {
   }
 }
 
-/** What both transports share; a subclass says in `open` how to connect to the place `after` in the log. */
+/** The part that both transports share; a subclass's `open` connects at the place `after` in the log. */
 class Connection {
   #attempt = 0;
   #timer = 0;
@@ -80,7 +80,7 @@ class Connection {
     this.handlers.state({ phase: "connected", worker, away: false });
   }
 
-  /** The worker is there, but what carries messages between the workers has gone away, or is back. */
+  /** The worker answers, but the bus between the workers has gone away, or is back. */
   bus(/** @type {boolean} */ available) {
     if (this.#worker) this.handlers.state({ phase: "connected", worker: this.#worker, away: !available });
   }
@@ -93,7 +93,7 @@ class Connection {
     this.handlers.entry?.(entry);
   }
 
-  /** A log that starts anew may use its ids again, so the old ones must not hide the new entries. */
+  /** Forget the seen ids: a log that starts anew may reuse them, and they must not hide its entries. */
   reset() {
     this.#seen.clear();
     this.handlers.reset?.();
@@ -178,7 +178,7 @@ export class EventStream extends Connection {
     on("reset", () => this.reset());
     on("bus", (data) => this.bus(JSON.parse(data).available));
     source.onerror = () => {
-      // An ended stream is reopened by the browser with the server's retry hint; any answer but 200 ends it for good.
+      // The browser reopens an ended stream after the server's retry time; a status other than 200 closes it for good.
       if (source.readyState === EventSource.CLOSED) giveUp();
       else this.handlers.state({ phase: "connecting", again: true });
     };

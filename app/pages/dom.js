@@ -1,5 +1,5 @@
 // @ts-check
-/** The few DOM helpers that all pages share; text from outside enters the page here, as text. */
+/** The few DOM helpers that all pages share; they insert text from outside as text, never as markup. */
 import { describe } from "./connection.js";
 
 /** @template {HTMLElement} E @param {string} id @param {new () => E} kind @returns {E} */
@@ -9,7 +9,7 @@ export function byId(id, kind) {
   return found;
 }
 
-/** A copy of a template's one element, with the named fields filled. @param {string} id @param {Record<string, string>} fields */
+/** Copy a template's only element and fill its fields. @param {string} id @param {Record<string, string>} fields */
 export function stamp(id, fields) {
   const element = /** @type {HTMLElement} */ (byId(id, HTMLTemplateElement).content.firstElementChild?.cloneNode(true));
   for (const [name, text] of Object.entries(fields)) setField(element, name, text);

@@ -1,5 +1,5 @@
 // @ts-check
-/** The home page: who answers, and what every worker is doing. */
+/** The home page: the worker that serves it, and the state of all workers. */
 import { EventStream } from "./connection.js";
 import { byId, setField, setTime, showState, stamp } from "./dom.js";
 
@@ -26,7 +26,7 @@ function show(heartbeat) {
   const key = slot === null ? `pid ${pid}` : `slot ${slot}`;
   const since = Date.parse(heartbeat.since);
   const row = rows.get(key) ?? added(key, heartbeat, since);
-  // While a worker is replaced, the old one still speaks until it has drained.
+  // While a worker is replaced, the old one still sends heartbeats until it has drained.
   if (row.pid !== pid && since < row.since) return;
   if (row.pid !== pid) news.textContent = `Worker ${slot} was replaced: pid ${row.pid} has become ${pid}.`;
   Object.assign(row, { pid, since, heardAt: performance.now() });
@@ -73,7 +73,7 @@ function mark({ element, pid, heardAt }) {
   setField(element, "note", gone ? "gone" : pid === servingPid ? "this page" : "");
 }
 
-/** Silence means something only while we are listening. */
+/** Mark and remove silent workers; only while connected, since otherwise no heartbeat can arrive. */
 function sweep() {
   if (!connected) return;
   for (const [key, row] of rows) {

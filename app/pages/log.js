@@ -4,7 +4,7 @@ import { byId, setTime, stamp } from "./dom.js";
 
 const KEPT_ENTRIES = 500;
 const BOTTOM_PX = 40;
-// The replay on arrival is for the eyes; read aloud, hundreds of messages would bury the first new one.
+// Screen readers skip the replay on arrival: read aloud, hundreds of messages would bury the first new one.
 const REPLAY_MS = 2_000;
 
 export class Log {
@@ -16,7 +16,7 @@ export class Log {
 
   constructor() {
     const observer = new ResizeObserver(() => this.#follow());
-    // The box too: the keyboard of a phone takes half of it away.
+    // The box too: a phone's keyboard takes half of its height.
     for (const element of [this.#box, ...this.#box.children]) observer.observe(element);
     this.#box.addEventListener("scroll", () => this.#scrolled());
     this.#newest.addEventListener("click", () => {
@@ -34,7 +34,7 @@ export class Log {
     this.append(element);
   }
 
-  /** Say in the place of the entries that are missing that they are. */
+  /** Show a notice in the place of missing entries. */
   gap() {
     const newest = this.#list.lastElementChild;
     if (newest?.classList.contains("gap")) return;
@@ -47,7 +47,7 @@ export class Log {
     while (this.#list.childElementCount > KEPT_ENTRIES) this.#list.firstElementChild?.remove();
   }
 
-  /** Only a way up is the reader's wish: our own scrolling may find newer entries below it already. */
+  /** Unpin only when scrolling up, which is the reader's: after the script's scrolling newer entries may be below. */
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#box;
     const atBottom = scrollHeight - scrollTop - clientHeight < BOTTOM_PX;

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Messages on their way out, in order and one at a time, so that an answer always belongs to the first of them.
- * A message leaves when it is heard back from the log: sent is not yet kept. Its key is its own, so that it may be
- * sent again.
+ * Outgoing messages, sent in order and one at a time, so that an answer always belongs to the first of them.
+ * A message leaves the queue when it comes back from the log: only then is it known to be kept. Its key is unique,
+ * so that it may be sent again.
  */
 import { setField, stamp } from "./dom.js";
 
@@ -33,13 +33,13 @@ export class Outbox {
     this.#next();
   }
 
-  /** The server takes nothing for now, and has said so of what was sent; it says too when it does again. */
+  /** The server takes no messages for now and has refused the one sent; it reports when it takes them again. */
   held() {
     this.#connected = this.#sent = false;
     if (this.#queue[0]) setField(this.#queue[0].element, "status", "not sent yet");
   }
 
-  /** What had been sent may have arrived or not; its key keeps the server from taking it twice. */
+  /** Send the first message again: it may have arrived or not, and its key keeps the server from taking it twice. */
   connected() {
     this.#connected = true;
     this.#sent = false;
@@ -55,7 +55,7 @@ export class Outbox {
     if (key !== undefined && this.#queue[0]?.key === key) this.#done().element.remove();
   }
 
-  /** The server will not have the first message: it stays visible, for the writer to change or drop. */
+  /** The server has refused the first message: it stays visible, for the writer to edit or drop. */
   refused(/** @type {string} */ detail) {
     if (!this.#sent) return;
     const { element, ...message } = this.#done();

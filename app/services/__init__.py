@@ -18,31 +18,31 @@ from .users import Users, open_users, ping
 
 log = logging.getLogger("app.services")
 
-CHECK_SECONDS = 1.0  # a dependency that does not answer within this is away
-CLOSE_SECONDS = 1.5  # for each part; all of them must be closed within the worker's time to shut down
+CHECK_SECONDS = 1.0  # a dependency that does not answer within this time counts as away
+CLOSE_SECONDS = 1.5  # for each part; all must close within the worker's shutdown time
 
 
 class Health(StrEnum):
-    """How a dependency is, the best first; the words of health+json."""
+    """The state of a dependency, best first, in the terms of health+json."""
 
     PASS = "pass"
     WARN = "warn"
-    """It answers and takes no more: it is full."""
+    """It answers but is full: it takes no more data."""
     FAIL = "fail"
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What handlers may call."""
+    """The services that handlers use."""
 
     users: Users
     bus: Bus
     monitor: Monitor
     draining: asyncio.Event
-    messages_per_second: int  # that one client may send
+    messages_per_second: int  # that one chat client may send
 
     async def check(self) -> dict[str, Health]:
-        """How each dependency is, by name."""
+        """Return the state of each dependency by name."""
         database = Health.PASS if await _answers(lambda: self.users.read(ping)) else Health.FAIL
         return {"database": database, "bus": self._check_bus()}
 
@@ -53,7 +53,7 @@ class Services:
 
 
 def import_needed(settings: AppSettings) -> None:
-    """Import what the settings need beyond the usual, at the app's own import: it is then loaded before the fork."""
+    """Import modules that only these settings need; called at the app's import, so that they load before the fork."""
     if settings.bus_url != "embedded":
         importlib.import_module(f"{__name__}.redis_bus")
     if settings.database_url.get_backend_name() != "sqlite":
@@ -62,9 +62,9 @@ def import_needed(settings: AppSettings) -> None:
 
 @asynccontextmanager
 async def open_services(settings: AppSettings, counter: Counter, draining: asyncio.Event) -> AsyncIterator[Services]:
-    """Open what the settings name. A database or bus that is away makes the worker not ready; it is no failure.
+    """Open the services of the settings. A database or bus that is away makes the worker not ready, but does not raise.
 
-    In the end each part is closed, in the reverse order, whatever the others do.
+    At the end the parts are closed in reverse order, each one even if others fail.
     """
     async with AsyncExitStack() as opened:
         users = open_users(settings.database_url, settings.database_pool)
@@ -86,7 +86,7 @@ async def _cancel(task: asyncio.Task[None]) -> None:
 
 
 async def _close(name: str, close: Callable[[], Awaitable[None]]) -> None:
-    """Close a part; one that fails or hangs is told of and left."""
+    """Close a part; if it fails or takes longer than CLOSE_SECONDS, log that and go on."""
 
     async def closed() -> None:
         await close()
@@ -101,11 +101,11 @@ async def _close(name: str, close: Callable[[], Awaitable[None]]) -> None:
 
 
 def open_bus(settings: AppSettings) -> Bus:
-    """The bus that the settings name, not started yet."""
+    """Return the bus of the settings, not started yet."""
     keep = Retention(settings.keep_messages, settings.keep_seconds, settings.keep_bytes)
     if settings.bus_url == "embedded":
         return EmbeddedBus(settings.data_dir, keep)
-    from .redis_bus import RedisBus  # late: with the embedded bus redis-py need not be in memory
+    from .redis_bus import RedisBus  # late: the embedded bus needs no redis-py in memory
 
     return RedisBus(settings.bus_url, keep, settings.bus_password)
 

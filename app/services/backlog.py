@@ -1,15 +1,15 @@
-"""What a connection has not read yet: a queue with a bound."""
+"""The bounded queue of items that a connection has not read yet."""
 
 from collections import deque
 
 from .items import Item, Message
 
-QUEUE_MESSAGES = 256  # what a connection may lag behind, whichever comes first; then it is closed, and resumes
+QUEUE_MESSAGES = 256  # a connection that lags behind by more than this, or by QUEUE_BYTES, is closed; it resumes
 QUEUE_BYTES = 256 * 1024
 
 
 class Backlog:
-    """Made when there is something to keep, and dropped when it is empty: most connections are idle."""
+    """One connection's queue. It exists only while it holds items, since most connections are idle."""
 
     __slots__ = ("_bytes", "_items")
 

@@ -1,18 +1,18 @@
-"""The beat, what a worker says of itself, as JSON; what another version or another program says is not believed."""
+"""The beat, a worker's status report as JSON; it is validated, since other versions and programs may send beats."""
 
 import json
 from typing import Any
 
 LONGEST = 4_096  # characters
-HIGHEST = 2**53  # more is no count, and browsers could not hold it
+HIGHEST = 2**53  # exclusive; browsers can't hold larger integers exactly
 SINCE_LENGTH = 40
 COUNTS = ("pid", "requests", "connections", "memory")
 NUMBERS = ("rate", "lag")
-OPTIONAL = ("p50", "p99", "reloads")  # null where they are not known; workers of older versions lack them
+OPTIONAL = ("p50", "p99", "reloads")  # null where unknown; missing in beats of older versions
 
 
 def parse_beat(text: str) -> dict[str, Any] | None:
-    """A beat with all its fields and no others, or None for what is none."""
+    """Return a beat with all its known fields and no others, or None for an invalid one."""
     try:
         beat = json.loads(text) if len(text) <= LONGEST else None
     except (ValueError, RecursionError):

@@ -1,8 +1,8 @@
-"""The bus: an ordered log that all workers share, and each worker's one listener, which feeds its connections.
+"""The bus: an ordered log that all workers share. Each worker has one listener, which feeds the worker's connections.
 
-A message gets its number and its place in the log when it is published. A connection first reads the log from its last
-id on until it has caught up with the listener, and is fed from then on. A log that has lost what clients have seen gets
-a new epoch, which is part of every id, so that a gap is always an explicit reset and never silence.
+A message gets its number and its place in the log when it is published. A connection reads the log from its last id on
+until it has caught up with the listener, then receives pushes. A log that has lost messages which clients have seen
+begins a new epoch. The epoch is part of every id, so that a client never misses messages without an explicit reset.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ __all__ = [
     "Subscription",
 ]
 
-ANSWER_SECONDS = 1.8  # a publisher has an answer within two seconds, also when the bus is away
+ANSWER_SECONDS = 1.8  # a publisher has an answer within two seconds, even when the bus is away
 
 
 class Bus(SharedLog):
-    """What both back ends share: publishing, and a place in the log for each connection."""
+    """The part that both back ends share: publishing, and each connection's subscription."""
 
     parse = staticmethod(parse_id)
 
@@ -45,7 +45,7 @@ class Bus(SharedLog):
 
     @property
     def epoch(self) -> str:
-        """The log's; empty until the log has been reached for the first time."""
+        """The log's epoch; empty until the log has been reached for the first time."""
         return self._feed.epoch
 
     @property
@@ -65,11 +65,11 @@ class Bus(SharedLog):
 
     @property
     def full(self) -> bool:
-        """Whether the log is there and has no room for more."""
+        """Whether the log answers but has no room for more messages."""
         return self._health.full
 
     async def start(self) -> None:
-        """Begin to listen; a log that is away is no reason to fail, only not to be ready."""
+        """Start listening; if the log is away, this does not raise, and the worker is not ready."""
         await self._listener.start()
 
     async def stop(self) -> None:
@@ -79,14 +79,14 @@ class Bus(SharedLog):
     async def publish(self, data: str, key: str = "") -> str:
         """Append to the log and wake all workers; return the id. Raises Unavailable, within two seconds.
 
-        A message that may not have arrived can be sent again with the same key: it is kept once.
+        A message that may not have arrived can be published again with the same key: the log keeps it once.
         """
         async with self._writing():
             epoch, number = await self.append(data, key)
         return f"{epoch}-{number}"
 
     async def beat(self, data: str) -> None:
-        """Tell all workers; not part of the log, and lost while the bus is away."""
+        """Send a beat to all workers; it is not part of the log, and is lost while the bus is away."""
         async with self._writing():
             await self.tell(data)
 
@@ -98,10 +98,10 @@ class Bus(SharedLog):
         beats: bool = False,
         now: Callable[[Message], bool] | None = None,
     ) -> Subscription:
-        """A connection's place: from `after` on, or new messages only. `detach` it in the end.
+        """Subscribe a connection to the messages after the id `after`, or to new ones only; call `detach` at its end.
 
-        `wake` is called when there is something to take; a message that comes when there is nothing else is offered to
-        `now` first, which says whether it has taken it. Raises BadCursor for an id that is none.
+        `wake` is called when there are items to take. A message that comes while none wait is offered to `now` first,
+        which returns whether it has taken the message. Raises BadCursor for an invalid id.
         """
         subscription = Subscription(self, None if after is None else parse_id(after), wake, beats=beats, now=now)
         self._feed.subscriptions.add(subscription)
@@ -117,9 +117,9 @@ class Bus(SharedLog):
 
     @asynccontextmanager
     async def subscribe(self, after: str | None = None, *, beats: bool = True) -> AsyncIterator[AsyncIterator[Item]]:
-        """Yield what comes, in order, without gap or double; first what was missed since the id `after`, or a Reset.
+        """Yield an iterator of messages in order, each exactly once: first those after the id `after`, then new ones.
 
-        Raises BadCursor for an id that is none, and SlowReader while iterating when the queue has overflowed.
+        A Reset stands for messages no longer kept. Raises BadCursor for an invalid id; iterating may raise SlowReader.
         """
         filled = asyncio.Event()
         subscription = self.attach(after, filled.set, beats=beats)

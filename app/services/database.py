@@ -1,4 +1,4 @@
-"""Engines for SQLite and PostgreSQL, set up the same for the ASGI app and the WSGI baseline."""
+"""Engines for SQLite and PostgreSQL, with the same setup for the ASGI app and the WSGI baseline."""
 
 import time
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from sqlalchemy.types import TypeDecorator
 from .errors import Unavailable
 from .journal import use_wal
 
-ANSWER_SECONDS = 7.5  # within eight seconds a request ends with 503, whatever it waits for
+ANSWER_SECONDS = 7.5  # a request ends with 503 within eight seconds, whatever it waits for
 BUSY_TIMEOUT_SECONDS = 5  # how long SQLite waits for another writer
-POOL_SECONDS = 4  # how long a request waits for a free connection; a burst of hundreds takes its time
-BLOCKING_POOL_SECONDS = 2  # the same for a thread, whose connect, which may come after it, can't be cut short
+POOL_SECONDS = 4  # how long a request waits for a free connection; enough for a burst of hundreds
+BLOCKING_POOL_SECONDS = 2  # the same for a thread; shorter, since a connect may follow that can't be cut short
 PATIENT_SECONDS = 120
-# PostgreSQL gives up what waits for a lock, and what takes too long, before we do.
+# PostgreSQL ends waits for locks, and statements that take too long, before ANSWER_SECONDS are over.
 LIMITS = ("lock_timeout = '3s'", "statement_timeout = '6s'")
 PATIENT_LIMITS = (f"lock_timeout = '{PATIENT_SECONDS}s'",)
-# Not OperationalError for SQLAlchemy, and cured outside the app: https://www.postgresql.org/docs/current/errcodes-appendix.html
+# Causes outside the app, not OperationalError: https://www.postgresql.org/docs/current/errcodes-appendix.html
 ELSEWHERE = {
     "25006",  # read_only_sql_transaction: a standby
     "42P01",  # undefined_table: not migrated yet
@@ -31,7 +31,7 @@ ELSEWHERE = {
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC, kept as microseconds since 1970: SQLite has no time zone, and both then sort alike."""
+    """A time in UTC, stored as microseconds since 1970: SQLite has no time zones, and both databases sort alike."""
 
     impl = BigInteger
     cache_ok = True
@@ -44,13 +44,13 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def sync_engine(url: URL, most: int = 5, *, patient: bool = False) -> Engine:
-    """An engine for threads; a patient one waits for others for minutes, as a migration must."""
+    """Return an engine for threads; a `patient` one waits up to PATIENT_SECONDS for locks, as a migration must."""
     options = engine_options(url, most, patient) | {"pool_timeout": BLOCKING_POOL_SECONDS}
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, **options)
         _prepare_sqlite(engine)
         return engine
-    # Late, here and below: with SQLite the driver need not be in memory.
+    # Late, here and below: SQLite needs no PostgreSQL driver in memory.
     from .postgresql import connections, engine_events
 
     engine = create_engine(url, connect_args=connections.PARAMETERS, **options)
@@ -59,7 +59,7 @@ def sync_engine(url: URL, most: int = 5, *, patient: bool = False) -> Engine:
 
 
 def can_write(connection: Connection) -> bool:
-    """Whether the server takes writes, as it said before this connection was handed out."""
+    """Return whether the server takes writes, by its answer at this connection's checkout."""
     if connection.dialect.name == "sqlite":
         return True
     from .postgresql.engine_events import session_of
@@ -68,7 +68,7 @@ def can_write(connection: Connection) -> bool:
 
 
 def is_pooled(connection: Connection) -> bool:
-    """Whether a pooler shares the server's sessions between its clients."""
+    """Return whether a pooler shares the server's sessions between its clients."""
     if connection.dialect.name == "sqlite":
         return False
     from .postgresql.engine_events import session_of
@@ -77,7 +77,7 @@ def is_pooled(connection: Connection) -> bool:
 
 
 def engine_options(url: URL, most: int, patient: bool = False) -> dict[str, Any]:
-    """What all engines are made with."""
+    """Return the options common to all engines."""
     pool: dict[str, Any] = {"pool_size": most, "max_overflow": 0, "pool_timeout": POOL_SECONDS}
     if url.get_backend_name() == "sqlite":
         pool["connect_args"] = {"timeout": PATIENT_SECONDS if patient else BUSY_TIMEOUT_SECONDS}
@@ -85,7 +85,7 @@ def engine_options(url: URL, most: int, patient: bool = False) -> dict[str, Any]
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    with suppress(OSError):  # the first request then finds that there is no file, and says so
+    with suppress(OSError):  # the first request then fails to open the file, and reports that
         Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
 
     # https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable
@@ -94,8 +94,8 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself
         use_wal(connection, time.monotonic() + BUSY_TIMEOUT_SECONDS)
 
-    # A deferred transaction that reads and then writes fails at once when another has written, time-out or not:
-    # 902 of 1,200 inserts failed; with IMMEDIATE none did. Readers are told of a begin too, and must not take the lock.
+    # A deferred transaction that reads and then writes fails at once when another has written, whatever its time-out:
+    # 902 of 1,200 inserts failed; with IMMEDIATE none did. Readers get this event too, and must not take the lock.
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
@@ -104,7 +104,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what says that the database is away, locked or full into Unavailable."""
+    """Raise Unavailable for errors that mean that the database is away, locked or full."""
     try:
         yield
     except (OperationalError, PoolTimeoutError, TimeoutError) as error:

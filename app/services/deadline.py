@@ -1,4 +1,4 @@
-"""The end of a thread's patience; the ASGI app has `asyncio.timeout` for it."""
+"""A deadline for a thread's waits for the database; the ASGI app uses `asyncio.timeout` instead."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Let each wait of this thread for the database end in time."""
+    """End each wait of this thread for the database at a common deadline, in this many seconds."""
     token = _deadline.set(monotonic() + seconds)
     try:
         yield
@@ -19,7 +19,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def earlier(seconds: float | None) -> float | None:
-    """The time-out of a wait that has one of its own, or none: the deadline's if that is earlier."""
+    """Return the time-out of a wait: its own (None is endless), or the time left to the deadline if that is shorter."""
     deadline = _deadline.get()
     if deadline is None:
         return seconds

@@ -1,4 +1,4 @@
-"""The bus of one machine: the log is a table in SQLite, the wake-up a unix datagram to every worker's socket."""
+"""The bus of one machine: the log is a table in SQLite; a unix datagram to each worker's socket wakes the worker."""
 
 import asyncio
 import re
@@ -15,28 +15,28 @@ from .embedded_connection import LogConnection
 from .errors import Unavailable
 
 BUSY_SECONDS = 1.5  # how long a writer waits for another process's lock; below the bus's own time-out
-# The log is looked at so often: a worker may be killed between its commit and its wake-up. A beat says where the log
-# ends, so it is a look for all workers, and comes first where both are due.
+# Seconds between reads of the log without a wake-up: a worker may be killed between its commit and its wake-up. A beat
+# carries the log's end and so spares all workers the read. Just above 1 s, since beats, due each second, come first.
 LOOK_SECONDS = 1.01
 DATAGRAM_BYTES = 65_536
-END = re.compile(r',"log":"([^"]*)"}\Z')  # what a beat says of the log
+END = re.compile(r',"log":"([^"]*)"}\Z')  # the log's end in a beat
 SOCKET = re.compile(r"bus-.*\.sock")
 QUEUE = 10  # datagrams that Linux holds for a socket; more are dropped
 
 
 class EmbeddedBus(Bus):
-    """A folder holds the log and the workers' sockets."""
+    """A bus whose log and workers' sockets are in one folder."""
 
     def __init__(self, folder: Path, keep: Retention) -> None:
         super().__init__()
         self._folder = folder
         self._keep = keep
-        # One connection each, so that a writer that waits for a lock does not hold up the readers.
+        # Two connections, so that a writer that waits for a lock does not block the readers.
         self._log = folder / "bus.db"
         self._writer = LogConnection(self._log, "bus-write")
         self._reader = LogConnection(self._log, "bus-read")
-        self._look_at = 0.0  # when the log is to be read, by the loop's clock
-        self._path = folder / f"bus-{secrets.token_hex(4)[1:]}.sock"  # pids differ less: containers may share a folder
+        self._look_at = 0.0  # loop time at which the log is read without a wake-up
+        self._path = folder / f"bus-{secrets.token_hex(4)[1:]}.sock"  # pids may repeat: containers may share a folder
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._is_bound = False
 
@@ -62,7 +62,7 @@ class EmbeddedBus(Bus):
                 self._send(b"", [self._path])
         finally:
             self._feed.put(Beat(data))
-            told = f'{data[:-1]},"log":"{end}"}}' if end else data  # versions that do not know the field pass it over
+            told = f'{data[:-1]},"log":"{end}"}}' if end else data  # older versions ignore the field
             self._send(told.encode(), [path for path in self._sockets() if path != self._path])
 
     async def read(self, after: int, limit: int) -> Extract:
@@ -71,8 +71,8 @@ class EmbeddedBus(Bus):
         )
 
     async def news(self, after: int, limit: int) -> tuple[Extract | None, Sequence[Beat]]:
-        # All datagrams are taken before the log is read, so no message can slip between the two. Where beats may have
-        # filled the socket's queue it is read whatever they say, since a wake-up may have been dropped.
+        # All datagrams are taken before the log is read, so no message can be missed between the two. If beats may have
+        # filled the socket's queue, the log is read whatever they carry, since a wake-up may have been dropped.
         self._bind()
         datagrams = await self._datagrams()
         beats = [Beat(datagram.decode(errors="replace")) for datagram in datagrams if datagram]
@@ -95,7 +95,7 @@ class EmbeddedBus(Bus):
         await self._reader.close()
 
     def _bind(self) -> None:
-        """Be woken from now on; a disk that is full has no room for a socket either."""
+        """Bind the socket for wake-ups, once; raise Unavailable if that fails, as on a full disk."""
         if self._is_bound:
             return
         try:
@@ -109,11 +109,11 @@ class EmbeddedBus(Bus):
         return asyncio.get_running_loop().time() + LOOK_SECONDS
 
     def _before_look(self) -> float:
-        """Seconds until the log is to be read, whatever comes."""
+        """Return the seconds until the log is read even without a wake-up."""
         return self._look_at - asyncio.get_running_loop().time()
 
     async def _datagrams(self) -> list[bytes]:
-        """What has come, after a wait for the first."""
+        """Wait for a datagram until the log is to be read; return all that have arrived."""
         datagrams: list[bytes] = []
         while not datagrams and (seconds := self._before_look()) > 0:
             with suppress(TimeoutError):
@@ -125,18 +125,18 @@ class EmbeddedBus(Bus):
         return datagrams
 
     def _trim(self, database: sqlite3.Connection) -> str:
-        """Keep the log short; the id of its end."""
+        """Trim the log and its write-ahead log; return the id of the log's end."""
         epoch, newest = embedded_log.trim(database, self._keep)
         embedded_log.shorten(database, self._log)
         return f"{epoch}-{newest}"
 
     @property
     def _end(self) -> str:
-        """The end of what we have passed on."""
+        """The id of the last message that the listener has passed on."""
         return f"{self.epoch}-{self.last}"
 
     def _sockets(self) -> list[Path]:
-        """All workers' own, and ours."""
+        """Return the sockets of all workers, this one included."""
         with suppress(OSError):
             return [path for path in self._folder.iterdir() if SOCKET.fullmatch(path.name)]
         return []
@@ -146,8 +146,8 @@ class EmbeddedBus(Bus):
             try:
                 self._socket.sendto(datagram, str(path))
             except BlockingIOError:
-                pass  # its queue is full, so it is going to read the log whatever it holds
+                pass  # its queue is full, so the worker reads the log in any case
             except (ConnectionRefusedError, FileNotFoundError):
                 path.unlink(missing_ok=True)  # left behind by a worker that was killed
             except OSError:
-                pass  # closed while we stop
+                pass  # the socket has been closed by `close`

@@ -11,14 +11,14 @@ from typing import TypeVar
 from .embedded_schema import prepare
 from .errors import Full, Unavailable
 
-# SQLite's answers of a disk, or a file, that takes no more; in the write-ahead log a full disk can be the last one.
+# SQLite's errors for a disk or file that takes no more data; in WAL mode a full disk may give SHMSIZE.
 FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
 
 Result = TypeVar("Result")
 
 
 class LogConnection:
-    """Runs functions in its thread, since SQLite blocks, one after the other."""
+    """Runs functions one after the other in its own thread, since SQLite blocks."""
 
     def __init__(self, path: Path, name: str) -> None:
         self._path = path
@@ -26,7 +26,7 @@ class LogConnection:
         self._connection: sqlite3.Connection | None = None
 
     async def run(self, function: Callable[[sqlite3.Connection], Result], seconds: float) -> Result:
-        """Call a function with the connection; raise Unavailable when that has failed or takes longer."""
+        """Call a function with the connection; raise Unavailable if it fails or waits for longer than `seconds`."""
         deadline = time.monotonic() + seconds
         loop = asyncio.get_running_loop()
         try:
@@ -40,12 +40,12 @@ class LogConnection:
         self._thread.shutdown(wait=False)
 
     def _open(self, deadline: float) -> sqlite3.Connection:
-        left = deadline - time.monotonic()  # others may have waited for a lock before this was its turn
+        left = deadline - time.monotonic()  # earlier calls may have used up the time
         if left <= 0:
             raise Unavailable("the bus is not available: it is busy")
         if self._connection is None:
             connection = sqlite3.connect(self._path, timeout=left, isolation_level=None)
-            connection.text_factory = lambda text: text.decode(errors="replace")  # of whatever wrote into the file
+            connection.text_factory = lambda text: text.decode(errors="replace")  # another program may have written it
             try:
                 prepare(connection, deadline)
             except sqlite3.Error:

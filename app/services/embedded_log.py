@@ -1,4 +1,4 @@
-"""The embedded bus's log: what is done with its table, each in one transaction."""
+"""The operations on the embedded bus's log, each in one transaction."""
 
 import sqlite3
 import time
@@ -8,12 +8,12 @@ from pathlib import Path
 from .embedded_schema import COST, ENDS, EPOCH, NEWEST, begin_epoch, transaction
 from .items import Extract, Message, Retention
 
-WAL_BYTES = 16 << 20  # a write-ahead log that readers have kept from being used again is cut when it is longer
-STEP = 1_000  # messages that one step forgets of a log that is too large; the next goes on
+WAL_BYTES = 16 << 20  # above this, a write-ahead log that overlapping readers keep from being reused is truncated
+STEP = 1_000  # messages removed at a time from a log that has too many bytes; the next call goes on
 
 
 def append(database: sqlite3.Connection, data: str, key: str, keep: Retention) -> tuple[str, int]:
-    """Put a message at the end of the log, unless there is one of its key; forget the one that is too many."""
+    """Append a message unless there is one with its key; remove surplus ones. Return the epoch and the number."""
     with transaction(database):
         epoch = database.execute(EPOCH).fetchone()[0]
         row = database.execute("SELECT number FROM log WHERE key = ?", (key,)).fetchone()
@@ -25,9 +25,9 @@ def append(database: sqlite3.Connection, data: str, key: str, keep: Retention) -
 
 
 def trim(database: sqlite3.Connection, keep: Retention) -> tuple[str, int]:
-    """Forget what is too much or too old; the epoch, and the newest number.
+    """Remove surplus and expired messages; return the epoch and the newest number.
 
-    The row of `beat` is written each time, to see that the file takes writes.
+    The row of `beat` is written each time, as a check that the file takes writes.
     """
     with transaction(database):
         epoch, _, newest, oldest, at, size = database.execute(ENDS).fetchone()
@@ -39,9 +39,9 @@ def trim(database: sqlite3.Connection, keep: Retention) -> tuple[str, int]:
 
 
 def _forget(database: sqlite3.Connection, number: int, keep: Retention) -> None:
-    """Forget the messages up to a number, and the oldest of the others while there are too many bytes.
+    """Remove the messages up to a number, and the oldest of the others while there are too many bytes.
 
-    SQLite uses the pages again, so the file stays as large as it was at most.
+    SQLite reuses the pages; the file does not shrink.
     """
     database.execute("DELETE FROM log WHERE number <= ?", (number,))
     surplus = database.execute("SELECT bytes FROM kept").fetchone()[0] - keep.size
@@ -56,14 +56,14 @@ def _forget(database: sqlite3.Connection, number: int, keep: Retention) -> None:
 
 
 def shorten(database: sqlite3.Connection, path: Path) -> None:
-    """Cut a file's write-ahead log when it is long; readers that overlap for ever keep it from being used again."""
+    """Truncate the write-ahead log above WAL_BYTES; continuously overlapping readers keep SQLite from reusing it."""
     with suppress(FileNotFoundError):
         if path.with_name(f"{path.name}-wal").stat().st_size > WAL_BYTES:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def read(database: sqlite3.Connection, after: int, limit: int, keep: Retention) -> Extract:
-    """Messages after a number, of this epoch and not too old."""
+    """Return the messages after a number that are of this epoch and not expired."""
     name, start, newest, *_ = database.execute(ENDS).fetchone()
     if newest <= after:
         return Extract(name, start, newest, [])
@@ -77,7 +77,7 @@ def read(database: sqlite3.Connection, after: int, limit: int, keep: Retention) 
 
 
 def renew(database: sqlite3.Connection, epoch: str) -> None:
-    """Begin a new epoch if this is still the old one."""
+    """Begin a new epoch if `epoch` is still the current one."""
     with transaction(database):
         name, _, boot = database.execute(EPOCH).fetchone()
         if name == epoch:
@@ -85,7 +85,7 @@ def renew(database: sqlite3.Connection, epoch: str) -> None:
 
 
 def _oldest(database: sqlite3.Connection, keep: Retention) -> int:
-    """The number of the oldest message that is young enough, or the number after the newest."""
+    """Return the number of the oldest message that is not expired, or the number after the newest."""
     query = "SELECT number FROM log WHERE at >= ? ORDER BY number LIMIT 1"
     row = database.execute(query, (time.time() - keep.seconds,)).fetchone()
     return int(row[0] if row else database.execute(NEWEST).fetchone()[0] + 1)

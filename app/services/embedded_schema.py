@@ -1,4 +1,4 @@
-"""The embedded bus's tables in SQLite: what they are, and the epoch in which their numbers count."""
+"""The embedded bus's tables in SQLite, and the epoch in which the log's numbers are valid."""
 
 import secrets
 import sqlite3
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .journal import use_wal
 
-VERSION = 3  # of the tables; a log of another version is forgotten
+VERSION = 3  # of the tables; a log of another version is discarded
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 COST = "(length(CAST({row}.data AS BLOB)) + 2 * coalesce(length({row}.key), 0) + 100)"  # bytes, with overhead
 
@@ -26,7 +26,7 @@ CREATE TRIGGER removed AFTER DELETE ON log BEGIN UPDATE kept SET bytes = bytes -
 """
 NEWEST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'log'"
 EPOCH = "SELECT name, start, boot FROM epoch"
-# The epoch and its first number, the newest number, the oldest one that is kept, when it came, and the bytes of all.
+# The epoch and its first number, the newest number, the oldest kept number and its time, and the bytes of all messages.
 ENDS = f"""
 SELECT name, start, ({NEWEST}), (SELECT min(number) FROM log), (SELECT at FROM log ORDER BY number LIMIT 1), bytes
 FROM epoch, kept
@@ -34,9 +34,9 @@ FROM epoch, kept
 
 
 def prepare(database: sqlite3.Connection, deadline: float) -> None:
-    """Make the tables if there are none, and begin a new epoch if the machine has started anew, by that time.
+    """Create the tables if they are missing, and begin a new epoch if the machine has been rebooted; by `deadline`.
 
-    What was written just before a power cut may be lost, as `synchronous = NORMAL` has it; numbers would be used again.
+    With `synchronous = NORMAL` the last writes before a power cut may be lost; their numbers would be used again.
     """
     boot = BOOT.read_text().strip() if BOOT.exists() else ""
     use_wal(database, deadline)
@@ -57,7 +57,7 @@ def _version(database: sqlite3.Connection) -> int:
 
 
 class transaction:  # noqa: N801 (read as a statement)
-    """`BEGIN IMMEDIATE` and its end; a deferred one would fail at once where another has written."""
+    """A transaction, by default IMMEDIATE: a deferred one that writes fails at once if another has written."""
 
     def __init__(self, database: sqlite3.Connection, kind: str = "IMMEDIATE") -> None:
         self._database = database
@@ -72,7 +72,7 @@ class transaction:  # noqa: N801 (read as a statement)
 
 
 def begin_epoch(database: sqlite3.Connection, boot: str) -> None:
-    """What was in the log is read by no client any more; a message of it that is sent again is a new one."""
+    """Begin a new epoch and clear the log: no client reads the old messages, and a resent one counts as new."""
     database.execute("DELETE FROM log")
     newest = database.execute(NEWEST).fetchone()[0]
     database.execute("DELETE FROM epoch")

@@ -1,4 +1,4 @@
-"""What a service can say instead of an answer."""
+"""The exceptions of the services."""
 
 
 class Unavailable(Exception):
@@ -6,7 +6,7 @@ class Unavailable(Exception):
 
 
 class Full(Unavailable):
-    """The store takes no more; what is in it can be read."""
+    """The store takes no more data, but can be read."""
 
 
 class NameTaken(Exception):
@@ -14,4 +14,4 @@ class NameTaken(Exception):
 
 
 class BadCursor(ValueError):
-    """The text is not an id that the bus has given."""
+    """The text is not an id of the bus."""

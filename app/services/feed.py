@@ -1,4 +1,4 @@
-"""What a worker's listener has read of the log goes to the connections of the worker."""
+"""Passes the messages that a worker's listener has read on to the worker's connections."""
 
 import logging
 
@@ -9,19 +9,19 @@ log = logging.getLogger("app.bus")
 
 
 class Feed:
-    """The subscriptions of a worker, and how far they have been fed."""
+    """The subscriptions of a worker, and the place up to which messages have been passed on to them."""
 
     def __init__(self) -> None:
         self.subscriptions: set[Subscription] = set()
         self.epoch = ""  # empty until the log has been reached for the first time
         self.last = 0  # the number of the last message that was passed on
-        self._unreadable = 0  # messages of another shape, since the start
+        self._unreadable = 0  # messages in an unknown format, since the start
 
     def pass_on(self, extract: Extract) -> None:
-        """Pass the next messages on; a gap before them, or a new epoch, is said first."""
+        """Pass the next messages on, after a Reset if there is a gap before them or a new epoch."""
         if extract.epoch != self.epoch:
             known, self.epoch = bool(self.epoch), extract.epoch
-            # Of a new log everything is news; a worker that has just started begins at its end.
+            # All of a renewed log is new; a worker that has just started begins at the log's end.
             self.last = extract.start - 1 if known else extract.newest
             if known:
                 log.warning("the log has begun a new epoch")
@@ -45,11 +45,11 @@ class Feed:
             log.warning("the message %s has another shape and is passed over, as will be others", message.id)
 
     def put(self, item: Item) -> None:
-        """Give something to all connections."""
+        """Give an item to all subscriptions."""
         for subscription in list(self.subscriptions):
             subscription.put(item)
 
     def catch_up(self) -> None:
-        """The log can be read again by those that were behind."""
+        """Tell the subscriptions that are behind that the log can be read again."""
         for subscription in list(self.subscriptions):
             subscription.catch_up()

@@ -1,4 +1,4 @@
-"""What goes over the bus, and the ids by which clients resume."""
+"""The items that the bus carries, and the ids from which clients resume."""
 
 import json
 import re
@@ -9,15 +9,15 @@ from typing import NoReturn
 from .errors import BadCursor
 
 MIB = 1 << 20
-LONGEST = 256 * 1024  # characters of a message: a queue of messages holds no more than that in all
-BEGINNING = ("", 0)  # what "0" means: a client that resumes from it gets what is kept, and has missed nothing
+LONGEST = 256 * 1024  # characters of a message; a connection's queue holds at most as much in total
+BEGINNING = ("", 0)  # the place of the id "0": a client that resumes there gets all kept messages, no Reset
 ID = re.compile(r"([0-9a-z]{1,32})-([0-9]{1,18})")
 
 Place = tuple[str, int]  # an epoch and a number in it
 
 
 def parse_id(text: str) -> Place:
-    """The place that an id names; raises BadCursor for a text that is none."""
+    """Return the place that an id names; raises BadCursor for an invalid id."""
     if text == "0":
         return BEGINNING
     match = ID.fullmatch(text)
@@ -28,7 +28,7 @@ def parse_id(text: str) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How much of the log is kept: the most messages, their greatest age, and the most bytes with all overhead."""
+    """How much of the log is kept: number of messages, their age in seconds, and bytes including overhead."""
 
     messages: int
     seconds: float
@@ -36,10 +36,10 @@ class Retention:
 
 
 class Message:
-    """A published JSON object; one is shared by all connections of a worker.
+    """A published JSON object; all connections of a worker share one instance.
 
-    Other programs may have written something else into the log. It keeps its number, since a hole would be a gap, and
-    is passed on to no client: its `json` is empty.
+    Other programs may have written other data into the log. Such an entry keeps its number, since a missing number is
+    a gap, but is not passed on to clients: its `json` is empty.
     """
 
     __slots__ = ("data", "id", "json", "number")
@@ -53,14 +53,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What a worker says of itself every few seconds; not part of the log."""
+    """A worker's status report, sent every few seconds; not part of the log."""
 
     data: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Messages that came after what the connection has seen are no longer kept."""
+    """Messages after the last one that the connection has seen are no longer kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,13 @@ Item = Message | Beat | Reset | Availability
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """A part of the log: its epoch, the first number of that epoch, the newest of all, and some messages in order."""
+    """A part of the log: its epoch, the epoch's first number, the log's newest number, and some messages in order."""
 
     epoch: str
     start: int
     newest: int
     messages: Sequence[Message]
-    forked: bool = False  # the message after which was read is another one by now: its store lost the end and went on
+    forked: bool = False  # a known message has been replaced: the log's store lost its end and went on
 
     def has_gap(self, after: int) -> bool:
         """Whether messages after this number are no longer kept. Numbers have no holes."""
@@ -97,7 +97,7 @@ _decode = json.JSONDecoder(parse_constant=_refuse).decode
 
 
 def _is_object(data: str) -> bool:
-    """Whether an id can be put in front of it."""
+    """Return whether the data is a JSON object into which an id can be inserted."""
     if not data.startswith("{") or len(data) > LONGEST:
         return False
     try:

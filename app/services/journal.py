@@ -4,14 +4,14 @@ import sqlite3
 import time
 
 POLL_SECONDS = 0.005
-BUSY = 0xFF  # the part of an extended code that says which error it is
+BUSY = 0xFF  # mask of the primary code in an extended error code
 
 
 def use_wal(connection: sqlite3.Connection, deadline: float) -> None:
-    """Have a file keep a write-ahead log; raise sqlite3.Error if that is not possible by then, on `time.monotonic()`.
+    """Switch a file to a write-ahead log; raise sqlite3.Error if it stays busy until `deadline` (`time.monotonic()`).
 
-    Two connections that begin one at the same time refuse each other at once, whatever their busy time-out is: each
-    would wait for the other. So both come back until it is there.
+    Two connections that switch at the same time both fail at once, whatever their busy time-out: each would wait for
+    the other. So both try again until the file has been switched.
     """
     while True:
         try:

@@ -1,4 +1,4 @@
-"""How long requests took of late: quantiles of what has come to a histogram in the last half minute."""
+"""Recent latencies: quantiles of the counts added to a histogram within the last 30 seconds."""
 
 import time
 from collections import deque
@@ -10,12 +10,12 @@ WINDOW_SECONDS = 30.0
 
 @dataclass(slots=True)
 class Latencies:
-    """Takes a histogram's counts from time to time."""
+    """Snapshots of a histogram's counts."""
 
     seen: deque[tuple[float, tuple[float, ...]]] = field(default_factory=deque)  # when, and the counts
 
     def take(self, counts: Sequence[float]) -> tuple[float, ...]:
-        """Note the counts of now; how many have come to each bucket within the window."""
+        """Store the current counts; return how many were added to each bucket within the window."""
         now, newest = time.monotonic(), tuple(counts)
         if not self.seen:
             self.seen.append((now, (0.0,) * len(newest)))
@@ -26,9 +26,9 @@ class Latencies:
 
 
 def quantile(share: float, limits: Sequence[float], counts: Sequence[float]) -> float | None:
-    """A quantile, within its bucket in proportion; None of nothing.
+    """Return a quantile, interpolated linearly within its bucket; None without any counts.
 
-    The last bucket holds what is above the highest limit, which is then the answer.
+    The last bucket counts values above the highest limit; a quantile there is returned as that limit.
     """
     wanted, below, lower = share * sum(counts), 0.0, 0.0
     if not wanted:

@@ -1,4 +1,4 @@
-"""Whether the log can be read and written, by what has become of the last calls."""
+"""Whether the log can be read and written, by the outcome of the last calls."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from .errors import Full
 
 @dataclass(slots=True)
 class LogHealth:
-    """What is known of the log; nothing is, until a call has succeeded."""
+    """The state of the log: not available until a read and a write have succeeded."""
 
     reads: bool = False  # whether the last read succeeded
     writes: bool = False
@@ -26,7 +26,7 @@ class LogHealth:
         self.writes = self.writes or writes
 
     def failed(self, error: Exception, *, reads: bool = False, writes: bool = False) -> None:
-        """Reading, or writing, has failed."""
+        """Note a failed read or write."""
         self.reads = self.reads and not reads
         self.writes = self.writes and not writes
         self.no_room = isinstance(error, Full)

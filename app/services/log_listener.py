@@ -1,4 +1,4 @@
-"""A worker's one listener: it reads the log without end, feeds the connections, and says when the log is away."""
+"""A worker's listener: reads the log continuously, feeds the connections, and tells them when the log is away."""
 
 import asyncio
 import logging
@@ -13,12 +13,12 @@ from .subscription import BATCH
 
 log = logging.getLogger("app.bus")
 
-RETRY_SECONDS = (0.05, 1.0)  # first and longest pause between two tries to reach a log that is away
-CANCELLATIONS = 10  # redis-py may lose one
+RETRY_SECONDS = (0.05, 1.0)  # first and longest pause between attempts to reach a log that is away
+CANCELLATIONS = 10  # attempts; redis-py may swallow one
 
 
 class LogListener:
-    """Reads on from the last message that the feed has passed on."""
+    """Reads the log from the last message on that the feed has passed on."""
 
     def __init__(self, shared: SharedLog, feed: Feed, health: LogHealth) -> None:
         self._shared = shared
@@ -43,7 +43,7 @@ class LogListener:
             await asyncio.wait({self.task}, timeout=0.1)
 
     def succeeded(self, *, reads: bool = False, writes: bool = False) -> None:
-        """Reading, or writing, has succeeded; connections hear of a log that is back."""
+        """Note a successful read or write; tell the connections if the log is back."""
         before = self._health.available, self._health.reads
         self._health.succeeded(reads=reads, writes=writes)
         if self._health.available and not before[0]:
@@ -53,7 +53,7 @@ class LogListener:
             self._feed.catch_up()
 
     def failed(self, error: Exception, *, reads: bool = False, writes: bool = False) -> None:
-        """Reading, or writing, has failed; connections hear of a log that has gone away."""
+        """Note a failed read or write; tell the connections if the log has gone away."""
         before = self._health.available
         self._health.failed(error, reads=reads, writes=writes)
         if before:
@@ -67,7 +67,7 @@ class LogListener:
             try:
                 extract, beats = await self._shared.news(feed.last, BATCH)
                 if extract and extract.epoch == feed.epoch and (extract.forked or extract.newest < feed.last):
-                    await self._shared.renew(feed.epoch)  # the log's store came back, or was replaced, without its end
+                    await self._shared.renew(feed.epoch)  # the store came back, or was replaced, without the log's end
                     continue
                 if extract:
                     feed.pass_on(extract)
@@ -75,7 +75,7 @@ class LogListener:
                     pause = RETRY_SECONDS[0]
                 for beat in beats:
                     feed.put(beat)
-                await asyncio.sleep(0)  # the connections write before the next batch comes
+                await asyncio.sleep(0)  # lets the connections write before the next batch
                 continue
             except Unavailable as error:
                 self.failed(error, reads=True)

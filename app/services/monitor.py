@@ -1,4 +1,4 @@
-"""What a worker says of itself, its load, its memory and how late its event loop is; and what the others say."""
+"""Sends a worker's beat (its load, memory and event-loop lag), and collects the beats of all workers."""
 
 import asyncio
 import logging
@@ -21,43 +21,43 @@ from .latency import Latencies, quantile
 log = logging.getLogger("app.monitor")
 
 BEAT_SECONDS = 2.0
-AWAY_SECONDS = 0.5  # while the bus is away beats are how it is noticed that it is back
-# Beats are due just after whole seconds, when the server's heartbeat has woken the process, since a wake-up costs more
-# than what is done then: of half of the workers in one second, of the others in the next, each in its own turn.
+AWAY_SECONDS = 0.5  # while the bus is away: a beat that succeeds shows that it is back
+# Beats are due just after whole seconds, when the server's heartbeat has woken the process anyway: a wake-up costs more
+# than the work done in it. Half of the workers beat in one second, the others in the next, each in its own turn.
 TURN_SECONDS = 0.002
 TURNS = 16
-AGAIN_SECONDS = 1.0  # after a failure that is not expected
-MOST_WORKERS = 4_096  # that are told of
-GONE_SECONDS = 10.0  # a worker that has not been heard of for so long is no longer told of
+AGAIN_SECONDS = 1.0  # after an unexpected failure
+MOST_WORKERS = 4_096  # in the list
+GONE_SECONDS = 10.0  # seconds without a beat after which a worker is left out
 STATM = Path("/proc/self/statm")
-STATM_BYTES = 200  # more than it has
+STATM_BYTES = 200  # more than the file has
 
 
 class Counter(Protocol):
-    """Counts the worker's requests: the server, or the app itself."""
+    """A counter of the worker's requests: the server's, or the app's own."""
 
     total: int
 
     @property
     def active(self) -> int:
-        """How many requests, streams and websockets are open."""
+        """The number of open requests, streams and websockets."""
 
     @property
     def reloads(self) -> int | None:
-        """How many reloads of the server were done; None where nothing counts them."""
+        """The number of reloads of the server; None where they are not counted."""
 
     def durations(self) -> tuple[Sequence[float], Sequence[float]]:
-        """Limits in seconds, and how many requests took at most as long each, or longer; empty if nothing measures."""
+        """Return bucket limits in seconds and requests per bucket, the last one unlimited; empty if not measured."""
 
 
 class Monitor:
-    """Beats on the bus every two seconds, more often while it is away."""
+    """Sends a beat on the bus every two seconds, more often while the bus is away."""
 
     def __init__(self, bus: Bus, counter: Counter, slot: int | None) -> None:
         self._bus = bus
         self._counter = counter
         self._since = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        self._seen = (0, time.monotonic())  # requests, and when they were that many
+        self._seen = (0, time.monotonic())  # the requests at the last beat, and its time
         self._latencies = Latencies()
         self._logged: set[str] = set()
         self._heard: dict[tuple[str, int], tuple[float, dict[str, Any]]] = {}
@@ -65,7 +65,7 @@ class Monitor:
         self._turn = turn(os.getpid() if slot is None else slot)
 
     def workers(self) -> list[dict[str, Any]]:
-        """The last beat of each worker that is still heard of, by slot."""
+        """Return the last beats, in the order of slots, of the workers heard from within GONE_SECONDS."""
         now = time.monotonic()
         beats = [beat for heard, beat in self._heard.values() if now - heard < GONE_SECONDS]
         return sorted(beats, key=lambda beat: (beat["slot"] or 0, beat["pid"]))
@@ -75,7 +75,7 @@ class Monitor:
         await asyncio.gather(self._always(self._speak), self._always(self._listen))
 
     async def _always(self, part: Callable[[], Awaitable[None]]) -> None:
-        """Whatever ends a part, it begins anew."""
+        """Run a part again whenever it ends."""
         while True:
             try:
                 await part()
@@ -108,7 +108,7 @@ class Monitor:
             if self._is_first("beat"):
                 log.warning("a beat of another shape is ignored, as will be others: %.200r", item.data)
             return
-        # A new worker takes its slot's place; without slots each process has its own.
+        # A new worker replaces the former one of its slot; without slots, each process has its own entry.
         key = ("pid", beat["pid"]) if beat["slot"] is None else ("slot", beat["slot"])
         if key not in self._heard and len(self._heard) >= MOST_WORKERS:
             self._heard = {name: known for name, known in self._heard.items() if now - known[0] < GONE_SECONDS}
@@ -132,7 +132,7 @@ class Monitor:
             "rate": round((requests - before) / max(now - since, AWAY_SECONDS), 1),  # per second
             "p50": quantile(0.5, limits, recent),  # seconds
             "p99": quantile(0.99, limits, recent),
-            "connections": self._counter.active,  # requests, streams and websockets under way
+            "connections": self._counter.active,  # open requests, streams and websockets
             "memory": resident_bytes(),
             "lag": round(lag, 6),  # seconds
             "reloads": self._counter.reloads,
@@ -141,13 +141,13 @@ class Monitor:
 
 
 def turn(number: int) -> float:
-    """When in a period a worker beats, in seconds: none waits for another's lock, nor its thread for its loop."""
+    """Return a worker's offset in a period, in seconds: no worker waits for another's lock, no thread for its loop."""
     half, place = number % 2, number // 2 % TURNS
     return half * BEAT_SECONDS / 2 + (1 + place) * TURN_SECONDS
 
 
 def resident_bytes() -> int:
-    """The memory that this process has in RAM; where there is no /proc, the most that it ever had."""
+    """Return this process's resident memory; without /proc, the highest so far."""
     try:
         with STATM.open("rb", buffering=0) as file:
             return int(file.read(STATM_BYTES).split()[1]) * resource.getpagesize()

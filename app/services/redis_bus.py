@@ -12,23 +12,23 @@ from .redis_link import ANSWER_SECONDS, Link
 from .redis_scripts import APPEND, BEAT, BEATS, LATE, LOG, READ, RENEW
 
 KEEP_BEATS = 64
-CLOCK_SECONDS = 0.1  # a longer round trip says nothing about Redis's clock
+CLOCK_SECONDS = 0.1  # a longer round trip is not used to compare clocks
 MOST_SENT = 1_000
 NEVER = 9e15  # milliseconds
-NO_BEATS = "9999999999999999-0"  # an id after all that Redis gives
-LAST_PART = 2**64 - 1  # the largest second part of an id: after it comes the next number
+NO_BEATS = "9999999999999999-0"  # an id after all that Redis generates
+LAST_PART = 2**64 - 1  # the largest second part of an id; the next id has the next number
 
 
 class RedisBus(Bus):
-    """The log's entries carry a random token each: a server that took over may lack the end and have gone on."""
+    """Each entry of the log has a random token, which reveals a server that took over without the log's end."""
 
     def __init__(self, url: str, keep: Retention, password: str = "") -> None:
         super().__init__()
         self._keep = keep
         self._last_beat = "0-0"
-        self._ahead: float | None = None  # what Redis's clock shows more than our loop's, in milliseconds
-        self._heard = (0, "")  # number and token of the newest message that the listener knows of
-        self._sent: dict[int, str] = {}  # the same of what was published and the listener has not looked for yet
+        self._ahead: float | None = None  # Redis's clock minus the loop's, in milliseconds
+        self._heard = (0, "")  # number and token of the newest message known to the listener
+        self._sent: dict[int, str] = {}  # the same of published messages that the listener has not checked yet
         self._link = Link(url, password)
 
     async def start(self) -> None:
@@ -71,10 +71,10 @@ class RedisBus(Bus):
         try:
             answer = await self._link.wait(_Answer.parse, streams, READ, *arguments)
         except Unavailable:
-            self._sent = sent | self._sent  # to be looked for where the next answer comes from
+            self._sent = sent | self._sent  # to be checked at the server that answers next
             raise
         if answer.extract.forked and answer.extract.epoch == self.epoch:
-            self._sent = sent | self._sent  # found again until the log is renewed: this server may take nothing
+            self._sent = sent | self._sent  # checked until the log is renewed: this server may refuse that
         else:
             self._heard = answer.last
         self._last_beat = answer.last_beat or self._last_beat
@@ -97,10 +97,10 @@ class RedisBus(Bus):
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What READ says."""
+    """The answer of READ."""
 
     extract: Extract
-    last: tuple[int, str]  # number and token of its last message, or of the newest of all if it has none
+    last: tuple[int, str]  # number and token of its last message, or of the log's newest if it has none
     beats: Sequence[Beat]
     last_beat: str
     time: float  # milliseconds
@@ -126,5 +126,5 @@ def _place(answer: Any) -> tuple[str, int, bool]:
 
 
 def _name() -> str:
-    """A name for a new epoch, if there has to be one, and for a new message."""
+    """Return a random name, for a new epoch or as the token of a message."""
     return secrets.token_hex(4)

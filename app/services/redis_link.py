@@ -1,4 +1,4 @@
-"""A worker's connections to Redis. They are let go when Redis refuses or fails, and when its name leads elsewhere."""
+"""A worker's connections to Redis; replaced when Redis refuses or fails, or its host name leads elsewhere."""
 
 import asyncio
 import logging
@@ -20,20 +20,20 @@ log = logging.getLogger("app.bus")
 
 CONNECTIONS = 8  # per worker, beside the listener's own
 ANSWER_SECONDS = 1.5  # for one command; by default redis-py waits 5 s, and tries again three times
-BLOCK_SECONDS = 1.0  # how long one read of the listener waits for news
-LET_GO_SECONDS = 0.5  # new connections are made no more often, however many commands are refused
-LOOK_UP_SECONDS = 1.5  # between two looks at what the name of the server leads to
+BLOCK_SECONDS = 1.0  # how long one read of the listener waits for new entries
+LET_GO_SECONDS = 0.5  # least time between replacements, however many commands are refused
+LOOK_UP_SECONDS = 1.5  # between look-ups of the server's host name
 CLOSE_SECONDS = 0.5
-# Redis answers and takes no more: its memory is used up, or its disk (https://redis.io/docs/latest/develop/reference/eviction/).
-# Before Redis 7 the code of an error in a script stands somewhere in its text.
+# Redis answers but is full, its memory or its disk (https://redis.io/docs/latest/develop/reference/eviction/).
+# Before Redis 7 the code of an error in a script is somewhere within its text.
 FULL = re.compile(r"\b(OOM|MISCONF)\b")
-ODD = (ValueError, TypeError, LookupError, AttributeError)  # what parsing raises of an answer that no Redis gives
+ODD = (ValueError, TypeError, LookupError, AttributeError)  # raised by parsing an answer that is not Redis's
 
 Result = TypeVar("Result")
 
 
 class Link:
-    """A pool of connections for commands, and one that waits for news."""
+    """A pool of connections for commands, and one connection that waits for new entries."""
 
     def __init__(self, url: str, password: str = "") -> None:
         self._client = _client(url, password, CONNECTIONS, ANSWER_SECONDS)
@@ -49,20 +49,20 @@ class Link:
             self._watching = asyncio.create_task(self._watch())
 
     async def run(self, parse: Callable[[Any], Result], script: str, *arguments: object) -> Result:
-        """Run a script and parse its answer; raise Unavailable, or Full, when there is none to be had."""
+        """Run a script and parse its answer; raise Unavailable, or Full, if that fails."""
         async with self._guarded():
             return parse(await self._client.eval(script, len(KEYS), *KEYS, *map(str, arguments)))
 
     async def wait(
         self, parse: Callable[[Any], Result], streams: Mapping[str, str], script: str, *arguments: object
     ) -> Result:
-        """Run a script as soon as one of the streams has news, or a second has passed; both in one trip."""
+        """Run a script once one of the streams has new entries, or after BLOCK_SECONDS; both in one round trip."""
         async with self._guarded(), self._listening():
             pipeline = self._listener.pipeline(transaction=False)
             named: dict[Any, Any] = dict(streams)  # a dict is invariant in its keys
             pipeline.xread(named, count=1, block=round(BLOCK_SECONDS * 1_000))
             pipeline.eval(script, len(KEYS), *KEYS, *map(str, arguments))
-            answers = await pipeline.execute(raise_on_error=False)  # which would put the script into the error's text
+            answers = await pipeline.execute(raise_on_error=False)  # True would put the script into the error's text
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
@@ -77,7 +77,7 @@ class Link:
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
-        """The listener's connection, a new one after a failure of any kind."""
+        """Guard the listener's connection; replace it after a failure of any kind."""
         if self._listener_is_stale:
             self._listener_is_stale = False
             await self._listener.connection_pool.disconnect()
@@ -98,19 +98,19 @@ class Link:
             raise kind(f"Redis is not available: {type(error).__name__} {error}".strip()) from error
 
     async def _let_go(self) -> None:
-        """Have new connections made, so that the name is looked up again: another server may have taken over."""
+        """Replace the connections, so that the host name is looked up again: another server may have taken over."""
         now = asyncio.get_running_loop().time()
         if now - self._let_go_at < LET_GO_SECONDS:
             return
         self._let_go_at = now
         self._listener_is_stale = True  # it may be in use; `wait` closes it
         pool = self._client.connection_pool
-        with suppress(RedisError, OSError):  # closing what is dead already
+        with suppress(RedisError, OSError):  # closing a dead connection
             await pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
             await pool.disconnect(inuse_connections=False)
 
     async def _watch(self) -> None:
-        """Let go when the name leads elsewhere: the old server may answer on as if nothing had happened."""
+        """Replace the connections when the host name leads elsewhere: the old server may still answer as before."""
         known: frozenset[str] = frozenset()
         while True:
             found = await self._look_up()
@@ -121,7 +121,7 @@ class Link:
             await asyncio.sleep(LOOK_UP_SECONDS)
 
     async def _look_up(self) -> frozenset[str]:
-        """The addresses behind the name; none while it can't be looked up."""
+        """Return the addresses of the host name; none if the look-up fails."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
@@ -134,13 +134,13 @@ def _client(url: str, password: str, connections: int, timeout: float) -> "Redis
     return Redis.from_pool(
         BlockingConnectionPool.from_url(
             url,
-            password=password or None,  # one in the address beats it
+            password=password or None,  # one in the URL takes precedence
             max_connections=connections,
             timeout=ANSWER_SECONDS,  # for a free connection
             socket_timeout=timeout,
             socket_connect_timeout=ANSWER_SECONDS,
             decode_responses=True,
-            encoding_errors="replace",  # what another program has written must not break the reader
-            retry=Retry(NoBackoff(), 0),  # a message that is sent twice is a message too many
+            encoding_errors="replace",  # data of other programs must not break the reader
+            retry=Retry(NoBackoff(), 0),  # a command sent twice could append a message twice
         )
     )

@@ -1,14 +1,14 @@
-"""What runs inside Redis, each script as one step: https://redis.io/docs/latest/develop/programmability/eval-intro/
+"""Lua scripts that run inside Redis, each atomically: https://redis.io/docs/latest/develop/programmability/eval-intro/
 
 KEYS: the log (a stream), its state (a hash: epoch, number, token, bytes), the beats (a stream), and the numbers of the
-messages by their senders' keys (a hash). Entries of the log are numbered by us: numbers without holes make a gap
-visible, and Redis's own ids would not. What only reads writes nothing, so that it works where nothing can be written.
+messages by their senders' keys (a hash). The scripts number the log's entries: numbers without holes make a gap
+visible, Redis's own ids would not. READ writes only a missing epoch, so that it works where nothing can be written.
 """
 
 # The braces keep all of them in one slot of a cluster.
 LOG, STATE, BEATS, SENT = KEYS = ("{slipway}:log", "{slipway}:state", "{slipway}:beats", "{slipway}:sent")
 
-LATE = "LATE"  # what APPEND answers when the moment is over
+LATE = "LATE"  # what APPEND answers after its latest moment
 
 _COMMON = """
 local time = redis.call('TIME')
@@ -74,9 +74,9 @@ local function trim(messages, bytes, seconds)
 end
 """
 
-# ARGV: a random name for a new epoch and for this message, the message, how many are kept, the latest moment in
-# milliseconds, the message's key or nothing, how many seconds are kept, how many bytes. A publisher that has been told
-# of a failure must not find its message in the log when a Redis that was stopped goes on.
+# ARGV: a random name for a new epoch and for this message, the message, messages kept, the latest moment in
+# milliseconds, the message's key or nothing, seconds kept, bytes kept. The latest moment keeps a paused Redis that
+# resumes from appending a message whose publisher has been told of a failure.
 APPEND = (
     _COMMON
     + """
@@ -100,8 +100,8 @@ return {name, tonumber(number), 1}
 """
 )
 
-# ARGV: a name for a new epoch, after which number, how many, how many seconds are kept, after which beat, and messages
-# that must be in the log, unless they are no longer kept, as number:token. One that is not tells of a lost end.
+# ARGV: a name for a new epoch, the number to read after, the limit, seconds kept, the beat to read after, and messages
+# (number:token) that must be in the log unless they are no longer kept. A missing one reveals a lost end.
 READ = (
     _COMMON
     + """
@@ -139,7 +139,7 @@ return {name, last, messages, beats, now, newest_token, forked}
 """
 )
 
-# ARGV: a beat, how many are kept, how many seconds of the log are kept, how many messages, how many bytes.
+# ARGV: a beat, beats kept, and seconds, messages and bytes of the log kept.
 # Returns the time in milliseconds.
 BEAT = (
     _COMMON
@@ -150,8 +150,8 @@ return now
 """
 )
 
-# ARGV: a name for a new epoch, the name of the old one. No client reads the messages of the old one any more, and what
-# is sent again is a new one.
+# ARGV: a name for a new epoch, the name of the old one. No client reads the old epoch's messages any more, and a resent
+# one counts as new.
 RENEW = (
     _COMMON
     + """

@@ -1,13 +1,13 @@
-"""What a client that was away is told of the log: messages in order, and a reset where something is missing."""
+"""The log as a returning client gets it: messages in order, and a Reset where some are missing."""
 
 from .items import BEGINNING, Extract, Item, Place, Reset
 
 
 def replay(extract: Extract, after: Place) -> tuple[list[Item], Place]:
-    """What an extract of the log, read after a place, says to the client there; and the client's new place."""
+    """Return the items for a client at a place in the log, from an extract read after it, and its new place."""
     epoch, number = after
     if after != BEGINNING and (epoch != extract.epoch or number > extract.newest):
-        return [Reset()], BEGINNING  # an id of a log that is no more: all that is kept is news
+        return [Reset()], BEGINNING  # an id of a lost log: all kept messages are new
     items: list[Item] = []
     if not extract.messages and after != BEGINNING and extract.has_gap(number):
         items.append(Reset())
@@ -18,5 +18,5 @@ def replay(extract: Extract, after: Place) -> tuple[list[Item], Place]:
         if message.json:
             items.append(message)
     if not extract.messages:
-        after = (extract.epoch, extract.newest)  # the listener may have passed on more since the log was read
+        after = (extract.epoch, extract.newest)  # not the listener's place, which may be further by now
     return items, after

@@ -1,4 +1,4 @@
-"""One connection's place in the log, and a bounded queue of what it has not read yet."""
+"""One connection's place in the log, and the bounded queue of its unread items."""
 
 import asyncio
 import logging
@@ -13,8 +13,8 @@ from .replay import replay
 
 log = logging.getLogger("app.bus")
 
-BATCH = 64  # messages that are read from the log at a time
-AGAIN_SECONDS = (0.2, 0.5)  # after a read that has failed it is tried again
+BATCH = 64  # messages per read of the log
+AGAIN_SECONDS = (0.2, 0.5)  # before a failed read is tried again, a random time in between
 TELL_SECONDS = 0.7  # a client is told that the bus is away when a read takes longer, or fails twice
 READ_SECONDS = 5.0  # a read that takes longer has failed
 
@@ -24,7 +24,7 @@ class SlowReader(Exception):
 
 
 class Log(Protocol):
-    """What a subscription needs of the bus."""
+    """The part of the bus that a subscription uses."""
 
     @property
     def epoch(self) -> str: ...
@@ -42,7 +42,7 @@ class Log(Protocol):
 
 
 class Subscription:
-    """Behind, it reads the log itself; once it has caught up with the worker's listener it is live, and is fed."""
+    """Reads the log until it has caught up with the worker's listener; then it is live, and receives pushes."""
 
     __slots__ = (
         "_after",
@@ -70,23 +70,23 @@ class Subscription:
         here = (log.epoch, log.last)
         self._log = log
         self._wake = wake
-        self._now = now  # takes a message at once, or not
+        self._now = now  # returns whether it has taken the message
         self._beats = beats
-        self._backlog: Backlog | None = None  # an empty one has 0.7 KiB, and most connections are idle
+        self._backlog: Backlog | None = None  # an empty one takes 0.7 KiB, and most connections are idle
         self._after = here if after is None else after
         self._again: asyncio.TimerHandle | None = None
-        self._failures = 0  # reads that have failed one after the other
-        self._told = True  # what the client knows of the bus: whether it is available
+        self._failures = 0  # consecutive failed reads
+        self._told = True  # whether the bus is available, as the client was last told
         self.live = after is None or (after == here and after != BEGINNING)
         self.overflowed = False
 
     def put(self, item: Item) -> None:
-        """Called by the listener. What a connection is going to read from the log itself is not kept for it."""
+        """Take an item from the listener. Messages that the connection will read from the log itself are not queued."""
         if self.overflowed or (isinstance(item, Beat) and not self._beats):
             return
         if self.live and isinstance(item, Message):
             if item.number <= self._after[1]:
-                return  # it has read further than the listener
+                return  # the connection has read further than the listener
             if self._backlog is None and self._now is not None and self._now(item):
                 return
         elif self.live and isinstance(item, Reset):
@@ -100,17 +100,17 @@ class Subscription:
         self._wake()
 
     def catch_up(self) -> None:
-        """Called when the log can be read again."""
+        """Wake the connection if it is behind; called when the log can be read again."""
         if not self.live:
             self._wake()
 
     def close(self) -> None:
-        """The connection has ended: it is not woken again."""
+        """Cancel a pending retry."""
         if self._again is not None:
             self._again.cancel()
 
     async def take(self) -> AsyncIterator[Item]:
-        """All that there is now, in order; raises SlowReader when the queue has overflowed."""
+        """Yield all items available now, in order; raise SlowReader when the queue has overflowed."""
         while True:
             while self._backlog:
                 item = self._backlog.next()
@@ -128,7 +128,7 @@ class Subscription:
                 return
 
     async def follow(self, filled: asyncio.Event) -> AsyncIterator[Item]:
-        """All that comes, without end; `filled` is the event that waking sets."""
+        """Yield items without end; `filled` is the event that `wake` sets."""
         while True:
             filled.clear()
             async for item in self.take():
@@ -140,7 +140,7 @@ class Subscription:
         return available is not told
 
     async def _read(self) -> AsyncIterator[Item]:
-        """The log after our place. When it can't be had we are woken again; a client that waits is told."""
+        """Yield items from the log after our place. On failure, schedule a retry and tell a waiting client."""
         reading = asyncio.ensure_future(self._log.read(self._after[1], BATCH))
         try:
             done, _ = await asyncio.wait({reading}, timeout=TELL_SECONDS)
@@ -162,7 +162,7 @@ class Subscription:
         items, self._after = replay(extract, self._after)
         for item in items:
             yield item
-        if self._after != BEGINNING:  # live, if that is as far as the listener has got
+        if self._after != BEGINNING:  # live once it is as far as the listener
             self.live = extract.epoch == self._log.epoch and self._after[1] >= self._log.last
 
     def _extract(self, reading: "asyncio.Future[Extract]") -> Extract | None:
@@ -176,7 +176,7 @@ class Subscription:
             return None
 
     def _failed(self) -> None:
-        """Try again soon; while the log can't be read at all the bus says when it can."""
+        """Schedule a retry; while the log can't be read at all, the bus calls `catch_up` instead."""
         self._failures += 1
         if self._log.readable:
             self.close()

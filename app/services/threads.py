@@ -1,7 +1,7 @@
-"""Units of work on SQLite, each run whole in a thread of few: one hop there and one back, whatever it asks.
+"""A small pool of threads for SQLite. A unit of work runs whole in one thread: one hop there and one hop back.
 
-Readers share some threads, and writers, of whom the file takes one at a time, have one of their own: a reader never
-waits for them. Each thread keeps its connection.
+Readers share some threads. Writers, of which the file takes one at a time, have a thread of their own, so that readers
+never wait for them. Each thread keeps its connection.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from .unit import Function, Result, Unit
 
-JOIN_SECONDS = 1.0  # for a thread that is in the middle of something; as a daemon it holds up nothing after that
+JOIN_SECONDS = 1.0  # for a busy thread to end; as a daemon it does not delay the exit any further
 
 
 class Threads:
-    """At most so many threads that each run one unit after the other; the first ones to be needed are started."""
+    """At most `most` threads, each running one unit after the other; a thread is started when it is needed."""
 
     def __init__(self, name: str, most: int, connect: Callable[[], Connection], transaction: bool) -> None:
         self._name = name
@@ -29,10 +29,10 @@ class Threads:
         self._transaction = transaction
         self._queue: SimpleQueue[Unit[Any] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._open = 0  # units that are not settled; the loop alone counts
+        self._open = 0  # units that `run` waits for; changed in the event loop only
 
     async def run(self, function: Function[Result], arguments: tuple[Any, ...], seconds: float) -> Result:
-        """Run it in one of the threads; TimeoutError, or a cancelled caller, gives it up."""
+        """Run a function in one of the threads; give it up on TimeoutError, or if the caller is cancelled."""
         unit = Unit(function, arguments)
         self._open += 1
         if self._open > len(self._threads) < self._most:
@@ -49,7 +49,7 @@ class Threads:
             self._open -= 1
 
     async def close(self) -> None:
-        """End the threads when they have run what waits."""
+        """End the threads once they have run the queued units."""
         for _ in self._threads:
             self._queue.put(None)
         await asyncio.to_thread(self._join)
@@ -90,16 +90,16 @@ class Threads:
         try:
             return unit.run(connection)
         finally:
-            connection.rollback()  # nothing was begun; so SQLAlchemy knows it, too
+            connection.rollback()  # ends SQLAlchemy's transaction; the database has none
 
 
 def _is_broken(error: BaseException) -> bool:
-    """Whether another connection may do better: the file may be another one by now."""
+    """Return whether a new connection may help: the file may have been replaced."""
     return isinstance(error, DBAPIError) and not isinstance(error, IntegrityError)
 
 
 def _close(connection: Connection) -> None:
-    with suppress(Exception):  # sqlite3 has errors of its own for a file that is gone
+    with suppress(Exception):  # sqlite3 raises errors of its own if the file is gone
         connection.invalidate()
     with suppress(Exception):
         connection.close()

@@ -20,11 +20,11 @@ metadata = MetaData()
 table = Table(
     "users",
     metadata,
-    # SQLite gives out ids by itself only for INTEGER
+    # SQLite generates ids only for INTEGER
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("name", String(NAME_LENGTH), nullable=False, unique=True),
     Column("created_at", UtcDateTime, nullable=False),
-    sqlite_autoincrement=True,  # an id is never given out twice, as in PostgreSQL
+    sqlite_autoincrement=True,  # an id is never reused, as in PostgreSQL
 )
 
 Result = TypeVar("Result")
@@ -43,7 +43,7 @@ class User:
         return {"id": self.id, "name": self.name, "created_at": created_at}
 
 
-# Made once: to put a statement together takes longer than to run it.
+# Built once: building a statement takes longer than running it.
 BY_ID = table.c.id == bindparam("user_id")
 CREATE = table.insert().returning(*table.c)
 FIND = table.select().where(BY_ID)
@@ -53,7 +53,7 @@ PING = table.select().limit(0)
 
 
 def create(connection: Connection, name: str) -> User:
-    """Store a new user; raise NameTaken if there is one of that name. Uniqueness is the database's own constraint."""
+    """Store a new user; raise NameTaken if the name exists. A constraint of the database makes names unique."""
     try:
         return User(*connection.execute(CREATE, {"name": name, "created_at": datetime.now(UTC)}).one())
     except IntegrityError:
@@ -66,7 +66,7 @@ def find(connection: Connection, user_id: int) -> User | None:
 
 
 def page(connection: Connection, limit: int, after: int) -> list[User]:
-    """At most `limit` users with an id above `after`, in order of their ids."""
+    """Return at most `limit` users with an id above `after`, in the order of their ids."""
     return [User(*row) for row in connection.execute(PAGE, {"after": after, "most": limit})]
 
 
@@ -76,27 +76,27 @@ def delete(connection: Connection, user_id: int) -> bool:
 
 
 def ping(connection: Connection) -> None:
-    """Raise if users can't be read or written, also because the database has not been migrated."""
+    """Raise if users can't be read or written, for example before the database has been migrated."""
     connection.execute(PING)
     if not can_write(connection):
         raise Unavailable("the database takes no writes")
 
 
 class Users(Protocol):
-    """Runs the functions above for the event loop. All raise Unavailable while the database is away."""
+    """Runs the functions above for the event loop. Calls raise Unavailable while the database is away."""
 
     async def read(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Run a function that only reads."""
 
     async def write(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Run a function in a transaction, of which nothing is kept if it fails or its caller gives up."""
+        """Run a function in a transaction, which is rolled back if the function fails or the caller gives up."""
 
     async def close(self) -> None:
         """Close all connections."""
 
 
 def open_users(url: URL, most: int = 5) -> Users:
-    """The worker's users, with at most so many connections; call it after the fork."""
+    """Return the worker's Users, with at most `most` connections; call it after the fork."""
     if url.get_backend_name() == "sqlite":
         return ThreadedUsers(sync_engine(url, most), most)
     from .postgresql.async_users import AsyncUsers, async_engine  # with SQLite neither driver nor ORM is loaded
@@ -105,7 +105,7 @@ def open_users(url: URL, most: int = 5) -> Users:
 
 
 class ThreadedUsers:
-    """For SQLite: each function runs whole in a thread."""
+    """Users on SQLite: each function runs whole in a thread."""
 
     def __init__(self, engine: Engine, most: int) -> None:
         self._threads = SqliteThreads(engine, most)
@@ -123,7 +123,7 @@ class ThreadedUsers:
 
 
 class BlockingUsers:
-    """The same for threads: the WSGI baseline's."""
+    """Users for the WSGI baseline: functions run in the calling thread."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -8,7 +8,7 @@ MAX_MILLISECONDS = 10_000
 
 
 def burn(milliseconds: int) -> None:
-    """Use so much CPU time of this thread, however busy the machine is."""
+    """Use this much CPU time of the thread, however busy the machine is."""
     end = thread_time() + milliseconds / 1_000
     while thread_time() < end:
         pass

@@ -1,1 +1,1 @@
-"""PostgreSQL: no wait is endless, a server that takes no writes is left for another, and poolers are noticed."""
+"""PostgreSQL: bounded waits, failover from a server that takes no writes, and detection of poolers."""

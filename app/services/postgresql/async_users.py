@@ -1,4 +1,4 @@
-"""Users on PostgreSQL, for the event loop. For that SQLAlchemy loads its ORM, a third of the app's import."""
+"""Users on PostgreSQL, for the event loop. SQLAlchemy's asyncio part loads its ORM, a third of the app's import."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 def async_engine(url: URL, most: int = 5) -> AsyncEngine:
-    """An engine for PostgreSQL and one worker with at most so many connections; make it after the fork."""
+    """Return an engine for PostgreSQL and one worker with at most `most` connections; call it after the fork."""
     options = engine_options(url, most)
     options["connect_args"] = connections.PARAMETERS | {
         "async_creator_fn": partial(connections.AsyncConnection.open, LIMITS)
@@ -26,7 +26,7 @@ def async_engine(url: URL, most: int = 5) -> AsyncEngine:
 
 
 class AsyncUsers:
-    """The Users of PostgreSQL."""
+    """Users on PostgreSQL, for the event loop."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""Connections whose waits all end: psycopg's, for threads and for the event loop."""
+"""psycopg connections whose waits are all bounded, for threads and for the event loop."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,24 +16,24 @@ from ..deadline import earlier
 from .session import Session, greet, ping
 
 PARAMETERS: dict[str, Any] = {
-    "connect_timeout": 2,  # seconds, for each address of the name
-    "tcp_user_timeout": 5_000,  # milliseconds; a server that is gone without a word is noticed
+    "connect_timeout": 2,  # seconds, for each address of the host name
+    "tcp_user_timeout": 5_000,  # milliseconds; detects a server that has vanished
     "client_encoding": "utf8",
 }
 WRITABLE = {"target_session_attrs": "read-write"}
-PING_SECONDS = 2.0  # for a server that has nothing to do but answer
+PING_SECONDS = 2.0  # for a query that needs no work
 SILENT = "connected and got no answer: it is stuck, or a pooler with all its connections in use"
-INTERVAL_SECONDS = 0.1  # psycopg's own, between looks at signals
+INTERVAL_SECONDS = 0.1  # psycopg's default, between checks for signals
 
 
 class BlockingConnection(psycopg.Connection[Any]):
-    """For threads. A wait that ends before its answer closes the connection, which is of no more use."""
+    """A connection for threads. A wait that ends before the answer closes the connection, which is then unusable."""
 
     session: Session
 
     @classmethod
     def open(cls, limits: Sequence[str], *arguments: Any, **parameters: Any) -> Self:
-        """Connect to a server that takes writes; if the address has none, to one that does not."""
+        """Connect to a server that takes writes; if the address leads to none, to a read-only one."""
         connection = cls._greeted(limits, *arguments, **parameters)
         if connection.session.read_only:
             with suppress(psycopg.OperationalError):
@@ -69,7 +69,7 @@ class BlockingConnection(psycopg.Connection[Any]):
 
 
 class AsyncConnection(psycopg.AsyncConnection[Any]):
-    """The same for the event loop. psycopg, when cancelled, would wait ten seconds for the server to cancel, too."""
+    """A connection for the event loop. psycopg's own, when cancelled, waits up to 10 s for the server to cancel."""
 
     session: Session
 
@@ -102,14 +102,14 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
         await self.wait(ping(self.pgconn, self.session), timeout=PING_SECONDS)
 
     async def rollback(self) -> None:
-        """In bounded time of its own: SQLAlchemy shields it from the end of the request."""
+        """Roll back within PING_SECONDS: SQLAlchemy shields this from the request's time-out."""
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await super().rollback()
         except TimeoutError:
             raise psycopg.OperationalError("no answer to a rollback") from None
 
-    async def wait(  # as psycopg has it
+    async def wait(  # psycopg's signature
         self,
         gen: PQGen[RV],
         interval: float = INTERVAL_SECONDS,
@@ -123,11 +123,11 @@ class AsyncConnection(psycopg.AsyncConnection[Any]):
 
 
 def is_silent(error: BaseException) -> bool:
-    """Whether the server that has let us in did not answer then, in words of its own."""
+    """Return whether a connected server has given no answer: an error that it sends has an SQLSTATE."""
     return isinstance(error, psycopg.OperationalError) and error.sqlstate is None
 
 
 def close_if_active(pgconn: PGconn) -> None:
-    """After a wait that was given up: as long as an answer is to come, nothing else can be asked."""
+    """Close a connection after a wait was given up: while an answer is due, it takes no other query."""
     if pgconn.transaction_status == TransactionStatus.ACTIVE:
         pgconn.finish()

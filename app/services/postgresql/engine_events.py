@@ -1,7 +1,7 @@
-"""What an engine does with PostgreSQL's connections: asks each before it is used, and lets go of what is of no use.
+"""An engine's checks of PostgreSQL connections before each use; a connection that is of no use is replaced.
 
-A server may take no more writes while it still answers: it has become a standby, it is full, it goes down. Its name may
-lead to another one, which only a new connection finds. If it does not, the server goes on to serve readers.
+A server may refuse writes while it still answers: it has become a standby, its disk is full, or it is going down. Its
+host name may lead to another server by then, which only a new connection finds. If not, it goes on serving readers.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from .connections import BlockingConnection
 from .session import Session
 
-STAY_SECONDS = 1.0  # with a server that takes no writes, then its name is looked up again
+STAY_SECONDS = 1.0  # with a server that takes no writes, until its name is looked up again
 # Read-only, full, going down, failing: https://www.postgresql.org/docs/current/errcodes-appendix.html
 REFUSALS = ("25006", "53", "57P", "58")
 
 
 def listen(engine: Engine, limits: Sequence[str]) -> None:
-    """Connect, check and limit as PostgreSQL needs it."""
-    if not engine.dialect.is_async:  # the other is told by a parameter
+    """Register the events of an engine for PostgreSQL: connect, check and set limits."""
+    if not engine.dialect.is_async:  # an async engine has a parameter for it
 
         @event.listens_for(engine, "do_connect")
         def do_connect(dialect: Any, record: Any, arguments: Any, parameters: Any) -> BlockingConnection:
@@ -36,19 +36,19 @@ def listen(engine: Engine, limits: Sequence[str]) -> None:
 
 
 def session_of(connection: Connection) -> Session:
-    """What is known of the server behind a connection that is in use."""
+    """Return the Session of a connection that is in use."""
     session: Session = connection.connection.driver_connection.session  # type: ignore[union-attr]
     return session
 
 
 class Checks:
-    """Asks a connection before a request gets it: a restarted server costs a round trip, not a failed request.
+    """Pings a connection before a request gets it: a restarted server costs a round trip, not a failed request.
 
-    One that is older than a refusal is made anew, whichever connection was refused: so readers leave that server too.
+    A refused write on any connection replaces all connections begun before it, so that readers leave that server too.
     """
 
     def __init__(self) -> None:
-        self._took_writes_at = 0.0  # when the newest connection to a server that takes writes was begun
+        self._took_writes_at = 0.0  # when the newest connection to a writable server was begun
         self._refused_at = 0.0
 
     def __call__(self, connection: Any, record: Any, proxy: Any) -> None:
@@ -65,7 +65,7 @@ class Checks:
             raise DisconnectionError("the server takes no writes")
 
     def note_refusal(self, context: ExceptionContext) -> None:
-        """A server has said that it takes no writes now; what a connect is refused tells nothing of the others."""
+        """Note that a server takes no writes now. A refused connect is not counted: it says nothing of the others."""
         refused = (getattr(context.original_exception, "sqlstate", None) or "").startswith(REFUSALS)
         if refused and context.connection is not None:
             self._refused_at = monotonic()
@@ -82,9 +82,9 @@ def _ping(connection: Any) -> None:
 
 
 def limit(connection: Connection) -> None:
-    """Behind a pooler a session is ours for one transaction, and so are its limits; readers need one for that."""
+    """Set limits behind a pooler, where a session is ours for one transaction only; readers begin one for this."""
     session = session_of(connection)
     if session.pooled:
-        # so that psycopg sends no BEGIN of its own in a message before
+        # else psycopg sends a BEGIN of its own in an earlier message
         connection.connection.dbapi_connection.autocommit = True  # type: ignore[union-attr]
         connection.exec_driver_sql("; ".join(["BEGIN", *(f"SET LOCAL {setting}" for setting in session.limits)]))

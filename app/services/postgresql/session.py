@@ -1,9 +1,9 @@
-"""What is known of the server behind a connection, and how it is asked.
+"""The state of the server behind a connection, and the queries that find it out.
 
-A pooler such as PgBouncer gives each transaction to another session of the server, so that a session's settings and
+A pooler such as PgBouncer may run each transaction in another session of the server, so that a session's settings and
 prepared statements reach other clients. Behind one, limits are set for each transaction and nothing is prepared.
-A server tells its clients the process id of their session. A pooler makes up another one, by which they cancel queries:
-that is how it is recognised.
+A server tells each client the process id of its session. A pooler sends an id of its own instead, for cancelling
+queries; this difference reveals the pooler.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ PING = b"SELECT current_setting('transaction_read_only'), pg_backend_pid()"
 
 @dataclass(slots=True)
 class Session:
-    """What is known of the server behind a connection."""
+    """The state of the server behind a connection."""
 
     limits: Sequence[str]
     pooled: bool
     read_only: bool
-    since: float  # when connecting was begun: by then, its name led to this server
+    since: float  # when connecting began: the host name led to this server then
     unused: bool = True
 
     @property
@@ -35,7 +35,7 @@ class Session:
 
 
 def ask(pgconn: PGconn, query: bytes) -> PQGen[list[bytes | None]]:
-    """Run statements outside of psycopg's transactions, in one message; the last row of the last one."""
+    """Run statements in one message, outside psycopg's transactions; return the first row of the last result."""
     pgconn.send_query(query)
     result = (yield from generators.execute(pgconn))[-1]
     if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
@@ -44,7 +44,7 @@ def ask(pgconn: PGconn, query: bytes) -> PQGen[list[bytes | None]]:
 
 
 def greet(pgconn: PGconn, limits: Sequence[str], since: float) -> PQGen[Session]:
-    """Learn what a new connection leads to; a session that is ours alone gets its limits once."""
+    """Query the server behind a new connection; without a pooler, set the session's limits once."""
     read_only, process_id = yield from ask(pgconn, PING)
     session = Session(limits, int(process_id or 0) != pgconn.backend_pid, read_only == b"on", since)
     if not session.pooled:
@@ -53,6 +53,6 @@ def greet(pgconn: PGconn, limits: Sequence[str], since: float) -> PQGen[Session]
 
 
 def ping(pgconn: PGconn, session: Session) -> PQGen[None]:
-    """Ask the server whether it is there and takes writes."""
+    """Check that the server answers, and update whether it takes writes."""
     read_only, _ = yield from ask(pgconn, PING)
     session.read_only = read_only == b"on"

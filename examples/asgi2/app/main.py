@@ -1,6 +1,6 @@
-"""An app of ASGI 2: called with the scope it returns an instance, which is awaited with receive and send.
+"""An ASGI 2 app: called with the scope it returns an instance, which is then awaited with receive and send.
 
-Published before 2019, and still what some libraries offer. uvicorn and daphne run it as it is.
+ASGI 2 was published before 2019; some libraries still offer such apps. uvicorn and daphne run them unchanged.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class App:
         await getattr(self, self.scope["type"])()
 
     async def lifespan(self) -> None:
-        """Start and stop with the worker."""
+        """Handle the start and the stop of the worker."""
         global started
         await self.receive()
         started = True
@@ -37,7 +37,7 @@ class App:
         await self.send({"type": "lifespan.shutdown.complete"})
 
     async def websocket(self) -> None:
-        """Echo."""
+        """Send back every message."""
         await self.receive()
         await self.send({"type": "websocket.accept"})
         while (message := await self.receive())["type"] == "websocket.receive":
@@ -69,7 +69,7 @@ class App:
                 await self.json(404, {"detail": "Not Found"})
 
     async def create(self) -> None:
-        """Take an item as JSON."""
+        """Create an item from JSON."""
         body = b"".join([piece async for piece in self.pieces()])
         try:
             name = json.loads(body)["name"]
@@ -78,7 +78,7 @@ class App:
         await self.json(201, {"id": 7, "name": name}, location=self.url("/items/7"))
 
     async def upload(self) -> None:
-        """Take a body of any size, piece by piece."""
+        """Read a body of any size, piece by piece."""
         digest, size = hashlib.sha256(), 0
         async for piece in self.pieces():
             digest.update(piece)
@@ -86,7 +86,7 @@ class App:
         await self.json(200, {"bytes": size, "sha256": digest.hexdigest()})
 
     async def events(self) -> None:
-        """Count as server-sent events until the client leaves or the worker drains."""
+        """Send numbers as server-sent events until the client leaves or the worker drains."""
         gone = asyncio.create_task(self.left())
         draining = asyncio.create_task(self.scope["state"]["draining"].wait())
         headers = [(b"content-type", b"text/event-stream")]
@@ -106,7 +106,7 @@ class App:
             pass
 
     async def pieces(self) -> Any:
-        """The body as it comes."""
+        """Yield the pieces of the body as they arrive."""
         more = True
         while more:
             message = await self.receive()
@@ -114,7 +114,7 @@ class App:
             yield message.get("body", b"")
 
     def url(self, path: str) -> str:
-        """An absolute URL as the client sees it."""
+        """Return an absolute URL as the client sees it."""
         scope = self.scope
         host = dict(scope["headers"]).get(b"host", b"localhost").decode()
         return f"{scope['scheme']}://{host}{quote(scope.get('root_path', '') + path)}"
@@ -124,7 +124,7 @@ class App:
         await self.answer(status, json.dumps(value).encode(), b"application/json", **headers)
 
     async def answer(self, status: int, body: bytes, kind: bytes, **headers: str) -> None:
-        """Answer whole."""
+        """Send a complete answer."""
         fields = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
         fields += [(name.encode(), value.encode()) for name, value in headers.items()]
         await self.send({"type": "http.response.start", "status": status, "headers": fields})

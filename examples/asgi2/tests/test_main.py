@@ -1,4 +1,4 @@
-"""The app, called as a server of ASGI 2 does."""
+"""The app, called as an ASGI 2 server calls it."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from app.main import App
 
 
 async def call(method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-    """Status and body of an answer."""
+    """Return the status and the body of an answer."""
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -23,12 +23,12 @@ async def call(method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
 
 
 def test_item_is_made() -> None:
-    """It comes back with its id."""
+    """A new item is answered with 201 and its name."""
     status, body = asyncio.run(call("POST", "/items", b'{"name": "boat"}'))
 
     assert (status, json.loads(body)["name"]) == (201, "boat")
 
 
 def test_unknown_path() -> None:
-    """It is 404."""
+    """An unknown path is answered with 404."""
     assert asyncio.run(call("GET", "/nowhere"))[0] == 404

@@ -1,4 +1,4 @@
-"""What the admin site shows."""
+"""The models on the admin site."""
 
 from django.contrib import admin
 

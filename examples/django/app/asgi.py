@@ -1,4 +1,4 @@
-"""What is served: Django for HTTP, Channels for websockets."""
+"""The ASGI app: Django for HTTP, Channels for websockets."""
 
 import os
 

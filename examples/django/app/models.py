@@ -1,10 +1,10 @@
-"""What is kept."""
+"""The models in the database."""
 
 from django.db import models
 
 
 class Item(models.Model):
-    """A thing with a name."""
+    """An item with a name."""
 
     name = models.CharField(max_length=100)
 

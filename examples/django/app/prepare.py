@@ -1,4 +1,4 @@
-"""Runs once before the workers start, and before a reload: a secret, the schema, the static files."""
+"""Prepares secret key, schema and static files; runs once before the workers start, and before each reload."""
 
 import os
 import secrets
@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "app.settings")
 
 
 def make_secret() -> None:
-    """Make one up if there is none; whole or not at all, and only its owner can read it."""
+    """Create a secret key if there is none, atomically and readable by its owner only."""
     from .settings import SECRET_FILE
 
     SECRET_FILE.parent.mkdir(parents=True, exist_ok=True)
@@ -22,7 +22,7 @@ def make_secret() -> None:
 
 
 def main() -> None:
-    """Each step is nothing where it was done before."""
+    """Take all steps; a step that was taken before changes nothing."""
     make_secret()
     django.setup()
     call_command("migrate", interactive=False, verbosity=0)

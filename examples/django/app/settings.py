@@ -12,7 +12,7 @@ def database(url: str) -> dict[str, Any]:
     """Django's form of DATABASE_URL; without one, SQLite in DATA_DIR."""
     parts = urlsplit(url)
     if parts.scheme in ("", "sqlite"):
-        # WAL, and a transaction that takes its lock at once: with several workers the default ends in "locked".
+        # WAL, and transactions that take their lock at once: with several workers the defaults fail with "locked".
         options = {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL", "timeout": 5}
         name = parts.path[1:] or str(DATA_DIR / "django.db")
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": options}
@@ -27,15 +27,15 @@ def database(url: str) -> dict[str, Any]:
 
 
 def secret(path: str | None) -> str:
-    """The content of a file with a secret."""
+    """Return the content of a file with a secret; empty without one."""
     return Path(path).read_text().strip() if path and Path(path).exists() else ""
 
 
-# Sessions of all workers are signed with it. `app.prepare` makes one up, which then stays in DATA_DIR.
+# All workers sign sessions with it. `app.prepare` creates it once, in DATA_DIR.
 SECRET_FILE = DATA_DIR / "secret-key"
 SECRET_KEY = os.environ.get("SECRET_KEY") or secret(str(SECRET_FILE)) or "only until app.prepare has run"
 DEBUG = False
-ALLOWED_HOSTS = ["*"]  # which hosts are served is nginx's to say
+ALLOWED_HOSTS = ["*"]  # nginx decides which hosts are served
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -73,7 +73,7 @@ ASGI_APPLICATION = "app.asgi.application"
 DATABASES = {"default": database(os.environ.get("DATABASE_URL", ""))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# What reaches the websockets of every worker; without Redis those of one worker only.
+# Carries messages to the websockets of all workers; without Redis, of one worker only.
 BUS_URL = os.environ.get("BUS_URL", "")
 BUS = {"address": BUS_URL}
 if password := secret(os.environ.get("BUS_PASSWORD_FILE")):
@@ -89,10 +89,10 @@ STATIC_URL = "static/"  # below ROOT_PATH, where there is one
 STATIC_ROOT = DATA_DIR / "static"  # `app.prepare` collects them there, and nginx serves them
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    # Names with a hash, so that clients may keep the files; those of the release before stay for its pages.
+    # Names with a hash, so that clients may cache the files; the former release's files stay for its pages.
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
 }
 
-# The scheme needs no setting: the worker knows it from nginx, with TLS and without, and so do cookies and CSRF checks.
-DATA_UPLOAD_MAX_MEMORY_SIZE = None  # the limit is nginx's, MAX_BODY_BYTES
+# The scheme needs no setting: the worker has it from nginx, with or without TLS, and cookies and CSRF checks use it.
+DATA_UPLOAD_MAX_MEMORY_SIZE = None  # nginx limits bodies to MAX_BODY_BYTES
 LOGGING_CONFIG = None  # records go to the server's log

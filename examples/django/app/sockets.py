@@ -8,7 +8,7 @@ ROOM = "room"
 
 
 class Talk(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no types
-    """What one client says, each client of the room hears, whichever worker it is on."""
+    """Passes each client's messages on to all clients of the room, on all workers."""
 
     async def connect(self) -> None:
         await self.channel_layer.group_add(ROOM, self.channel_name)
@@ -21,5 +21,5 @@ class Talk(AsyncWebsocketConsumer):  # type: ignore[misc]  # Channels has no typ
         await self.channel_layer.group_send(ROOM, {"type": "said", "text": text_data})
 
     async def said(self, event: dict[str, Any]) -> None:
-        """Sent to the room by any worker."""
+        """Send the client a message that any worker has sent to the room."""
         await self.send(text_data=event["text"])

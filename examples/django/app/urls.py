@@ -1,4 +1,4 @@
-"""The addresses of views."""
+"""The URLs of the views."""
 
 from django.contrib import admin
 from django.urls import path

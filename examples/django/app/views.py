@@ -21,7 +21,7 @@ class TemporaryRedirect(HttpResponseRedirect):
 
 
 def address(request: HttpRequest, number: int) -> str:
-    """An item's URL as the client sees it."""
+    """Return an item's URL as the client sees it."""
     return request.build_absolute_uri(reverse("item", args=[number]))
 
 
@@ -51,7 +51,7 @@ async def create(request: HttpRequest) -> HttpResponse:
 @require_POST
 async def upload(request: HttpRequest) -> HttpResponse:
     digest, size = hashlib.sha256(), 0
-    while piece := request.read(65_536):  # Django has the body in a temporary file before the view is called
+    while piece := request.read(65_536):  # Django has spooled the whole body before it calls the view
         digest.update(piece)
         size += len(piece)
     return JsonResponse({"bytes": size, "sha256": digest.hexdigest()})
@@ -69,7 +69,7 @@ async def client(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def ready(request: HttpRequest) -> HttpResponse:
-    """Whether the database answers."""
+    """Answer 200 if the database answers."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     return HttpResponse("ready\n", content_type="text/plain")
@@ -82,7 +82,7 @@ async def events(request: HttpRequest) -> StreamingHttpResponse:
 
 
 async def count(draining: asyncio.Event) -> AsyncIterator[str]:
-    """Numbers until the worker drains; a client that leaves cancels it."""
+    """Yield numbers until the worker drains; a client that leaves cancels it."""
     number = 0
     while not draining.is_set():
         number += 1

@@ -1,4 +1,4 @@
-"""The site by Django's own test clients."""
+"""The site, called with Django's own test clients."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from django.test import AsyncClient, Client
 
 
 def test_item_is_made() -> None:
-    """Its address is in the answer, and leads to it."""
+    """The answer to a new item has its address, which leads to the item."""
 
     async def make() -> tuple[int, str]:
         client = AsyncClient()
@@ -18,7 +18,7 @@ def test_item_is_made() -> None:
 
 
 def test_admin_asks_who_is_there() -> None:
-    """Without a login it leads to one."""
+    """Without a login, the admin site redirects to the login page."""
     answer = Client().get("/admin/")
 
     assert (answer.status_code, answer.headers["location"]) == (302, "/admin/login/?next=/admin/")

@@ -17,19 +17,19 @@ log = logging.getLogger(__name__)
 
 
 class NewItem(BaseModel):
-    """What a client sends."""
+    """A new item, as a client sends it."""
 
     name: str = Field(min_length=1, max_length=100)
 
 
 class Item(NewItem):
-    """What it gets."""
+    """An item, as a client gets it."""
 
     id: int
 
 
 class Upload(BaseModel):
-    """What has arrived."""
+    """The size and the hash of an uploaded body."""
 
     bytes: int
     sha256: str
@@ -37,7 +37,7 @@ class Upload(BaseModel):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-    """Open what one worker needs; Slipway adds `draining` to the state."""
+    """Open one worker's resources; Slipway adds `draining` to the state."""
     async with Warehouse() as warehouse:
         yield {"warehouse": warehouse}
 
@@ -46,7 +46,7 @@ app = FastAPI(title="Items", lifespan=lifespan)
 
 
 def warehouse_of(request: Request) -> Warehouse:
-    """The worker's own."""
+    """Return the worker's warehouse."""
     warehouse: Warehouse = request.state.warehouse
     return warehouse
 
@@ -103,7 +103,7 @@ async def events(request: Request) -> StreamingResponse:
 
 
 async def count(draining: asyncio.Event) -> AsyncIterator[str]:
-    """Numbers until the worker drains; a client that leaves cancels it."""
+    """Yield numbers until the worker drains; a client that leaves cancels it."""
     number = 0
     while not draining.is_set():
         number += 1

@@ -1,10 +1,10 @@
-"""A resource that lives as long as a worker; a pool of database connections would be one."""
+"""A resource that lives as long as a worker, like a pool of database connections."""
 
 from types import TracebackType
 
 
 class Warehouse:
-    """Items by number, in the memory of one worker: for a real app, a database's work."""
+    """Items by number, in the memory of one worker; a real app would use a database."""
 
     def __init__(self) -> None:
         self.is_open = False
@@ -20,11 +20,11 @@ class Warehouse:
         self.is_open = False
 
     def take(self, name: str) -> int:
-        """Put an item in; its number."""
+        """Add an item and return its number."""
         number = len(self._names) + 1
         self._names[number] = name
         return number
 
     def name_of(self, number: int) -> str:
-        """The item's name."""
+        """Return the item's name."""
         return self._names.get(number, f"item {number}")

@@ -1,4 +1,4 @@
-"""The app by FastAPI's own test client."""
+"""The app, called with FastAPI's own test client."""
 
 from fastapi.testclient import TestClient
 
@@ -6,7 +6,7 @@ from app.main import app
 
 
 def test_item_is_made() -> None:
-    """Its address is in the answer."""
+    """The answer to a new item has its address."""
     with TestClient(app) as client:
         answer = client.post("/items", json={"name": "boat"})
 
@@ -15,7 +15,7 @@ def test_item_is_made() -> None:
 
 
 def test_nameless_item() -> None:
-    """It is refused by the model."""
+    """The model refuses an item with an empty name."""
     with TestClient(app) as client:
         assert client.post("/items", json={"name": ""}).status_code == 422
 

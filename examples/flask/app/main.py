@@ -1,4 +1,4 @@
-"""A Flask app, which is WSGI, in ASGI's clothes: a2wsgi runs each request in a thread of a pool."""
+"""A Flask app, which is WSGI, wrapped as ASGI: a2wsgi runs each request in a thread of a pool."""
 
 import hashlib
 import time
@@ -8,7 +8,7 @@ from typing import Any
 from a2wsgi import WSGIMiddleware
 from flask import Flask, Response, redirect, request, url_for
 
-WORKERS = 40  # threads for each worker: requests, open event streams included, that run at the same time
+WORKERS = 40  # threads for each worker: concurrent requests, open event streams included
 
 flask = Flask(__name__)
 
@@ -57,7 +57,7 @@ def events() -> Response:
 
 
 def count(draining: Any) -> Iterator[str]:
-    """Numbers until the worker drains; it holds a thread of the pool."""
+    """Yield numbers until the worker drains; the stream holds a thread of the pool."""
     number = 0
     while not draining.is_set():  # an asyncio.Event: read from a thread, never awaited
         number += 1

@@ -14,7 +14,7 @@ started_workers: list[bool] = []
 
 @app.before_serving
 async def open_resources() -> None:
-    """Run by the lifespan, once for each worker."""
+    """Open one worker's resources; the lifespan calls it."""
     started_workers.append(True)
 
 
@@ -32,7 +32,7 @@ async def item(id: int) -> dict[str, Any]:  # noqa: A002 (the parameter's name i
 async def create() -> tuple[dict[str, Any], int, dict[str, str]]:
     try:
         given = await request.get_json()
-    except UnicodeDecodeError:  # Quart itself refuses other JSON that is none
+    except UnicodeDecodeError:  # Quart itself refuses other invalid JSON
         given = None
     if not isinstance(given, dict) or "name" not in given:
         return {"detail": "a JSON object with a name"}, 422, {}
@@ -66,12 +66,12 @@ async def started() -> dict[str, bool]:
 @app.get("/events")
 async def events() -> Response:
     response = Response(count(request.scope["state"]["draining"]), content_type="text/event-stream")
-    response.timeout = None  # a stream is as long as its client stays
+    response.timeout = None  # a stream lasts as long as its client stays
     return response
 
 
 async def count(draining: asyncio.Event) -> AsyncIterator[str]:
-    """Numbers until the worker drains; a client that leaves cancels it."""
+    """Yield numbers until the worker drains; a client that leaves cancels it."""
     number = 0
     while not draining.is_set():
         number += 1

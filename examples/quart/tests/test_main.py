@@ -1,4 +1,4 @@
-"""The app by Quart's own test client."""
+"""The app, called with Quart's own test client."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from app.main import app
 
 
 def test_item_is_made() -> None:
-    """Its address is in the answer."""
+    """The answer to a new item has its address."""
 
     async def post() -> tuple[int, str]:
         answer = await app.test_client().post("/items", json={"name": "boat"})

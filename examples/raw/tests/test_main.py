@@ -1,4 +1,4 @@
-"""The app, called as a server does."""
+"""The app, called as a server calls it."""
 
 import asyncio
 from typing import Any
@@ -7,7 +7,7 @@ from app.main import simple_app
 
 
 def test_greeting() -> None:
-    """Two messages make an answer."""
+    """The answer consists of two messages, with status 200 and the greeting."""
     sent: list[dict[str, Any]] = []
 
     async def send(message: dict[str, Any]) -> None:

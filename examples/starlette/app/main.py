@@ -15,14 +15,14 @@ from starlette.websockets import WebSocket
 
 
 class State(TypedDict):
-    """What a worker holds for its life."""
+    """The state of one worker."""
 
     started: bool
 
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[State]:
-    """Open what one worker needs; Slipway adds `draining` to the state."""
+    """Open one worker's resources; Slipway adds `draining` to the state."""
     yield {"started": True}
 
 
@@ -69,7 +69,7 @@ async def events(request: Request) -> Response:
 
 
 async def count(draining: asyncio.Event) -> AsyncIterator[str]:
-    """Numbers until the worker drains; a client that leaves cancels it."""
+    """Yield numbers until the worker drains; a client that leaves cancels it."""
     number = 0
     while not draining.is_set():
         number += 1

@@ -1,4 +1,4 @@
-"""The app by Starlette's own test client."""
+"""The app, called with Starlette's own test client."""
 
 from starlette.testclient import TestClient
 
@@ -6,7 +6,7 @@ from app.main import app
 
 
 def test_item_is_made() -> None:
-    """Its address is in the answer."""
+    """The answer to a new item has its address."""
     with TestClient(app) as client:
         answer = client.post("/items", json={"name": "boat"})
 

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """The first step."""
+    """The first migration."""
 
     initial = True
     dependencies = ()

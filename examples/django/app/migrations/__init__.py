@@ -1,1 +1,1 @@
-"""The schema, step by step."""
+"""The migrations of the schema."""
