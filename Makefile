@@ -87,7 +87,7 @@ lock: ## compile the locked requirements anew from pyproject.toml (LOCK="--upgra
 upgrade: ## in a project that `make new` has made: merge a later version of the template (VERSION=tag)
 	@$(PYTHON) -m slipway.ops.checks upgrade
 
-# Verbs of the template alone, which a project of one's own does not have.
+# Verbs of the template only; a project made from it does not have them.
 -include bench/verbs.mk
 
 .PHONY: help

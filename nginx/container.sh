@@ -1,11 +1,11 @@
 #!/bin/sh
-# Fills in the configuration in the image and runs nginx with it: `container.sh nginx …`. What the image's entrypoint fills in
-# comes from the environment; here it gets what the environment can't know. logged.sh calls it again, with `-t`, when the
+# Runs nginx with the filled-in configuration in the image: `container.sh nginx …`. Sets the variables that the image's
+# entrypoint fills in and that the container's environment can't have. logged.sh calls it again, with `-t`, when
 # settings or files have changed.
 set -eu
 
-# Settings of nginx's own that `make up` or `make deploy` has written; these win. Numbers, and the paths of [tool.slipway] as
-# alternatives of a regular expression, in which every other character is escaped (slipway/ops/nginx_text.py).
+# nginx's own settings, written by `make up` and `make deploy`, which take precedence: numbers, and the paths of
+# [tool.slipway] as alternatives of a regular expression with special characters escaped (slipway/ops/nginx_text.py).
 settings=${NGINX_SETTINGS:-}
 if [ ! -r "$settings" ]; then settings=/dev/null; fi
 while IFS='=' read -r name value; do
@@ -17,11 +17,11 @@ while IFS='=' read -r name value; do
         HEALTH_PATHS=* | PRIVATE_PATHS=*) export "$name=$value" ;;
     esac
 done <"$settings"
-# What is private must not become public because the file is not there.
+# Private paths must not become public because the file is missing.
 export HEALTH_PATHS="${HEALTH_PATHS:-}"
 export PRIVATE_PATHS="${PRIVATE_PATHS?is not set: the file of NGINX_SETTINGS, which make up writes, says which paths are private}"
 
-# Whole files of directives, which `make` writes beside them; without, those of the defaults.
+# Files of directives that `make` writes beside these settings; if missing, those of this folder with the defaults.
 for name in https site edge; do
     file=$(dirname "$settings")/$name.conf
     case "$name:${HTTPS:-}" in https:off | site:off) file=$NGINX_DIR/$name.conf ;; esac
@@ -29,7 +29,7 @@ for name in https site edge; do
     cp "$file" "$CONF_DIR/$name.conf"
 done
 
-# Modules beside nginx, as slipway/ops/modules.py has them.
+# Optional modules, the same as in slipway/ops/modules.py.
 modules=$(nginx -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')
 : >"$CONF_DIR/modules.conf"
 : >"$CONF_DIR/features.conf"
@@ -43,7 +43,7 @@ headers_more_filter more_clear_headers Server;
 brotli_static brotli_static on;
 zstd_static zstd_static on;
 EOF
-# `Server` without a server's name: unnamed.js, which needs an njs of 2024 or newer.
+# unnamed.js replaces the server's name in `Server`; needs njs of 2024 or newer.
 if [ -r "$modules/ngx_http_js_module.so" ] && ! grep -q headers_more "$CONF_DIR/modules.conf"; then
     echo "load_module $modules/ngx_http_js_module.so;" >>"$CONF_DIR/modules.conf"
     echo "js_path $NGINX_DIR; js_import unnamed from unnamed.js; js_set \$unnamed unnamed.answer;" >>"$CONF_DIR/features.conf"
@@ -52,8 +52,8 @@ else
 fi
 export PROXY_PROTOCOL="${PROXY_PROTOCOL:-}"
 
-# As many workers as CPUs of the quota, which `auto` does not look at, and at most 8: each has 16,384 connections, in 8 MiB,
-# and the memory limit is for all of them.
+# One worker per CPU of the quota, which `auto` ignores, and at most 8: each takes 8 MiB for 16,384 connections, and the
+# memory limit is for all of them.
 read -r quota period <<EOF
 $(cat /sys/fs/cgroup/cpu.max 2>/dev/null ||
     cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us /sys/fs/cgroup/cpu/cpu.cfs_period_us 2>/dev/null | tr '\n' ' ')
@@ -67,9 +67,9 @@ if [ "$workers" -gt 8 ]; then workers=8; fi
 if [ "$workers" -lt 1 ]; then workers=1; fi
 export WORKER_PROCESSES="$workers"
 
-# A connection is an open file, and some engines start containers with a soft limit of 1,024. What the hard limit allows is
-# taken; a third of it is for bodies that arrive and for logs.
-# shellcheck disable=SC3045  # every shell of the images has it
+# A connection is an open file, and some engines start containers with a soft limit of 1,024. So the hard limit is used:
+# two thirds for connections, one third for request bodies and logs.
+# shellcheck disable=SC3045  # all shells of the images have it
 files=$(ulimit -H -n)
 case "$files" in *[!0-9]*) files=1048576 ;; esac
 # shellcheck disable=SC3045
@@ -85,8 +85,8 @@ else
 fi
 export WORKER_CONNECTIONS="$connections"
 
-# The numbers of connections that are too many, as slipway/ops/edge.py has them: without MAX_CONNECTIONS half of what each
-# worker holds, since a proxied client takes two.
+# A regular expression of the numbers of connections that are too many, as in slipway/ops/edge.py: without
+# MAX_CONNECTIONS about half of all workers' connections, since a proxied client takes two.
 most=$((connections / 2 - 384))
 if [ "$most" -lt $((connections / 4)) ]; then most=$((connections / 4)); fi
 most=$((most * workers))
@@ -103,7 +103,7 @@ CROWDED=$(awk -v most="$most" 'BEGIN {
 }')
 export CROWDED
 
-# How many bodies may arrive at the same time, by the size of the file system for them: slipway/ops/bodies.py has the same sums.
+# The number of concurrent request bodies, from the size of their file system: slipway/ops/bodies.py computes the same.
 room=$(df -Pk "$WORK_DIR/client_body" 2>/dev/null | awk 'NR == 2 { print $2 }')
 usable=$((${room:-65536} * 960))
 count() {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The container's health check, through nginx to the app as a client has it: READY_PATH answers 200. Where it is not set, or
-# "none", an answer below 500 will do.
+# The container's health check, through nginx to the app like a client's request: READY_PATH answers 200. If it is unset
+# or "none", `/` answers below 500.
 set -eu
 
 case "${READY_PATH:-}" in
@@ -8,7 +8,7 @@ case "${READY_PATH:-}" in
     *) path=$READY_PATH most=200 ;;
 esac
 root='' host=${READY_HOST:-localhost} preface=''
-# Settings of nginx's own that `make` has written (container.sh): the host to ask for, the prefix, the PROXY protocol.
+# nginx's own settings, written by `make` (container.sh): the host to request, the prefix, the PROXY protocol.
 while IFS='=' read -r name value; do
     case "$name" in
         ROOT_PATH) root=$value ;;

@@ -1,21 +1,21 @@
 #!/bin/sh
-# Runs nginx so that its log is JSON, and so that no log can block it: the image's counterpart of slipway/ops/logged.py, with
-# what the image has. All that the command writes goes into one pipe, whose write end never blocks; awk passes the lines
-# of the access log on and makes plain ones JSON objects. If the output is not read, awk waits, the pipe fills and nginx drops
-# records uncounted; it does not wait. A shell stays in front, since the end of process 1 would take awk and the last lines
-# with it: signals go to nginx, the exit code is nginx's.
+# Runs nginx so that its log is JSON and never blocks it: the counterpart of slipway/ops/logged.py with the tools of the
+# image. The command's output goes into one pipe, whose write end never blocks; awk passes lines of the access log on
+# and converts plain ones to JSON objects. If the output is not read, awk waits, the pipe fills, and nginx drops records
+# without counting them instead of waiting. The shell stays as process 1, whose end would also end awk and lose the last
+# lines: it passes signals on to nginx and ends with nginx's exit code.
 #
-# nginx reads its files once. WATCHED names files by patterns; when their content has changed, nginx reads them anew, if the
-# command with `-t` finds nothing wrong, and loses nothing.
+# nginx reads its files once. WATCHED has patterns of files; when their content changes and the command with `-t` finds
+# no error, nginx reloads them without losing a request.
 set -eu
 export LC_ALL=C
 
-# Before its handlers are there, SIGHUP would end nginx: its bit is the lowest of the mask.
+# Whether nginx handles SIGHUP, the lowest bit of the mask; until then SIGHUP would end it.
 takes_signals() {
     grep -q '^SigCgt:.*[13579bdf]$' "/proc/$nginx/status" 2>/dev/null
 }
 
-# To nginx. What should end it is kept until it runs; all else would end it, too, before it has handlers, and means nothing then.
+# Passes a signal to nginx. One that ends nginx is kept until it runs; others are dropped until nginx handles signals.
 nginx=
 ending=
 # shellcheck disable=SC2329  # traps call it
@@ -34,11 +34,11 @@ done
 
 pipe=$(mktemp -u "${LOG_DIR:-/tmp/nginx}/log.XXXXXX")
 mkfifo -m 600 "$pipe"
-# mawk's option: lines are passed on as they come.
+# -W interactive: mawk passes each line on at once.
 awk -W interactive -v zone="$(date +%:z)" '
     /^[{].*[}]$/ { print; next }
     {
-        line = substr($0, 1, 1900)    # escaped it must stay below PIPE_BUF
+        line = substr($0, 1, 1900)    # so that the escaped line is below PIPE_BUF
         level = "INFO"
         pid = "null"
         time = strftime("%Y-%m-%dT%H:%M:%S")
@@ -72,8 +72,8 @@ awk -W interactive -v zone="$(date +%:z)" '
 relay=$!
 exec 3>"$pipe"
 rm "$pipe"
-# Sets O_NONBLOCK on the pipe itself, for all processes that inherit it; and where there is perl, its size to 1 MiB instead
-# of the 64 KiB that a burst fills while awk waits for the CPU (F_SETPIPE_SZ is 1031).
+# Sets O_NONBLOCK on the pipe for all processes that inherit it and, if perl is there, its size to 1 MiB (F_SETPIPE_SZ
+# is 1031): a burst fills the default 64 KiB while awk waits for the CPU.
 dd count=0 oflag=nonblock >&3 2>/dev/null </dev/null
 perl -e 'fcntl(STDOUT, 1031, 1 << 20)' >&3 2>/dev/null || :
 
@@ -92,10 +92,10 @@ watch() {
     done
 }
 
-# nginx binds no unix socket that a killed one has left.
+# nginx can't bind a unix socket that a killed nginx has left.
 if [ "${STATUS_SOCKET:-}" ]; then rm -f -- "$STATUS_SOCKET"; fi
 seen=$(content)
-# Woken for each request it would take the processor from a worker: slipway/ops/logged.py has the reason.
+# SCHED_BATCH: otherwise nginx, woken for each request, would preempt a worker (slipway/ops/logged.py).
 if chrt --batch 0 true 2>/dev/null; then set -- chrt --batch 0 "$@"; fi
 if [ "$ending" ]; then exit 0; fi
 "$@" >&3 2>&3 3>&- &
@@ -108,7 +108,7 @@ if [ "${WATCHED:-}" ]; then
 fi
 exec 3>&-
 
-# A signal ends `wait` early, and then its status is not nginx's; of a process that is gone it knows the status once.
+# A signal ends `wait` early with a status that is not nginx's; the status of an ended process is available only once.
 code=127
 interrupted=1
 while [ "$interrupted" ]; do

@@ -1,5 +1,5 @@
-// nginx alone writes its name into `Server`, and can't leave the field out. Where the module headers-more is missing, as in nginx's
-// own image, its script module puts a word there that names nothing. headers.conf asks for the value, and sends no field with it.
+// nginx itself always sends its name in `Server`. Without the module headers-more, as in nginx's own image, this
+// function replaces the name by a dash. headers.conf reads the value, which is always empty, so that it adds no field.
 function answer(r) {
     r.headersOut.Server = "-";
     return "";

@@ -1,1 +1,1 @@
-"""What carries any ASGI app: the process model, the verbs, the reader of settings. Keep it; `app/` is yours."""
+"""The part that serves any ASGI app: process model, verbs and settings. Keep it; `app/` is yours."""

@@ -1,6 +1,6 @@
-"""Reads settings from environment variables; a wrong value ends the start with one line.
+"""Reads settings from environment variables; a wrong value ends the start with a one-line message.
 
-Shared by `app/config.py` and the rest of `slipway/`, which list the settings. Standard library only.
+Shared by `app/config.py` and the rest of `slipway/`, where the settings are listed. Standard library only.
 """
 
 import os
@@ -14,7 +14,7 @@ FALSE = {"0", "false", "no", "off", ""}
 
 
 class SettingError(SystemExit):
-    """A setting has a value that is not allowed; as a SystemExit it ends the process with its one line."""
+    """A setting with a value that is not allowed; as a SystemExit it ends the process with its one-line message."""
 
     def __init__(self, name: str, value: str, allowed: str) -> None:
         self.name = name
@@ -22,7 +22,7 @@ class SettingError(SystemExit):
 
 
 class Environment:
-    """Typed access to environment variables. An empty variable counts as not set, as in a compose file."""
+    """Typed access to environment variables. An empty variable counts as unset, as in a compose file."""
 
     def __init__(self, variables: Mapping[str, str] | None = None) -> None:
         self._variables = os.environ if variables is None else variables

@@ -1,7 +1,7 @@
-"""What is served: the table `[tool.slipway]` of pyproject.toml, read by this module alone.
+"""The served app: the table `[tool.slipway]` of pyproject.toml, read by this module only.
 
-Nothing else names the app, its commands or its routes. `APP=module:callable` serves another app for one run; nothing
-that the table says of its own app holds for that one.
+Nothing else names the app, its commands or its routes. `APP=module:callable` serves another app for one run; the rest
+of the table does not apply to it.
 """
 
 import re
@@ -25,7 +25,7 @@ PATH = re.compile(r"/[!-\"$->@-~]*")  # printable ASCII without ? and #
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """One app and what a server must know of it. Paths begin with a slash."""
+    """One app and its properties that a server needs. Paths begin with a slash."""
 
     app: str
     """`module:callable`, as gunicorn and uvicorn take it."""
@@ -34,22 +34,22 @@ class Project:
     ready_path: str = ""
     """The path that answers 200 when a worker can serve; empty: `/`, where any answer below 500 counts."""
     health_paths: tuple[str, ...] = ()
-    """Paths of health checks: not recorded and never refused, `ready_path` among them."""
+    """Paths of health checks, including `ready_path`: neither logged nor refused."""
     private_paths: tuple[str, ...] = ()
     """Paths that nginx does not pass on."""
     static: tuple[tuple[str, str], ...] = ()
-    """Folders that nginx serves by itself, each by the prefix of its URLs: `/static/` and `app/pages`.
+    """Folders that nginx serves by itself, each with the prefix of its URLs: `/static/` and `app/pages`.
 
-    One that begins with `DATA_DIR/` lies there: what a prestart collects.
+    A folder that begins with `DATA_DIR/` is below DATA_DIR, such as files that a prestart collects.
     """
     private_files: tuple[tuple[str, str], ...] = ()
-    """The same for folders below DATA_DIR, of which a client gets what the app's `X-Accel-Redirect` points to."""
+    """The same for folders below DATA_DIR whose files only the app's `X-Accel-Redirect` gives to a client."""
     baseline: str = ""
-    """The WSGI twin that the benchmark compares with; empty: none."""
+    """The WSGI version of the app for the benchmark's comparison; empty: none."""
 
     @classmethod
     def read(cls, path: Path = ROOT / FILE) -> "Project":
-        """The table; raise SettingError, naming the key, for a wrong one."""
+        """Read the table; raise SettingError, naming the key, for a wrong value or an unknown key."""
         try:
             table = tomllib.loads(path.read_text()).get("tool", {}).get("slipway", {})
         except (OSError, tomllib.TOMLDecodeError) as error:
@@ -71,26 +71,26 @@ class Project:
         )
 
     def twin(self) -> str:
-        """The baseline; raise SettingError, which says what it is for, where there is none."""
+        """Return the baseline; raise SettingError, with its purpose, if there is none."""
         if not self.baseline:
             what = "a WSGI twin of the app: both are asked for the work in bench/ (`make prove` is for any app)"
             raise SettingError(f"{FILE} {TABLE} baseline", self.baseline, what)
         return self.baseline
 
     def serving(self, app: str) -> "Project":
-        """This project, or, for another app than its own, a project of which nothing but the app is known."""
+        """Return this project for its own app, else a project with only the app set."""
         return self if app == self.app else Project(app)
 
 
 def served(variables: Mapping[str, str] | None = None) -> Project:
-    """The project of this folder; the variable APP names another app."""
+    """Return the project of this folder, or of another app if the variable APP names one."""
     project = Project.read()
     env = Environment(variables)
     return project.serving(callable_name("APP", env.text("APP", project.app)))
 
 
 def callable_name(name: str, value: str, *, optional: bool = False) -> str:
-    """Check `module:callable`, where the callable may be a call (a factory); raise SettingError."""
+    """Check `module:callable`, where the callable may be a call (a factory); raise SettingError for a wrong value."""
     module, colon, attribute = value.partition(":")
     if not value and optional:
         return value
@@ -100,10 +100,10 @@ def callable_name(name: str, value: str, *, optional: bool = False) -> str:
 
 
 def command(name: str, value: str) -> tuple[str, ...]:
-    """The words of a command line, none for `none`; raise SettingError for one that can't be split or names nothing."""
+    """Return the words of a command line, none for `none`; raise SettingError for a broken quote or no program."""
     try:
         words = tuple(shlex.split(value))
-    except ValueError as error:  # a quote that is not closed
+    except ValueError as error:  # an unclosed quote
         raise SettingError(name, value, f'a command as a shell reads it, or "none" ({error})') from None
     if value and not (words and words[0].strip()):
         raise SettingError(name, value, 'the name of a program and its arguments, or "none"')

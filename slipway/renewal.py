@@ -1,10 +1,10 @@
-"""Gets the certificate of ACME_DOMAINS by certbot, and renews it in time, until it is told to end.
+"""Gets the certificate of ACME_DOMAINS with certbot and renews it in time, until SIGTERM.
 
 certbot answers the authority's challenges (RFC 8555 section 8.3, HTTP-01) with files in TLS_DIR/challenges, which
-nginx serves by plain HTTP. What it gets takes the place of certificate.pem and key.pem, and nginx follows with nothing
-lost. Where it gets nothing these stay as they are, one line says why, and it tries again.
+nginx serves by plain HTTP. A new certificate replaces certificate.pem and key.pem, and nginx reloads them without
+losing a request. On a failure these stay as they are, one log line has the reason, and certbot tries again later.
 
-Standard library only and by path, since its container has nothing else of Slipway's.
+Runs by path and with the standard library only, since its container has no other part of Slipway.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from pathlib import Path
 from types import FrameType
 
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
-FIRST_RETRY = 60.0  # seconds, four times more after each further failure: an authority allows five failures an hour
+FIRST_RETRY = 60.0  # seconds, times 4 after each further failure: an authority allows five failures an hour
 LAST_RETRY = 3_600.0
-# What certbot says around the reason of a failure.
+# Lines that certbot prints around the reason of a failure.
 AROUND = re.compile(
     r"Saving debug log|Ask for help|See the logfile|An unexpected error occurred|Some challenges have failed|- - -|^$"
 )
@@ -31,7 +31,7 @@ AROUND = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class CertificateOrder:
-    """The certificate that is wanted, from whom, and where it belongs."""
+    """The wanted certificate: its domains, its authority and its folder."""
 
     domains: tuple[str, ...]
     server: str
@@ -42,7 +42,7 @@ class CertificateOrder:
 
     @classmethod
     def of(cls, variables: Mapping[str, str]) -> "CertificateOrder":
-        """From the environment, whose values `make` has checked."""
+        """Read the order from the environment, whose values `make` has checked."""
         return cls(
             tuple(variables["ACME_DOMAINS"].split(",")),
             variables["ACME_SERVER"],
@@ -57,18 +57,18 @@ class CertificateOrder:
 
     @property
     def name(self) -> str:
-        """For certbot: other domains or another authority are another certificate."""
+        """certbot's name for it: other domains or another authority make another certificate."""
         digest = hashlib.sha256(" ".join([self.server, *self.domains]).encode()).hexdigest()
         return f"{self.domains[0]}-{digest[:8]}"
 
     @property
     def state(self) -> Path:
-        """What certbot keeps: its account, and every certificate that it got."""
+        """The folder of certbot's own files: its account and all its certificates."""
         return self.folder / "acme"
 
     @property
     def command(self) -> list[str]:
-        """It does nothing where the certificate is there and not due for renewal."""
+        """certbot's command, which does nothing while the certificate is not due for renewal."""
         state = [f"--{name}-dir={self.state / name}" for name in ("config", "work", "logs")]
         contact = f"--email={self.email}" if self.email else "--register-unsafely-without-email"
         names = [f"--domain={domain}" for domain in self.domains]
@@ -80,7 +80,7 @@ class CertificateOrder:
 
 
 def run(order: CertificateOrder) -> str:
-    """Have certbot do what is due; why it could not, or nothing."""
+    """Run certbot; return why it failed, or an empty string."""
     with subprocess.Popen(order.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             said, _ = process.communicate()
@@ -91,14 +91,14 @@ def run(order: CertificateOrder) -> str:
 
 
 def reason(lines: Sequence[str]) -> str:
-    """What certbot says of a failure, in one line."""
+    """Return certbot's reason of a failure in one line."""
     told = [line.strip() for line in lines if not AROUND.search(line.strip())]
     details = [line.partition(":")[2].strip() for line in told if line.startswith("Detail:")]
     return (details or told or ["certbot failed"])[-1]
 
 
 def put_in_place(order: CertificateOrder) -> bool:
-    """Have nginx find what certbot has got; whether it was another pair before."""
+    """Copy certbot's pair to where nginx reads it; return whether it differs from the pair before."""
     lineage = order.state / "config" / "live" / order.name
     pair = {KEY: (lineage / "privkey.pem").read_bytes(), CERTIFICATE: (lineage / "fullchain.pem").read_bytes()}
     if all((order.folder / name).exists() and (order.folder / name).read_bytes() == pair[name] for name in pair):
@@ -108,36 +108,36 @@ def put_in_place(order: CertificateOrder) -> bool:
         new.unlink(missing_ok=True)
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, order.key_mode), "wb") as file:
             file.write(content)
-    for name in pair:  # at once, since nginx refuses a key that is not the certificate's
+    for name in pair:  # in quick succession: nginx refuses a key of another certificate
         (order.folder / f".{name}.new").replace(order.folder / name)
     return True
 
 
 def retry_seconds(failures: int, check_seconds: float) -> float:
-    """How long to wait after so many failures in a row."""
+    """Return the seconds to wait after this number of failures in a row."""
     return min(FIRST_RETRY * 4.0 ** min(failures - 1, 8), LAST_RETRY, check_seconds)
 
 
 def follow(order: CertificateOrder) -> str:
-    """Have certbot do what is due, and put what it has got in place; why that could not be, or nothing."""
+    """Run certbot and put a new certificate in place; return the reason of a failure, or an empty string."""
     try:
         (order.folder / "challenges").mkdir(mode=0o755, exist_ok=True)
         problem = run(order)
         if not problem and put_in_place(order):
             log("INFO", f"a new certificate for {order} is in place")
-    except OSError as error:  # no certbot, or no room
+    except OSError as error:  # no certbot, or a full disk
         return str(error)
     return problem
 
 
 def log(level: str, message: str) -> None:
-    """One line, as every process of the stack writes it."""
+    """Print one log line, in the JSON format of all processes of the stack."""
     record = {"time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "level": level, "logger": "acme", "message": message}
     print(json.dumps(record), flush=True)
 
 
 def main() -> None:
-    """Look for what is due at once, and then again and again."""
+    """Run certbot at once, then at intervals."""
     signal.signal(signal.SIGTERM, _end)
     order = CertificateOrder.of(os.environ)
     failures = 0

@@ -1,4 +1,4 @@
-"""A traceback in one line: the error, and the file and line of the reader's own code that it came from."""
+"""A traceback in one line: the error, and its file and line in the project's own code."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)', re.MULTILINE)
 ERROR = re.compile(r"^(?P<error>[A-Za-z_][\w.]*(?:: .*)?)$", re.MULTILINE)
-OURS = f"{Path(__file__).parent}{os.sep}"  # called between the server and the app
+OURS = f"{Path(__file__).parent}{os.sep}"  # between the server and the app in a stack
 LIBRARIES = (
     OURS,
     *{
@@ -19,9 +19,9 @@ LIBRARIES = (
 
 
 def one_line(text: str, root: Path | None = None) -> str:
-    """`Error: message (file, line n)`; of a text without a traceback its last line, empty for an empty one.
+    """Return `Error: message (file, line n)`, or the last line of a text without a traceback.
 
-    Frames of libraries are passed over, unless there are no others. Paths below `root` are shown relative to it.
+    Frames of libraries are skipped unless there are no others. Paths below `root` are shown relative to it.
     """
     lines = [line for line in text.strip().splitlines() if line.strip()]
     if not lines:
@@ -36,27 +36,27 @@ def one_line(text: str, root: Path | None = None) -> str:
 
 
 def innermost(text: str, root: Path | None = None) -> str:
-    """The first place that is no library's in what faulthandler writes, the most recent call first; or empty."""
+    """Return the first place outside libraries in faulthandler's output, most recent call first; empty if none."""
     frames = ((match["file"], match["line"]) for match in FRAME.finditer(text))
     return next((f"{shown(file, root)}, line {line}" for file, line in frames if not is_library(file)), "")
 
 
 def has_traceback(text: str) -> bool:
-    """Whether it names a file and a line as a traceback does."""
+    """Whether a text has a file and a line in the form of a traceback."""
     return FRAME.search(text) is not None
 
 
 def brief(text: str, root: Path | None = None) -> str:
-    """`one_line` of a text that holds a traceback; any other text whole, in one line."""
+    """Return `one_line` of a text with a traceback; any other text as a whole, in one line."""
     return one_line(text, root) if has_traceback(text) else " ".join(text.split())
 
 
 def is_library(file: str) -> bool:
-    """Whether a file is not the reader's own."""
+    """Whether a file is not part of the project's own code."""
     return file.startswith(("<", *LIBRARIES)) or f"{os.sep}site-packages{os.sep}" in file
 
 
 def shown(file: str, root: Path | None) -> str:
-    """A file's path as it is told."""
+    """Return a file's path for a message: relative to `root` if it is below."""
     path = Path(file)
     return str(path.relative_to(root)) if root is not None and path.is_relative_to(root) else file

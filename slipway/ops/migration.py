@@ -1,6 +1,6 @@
-"""PRESTART in containers: once, in a container of its own, before those of the new version start.
+"""PRESTART in containers: runs once, in its own container, before the containers of the new version start.
 
-A container that is restarted does not run it again; one of the version before may then meet a newer schema.
+A restarted container does not run it again, so a container of the previous version may find a newer schema.
 """
 
 import shlex
@@ -16,14 +16,14 @@ RUN = ("run", "--rm", "-T", "--no-deps", "migrate")
 
 
 class Migration:
-    """Runs it with the image that the engine is told to use."""
+    """One run of PRESTART, with the image that the engine is set to."""
 
     def __init__(self, engine: Engine, settings: StackSettings) -> None:
         self._engine = engine
         self._settings = settings
 
     def run(self, otherwise: str = "") -> None:
-        """Run it to its end; Failure with the reason that it printed, and with what follows from it."""
+        """Run PRESTART to its end; raise Failure with the reason that it printed and `otherwise` if it fails."""
         if not self._settings.prestart:
             return
         with step("PRESTART"):
@@ -34,7 +34,7 @@ class Migration:
             raise Failure(f"PRESTART={shlex.join(self._settings.prestart)!r} failed: {said}{otherwise}")
 
     def _end_interrupted(self) -> None:
-        """End one that goes on since the verb that began it was killed: two must not run at once."""
+        """End a run that outlived its killed verb: two must not run at once."""
         for container in self._engine.containers("migrate"):
             self._engine.attempt_docker("stop", container)
             self._engine.attempt_docker("rm", "--force", container)

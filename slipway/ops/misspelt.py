@@ -3,11 +3,11 @@
 import difflib
 from collections.abc import Collection
 
-ALIKE = 0.8  # of 1.0; WEB_CONCURENCY and HTTPPORT are above it, names of the reader's own are far below
+ALIKE = 0.8  # of 1.0; WEB_CONCURENCY and HTTPPORT score above it, the variables of an app far below
 
 
 def notes(names: Collection[str], known: Collection[str]) -> list[str]:
-    """One line for each name that is no setting but resembles one; others are the reader's own, and pass in silence."""
+    """Return one line for each name that is no setting but resembles one; other names are taken for the app's own."""
     by_key = {_key(name): name for name in known}
     found = []
     for name in sorted({*names} - {*known}):
@@ -18,5 +18,5 @@ def notes(names: Collection[str], known: Collection[str]) -> list[str]:
 
 
 def _key(name: str) -> str:
-    """Without what is easily mistaken: case, and hyphens and dots for underscores."""
+    """Return the name in upper case, with underscores for hyphens and dots."""
     return name.upper().replace("-", "_").replace(".", "_")

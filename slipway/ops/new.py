@@ -1,6 +1,6 @@
-"""`make new` and `make upgrade`: a project of one's own from this template, and later versions of it merged in.
+"""`make new` and `make upgrade`: make a project from this template, and merge later template versions into it.
 
-Run in the environment of requirements/new.txt, which has copier.
+Runs in the environment of requirements/new.txt, which has copier.
 """
 
 import os
@@ -18,18 +18,18 @@ from slipway.ops.console import Failure, say
 from slipway.ops.place import ANSWERS, SHIPPED
 from slipway.ops.settings import ROOT
 
-NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")  # of a Python package, and of what Docker names
-AUTHOR = {"GIT_AUTHOR_NAME": "Slipway", "GIT_AUTHOR_EMAIL": "slipway@localhost"}  # where git knows none
+NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")  # valid for a Python package and for Docker's names
+AUTHOR = {"GIT_AUTHOR_NAME": "Slipway", "GIT_AUTHOR_EMAIL": "slipway@localhost"}  # if git has no user.email
 COMMITTER = {name.replace("AUTHOR", "COMMITTER"): value for name, value in AUTHOR.items()}
 
 
 def examples() -> list[str]:
-    """The names that EXAMPLE may have."""
+    """Return the values that EXAMPLE may have."""
     return [*sorted(path.parent.name for path in (ROOT / "examples").glob("*/pyproject.toml")), SHIPPED]
 
 
 def new(folder: Path, example: str) -> None:
-    """Make the project; what fails leaves no folder behind."""
+    """Make the project; a failure leaves no new folder behind."""
     if example not in examples():
         raise Failure(f"EXAMPLE={example!r} is none; there are {', '.join(examples())}")
     name = re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-")
@@ -38,7 +38,7 @@ def new(folder: Path, example: str) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise Failure(f"{folder} is there and not empty")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DirtyLocalWarning)  # a template that was changed and not committed
+        warnings.simplefilter("ignore", DirtyLocalWarning)  # the template has uncommitted changes
         copier.run_copy(
             str(ROOT),
             folder,
@@ -50,7 +50,7 @@ def new(folder: Path, example: str) -> None:
 
 
 def commit(folder: Path, message: str) -> None:
-    """The project's own first commit."""
+    """Make the first commit of a new project."""
     git(folder, "init", "--quiet", "--initial-branch=main")
     git(folder, "add", "--all")
     known = git(folder, "config", "--default", "", "--get", "user.email").strip()
@@ -58,7 +58,7 @@ def commit(folder: Path, message: str) -> None:
 
 
 def upgrade(folder: Path, version: str | None) -> None:
-    """Merge a later version of the template; Failure names the files in which the two sides must be chosen from."""
+    """Merge a later version of the template; raise Failure with the names of files that have conflicts."""
     if not (folder / ANSWERS).exists():
         raise Failure(f"no {ANSWERS} here: this is the template itself, or was not made by `make new`")
     if git(folder, "status", "--porcelain").strip():
@@ -74,13 +74,13 @@ def upgrade(folder: Path, version: str | None) -> None:
 
 
 def unmerged(folder: Path) -> list[str]:
-    """The files that have marks of a conflict."""
+    """Return the files that have conflict markers."""
     changed = git(folder, "diff", "--name-only", "HEAD").split("\n")
     return [name for name in changed if name and "\n<<<<<<< " in _text(folder / name)]
 
 
 def git(folder: Path, *arguments: str, **variables: str) -> str:
-    """What git prints; Failure with its reason."""
+    """Run git and return its output; raise Failure with its reason."""
     command = ["git", "-C", str(folder), *arguments]
     done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True)
     if done.returncode:
@@ -91,7 +91,7 @@ def git(folder: Path, *arguments: str, **variables: str) -> str:
 def _text(path: Path) -> str:
     try:
         return "\n" + path.read_text()
-    except (OSError, UnicodeDecodeError):  # removed, or no text
+    except (OSError, UnicodeDecodeError):  # removed, or not a text file
         return ""
 
 

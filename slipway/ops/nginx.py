@@ -1,4 +1,4 @@
-"""nginx outside a container: what the image's entrypoint does there, and the command that starts it."""
+"""nginx outside a container: writes its configuration, as the entrypoint does in the image, and returns its command."""
 
 import datetime
 import os
@@ -23,13 +23,13 @@ from slipway.serving.settings import STATUS_SOCKET
 NOWHERE = Path("/nowhere")
 NO_HTTPS = HttpsSettings(folder=NOWHERE)
 NO_FILES = SiteSettings()
-WRITTEN = (SERVER, LOCATIONS, edges.FILE, modules.LOADED, modules.FEATURES)  # beside what the templates become
+WRITTEN = (SERVER, LOCATIONS, edges.FILE, modules.LOADED, modules.FEATURES)  # in addition to the filled-in templates
 NO_LIMITS = EdgeSettings()
-MAX_WORKERS = 8  # each has up to 16,384 connections, in 8 MiB
+MAX_WORKERS = 8  # each takes 8 MiB for up to 16,384 connections
 MAX_CONNECTIONS = 16_384
-TLS = "tls"  # in the folder, a link to that of the certificate
-BODY_ROOM = 768 << 20  # bytes on the disk, at the most; docker-compose.yml says the same of its own
-# By path: in any folder, and without an environment.
+TLS = "tls"  # in the written folder; a symlink to the certificate's folder
+BODY_ROOM = 768 << 20  # bytes on disk at most; docker-compose.yml has the same size for its tmpfs
+# Imported by path, so that it works in any working directory and without a virtual environment.
 LOGGED = "import sys; sys.path.insert(0, sys.argv.pop(1)); from slipway.ops.logged import main; sys.exit(main())"
 KEEPALIVE_MIN_TIMEOUT = "keepalive_min_timeout 5s;"  # docker-compose.yml says the same; a test compares them
 
@@ -53,7 +53,7 @@ def prepare(
     log_query: bool = False,
     body_room: int = BODY_ROOM,
 ) -> list[str]:
-    """Write the configuration below a folder, and return the command that runs nginx in the foreground."""
+    """Write the configuration below a folder; return the command that runs nginx in the foreground."""
     folder.mkdir(parents=True, exist_ok=True)
     workers = min(worker_count().workers, MAX_WORKERS)
     values = {
@@ -90,30 +90,30 @@ def prepare(
     roots = {"folder": values["CONF_DIR"], "static": literal(root), "private": literal(data_dir)}
     roots["challenges"] = literal(https.folder / CHALLENGES)
     (folder / LOCATIONS).write_bytes(os.fsencode(site.configuration(**roots, today=datetime.date.today())))
-    # Started by root, nginx's workers would be another user, which can't reach sockets below a home of root's alone.
+    # As root nginx would run its workers as another user, which can't reach sockets below root's private home.
     directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
     return [find("nginx") or "nginx", "-p", f"{folder}/", "-c", str(folder / "nginx.conf"), "-g", directives]
 
 
 def _point(link: Path, folder: Path) -> None:
-    """Have a link lead to a folder: nginx takes a `$` in a certificate's path for a variable, which nothing escapes."""
+    """Link to a folder: nginx reads a `$` in a certificate's path as a variable, and has no escape for it."""
     link.unlink(missing_ok=True)
     link.symlink_to(folder)
 
 
 def _connections() -> int:
-    """Each is an open file; a third of those that there may be is for bodies that arrive and for logs."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # which supervisor allows it
+    """Return the connections per worker: two thirds of the open-file limit; the rest is for request bodies and logs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)  # supervisor gives nginx the hard limit
     return MAX_CONNECTIONS if hard == resource.RLIM_INFINITY else max(64, min(MAX_CONNECTIONS, hard * 2 // 3))
 
 
 def logged(
     command: Sequence[str], python: str = sys.executable, watched: Sequence[str] = (), sockets: Sequence[Path] = ()
 ) -> list[str]:
-    """The command that runs nginx with its log as JSON, which nothing that is not read can block.
+    """Return the command that runs nginx with a JSON log; an unread log never blocks nginx.
 
-    It has nginx reload when the content of files that the `watched` patterns name has changed, and removes the unix
-    sockets that a killed one has left.
+    It reloads nginx when the content of files that match the `watched` patterns changes, and first removes `sockets`,
+    which a killed nginx has left.
     """
     options = [*(f"--watch={pattern}" for pattern in watched), *(f"--socket={path}" for path in sockets)]
     return [python, "-ISc", LOGGED, str(ROOT), *options, *command]

@@ -1,4 +1,4 @@
-"""The text of nginx's configuration: filled in from templates, with values that nginx takes as they are."""
+"""Fills in the templates of nginx's configuration, and escapes values for it."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ NGINX_DIR = ROOT / "nginx"
 
 
 def templates() -> dict[str, str]:
-    """The text of each file that is filled in, by its name."""
+    """Return the text of each template, by the name of the file that it becomes."""
     return {path.stem: path.read_text() for path in sorted(NGINX_DIR.glob("*.template"))}
 
 
@@ -20,15 +20,15 @@ def render(text: str, values: Mapping[str, str]) -> str:
 
 
 def alternatives(paths: Iterable[str]) -> str:
-    """A part of a regular expression that matches one of the paths; characters with a meaning of their own are escaped.
+    """Return a part of a regular expression that matches one of the paths; special characters are escaped.
 
-    As hexadecimal numbers, so that neither nginx's parser nor envsubst nor compose finds anything to read in it.
+    They become hexadecimal escapes, which mean nothing to nginx's parser, envsubst or compose.
     """
     return "|".join(re.sub(r"[^\w/-]", lambda match: f"\\x{ord(match[0]):02x}", path, flags=re.ASCII) for path in paths)
 
 
 def quoted(path: Path, *, pattern: bool = False) -> str:
-    """A path for a string in double quotes of an include, which is a glob pattern if it has any sign of one."""
+    """Escape a path for a double-quoted string; `include` reads it as a glob pattern if it has any glob character."""
     text = str(path)
     if pattern or re.search(r"[*?[]", text):
         text = re.sub(r"([*?[\]\\])", r"\\\1", text)
@@ -36,5 +36,5 @@ def quoted(path: Path, *, pattern: bool = False) -> str:
 
 
 def literal(path: Path) -> str:
-    """A path for a string in double quotes of a directive that takes variables: `$` is one, of the same value."""
+    """Escape a path for a double-quoted string in which `$` begins a variable; `${dollar}` has the value `$`."""
     return re.sub(r'(["\\])', r"\\\1", str(path)).replace("$", "${dollar}")

@@ -1,4 +1,4 @@
-"""`make observe`: Prometheus with our rules and our dashboard for the stack that runs, until interrupted."""
+"""`make observe`: Prometheus with our rules and dashboard for the running stack, until interrupted."""
 
 import json
 import subprocess
@@ -13,13 +13,13 @@ from slipway.ops.settings import ROOT, StackSettings
 FOLDER = ROOT / "deploy" / "prometheus"
 HOST = "127.0.0.1"
 DASHBOARD = "slipway.html"
-TARGET_SECONDS = 5.0  # a deploy brings a container with another address
+TARGET_SECONDS = 5.0  # between two checks; a new container has another address
 
 
 def run(runtime: Runtime) -> None:
-    """Write where the metrics are, and run Prometheus beside it."""
+    """Write the configuration and the targets, and run Prometheus with them."""
     packages.install({"prometheus": "prometheus"})
-    port = StackSettings.load_leniently(say).prometheus_port  # of now: the stack may have been started with another
+    port = StackSettings.load_leniently(say).prometheus_port  # current; at the stack's start it may have differed
     if problem := wait.obstacle(HOST, port):
         raise Failure(f"PROMETHEUS_PORT={port} on {HOST} {problem}")
     folder = runtime.settings.run_dir / "prometheus"
@@ -40,7 +40,7 @@ def run(runtime: Runtime) -> None:
 
 
 def command(folder: Path, configuration: Path, port: int) -> list[str]:
-    """Prometheus on loopback, with what it keeps below a folder."""
+    """Return the command of Prometheus on loopback, with its data below a folder."""
     options = {
         "config.file": configuration,
         "storage.tsdb.path": folder / "data",
@@ -68,14 +68,14 @@ def prepare(folder: Path, targets: list[str]) -> Path:
 
 
 def write_targets(folder: Path, targets: list[str]) -> None:
-    """Prometheus reads the file anew when it has changed."""
+    """Replace the file of targets; Prometheus rereads it when it changes."""
     new = folder / "targets.json.new"
     new.write_text(json.dumps([{"targets": targets}]))
     new.replace(folder / "targets.json")
 
 
 def follow(runtime: Runtime, folder: Path, ended: threading.Event) -> None:
-    """Keep the targets right while the stack changes."""
+    """Rewrite the targets whenever the stack's addresses change."""
     known: list[str] = []
     while not ended.wait(TARGET_SECONDS):
         try:

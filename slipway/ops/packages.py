@@ -1,4 +1,4 @@
-"""Installs programs from the system's packages where it can, and says which line to type where it can't."""
+"""Installs missing programs from the system's packages, or says which command to type."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slipway.ops.console import Failure, say, step
 
-# Services start themselves when Debian installs them; in runlevel 1 invoke-rc.d leaves them alone.
+# Debian starts a service when it is installed; in runlevel 1 invoke-rc.d does not.
 MANAGERS = {
     "apt-get": (
         ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"],
@@ -18,17 +18,17 @@ MANAGERS = {
 }
 
 
-HEADERS_MORE = "libnginx-mod-http-headers-more-filter"  # Debian's; without it answers say `Server: nginx`
+HEADERS_MORE = "libnginx-mod-http-headers-more-filter"  # Debian's; without it responses have `Server: nginx`
 
 
 def nginx() -> dict[str, str | None]:
-    """Ask for nginx; where Debian's has to be installed, with the module that leaves `Server` out of answers."""
+    """Return the package of nginx and, if apt-get has to install it, that of the module that removes `Server`."""
     missing = not find("nginx") and shutil.which("apt-get")
     return {"nginx": "nginx", **({HEADERS_MORE: None} if missing else {})}
 
 
 def install(packages: dict[str, str | None]) -> None:
-    """Install packages whose program is not there, as root; else say which line to type."""
+    """Install the packages whose program is missing; raise Failure with the command to type if not root."""
     missing = [name for name, program in packages.items() if program is None or not find(program)]
     if not missing:
         return
@@ -42,7 +42,7 @@ def install(packages: dict[str, str | None]) -> None:
     with step(f"{manager} install {' '.join(missing)}"):
         env = {**os.environ, **variables}
         done = subprocess.run([*command, *missing], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode and manager == "apt-get":  # a new machine has no list of packages yet
+        if done.returncode and manager == "apt-get":  # a new machine has no package lists yet
             subprocess.run(["apt-get", "update", "-qq"], env=env, stdin=subprocess.DEVNULL, capture_output=True)
             done = subprocess.run(
                 [*command, *missing], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
@@ -52,7 +52,7 @@ def install(packages: dict[str, str | None]) -> None:
 
 
 def find(program: str) -> str | None:
-    """The path of a program, or of a folder of them; servers lie in sbin, which a user's PATH may lack."""
-    if Path(program).is_absolute():  # PostgreSQL's: Debian keeps each version's in a folder of its own
+    """Return the path of a program, or None; also looks in sbin, where servers are and which a user's PATH may lack."""
+    if Path(program).is_absolute():  # PostgreSQL's folder: Debian has a subfolder for each version
         return program if Path(program).exists() else None
     return shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")

@@ -1,7 +1,7 @@
-"""Puts an example into `app/`'s place in a copy of the template: `python -m slipway.ops.place EXAMPLE NAME ANSWERS`.
+"""Replaces `app/` in a copy of the template by an example: `python -m slipway.ops.place EXAMPLE NAME ANSWERS`.
 
-copier.yml calls it, in a new project and at an upgrade, where copier compares a project made from the old version with
-one made from the new. What the author owns from the first day on is left alone. Standard library only.
+copier.yml runs it for a new project and for an upgrade, where copier compares a project made from the old version with
+one made from the new. Files that belong to the author from the start are not overwritten. Standard library only.
 """
 
 import json
@@ -12,14 +12,14 @@ import tomllib
 from pathlib import Path
 from string import Template
 
-ANSWERS = ".copier-answers.yml"  # copier's name; JSON is YAML, too
-SHIPPED = "shipped"  # no example: the tree as it lies
+ANSWERS = ".copier-answers.yml"  # copier's name for it; JSON is valid YAML
+SHIPPED = "shipped"  # no example: the tree as it is
 LOADTEST = re.compile(r"^# The load generator.*?\nFROM.*?(?=^FROM )", re.MULTILINE | re.DOTALL)
 CARRYING = re.compile(r"^dependencies = \[\n(.*?)^ *# The shipped app's", re.MULTILINE | re.DOTALL)
 
 
 def place(root: Path, example: str, name: str, answers: str) -> None:
-    """Make a project of the copy in a folder."""
+    """Turn the copy of the template in a folder into a project."""
     (root / ANSWERS).write_text(
         f"# For `make upgrade`; copier writes it.\n{json.dumps(json.loads(answers), indent=2)}\n"
     )
@@ -43,7 +43,7 @@ def place(root: Path, example: str, name: str, answers: str) -> None:
 
 
 def _project(template: str, example: str) -> dict[str, str]:
-    """The parts of pyproject.toml: what carries any app, the example's packages, and its table."""
+    """Return the parts of pyproject.toml: the packages that any app needs, the example's own, and its table."""
     carrying = CARRYING.search(template)
     if carrying is None:
         raise ValueError("pyproject.toml of the template has no block of what carries any app")
@@ -61,12 +61,12 @@ def _filled(path: Path, words: dict[str, str]) -> str:
 
 
 def _section(readme: str) -> str:
-    """An example's README as a section of another page."""
+    """Return an example's README as a section of another page."""
     return re.sub(r"^# ", "## The app: ", readme).strip()
 
 
 def _move(source: Path, root: Path) -> None:
-    """All files of the example but the two that have been read; none in the place of the author's."""
+    """Move the example's files, except the two already used, without overwriting any of the author's."""
     for path in sorted(source.iterdir()):
         if path.name not in ("README.md", "pyproject.toml") and not (root / path.name).exists():
             shutil.move(path, root / path.name)
@@ -79,7 +79,7 @@ def _once(path: Path, text: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Work in the folder that copier has called this in."""
+    """Make the project in the working directory, which copier sets."""
     example, name, answers = arguments
     place(Path.cwd(), example, name, answers)
 

@@ -1,4 +1,4 @@
-"""`make new` and `make upgrade`, with the lock files that they compile; slipway/ops/new.py does the rest."""
+"""`make new` and `make upgrade`: set up copier, run slipway/ops/new.py and compile the lock files."""
 
 import os
 import shlex
@@ -11,7 +11,7 @@ from slipway.ops.tools import prepare, run
 
 
 def new(arguments: list[str]) -> None:
-    """A project of one's own from an example, with lock files and a first commit."""
+    """Make a project from an example, with lock files and a first commit."""
     folder, example = (os.environ.get(name, "").strip() for name in ("DIR", "EXAMPLE"))
     if not folder:
         raise Failure("make new DIR=../name EXAMPLE=fastapi; examples/ has the examples")
@@ -26,7 +26,7 @@ def new(arguments: list[str]) -> None:
 
 
 def upgrade(arguments: list[str]) -> None:
-    """A later version of the template merged into a project that `make new` has made."""
+    """Merge a later version of the template into a project that `make new` has made."""
     prepare("requirements/new.txt")
     before = (ROOT / "pyproject.toml").read_text()
     run("slipway.ops.new", "upgrade", *filter(None, [os.environ.get("VERSION", "").strip()]))

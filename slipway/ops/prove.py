@@ -1,6 +1,6 @@
-"""`make prove`: load on the stack that runs, and in its middle what an operator and bad luck do to it.
+"""`make prove`: loads the running stack, meanwhile reloads, restarts and kills parts of it, and prints a table.
 
-A table of what was promised and what was seen. Steady windows and reloads take turns, so that both are measured on the
+The table compares promises with observations. Steady windows alternate with reloads, so that both are measured on the
 same machine in the same minute.
 """
 
@@ -14,16 +14,16 @@ from slipway.ops.runtime import Runtime
 from slipway.ops.settings import StackSettings
 from slipway.ops.verdicts import FACTOR, NOTICED_SECONDS, PromiseResult, Verdict, latency, lost, within
 
-ROUNDS = 2  # of a steady window and a reload; a steady one ends them
+ROUNDS = 2  # of a steady window and a reload; one more steady window follows
 STEADY_SECONDS = 2.0
-AFTER_SECONDS = 1.0  # of load after what was done, for what shows late
-BACK_SECONDS = 2.0  # a killed worker's place is taken again within this
-HEALED_SECONDS = 5.0  # so is the stack after a restart of nginx
-WAIT_SECONDS = 30.0  # for what should take seconds
+AFTER_SECONDS = 1.0  # of load after an operation, for late effects
+BACK_SECONDS = 2.0  # within which a killed worker is replaced
+HEALED_SECONDS = 5.0  # within which the stack is ready after a restart of nginx
+WAIT_SECONDS = 30.0  # the limit for steps that should take seconds
 
 
 def prove(settings: StackSettings, runtime: Runtime) -> None:
-    """Run all of it in under a minute; a promise that was not kept raises Failure."""
+    """Run all trials, in under a minute; raise Failure if a promise was broken."""
     if not readiness.is_ready(settings, settings.url):
         raise Failure(
             f"{readiness.url(settings, settings.url)} does not answer as it should; `make up` starts the stack"

@@ -1,6 +1,6 @@
-"""What the local stack runs with: the app server reads it at each start and reload, and the later verbs remember it.
+"""The settings of the local stack: the app server reads them at each start and reload, and later verbs reuse them.
 
-A variable that the caller of a verb has set holds until `make down`, unless `.env` or a later caller says otherwise:
+A variable that the caller of a verb has set holds until `make down`, unless `.env` or a later caller overrides it:
 after `HTTP_PORT=8090 make up`, a `make reload` or `make status` without it is about port 8090.
 """
 
@@ -14,41 +14,41 @@ from slipway.environment import SettingError
 from slipway.ops.settings import StackSettings
 from slipway.serving.variables import write
 
-# What only a start can change, and the field that tells. What the app server can't change it refuses itself.
+# Settings that only a start can change, with their fields. The app server itself refuses those that it can't change.
 FIXED = {"HOST": "host", "HTTP_PORT": "http_port", "HTTPS": "https.mode", "HTTPS_PORT": "https.port"}
 FIXED_IN_RELOADS = {"APP": "app"}
-OURS = {"SOCKET_DIR", "INSTANCE"}  # set by the runtime, for each server another
+OURS = {"SOCKET_DIR", "INSTANCE"}  # set by the runtime, different for each server
 
 
 class Remembered:
-    """The settings of each server, and of the newest ones those that callers have set."""
+    """The settings of each server, and the variables that callers have set."""
 
     def __init__(self, run_dir: Path) -> None:
         self._folder = run_dir
         self._overrides = run_dir / "given.json"
 
     def path(self, server: str) -> Path:
-        """The file that a server reads."""
+        """Return the file that a server reads."""
         return self._folder / f"settings-{server}.json"
 
     def put(self, settings: StackSettings, server: str) -> None:
-        """Have a server take these when it starts or reloads; if it refuses them, it puts back what it has."""
+        """Write the settings for a server's next start or reload; a server that refuses them restores its own."""
         write(self.path(server), _for_server(settings))
 
     def settings_of(self, server: str, run_dir: Path) -> StackSettings:
-        """The settings that a server runs with."""
+        """Return the settings that a server runs with."""
         return replace(StackSettings.of(_read(self.path(server)), self.overrides()), run_dir=run_dir)
 
     def differs(self, settings: StackSettings, server: str) -> bool:
-        """Whether a server runs with others than these."""
+        """Whether a server runs with other settings."""
         return _read(self.path(server)) != _for_server(settings)
 
     def remember(self, settings: StackSettings) -> None:
-        """Keep what the caller has set."""
+        """Keep the variables that the caller has set."""
         write(self._overrides, settings.overrides)
 
     def overrides(self) -> Mapping[str, str]:
-        """What callers have set since `make up`."""
+        """Return the variables that callers have set since `make up`."""
         return _read(self._overrides)
 
     def check_change(self, settings: StackSettings, server: str, *, deploy: bool = False) -> None:
@@ -61,13 +61,13 @@ class Remembered:
                 raise SettingError(name, str(new), f"{old} until {what}")
 
     def forget(self) -> None:
-        """Nothing runs any more."""
+        """Remove all files, once nothing runs any more."""
         for path in (self._overrides, *self._folder.glob("settings-*.json")):
             path.unlink(missing_ok=True)
 
 
 def _for_server(settings: StackSettings) -> dict[str, str]:
-    """APP is always among them: its command line names what it was started with, and the table may change since."""
+    """Return the variables for a server, always with APP: `[tool.slipway]` may change after the start."""
     variables = {name: value for name, value in settings.variables.items() if value and name not in OURS}
     return {**variables, "APP": settings.app}
 

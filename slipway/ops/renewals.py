@@ -1,4 +1,4 @@
-"""The renewal of the certificate of ACME_DOMAINS, in both runtimes: it runs where names are set."""
+"""The renewal of the certificate of ACME_DOMAINS in both runtimes; it runs only if domains are set."""
 
 from slipway.ops import acme, packages
 from slipway.ops.console import Failure, step
@@ -10,7 +10,7 @@ from slipway.ops.supervisor import Supervisor
 
 
 class Renewal:
-    """The program under supervisor."""
+    """The renewal as a program under supervisor."""
 
     def __init__(self, supervisor: Supervisor, programs: Programs, settings: StackSettings) -> None:
         self._supervisor = supervisor
@@ -18,12 +18,12 @@ class Renewal:
         self._settings = settings
 
     def check(self) -> None:
-        """Install certbot where it is needed, or say which line to type."""
+        """Install certbot if it is needed; raise Failure with the command to type if that is not possible."""
         if self._settings.acme.domains:
             packages.install({"certbot": "certbot"})
 
     def follow(self) -> None:
-        """Have it run with the settings of now, or not at all."""
+        """Run it with the current settings, or stop it if no domains are set."""
         program = self._programs.renewal(self._settings)
         state = self._supervisor.states().get(acme.NAME)
         wanted = bool(self._settings.acme.domains)
@@ -39,19 +39,19 @@ class Renewal:
 
 
 class ComposeRenewal:
-    """The container."""
+    """The renewal as a container."""
 
     def __init__(self, engine: Engine, settings: StackSettings) -> None:
         self._engine = engine
         self._settings = settings
 
     def prepare(self) -> None:
-        """The folder that it writes to."""
+        """Prepare TLS_DIR, to which certbot writes."""
         if self._settings.acme.domains:
             acme.hand_over(self._settings.https.folder)
 
     def follow(self) -> None:
-        """Have it run with the image and settings of now, or not at all; the stack itself serves."""
+        """Run it with the current image and settings, or remove it if no domains are set; the stack serves already."""
         if self._settings.acme.domains:
             self._run()
         elif self._engine.containers(acme.NAME):

@@ -7,11 +7,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-ANSWER_SECONDS = 30.0  # for one call; starts and stops are begun by a call and then watched
+ANSWER_SECONDS = 30.0  # for one call; a call only begins a start or a stop
 
 
 def call(path: Path, method: str, *arguments: Any) -> Any:
-    """Call a method such as `supervisor.getPID`; OSError when nothing answers on the socket."""
+    """Call a method such as `supervisor.getPID`; raise OSError if nothing answers on the socket."""
     with closing(_Transport(path)) as transport:
         target: Any = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
         for name in method.split("."):
@@ -23,7 +23,7 @@ def call(path: Path, method: str, *arguments: Any) -> Any:
 
 
 class _Transport(xmlrpc.client.Transport):
-    """One connection, which is closed with it."""
+    """A transport with one connection, which `close` ends."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Which code is held to which rules: Slipway's own to slipway/ruff.toml and mypy.ini, a project's to its author's.
+"""Which rules apply to which code: slipway/ruff.toml and mypy.ini to Slipway's, the author's own to a project's.
 
-What is Slipway's says so itself: a folder whose `ruff.toml` extends slipway/ruff.toml. The shipped app and its tests
-are among them until their folders are replaced.
+A folder is Slipway's if its `ruff.toml` extends slipway/ruff.toml. The shipped app and its tests are among them until
+their folders are replaced.
 """
 
 import tomllib
@@ -13,26 +13,26 @@ from slipway.ops.settings import ROOT
 
 OWN = "slipway/ruff.toml"
 TYPES = "slipway/mypy.ini"
-LOOSE = ("gunicorn.conf.py", "tests/conftest.py")  # files of ours in folders that are not
+LOOSE = ("gunicorn.conf.py", "tests/conftest.py")  # files of ours outside our folders
 APP, TESTS = "app", "tests"
-# Without the shipped app these can be checked and tested; the rest of ours serves, calls or measures it.
+# These can be checked and tested without the shipped app; the rest of ours serves, calls or measures it.
 STANDALONE = ("slipway", "tests/harness", "tests/logs", "tests/middleware", "tests/serving", *LOOSE)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What lies in a tree; paths are relative to it."""
+    """The folders of a tree by whose rules apply; paths are relative to it."""
 
     ours: tuple[str, ...]
     """Folders and files under Slipway's rules."""
     theirs: tuple[str, ...]
-    """Folders with a ruff.toml of their author's."""
+    """Folders with a ruff.toml of the project's author."""
     tools: dict[str, Any]
-    """The tables `[tool.…]` of pyproject.toml, which are their author's."""
+    """The tables `[tool.…]` of pyproject.toml, which belong to the author."""
 
     @classmethod
     def of(cls, root: Path = ROOT) -> "Rules":
-        """Look at each folder of the top and of the tests."""
+        """Look for rules in the top-level folders and in the folders of tests/."""
         found = sorted(path for pattern in ("*", f"{TESTS}/*") for path in root.glob(f"{pattern}/ruff.toml"))
         ours = [path for path in found if _is_ours(path, root / OWN)]
         folders = [str(path.parent.relative_to(root)) for path in ours]
@@ -49,11 +49,11 @@ class Rules:
 
     @property
     def usable(self) -> tuple[str, ...]:
-        """What of ours does not miss the shipped app."""
+        """Our code that can be checked: all of it, or without the shipped app the standalone part."""
         return self.ours if self.has_the_shipped_app else tuple(name for name in self.ours if name in STANDALONE)
 
     def checks(self, package: str) -> list[list[str]]:
-        """The commands of ruff and mypy; the package is the one that is served."""
+        """Return the commands of ruff and mypy; `package` is the served one."""
         folders = [name for name in self.ours if name not in LOOSE]
         loose = ["--no-cache", "--config", OWN, *(name for name in self.ours if name in LOOSE)]
         commands = [

@@ -1,4 +1,4 @@
-"""What the verbs ask of a runtime: local processes or containers."""
+"""The interface of a runtime, local processes or containers, for the verbs."""
 
 from typing import Protocol
 
@@ -7,35 +7,35 @@ from slipway.ops.trials import Trials
 
 
 class Runtime(Protocol):
-    """One way to run the stack. A verb that can't do what it promises raises Failure with the reason."""
+    """One way to run the stack. A verb that fails raises Failure with the reason."""
 
     name: str
     settings: StackSettings
 
     @property
     def trials(self) -> Trials:
-        """What `make prove` does to it."""
+        """The operations of `make prove`."""
 
     def up(self) -> None:
-        """Start what does not run and wait until it is ready."""
+        """Start the missing parts and wait until the stack is ready."""
 
     def down(self) -> None:
-        """Stop everything; data stay."""
+        """Stop everything; the data stay."""
 
     def status(self) -> None:
-        """Print what runs; Failure with exit code 3 when nothing does, with 1 when a part does not or is not ready."""
+        """Print what runs; raise Failure with exit code 3 if nothing does, with 1 if a part is stopped or not ready."""
 
     def logs(self) -> None:
         """Follow all logs until interrupted."""
 
     def reload(self) -> None:
-        """Take new code and settings into service with nothing lost."""
+        """Put new code and settings into service without losing a request."""
 
     def deploy(self) -> None:
-        """Take a new release into service: a new server beside the old one, which then drains."""
+        """Put a new release into service: start a new server beside the old one, which then drains."""
 
     def rollback(self) -> None:
-        """Return to the release before, as a deploy does."""
+        """Return to the previous release by a deploy."""
 
     def migrate(self) -> None:
         """Run PRESTART alone."""
@@ -44,10 +44,10 @@ class Runtime(Protocol):
         """Run the load generator until it is done or interrupted."""
 
     def ask(self, verb: str) -> str:
-        """What a verb of slipway.serving.ctl prints, run where the server is."""
+        """Run a verb of slipway.serving.ctl where the server runs, and return its output."""
 
     def metrics_targets(self) -> list[str]:
-        """Addresses and ports at which Prometheus finds the metrics now."""
+        """Return the current addresses and ports of the metrics, for Prometheus."""
 
     def workers(self) -> int:
-        """The number of workers that the server was started with."""
+        """Return the number of workers that the server was started with."""

@@ -1,4 +1,4 @@
-"""Reads Prometheus' text: as much of it as `make top` needs. Standard library only."""
+"""Reads the part of Prometheus' text format that `make top` needs. Standard library only."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,13 +19,13 @@ class Sample:
 
 
 class Samples:
-    """All of one scrape."""
+    """All samples of one scrape."""
 
     def __init__(self, text: str) -> None:
         self.all = [*_parsed(text)]
 
     def sum(self, name: str, **labels: str) -> float:
-        """The sum of the series that have these labels."""
+        """Return the sum of the series that have these labels."""
         return sum(each.value for each in self.all if each.name == name and labels.items() <= each.labels.items())
 
     def has(self, name: str) -> bool:
@@ -33,12 +33,12 @@ class Samples:
         return any(each.name == name for each in self.all)
 
     def values(self, name: str, label: str) -> list[str]:
-        """The different values of a label, sorted."""
+        """Return the distinct values of a label, shorter ones first, then in order."""
         found = {each.labels[label] for each in self.all if each.name == name and label in each.labels}
         return sorted(found, key=lambda value: (len(value), value))
 
     def buckets(self, name: str, **labels: str) -> dict[float, float]:
-        """A histogram: how many are at most so long, by the limit."""
+        """Return a histogram: the cumulative count for each upper bound in seconds."""
         found: dict[float, float] = {}
         for each in self.all:
             if each.name == f"{name}_bucket" and labels.items() <= each.labels.items():
@@ -48,7 +48,7 @@ class Samples:
 
 
 def quantile(share: float, before: Mapping[float, float], after: Mapping[float, float]) -> float | None:
-    """A quantile of what has come between two scrapes, within its bucket in proportion; None if nothing has."""
+    """Return a quantile of the values between two scrapes, interpolated within its bucket; None if there are none."""
     grown = {limit: count - before.get(limit, 0.0) for limit, count in after.items()}
     total = max(grown.values(), default=0.0)
     if total <= 0:

@@ -1,4 +1,4 @@
-"""What `make top` shows: a table with a row for each worker slot, drawn anew every second. Needs rich."""
+"""The screen of `make top`: a table with one row per worker slot, redrawn every second. Needs rich."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from slipway.ops.samples import Samples, quantile
 from slipway.ops.settings import StackSettings
 from slipway.ops.verbs import choose
 
-SECONDS = 1.0  # between two looks
+SECONDS = 1.0  # between two scrapes
 DURATION = "http_server_request_duration_seconds"
 PROXIED = "nginx_http_requests_total"
 COLUMNS = (
@@ -31,12 +31,12 @@ COLUMNS = (
     "MiB",
     "CPU %",
     "lag ms",
-)  # 80 wide
+)  # 80 columns wide
 MIB = 1 << 20
 
 
 def main() -> None:
-    """Draw until interrupted, or once with ONCE=1."""
+    """Redraw until interrupted, or draw once with ONCE=1."""
     runtime = choose(StackSettings.load_leniently(say), lenient=True)
     before, since = Samples(runtime.ask("metrics")), time.monotonic()
     if os.environ.get("ONCE"):
@@ -49,14 +49,14 @@ def main() -> None:
 
 
 def _looked(runtime: Runtime, before: Samples, since: float) -> tuple[Group, Samples, float]:
-    """The picture a moment later, and the scrape it ends with and its time, with which the next one begins."""
+    """Wait a second; return the picture, and the scrape and the time from which the next one begins."""
     time.sleep(SECONDS)
     after, now = Samples(runtime.ask("metrics")), time.monotonic()
     return drawn(before, after, now - since), after, now
 
 
 def drawn(before: Samples, after: Samples, seconds: float) -> Group:
-    """The picture of what has happened between two scrapes."""
+    """Return the picture of the activity between two scrapes."""
     table = Table(*COLUMNS, box=None, pad_edge=False)
     for slot in after.values("slipway_worker_cpu_seconds_total", "slot"):
         table.add_row(*row(before, after, seconds, slot))
@@ -73,7 +73,7 @@ def drawn(before: Samples, after: Samples, seconds: float) -> Group:
 
 
 def _proxy(before: Samples, after: Samples, seconds: float) -> list[Text]:
-    """A line about nginx, where it is the server's own; asking is a request each time, and is left out."""
+    """Return a line about nginx if the metrics have its figures; the request of the scrape itself is not counted."""
     if not after.has("nginx_up"):
         return []
     if not after.sum("nginx_up"):
@@ -85,7 +85,7 @@ def _proxy(before: Samples, after: Samples, seconds: float) -> list[Text]:
 
 
 def row(before: Samples, after: Samples, seconds: float, slot: str) -> list[str]:
-    """The cells of one slot."""
+    """Return the cells of one slot."""
 
     def rate(name: str, **labels: str) -> float:
         return max(0.0, after.sum(name, slot=slot, **labels) - before.sum(name, slot=slot, **labels)) / seconds

@@ -1,4 +1,4 @@
-"""Takes the README's pictures from the stack that runs: `make screenshots`."""
+"""Takes the README's pictures of the running stack: `make screenshots`."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ from slipway.ops.packages import find
 from slipway.ops.settings import ROOT, StackSettings
 
 FOLDER = ROOT / "docs"
-CHROMIUM = [  # as root it has no sandbox; without the rest it calls its maker at every start
+CHROMIUM = [  # no sandbox, which fails as root; the rest keeps it from contacting its vendor at each start
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
@@ -21,11 +21,11 @@ CHROMIUM = [  # as root it has no sandbox; without the rest it calls its maker a
     "--disable-sync",
     "--no-first-run",
 ]
-LIVE_SECONDS = 7.0  # until every worker has been heard of a few times
+LIVE_SECONDS = 7.0  # until the page has a few beats of every worker
 
 
 def main() -> None:
-    """Write home.png, in which the workers are busy."""
+    """Write home.png, a picture with busy workers."""
     settings = StackSettings.load()
     if not readiness.is_ready(settings, settings.url):
         raise Failure(f"{settings.url} does not answer; `make up` starts the stack")

@@ -1,4 +1,4 @@
-"""What `make doctor` sees of nginx's settings: hosts and paths that are served, sizes that are refused, HTTPS."""
+"""The probes of `make doctor` for nginx's settings: served hosts and paths, refused sizes, HTTPS."""
 
 import http.client
 import socket
@@ -11,7 +11,7 @@ from slipway.ops.seen_stack import Finding, Probe
 from slipway.ops.settings import StackSettings
 
 SECONDS = 5.0
-PREFACE = b"PROXY UNKNOWN\r\n"  # what an outer proxy says where PROXY_PROTOCOL is set
+PREFACE = b"PROXY UNKNOWN\r\n"  # sent as an outer proxy does, if PROXY_PROTOCOL is set
 NO_HOST = "no-such-host.invalid"
 Answer = tuple[int, dict[str, str]]
 
@@ -19,7 +19,7 @@ Answer = tuple[int, dict[str, str]]
 def exchange(
     settings: StackSettings, target: str = "/", *, host: str = "", fields: tuple[str, ...] = (), https: bool = False
 ) -> Answer:
-    """The status and the header of a GET; 0 and the reason where nothing answers."""
+    """Return the status and the header fields of a GET; 0 and the reason if nothing answers."""
     parts = urlsplit(settings.https_url if https else settings.url)
     lines = (
         f"GET {target} HTTP/1.1",
@@ -41,7 +41,7 @@ def exchange(
 
 
 def _trusting() -> ssl.SSLContext:
-    """The certificate may be self-signed: whether TLS is spoken is asked, not by whom."""
+    """Return a context without verification: the probe is for TLS itself, and the certificate may be self-signed."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
@@ -63,7 +63,7 @@ def _line(settings: StackSettings) -> Finding:
 
 
 def _header(settings: StackSettings) -> Finding:
-    """Fields of which each may be, and which are too many together."""
+    """Send fields that are each below MAX_LINE_BYTES and together above MAX_HEADER_BYTES."""
     most, line = settings.edge.max_header_bytes, settings.edge.max_line_bytes
     fields = tuple(f"X-{number}: {'x' * (line - 100)}" for number in range(most // line + 2))
     return _refused("MAX_HEADER_BYTES", 431, f"{most} bytes", exchange(settings, fields=fields))
@@ -83,7 +83,7 @@ def _hosts(settings: StackSettings) -> Finding:
 
 
 def _root_path(settings: StackSettings) -> Finding:
-    """Nothing is served beside the prefix."""
+    """Check that nothing is served outside the prefix."""
     if not settings.edge.root_path:
         return "ROOT_PATH", "none", "all paths are the app's", True
     status, header = exchange(settings, "/beside")
@@ -91,7 +91,7 @@ def _root_path(settings: StackSettings) -> Finding:
 
 
 def _proxy_protocol(settings: StackSettings) -> Finding:
-    """Where it is set, a client that does not speak it gets no answer of the app's."""
+    """Check that plain HTTP gets no answer if PROXY_PROTOCOL is set, and one if it is not."""
     parts = urlsplit(settings.url)
     try:
         with socket.create_connection((parts.hostname or "", parts.port or 80), SECONDS) as connection:

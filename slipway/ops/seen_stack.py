@@ -1,4 +1,4 @@
-"""What `make doctor` sees of the stack itself: where it answers, whether it is ready, what it leaves open."""
+"""The probes of `make doctor` for the stack itself: its addresses, readiness, limits and private paths."""
 
 import http.client
 import socket
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from slipway.ops import readiness, wait
 from slipway.ops.settings import StackSettings
 
-# The setting, what it should be, what was seen, and whether they agree; None: it could not be seen.
+# The setting, the expected and the observed behaviour, and whether they agree; None: it could not be observed.
 Finding = tuple[str, str, str, bool | None]
 Probe = Callable[[StackSettings], Finding]
 
@@ -18,7 +18,7 @@ SLACK_SECONDS = 3.0
 
 
 def _ask(settings: StackSettings, path: str = "") -> tuple[int, object]:
-    """The status of a path, asked for as the stack's own checks do: by a host that it knows, or as a proxy."""
+    """Return the answer of a path, requested as the stack's own checks do: with a known host, and as a proxy if set."""
     host = settings.ready_host
     return wait.get(f"{settings.url}{path}", host=host, proxied=settings.edge.proxy_protocol)
 
@@ -35,7 +35,7 @@ def _address(settings: StackSettings) -> Finding:
 
 
 def _host(settings: StackSettings) -> Finding:
-    """Only on this machine, unless HOST opens it."""
+    """Check that other addresses of this machine are closed if HOST is loopback."""
     other = _outer_address()
     if not other or settings.host not in ("127.0.0.1", "::1"):
         return "HOST", settings.host, "other addresses were not asked", None
@@ -59,7 +59,7 @@ def _ready(settings: StackSettings) -> Finding:
 
 
 def _body(settings: StackSettings) -> Finding:
-    """A body that is a byte too long is refused before it is sent."""
+    """Check that a body that is one byte too long is refused before it is sent."""
     with closing(_connection(settings)) as connection:
         try:
             connection.putrequest("POST", "/", skip_host=bool(settings.ready_host))
@@ -74,7 +74,7 @@ def _body(settings: StackSettings) -> Finding:
 
 
 def _slow(settings: StackSettings) -> Finding:
-    """nginx closes a client that does not get on with its headers."""
+    """Check that nginx closes the connection of a client that stops within its headers."""
     seconds = settings.edge.header_timeout
     wanted = f"half a head is closed after {seconds:g} s"
     try:

@@ -1,4 +1,4 @@
-"""The settings of the stack, from the environment and from `.env`; `.env.example` is the manual."""
+"""The settings of the stack, from the environment and `.env`; `.env.example` is the manual."""
 
 import os
 import re
@@ -18,13 +18,13 @@ from slipway.serving.ladder import read_timeout
 
 ROOT = Path(__file__).resolve().parents[2]
 DOTENV = ".env"
-NO_APP = "nothing:nothing"  # in the place of the app that an unreadable pyproject.toml names
-TARGET = re.compile(r"/[!-\"$-~]*")  # of a request: printable ASCII without #
+NO_APP = "nothing:nothing"  # stands for the app if pyproject.toml can't be read
+TARGET = re.compile(r"/[!-\"$-~]*")  # of a request: printable ASCII without `#`
 
 
 @dataclass(frozen=True, slots=True)
 class StackSettings:
-    """What the verbs need to know."""
+    """The checked settings that the verbs read."""
 
     runtime: str
     host: str
@@ -55,14 +55,14 @@ class StackSettings:
     request: str
     postgres_password: str = field(repr=False)
     redis_password: str = field(repr=False)
-    variables: Mapping[str, str] = field(repr=False)  # all that are set
-    overrides: Mapping[str, str] = field(repr=False)  # of them, what callers have set
+    variables: Mapping[str, str] = field(repr=False)  # all set variables
+    overrides: Mapping[str, str] = field(repr=False)  # those of them that callers have set
 
     @classmethod
     def load(cls, remembered: Mapping[str, str] | None = None, ignored: Collection[str] = ()) -> "StackSettings":
-        """Read and check; a variable of the environment beats the same in `.env`, and that beats a remembered one.
+        """Read and check the settings; the environment takes precedence over `.env`, and `.env` over remembered values.
 
-        Those in `ignored` have their defaults; `.env` and pyproject.toml can be ignored too.
+        Names in `ignored` get their defaults; `.env` and pyproject.toml can be ignored too.
         """
         file = {} if DOTENV in ignored else dotenv.read(ROOT / DOTENV, os.environ)
         overrides = {name: os.environ[name] for name in documented() | file.keys() if name in os.environ}
@@ -72,7 +72,7 @@ class StackSettings:
 
     @classmethod
     def load_leniently(cls, say: Callable[[str], None], remembered: Mapping[str, str] | None = None) -> "StackSettings":
-        """The same for a verb that no wrong value keeps from its work: each is told, and left at its default."""
+        """Load the settings for a verb that works despite wrong ones: report each and use its default."""
         ignored: set[str] = set()
         while True:
             try:
@@ -88,7 +88,7 @@ class StackSettings:
     def of(
         cls, variables: Mapping[str, str], overrides: Mapping[str, str], project: Project | None = None
     ) -> "StackSettings":
-        """Check the variables."""
+        """Return the settings of these variables; raise SettingError for a wrong value."""
         env = Environment(variables)
         project = project or served(variables)
         edge = EdgeSettings.from_environment(env)
@@ -112,7 +112,7 @@ class StackSettings:
             prove_path=_target("PROVE_PATH", env.text("PROVE_PATH", "/")),
             timeout=env.integer("TIMEOUT", 30, 4, 86_400),
             run_dir=run_dir,
-            max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # nginx's limit, and the app's
+            max_body_bytes=env.integer("MAX_BODY_BYTES", 1 << 20, 1, 1 << 30),  # the limit of nginx and of the app
             proxy_read_timeout=read_timeout(env),
             https=https,
             acme=AcmeSettings.from_environment(env, https=https.on),
@@ -130,21 +130,21 @@ class StackSettings:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For a program that gets them in its environment."""
+        """The environment with all settings, for a program that reads them there."""
         return {**os.environ, **self.variables}
 
     @property
     def inherited(self) -> dict[str, str]:
-        """The environment without any setting: what a program gets whose settings come from a file."""
+        """The environment without any setting, for a program whose settings come from a file."""
         return {name: value for name, value in os.environ.items() if name not in self.variables}
 
     @property
     def app(self) -> str:
-        """What is served, as `module:callable`."""
+        """The served app, as `module:callable`."""
         return self.project.app
 
     def listen(self, port: int) -> str:
-        """The public address with a port, as nginx takes it; `::` stands for the addresses of IPv4 too."""
+        """Return the public address with a port for nginx's `listen`; `::` includes the IPv4 addresses."""
         both = " ipv6only=off" if ":" in self.host and address.is_any(self.host) else ""
         return f"{address.with_port(self.host, port)}{both}"
 
@@ -154,7 +154,7 @@ class StackSettings:
 
     @property
     def public_ports(self) -> dict[str, int]:
-        """The ports of the stack itself, by the settings that name them."""
+        """The public ports of the stack, by the name of their setting."""
         return {"HTTP_PORT": self.http_port, **({"HTTPS_PORT": self.https.port} if self.https.on else {})}
 
     @property
@@ -173,5 +173,5 @@ def _target(name: str, value: str) -> str:
 
 
 def documented() -> set[str]:
-    """The names of all settings: `.env.example` lists them, and a test holds it to the code."""
+    """Return the names of all settings, from `.env.example`; a test compares them with the code."""
     return set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))

@@ -1,4 +1,4 @@
-"""The virtual environments of locked requirements: `.run/venv` leads to the one in use."""
+"""Virtual environments from lock files; the link `.run/venv` points to the one in use."""
 
 import hashlib
 import os
@@ -13,14 +13,14 @@ from slipway.ops.console import Failure, step
 from slipway.ops.folder import make_private
 from slipway.ops.settings import ROOT
 
-KEPT = 2  # environments: the one in use and the one before, from which a server may still run
+KEPT = 2  # environments: the current and the previous one, from which a server may still run
 
 
 def environment(run_dir: Path, requirements: str, *, beside: bool = False) -> Path:
-    """An environment that holds exactly what a lock file names; return its `bin`.
+    """Install the packages of a lock file into an environment if they are not there; return its `bin`.
 
-    With `beside`, a lock file that has changed gets an environment of its own, and the one in use stays as it is;
-    `put_into_service` turns to it.
+    With `beside`, a changed lock file gets a new environment, and the one in use stays unchanged until
+    `put_into_service` switches to the new one.
     """
     lock = ROOT / requirements
     venv = _in_use(run_dir)
@@ -46,16 +46,16 @@ def environment(run_dir: Path, requirements: str, *, beside: bool = False) -> Pa
 
 
 def is_current(run_dir: Path, requirements: str) -> bool:
-    """Whether the environment in use holds what a lock file names."""
+    """Whether the environment in use has the packages of a lock file."""
     lock = ROOT / requirements
     stamp = _stamp(_in_use(run_dir), lock)
     return stamp.exists() and stamp.read_text() == digest(lock)
 
 
 def put_into_service(run_dir: Path, binaries: Path, commands: Collection[str] = ()) -> None:
-    """Turn `.run/venv` to the environment with this `bin`, in one step, and remove those before the last one.
+    """Point `.run/venv` to the environment with this `bin`, atomically, and remove all but the newest two.
 
-    One that a command that runs names stays: supervisor's own, for example.
+    An environment whose path is in one of the running `commands` stays: supervisor's own, for example.
     """
     venv, link, folder = binaries.parent, run_dir / "venv", run_dir / "venvs"
     if _in_use(run_dir) == venv:
@@ -73,7 +73,7 @@ def put_into_service(run_dir: Path, binaries: Path, commands: Collection[str] = 
 
 
 def _in_use(run_dir: Path) -> Path:
-    """The folder itself, not the link, so that what runs from it goes on with its own packages."""
+    """Return the folder, not the link, so that its running programs keep their own packages."""
     return (run_dir / "venv").resolve()
 
 
@@ -82,25 +82,25 @@ def _stamp(venv: Path, lock: Path) -> Path:
 
 
 def _is_whole(venv: Path) -> bool:
-    """Whether packages were ever installed in it; one whose making was interrupted is made anew."""
+    """Whether it ever had packages installed; an environment whose creation was interrupted is made anew."""
     stamps = (_stamp(venv, lock) for lock in (ROOT / "requirements").glob("*.txt"))
     return (venv / "bin" / "python").exists() and any(stamp.exists() for stamp in stamps)
 
 
 def digest(lock: Path) -> str:
-    """What tells environments apart: the lock file's content and the version of Python."""
+    """Return a hash of the lock file and the version of Python, which identifies an environment."""
     return hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
 
 
 def _create(venv: Path) -> None:
-    """Make it anew, in the place of one whose making was interrupted; anything else that is there stays."""
+    """Create the environment, or recreate an incomplete one; raise Failure if the folder has other files."""
     if not (venv / "pyvenv.cfg").exists() and any(path.is_file() for path in venv.rglob("*")):
         raise Failure(f"{_shown(venv)} is no virtual environment: move it away, or the link .run/venv that leads there")
     venv.parent.mkdir(parents=True, exist_ok=True)
     create = [sys.executable, "-m", "venv", "--clear", str(venv)]
     if subprocess.run(create, capture_output=True).returncode == 0:
         return
-    # Debian keeps ensurepip, without which there is no environment, in a package of its own.
+    # Debian has ensurepip, which venv needs, in a separate package.
     packages.install({"python3-venv": None})
     done = subprocess.run(create, capture_output=True, text=True)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""`make shell`: the reader's own shell with `.run/venv/bin` first on its path, and the settings of `.env`."""
+"""`make shell`: the user's own shell, with `.run/venv/bin` first on PATH and the settings of `.env`."""
 
 import os
 from pathlib import Path
@@ -7,11 +7,11 @@ from slipway.ops import setup
 from slipway.ops.console import Failure, say
 from slipway.ops.settings import ROOT, StackSettings
 
-LOCKS = ("requirements/local.txt", "requirements/loadtest.txt")  # what the commands of the README are in
+LOCKS = ("requirements/local.txt", "requirements/loadtest.txt")  # have the commands of the README
 
 
 def run(settings: StackSettings) -> None:
-    """Become the shell."""
+    """Replace this process by the shell."""
     for lock in LOCKS:
         if (ROOT / lock).exists():
             venv = setup.environment(settings.run_dir, lock)

@@ -1,7 +1,7 @@
-"""What nginx serves by itself: static files, private files that the app points to, and security.txt.
+"""The locations that nginx serves without the app: static files, private files for X-Accel-Redirect, security.txt.
 
-They become locations in a file of their own, which each `server` includes; nginx/static.conf.template has what static
-files share.
+They go to a separate file, which each `server` includes; nginx/static.conf.template has the common part of the static
+ones.
 """
 
 import datetime
@@ -21,14 +21,14 @@ EXPIRES_DAYS = 330  # RFC 9116 section 2.5.5: less than a year
 
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
-    """Folders by the prefix of their URLs, relative to their roots, and whom to tell about a hole."""
+    """Folders by the prefix of their URLs, relative to their roots, and the contacts for security reports."""
 
     static: tuple[tuple[str, str], ...] = ()
     private: tuple[tuple[str, str], ...] = ()
     contacts: tuple[str, ...] = ()
 
     def configuration(self, *, folder: str, static: str, private: str, challenges: str, today: datetime.date) -> str:
-        """The locations. `folder` has the filled-in files, the others are roots: strings of nginx in double quotes."""
+        """Return the locations. `folder` has the filled-in files, the others are roots; all go into double quotes."""
         lines = [
             *self._static(folder, static, private),
             *self._private(folder, private),
@@ -55,7 +55,7 @@ class SiteSettings:
             yield "}"
 
     def _challenges(self, root: str) -> Iterator[str]:
-        """By plain HTTP, whatever is redirected (RFC 8555 section 8.3); an app may answer its own."""
+        """Yield the ACME challenges' location, never redirected (RFC 8555 section 8.3); the app answers others."""
         yield "location ^~ /.well-known/acme-challenge/ {"
         yield f'    root "{root}";'
         yield "    default_type text/plain;"
@@ -63,7 +63,7 @@ class SiteSettings:
         yield "}"
 
     def _contact(self, today: datetime.date) -> Iterator[str]:
-        """The date changes once a month, so that nginx has something new to read no more often."""
+        """Yield the location of security.txt, whose date changes once a month to keep reloads of nginx rare."""
         if not self.contacts:
             return
         expires = (today + datetime.timedelta(days=EXPIRES_DAYS)).replace(day=1)
@@ -76,12 +76,12 @@ class SiteSettings:
 
 
 def below(root_path: str, folders: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The same folders with the prefixes that clients ask for below ROOT_PATH."""
+    """Return the folders with ROOT_PATH before their prefixes."""
     return tuple((root_path + prefix, path) for prefix, path in folders)
 
 
 def contacts(env: Environment) -> tuple[str, ...]:
-    """SECURITY_CONTACT: addresses, separated by commas."""
+    """Return the addresses in SECURITY_CONTACT, which are separated by commas."""
     found = tuple(filter(None, (word.strip() for word in env.text("SECURITY_CONTACT").split(","))))
     for contact in found:
         if not CONTACT.fullmatch(contact):

@@ -1,4 +1,4 @@
-"""The start of a stack in containers of which no app container runs yet."""
+"""The start of a stack in containers that has no running app container."""
 
 import itertools
 
@@ -14,7 +14,7 @@ NGINX_SECONDS = 10.0
 
 
 class Start:
-    """Starts all services of one project that do not run."""
+    """A start of all missing services of one project."""
 
     def __init__(self, engine: Engine, app: AppContainers, services: ComposeServices, settings: StackSettings) -> None:
         self._engine = engine
@@ -23,7 +23,7 @@ class Start:
         self._settings = settings
 
     def run(self) -> None:
-        """Start them and wait until the stack is ready; on failure remove what this has started, and raise."""
+        """Start them and wait until the stack is ready; on failure remove the containers of this start."""
         running = self._services.names(running=True)
         try:
             self._services.start_stores(fixed=False)
@@ -38,7 +38,7 @@ class Start:
         self._services.remove_stores()
 
     def check_ports(self) -> None:
-        """Raise Failure for an address that nginx could not bind, with the reason."""
+        """Raise Failure, with the reason, if nginx can't bind its addresses."""
         running = self._services.names(running=True)
         ports = {"nginx": self._settings.public_ports}
         if self._settings.baseline:

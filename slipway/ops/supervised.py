@@ -1,7 +1,7 @@
-"""What supervisor reads: its configuration and a start script for each program.
+"""The files that supervisor reads: its configuration and a start script for each program.
 
-No path stands in the configuration: in it % begins a reference, " ;" a comment, and quotes mean nothing. All names are
-relative to the folder in which supervisord is started, and paths stand in the start scripts, as a shell quotes them.
+The configuration has no paths, since there % begins a reference, " ;" a comment, and quotes have no meaning. Its names
+are relative to supervisord's working directory; the start scripts have the paths, quoted for the shell.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 SOCKET = "supervisor.sock"
 CONFIGURATION = "supervisord.conf"
 LOG = "log/supervisord.log"
-LONGEST_SUFFIX = len(f"/{SOCKET}.4194304")  # bytes; supervisord binds its socket under a name with its process id first
+LONGEST_SUFFIX = len(f"/{SOCKET}.4194304")  # bytes; supervisord first binds its socket under a name with its pid
 
 DAEMON = f"""\
 [supervisord]
@@ -51,7 +51,7 @@ stdout_logfile_backups=2
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program to keep alive; `stop_seconds` after its stop signal it is killed."""
+    """A program to keep alive; it is killed `stop_seconds` after its stop signal."""
 
     name: str
     command: Sequence[str]
@@ -61,7 +61,7 @@ class Program:
 
 
 class Files:
-    """The configuration below one folder; `root` is where programs are started."""
+    """The files below one folder; `root` is the programs' working directory."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.folder = folder
@@ -69,7 +69,7 @@ class Files:
         self._programs = folder / "programs"
 
     def clear(self) -> None:
-        """Begin without any program."""
+        """Remove all programs and write a configuration without any."""
         shutil.rmtree(self._programs, ignore_errors=True)
         for folder in (self._programs, self.folder / "log"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -83,18 +83,18 @@ class Files:
         self._write_configuration()
 
     def has(self, program: Program) -> bool:
-        """Whether its script is this one."""
+        """Whether the program is there with the same script."""
         script = self._script(program.name)
         return script.exists() and script.read_bytes() == self._start(program)
 
     def remove(self, name: str) -> None:
-        """Forget a program."""
+        """Remove a program's files."""
         self._script(name).unlink(missing_ok=True)
         self._section(name).unlink(missing_ok=True)
         self._write_configuration()
 
     def stop_seconds(self, name: str) -> int:
-        """The seconds after which supervisor kills it."""
+        """Return the seconds after which supervisor kills the program."""
         lines = self._section(name).read_text().splitlines()
         return next((int(line.partition("=")[2]) for line in lines if line.startswith("stopwaitsecs=")), 10)
 

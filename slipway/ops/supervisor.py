@@ -1,6 +1,6 @@
-"""Supervisor keeps the local runtime's programs alive; it is asked by XML-RPC on its unix socket.
+"""Supervisor, which keeps the local runtime's programs alive, controlled by XML-RPC on its unix socket.
 
-Who runs is always asked there and never read from a pid file, whose number may belong to another program by now.
+Pids always come from supervisor, never from a pid file, whose number may belong to another program by now.
 http://supervisord.org/api.html
 """
 
@@ -21,13 +21,13 @@ from slipway.ops.leftovers import MARK
 from slipway.ops.supervised import CONFIGURATION, LOG, SOCKET, Files, Program
 
 ALIVE = {"STARTING", "RUNNING", "BACKOFF", "STOPPING"}
-ENDING = 0  # in the place of a process id: once it shuts down, supervisor refuses every call, this one too
+ENDING = 0  # instead of a pid: a supervisor that shuts down refuses every call, getPID too
 START_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramState:
-    """What supervisor says of a program."""
+    """A program's state, as supervisor reports it."""
 
     name: str
     state: str
@@ -35,17 +35,17 @@ class ProgramState:
     pid: int
     exit_code: int
     started: int
-    """When its process was started, in seconds since 1970."""
+    """The start time of its process, in seconds since 1970."""
     description: str
 
     @property
     def alive(self) -> bool:
-        """Whether it has a process, or will have one soon."""
+        """Whether it has a process, or soon will."""
         return self.state in ALIVE
 
 
 class Supervisor:
-    """One supervisord, found by its socket below `folder`, whether it runs or not."""
+    """The supervisord of one folder, running or not, reached by its socket there."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         self._folder = folder
@@ -57,11 +57,11 @@ class Supervisor:
         return self._pid() is not None
 
     def is_ending(self) -> bool:
-        """Whether it was told to shut down, and still has programs to end."""
+        """Whether it is shutting down and still waits for programs to end."""
         return self._pid() == ENDING
 
     def states(self) -> dict[str, ProgramState]:
-        """The programs by name; none where supervisor does not answer."""
+        """Return the programs by name; none if supervisor does not answer."""
         try:
             found = rpc.call(self._socket, "supervisor.getAllProcessInfo")
         except (OSError, xmlrpc.client.Fault):
@@ -73,11 +73,11 @@ class Supervisor:
         return {state.name: state for state in states}
 
     def start_daemon(self, binaries: Path, environment: Mapping[str, str]) -> None:
-        """Start supervisord without any program, with as many open files as the machine allows."""
+        """Start supervisord without any program, with the hard limit of open files."""
         self._files.clear()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # inherited; a connection is a file
-        # not by the script's first line, which can't name an interpreter whose path has a space or a quote
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # inherited; each connection is an open file
+        # not by the script's #! line, which can't name an interpreter whose path has a space or a quote
         command = [str(binaries / "python"), str(binaries / "supervisord"), "-c", str(self._folder / CONFIGURATION)]
         marked = {**environment, MARK: str(self._folder)}
         done = subprocess.run(command, env=marked, cwd=self._folder, capture_output=True, text=True)
@@ -87,7 +87,7 @@ class Supervisor:
             raise Failure(f"supervisor did not start: {said}")
 
     def put(self, program: Program) -> None:
-        """Add a program that is not there, or one with another command in the place of one that has ended."""
+        """Add a program, or replace one of the same name that has ended."""
         self._files.put(program)
         if program.name in self.states():
             self._call("removeProcessGroup", program.name)
@@ -95,15 +95,15 @@ class Supervisor:
         self._call("addProcessGroup", program.name)
 
     def has(self, program: Program) -> bool:
-        """Whether it is there with this command and environment."""
+        """Whether the program is there with this command and environment."""
         return self._files.has(program)
 
     def start(self, name: str) -> None:
-        """Begin to start it; watch `states` for what becomes of it."""
+        """Begin to start a program; `states` shows the result."""
         self._call("startProcess", name, False)
 
     def stop(self, name: str) -> ProgramState:
-        """Stop it and wait until it has ended."""
+        """Stop a program and wait until it has ended; return its last state."""
         state = self.states()[name]
         if state.alive:
             with suppress(Failure):  # it has ended meanwhile
@@ -112,17 +112,17 @@ class Supervisor:
         return self.states()[name]
 
     def remove(self, name: str) -> None:
-        """Forget a program that has ended."""
+        """Remove a program that has ended."""
         self._files.remove(name)
         self._call("removeProcessGroup", name)
         self._call("reloadConfig")
 
     def signal(self, name: str, number: str) -> None:
-        """Send a signal, such as HUP."""
+        """Send a program a signal, such as HUP."""
         self._call("signalProcess", name, number)
 
     def shutdown(self, seconds: float) -> bool:
-        """End all programs, then supervisor itself; whether it has ended in time."""
+        """End all programs, then supervisor itself; return whether it has ended in time."""
         pid = self._pid()
         if pid is None or pid == ENDING:
             return wait.until(lambda: not self.runs(), seconds)
@@ -132,7 +132,7 @@ class Supervisor:
             return True
 
         def has_ended() -> bool:
-            self._pid()  # asked, supervisor looks after programs that have ended; else it does so once a second
+            self._pid()  # a call has supervisor reap ended programs now, not within a second
             return bool(select.select([process], [], [], 0)[0])
 
         try:
@@ -152,7 +152,7 @@ class Supervisor:
             return None
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        """Call a method; OSError when supervisor does not answer, Failure when it refuses."""
+        """Call a method; raise OSError if supervisor does not answer, Failure if it refuses."""
         try:
             return rpc.call(self._socket, f"supervisor.{method}", *arguments)
         except xmlrpc.client.Fault as fault:

@@ -1,6 +1,6 @@
-"""A systemd unit for this folder, so that the stack comes back after a boot: `make service`.
+"""A systemd unit that starts this folder's stack at each boot: `make service`.
 
-The unit runs the same verbs as an operator. It is a system unit for root, else one of the user who typed it.
+The unit runs the same verbs as an operator. It is a system unit if root writes it, else a user unit.
 https://www.freedesktop.org/software/systemd/man/latest/systemd.service.html
 """
 
@@ -31,21 +31,21 @@ TimeoutStopSec={stop_seconds}
 [Install]
 WantedBy={target}
 """
-STOP_SECONDS = 60  # beside the stack's own grace period: docker compose takes its time
+STOP_SECONDS = 60  # in addition to the grace period: docker compose itself needs some
 
 
 def write(settings: StackSettings) -> str:
-    """Write the unit; return what to type to have it started now and at each boot."""
+    """Write the unit; return the command that enables and starts it."""
     path = settings.run_dir / f"{_name(ROOT)}.service"
     path.write_text(unit(settings, settings.overrides, system=os.geteuid() == 0))
-    path.chmod(0o600)  # what the caller has set may be a password
+    path.chmod(0o600)  # variables that the caller has set may be passwords
     if os.geteuid() == 0:
         return shlex.join(["systemctl", "enable", "--now", str(path)])
     return shlex.join(["systemctl", "--user", "enable", "--now", str(path)]) + " && loginctl enable-linger"
 
 
 def unit(settings: StackSettings, overrides: Mapping[str, str], *, system: bool) -> str:
-    """The unit's text; `overrides` are the settings that hold beside those in `.env`."""
+    """Return the unit's text; `overrides` are settings that take precedence over `.env`."""
     values = {"RUN_DIR": str(settings.run_dir), **overrides}
     lines = [f"Environment={quoted(f'{name}={value}')}\n" for name, value in sorted(values.items())]
     return UNIT.format(
@@ -59,17 +59,17 @@ def unit(settings: StackSettings, overrides: Mapping[str, str], *, system: bool)
 
 
 def quoted(text: str, *, command: bool = False) -> str:
-    """One word of a list; in a command `$` begins a reference too."""
+    """Quote one word of a list; in a command `$` is escaped, too."""
     escaped = _literal(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped.replace("$", "$$") if command else escaped}"'
 
 
 def _literal(text: str) -> str:
-    """`%` begins a specifier everywhere."""
+    """Escape `%`, which begins a specifier everywhere."""
     return text.replace("%", "%%")
 
 
 def _name(folder: Path) -> str:
-    """A unit's name has letters, digits and a few signs."""
+    """Return the unit's name: letters, digits, `-`, `_` and `.` only, beginning with slipway."""
     name = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "-_.") else "-" for sign in folder.name)
     return name if name.startswith("slipway") else f"slipway-{name}"

@@ -1,4 +1,4 @@
-"""`make lint`, `make test`, `make suites` and `make test-docker`: the checkers, and which tests run how."""
+"""`make lint`, `make test`, `make suites` and `make test-docker`: linters, and the selection of tests."""
 
 import os
 
@@ -9,7 +9,7 @@ from slipway.ops.settings import StackSettings
 from slipway.ops.tools import prepare, run
 from slipway.serving.cpus import worker_count
 
-# What the tests start for real. Debian's names; on another system the last one to be missing is named.
+# The programs that tests start, by Debian's package; on other systems a message names the missing ones.
 PROGRAMS: dict[str, str | None] = {
     "nginx": "nginx",
     packages.HEADERS_MORE: "/usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so",
@@ -26,15 +26,15 @@ PROGRAMS: dict[str, str | None] = {
 
 DOCKER = "tests/docker"
 NO_TESTS = 5  # pytest's exit code
-# Tests wait for servers half of the time, so two processors have five at once; with more, a check of new code outlasts
-# the short time-outs of tests. tests/harness/sharing.py says which stay together, and which start first.
+# Tests wait for servers half of the time, so two CPUs run five at once; with more, a check of new code exceeds the
+# short time-outs of tests. tests/harness/sharing.py says which stay in one process, and which start first.
 PROCESSES = 5 * worker_count().workers // 2
 SHARED_OUT = ("--dist=loadgroup", "--no-loadscope-reorder")
-STACKS = 2  # of containers at a time
+STACKS = 2  # in containers at the same time
 
 
 def lint(arguments: list[str]) -> None:
-    """Every checker over every file that it knows, all of them before the first failure ends it."""
+    """Run all linters over their files, then raise Failure if any of them found something."""
     prepare("requirements/test.txt")
     packages.install({"nginx": "nginx"})
     if failed := linters.failing():
@@ -42,25 +42,25 @@ def lint(arguments: list[str]) -> None:
 
 
 def test(arguments: list[str]) -> None:
-    """The checkers, then every test that takes no container and no minutes."""
+    """Run the linters, then every test that takes neither a container nor minutes."""
     lint([])
     programs()
     if has_files(arguments):
         tests(arguments, ("-m", "not suite"))
         return
-    # The few come first: their process leaves the tests compiled for all others.
+    # The few that run alone come first: their process compiles the tests' bytecode for the others.
     tests(arguments, ("-m", "alone and not suite"), (*together(arguments), "-m", "not alone and not suite"))
 
 
 def suites(arguments: list[str]) -> None:
-    """The tests that take minutes: suites of whole protocols, long walks."""
+    """Run the tests that take minutes: suites of whole protocols, long walks."""
     prepare("requirements/test.txt")
     programs()
     tests(arguments, ("-m", "suite and alone"), (*together(arguments), "-m", "suite and not alone"))
 
 
 def test_docker(arguments: list[str]) -> None:
-    """The tests of the containers; PYTEST="-m suite" those that take minutes, such as a restart of the engine."""
+    """Run the tests of the containers; PYTEST="-m suite" selects those of minutes, such as a restart of the engine."""
     prepare("requirements/test.txt")
     beside = (f"--numprocesses={STACKS}", *SHARED_OUT)
     if "-m" in arguments:
@@ -70,34 +70,34 @@ def test_docker(arguments: list[str]) -> None:
 
 
 def has_files(arguments: list[str]) -> bool:
-    """Whether files are selected: one process, in which nothing runs beside another test, then takes least time."""
+    """Whether files are selected: one process that runs one test at a time is then fastest."""
     return any(".py" in word for word in arguments)
 
 
 def together(arguments: list[str]) -> tuple[str, ...]:
-    """How tests are shared out; for a selection fewer processes, since each of them collects all tests first."""
+    """Return pytest-xdist's options; a selection gets fewer processes, since each of them collects all tests first."""
     return f"--numprocesses={2 if arguments else PROCESSES}", *SHARED_OUT
 
 
 def programs() -> None:
-    """What the tests start. A project without the shipped app has left out the tests that start it."""
-    # Else each process that a test starts compiles all that it imports anew.
+    """Install the programs that tests start; a project without the shipped app has no tests that need them."""
+    # Otherwise each process of a test would compile every module that it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    # The verbs' own packages are among them already; said once here, no test has pip look for them.
+    # The test environment has the verbs' packages already; with the stamp that this writes no test runs pip for them.
     setup.environment(StackSettings.load().run_dir, "requirements/local.txt")
     if Rules.of().has_the_shipped_app:
         packages.install(PROGRAMS)
 
 
 def tests(arguments: list[str], *selections: tuple[str, ...]) -> None:
-    """Run what needs no container; a `-m` of the caller's is the only selection."""
+    """Run tests outside tests/docker; a `-m` of the caller replaces the selections."""
     if "-m" in arguments:
         selections = ((),)
     run_each(arguments, *((f"--ignore={DOCKER}", *chosen) for chosen in selections))
 
 
 def run_each(arguments: list[str], *selections: tuple[str, ...]) -> None:
-    """Run the selections one after the other, without those that are empty."""
+    """Run the selections one after the other; raise Failure if the caller's arguments select no test at all."""
     ran = [run("pytest", *chosen, *arguments, empty=NO_TESTS) for chosen in selections]
     if not any(ran) and arguments:
         raise Failure(f"no test is selected by {' '.join(arguments)}", NO_TESTS)

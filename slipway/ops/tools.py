@@ -1,4 +1,4 @@
-"""Programs of the environment that a lock file names."""
+"""Programs of the environment with the packages of a lock file."""
 
 import os
 import signal
@@ -10,17 +10,17 @@ from slipway.ops.settings import ROOT, StackSettings
 
 
 def prepare(requirements: str) -> None:
-    """The environment that a lock file names, first on the path."""
+    """Install the packages of a lock file, and put their environment first on PATH."""
     venv = setup.environment(StackSettings.load().run_dir, requirements)
     os.environ["PATH"] = f"{venv}{os.pathsep}{os.environ['PATH']}{os.pathsep}/usr/sbin"
 
 
 def run(module: str, *arguments: str, empty: int = 0) -> bool:
-    """Run a module of the environment; its exit code is ours, also after Ctrl-C, which reaches it too.
+    """Run a module of the environment; exit with its code if it fails, also after Ctrl-C, which reaches it too.
 
-    False if it ended with the code that says there was nothing to do.
+    Return False if it ended with the code `empty`, which means that there was nothing to do.
     """
-    # not ignored, which the module would inherit; without this it would be killed 0.25 s after it was told to end
+    # not SIG_IGN, which the module would inherit; without a handler subprocess kills it 0.25 s after Ctrl-C
     signal.signal(signal.SIGINT, lambda number, frame: None)
     done = subprocess.run(["python", "-m", module, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL)
     if done.returncode not in (0, empty):

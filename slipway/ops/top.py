@@ -1,4 +1,4 @@
-"""`make top`: the stack that runs, live in the terminal, whatever app it serves."""
+"""`make top`: the running stack, live in the terminal, for any app."""
 
 import os
 import subprocess
@@ -12,8 +12,8 @@ REQUIREMENTS = "requirements/local.txt"  # has rich
 
 
 def run(runtime: Runtime) -> None:
-    """Show it until interrupted, with the interpreter of the environment that has rich."""
-    runtime.ask("metrics")  # nothing runs: said at once
+    """Show the screen until interrupted, with the interpreter of the environment that has rich."""
+    runtime.ask("metrics")  # fails at once if nothing runs
     venv = setup.environment(runtime.settings.run_dir, REQUIREMENTS)
     environment = {**os.environ, "RUNTIME": "docker" if runtime.name == "containers" else "local"}
     try:

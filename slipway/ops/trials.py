@@ -1,4 +1,4 @@
-"""What `make prove` does to a stack that runs, in either runtime."""
+"""The operations of `make prove` on a running stack, in either runtime."""
 
 import math
 from typing import Protocol
@@ -10,29 +10,29 @@ from slipway.ops.programs import APPS
 
 
 class Trials(Protocol):
-    """The workers, the app server and nginx of one stack."""
+    """Operations on the workers, the app server and nginx of one stack."""
 
     stop_seconds: int
-    """What a stop may take."""
+    """Seconds that a stop may take."""
 
     def serving(self) -> list[int]:
-        """The process ids of the workers that are ready and do not drain."""
+        """Return the pids of the workers that are ready and do not drain."""
 
     def kill_worker(self) -> int:
-        """Kill a worker with SIGKILL and return its process id."""
+        """Kill a worker with SIGKILL and return its pid."""
 
     def stop_app(self) -> int:
         """Stop the app server and return its exit code."""
 
     def start_app(self) -> None:
-        """Start it again."""
+        """Start the app server again."""
 
     def restart_proxy(self) -> None:
         """Stop nginx and start it again."""
 
 
 class LocalTrials:
-    """Of local processes."""
+    """The operations on local processes."""
 
     def __init__(self, processes: LocalProcesses) -> None:
         self.stop_seconds = processes.stop_seconds
@@ -59,7 +59,7 @@ class LocalTrials:
 
 
 class ComposeTrials:
-    """Of containers."""
+    """The operations on containers."""
 
     def __init__(self, engine: Engine, app: AppContainers, stop_grace_period: float) -> None:
         self.stop_seconds = math.ceil(stop_grace_period)

@@ -1,4 +1,4 @@
-"""The verbs that `make` calls: which runtime one is for, and what is checked before it begins."""
+"""The verbs that `make` calls: selects the runtime, checks the settings and runs the verb."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from slipway.serving.settings import ServerSettings
 
 CHANGES = ("up", "down", "reload", "deploy", "rollback", "prove")  # one at a time
 LOOKS = ("status", "logs", "top", "doctor", "observe", "migrate", "locust", "service", "dev", "shell")
-HARMLESS = ("down", "status", "logs", "top", "doctor", "observe")  # a wrong setting is no reason to refuse them
+HARMLESS = ("down", "status", "logs", "top", "doctor", "observe")  # they run despite wrong settings
 TOOLS = {"doctor": doctor.run, "observe": observe.run, "top": top.run}  # for any runtime
 USAGE = 2  # exit code
 
@@ -27,7 +27,7 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in CHANGES + LOOKS:
         say(f"usage: python -m slipway.ops {' | '.join(CHANGES + LOOKS)}")
         sys.exit(USAGE)
-    os.umask(0o077)  # what is written holds logs, data and passwords
+    os.umask(0o077)  # the files that are written hold logs, data and passwords
     try:
         _run(sys.argv[1])
     except Failure as failure:
@@ -57,7 +57,7 @@ def _run(verb: str) -> None:
 
 def _do(verb: str, runtime: Runtime) -> None:
     settings = runtime.settings
-    if verb not in HARMLESS:  # what the server would refuse is refused here, before anything is built or started
+    if verb not in HARMLESS:  # refuses what the server would refuse, before anything is built or started
         ServerSettings.from_environment(
             {**settings.environment, "SOCKET_DIR": str(settings.run_dir / "app"), "INSTANCE": "app"}
         )
@@ -79,7 +79,7 @@ def _do(verb: str, runtime: Runtime) -> None:
 
 
 def choose(settings: StackSettings, *, lenient: bool = False) -> Runtime:
-    """What runs already; else containers where an engine answers, else local processes."""
+    """Return the running runtime; else containers if an engine answers, else local processes."""
     local = Local(settings, lenient=lenient)
     if settings.runtime == "docker":
         return Compose(settings)

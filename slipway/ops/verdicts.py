@@ -1,4 +1,4 @@
-"""How what `make prove` has seen is judged: each promise is kept, broken, or too noisy to tell."""
+"""The verdicts of `make prove`: each promise is kept, broken, or too noisy to tell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from enum import Enum
 
 from slipway.ops.load import Load
 
-FACTOR = 3.0  # of the steady p99 that a reload's may be
-NOTICED_SECONDS = 0.02  # a p99 below this is no delay, whatever the steady one was
+FACTOR = 3.0  # the highest p99 during a reload, as a multiple of the steady p99
+NOTICED_SECONDS = 0.02  # a p99 below this counts as no delay, whatever the steady p99 is
 
 
 class Verdict(Enum):
-    """What became of a promise."""
+    """The result of one promise."""
 
     KEPT = "kept"
     BROKEN = "BROKEN"
     NOISY = "too noisy to tell"
-    """A time was exceeded while other programs kept the machine busy, or by one of several measurements."""
+    """A limit was exceeded while other programs kept the machine busy, or in only some of the measurements."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class PromiseResult:
 
 
 def lost(promise: str, seen: Load) -> PromiseResult:
-    """Nothing may be lost, however busy the machine is."""
+    """Judge that no request is lost, however busy the machine is."""
     reason = f": {seen.failures[0]}" if seen.failures else ""
     verdict = Verdict.BROKEN if seen.failures or not seen.latencies else Verdict.KEPT
     return PromiseResult(promise, f"{len(seen.failures)} of {len(seen.latencies):,} lost{reason}", verdict)
 
 
 def within(promise: str, seconds: float, most: float, load: Load | None = None) -> PromiseResult:
-    """A time that something may take; `load` is what ran beside it."""
+    """Judge a time limit in seconds; `load` ran meanwhile."""
     if seconds <= most:
         verdict = Verdict.KEPT
     else:
@@ -45,7 +45,7 @@ def within(promise: str, seconds: float, most: float, load: Load | None = None) 
 
 
 def latency(promise: str, steady: Sequence[Load], busy: Sequence[Load]) -> PromiseResult:
-    """The p99 of windows in which something went on against that of quiet windows around them."""
+    """Judge the p99 of windows with an operation against the p99 of the steady windows around them."""
     quiet, seen = [load.p99() for load in steady], [load.p99() for load in busy]
     limit = max(FACTOR * sorted(quiet)[len(quiet) // 2], NOTICED_SECONDS)
     text = f"{_milliseconds(seen)}, steady {_milliseconds(quiet)} ms"
@@ -57,7 +57,7 @@ def latency(promise: str, steady: Sequence[Load], busy: Sequence[Load]) -> Promi
 def _judge(limit: float, quiet: Sequence[float], seen: Sequence[float], *, crowded: bool) -> Verdict:
     if all(p99 <= limit for p99 in seen):
         return Verdict.KEPT
-    # quiet windows that differ among themselves by as much as is asked say nothing of what the others differ by
+    # steady windows that differ among themselves by more than the allowed factor are no measure for the others
     unsteady = max(quiet) > max(FACTOR * min(quiet), NOTICED_SECONDS)
     once = any(p99 <= limit for p99 in seen)
     return Verdict.NOISY if crowded or unsteady or once else Verdict.BROKEN

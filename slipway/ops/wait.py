@@ -1,4 +1,4 @@
-"""Waiting for something to become true, with an end."""
+"""Waiting for a condition with a limit, and requests and ports to wait for."""
 
 import errno
 import http.client
@@ -13,7 +13,7 @@ POLL_SECONDS = 0.05
 
 
 def until(true: Callable[[], object], seconds: float) -> bool:
-    """Poll until it is true; False when the time is over."""
+    """Poll until the condition is true; return False when the time is over."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
@@ -23,7 +23,7 @@ def until(true: Callable[[], object], seconds: float) -> bool:
 
 
 class Connection(http.client.HTTPConnection):
-    """A client's connection; with `proxied` it says first, by the PROXY protocol, that no other stands behind it.
+    """A client's connection; with `proxied` it begins with a PROXY protocol line that names no other client.
 
     https://www.haproxy.org/download/1.8/doc/proxy-protocol.txt section 2.1
     """
@@ -38,9 +38,9 @@ class Connection(http.client.HTTPConnection):
 
 
 def get(url: str, timeout: float = 2.0, host: str = "", *, proxied: bool = False) -> tuple[int, Any]:
-    """The status and the body of a GET, decoded if it is JSON; (0, the reason) when nothing answers.
+    """Return the status and the body of a GET, decoded if it is JSON; (0, the reason) if nothing answers.
 
-    `host` is the Host that is sent, if it is another than the URL's.
+    `host` replaces the URL's host in the Host header.
     """
     parts = urlsplit(url)
     connection = Connection(parts.hostname or "", parts.port, timeout, proxied=proxied)
@@ -58,12 +58,12 @@ def get(url: str, timeout: float = 2.0, host: str = "", *, proxied: bool = False
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there."""
+    """Whether a server can listen on this address."""
     return not obstacle(host, port)
 
 
 def obstacle(host: str, port: int) -> str:
-    """Why no server can listen there, and what to do; empty if one can."""
+    """Return why no server can listen on this address, and what to do; empty if one can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family) as probe:
@@ -71,7 +71,7 @@ def obstacle(host: str, port: int) -> str:
             probe.bind((host, port))
     except PermissionError:
         return "needs root; choose one of 1024 or above"
-    except (OSError, UnicodeError) as error:  # UnicodeError: no name at all
+    except (OSError, UnicodeError) as error:  # UnicodeError: not a valid host name
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             return "is in use by another program; stop that one, or choose another port"
         reason = getattr(error, "strerror", None) or error
