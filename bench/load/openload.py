@@ -79,6 +79,9 @@ class OpenLoad:
             self.result.offered += 1
             self.result.late += late > LATE_SECONDS
         self._under_way += 1
+        while self._idle and self._idle[-1].transport is None:  # closed by the server meanwhile
+            self._idle.pop()
+            self._open -= 1
         if self._idle:
             self._ask(self._idle.pop(), kind, intended, counts)
         elif self._open < self.job.most_connections:

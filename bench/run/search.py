@@ -33,15 +33,12 @@ def search(probe: Callable[[float], Probe], *, low: float, high: float, objectiv
     """Probe `high`, raise it while it holds, else bisect on a logarithmic scale, until no probes are left."""
     tried: list[Probe] = []
     best, rate = 0.0, high
+    failed: Probe | None = None  # the lowest one that did not hold
     for _ in range(probes):
-        found = probe(rate)
-        tried.append(found)
+        tried.append(found := probe(rate))
         if found.holds(objective):
-            best = low = max(best, rate)
-            high = max(high, rate * 1.5)
-            rate = high if rate * 1.5 == high else (low * high) ** 0.5
+            best = low = rate
         else:
-            high = min(high, rate)
-            rate = (low * high) ** 0.5
-    failed = min((one for one in tried if not one.holds(objective)), key=lambda one: one.rate, default=None)
+            failed = found
+        rate = rate * 1.5 if failed is None else (low * failed.rate) ** 0.5
     return Sustainable(best, failed is not None and not failed.valid, tuple(tried))

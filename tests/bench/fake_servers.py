@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import re
 import threading
 import time
@@ -13,15 +14,15 @@ Behave = Callable[[bytes, float], tuple[float, bytes]]  # request, seconds since
 
 
 @contextlib.contextmanager
-def serving(behave: Behave) -> Iterator[int]:
-    """Serve in a thread; yield the port."""
+def serving(behave: Behave, *, closes: bool = False) -> Iterator[int]:
+    """Serve in a thread; yield the port. With `closes`, each connection is closed, unannounced, after an answer."""
     loop, started = asyncio.new_event_loop(), threading.Event()
     ports: list[int] = []
     begun = time.monotonic()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while True:
+            for _ in range(1) if closes else itertools.count():
                 request = await reader.readuntil(b"\r\n\r\n")
                 length = LENGTH.search(request)
                 await reader.readexactly(int(length[1]) if length else 0)

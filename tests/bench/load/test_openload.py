@@ -70,6 +70,16 @@ def test_a_server_that_is_not_there_is_a_failure_of_each_request() -> None:
     assert result.failures.total() == result.offered
 
 
+def test_a_connection_closed_by_the_server_is_replaced() -> None:
+    """A connection that the server has closed while it was idle is not used again."""
+    with serving(lambda request, now: (0, ANSWER), closes=True) as port:
+        result = run(Job(port, [HELLO], rate=50, seconds=1.0))
+
+    assert result.connections > 1
+    assert result.sent == result.offered
+    assert not set(result.failures) - {"connection lost"}
+
+
 def test_answers_that_never_come_count_with_the_time_that_they_were_waited_for() -> None:
     """A server that hangs gains nothing from unanswered requests."""
     with serving(lambda request, now: (0.0 if now < 0.5 else 60.0, ANSWER)) as port:

@@ -37,3 +37,12 @@ def test_a_generator_that_ends_first_is_named() -> None:
 
 def test_what_never_holds_is_zero() -> None:
     assert search(server(0), low=1, high=100, objective=100, probes=4).rate == 0
+
+
+def test_no_probe_goes_above_a_rate_that_did_not_hold() -> None:
+    """After a failed probe each further one is below it, also where the capacity is close to it."""
+    for capacity in (300, 1_000, 4_900):
+        rates = [one.rate for one in search(server(capacity), low=10, high=5_000, objective=100, probes=12).probes]
+        ceilings = [min((rate for rate in rates[:n] if rate > capacity), default=None) for n in range(len(rates))]
+
+        assert all(rate < ceiling for rate, ceiling in zip(rates, ceilings, strict=True) if ceiling)
