@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -17,7 +18,7 @@ from slipway.logs.threads import start_thread
 log = logging.getLogger("slipway.metrics")
 
 AGAIN_SECONDS = 1.0  # until an address in use by another server is tried again
-CLIENT_SECONDS = 2.0  # for each read of a client's request, and for its whole answer
+CLIENT_SECONDS = 2.0  # for a client's request, and for its answer
 MOST_BYTES = 8_192  # of a request's head
 NICE = 15  # requests go before scrapes
 PATHS = (b"/metrics", b"/")
@@ -84,16 +85,18 @@ class Listener:
         for listener in ready:
             connection, _ = listener.accept()
             with connection, suppress(OSError):
-                connection.settimeout(CLIENT_SECONDS)
                 self._one(connection)
 
     def _one(self, connection: socket.socket) -> None:
         head = b""
+        deadline = time.monotonic() + CLIENT_SECONDS
         while b"\r\n\r\n" not in head and len(head) < MOST_BYTES:
+            connection.settimeout(max(0.0, deadline - time.monotonic()))
             data = connection.recv(MOST_BYTES)
             if not data:
                 return
             head += data
+        connection.settimeout(CLIENT_SECONDS)
         method, _, rest = head.partition(b" ")
         path = rest.partition(b" ")[0].partition(b"?")[0]
         if method not in (b"GET", b"HEAD") or path not in PATHS:

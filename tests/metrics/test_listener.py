@@ -4,12 +4,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from slipway.metrics.listener import AGAIN_SECONDS, Address, Listener
+from slipway.metrics.listener import AGAIN_SECONDS, CLIENT_SECONDS, Address, Listener
 from slipway.ops import wait
 from tests.harness.processes import free_ports, short_folder
 
@@ -90,3 +91,28 @@ def test_end_frees_the_addresses(listener: Listener, addresses: list[Address]) -
     assert time.monotonic() - began < AGAIN_SECONDS / 2
     with socket.create_server(("127.0.0.1", addresses[1][1])):
         assert not Path(str(addresses[0])).exists()
+
+
+def test_slow_client_delays_others_for_a_bounded_time(listener: Listener, addresses: list[Address]) -> None:
+    """A client that sends its request byte by byte is cut off, and then the next one is answered."""
+    asked(addresses[1])
+    ended = threading.Event()
+    with socket.create_connection(("127.0.0.1", addresses[1][1])) as slow:
+        dripping = threading.Thread(target=drip, args=(slow, ended))
+        slow.send(b"G")
+        dripping.start()
+        began = time.monotonic()
+        try:
+            assert asked(addresses[1]) == "figures"
+        finally:
+            ended.set()
+            dripping.join()
+
+    assert time.monotonic() - began < 2 * CLIENT_SECONDS
+
+
+def drip(client: socket.socket, ended: threading.Event) -> None:
+    """Send a byte every 0.2 s, until told to end or cut off."""
+    with suppress(OSError):
+        while not ended.wait(0.2):
+            client.send(b"G")
