@@ -64,7 +64,8 @@ class DevelopmentStart:
 
     def _serve(self) -> None:
         config = uvicorn.Config(
-            util.import_app(served().app), **{**Worker.CONFIG_KWARGS, "log_config": None, "forwarded_allow_ips": "*"}
+            util.import_app(served().app),
+            **{**Worker.CONFIG_KWARGS, "log_config": None, "access_log": False, "forwarded_allow_ips": "*"},
         )
         load_guarded_app(config, self._settings.guard, 0)
         config.lifespan_class = WorkerLifespan  # loading the app has set uvicorn's own

@@ -116,6 +116,14 @@ async def test_address_and_headers_are_nginx_s(dev: Developing) -> None:
     assert seen["headers"]["x-request-id"] == answer.headers["x-request-id"]
 
 
+async def test_a_request_is_one_line_of_the_log(dev: Developing) -> None:
+    """A request leaves the access record alone, without a line of uvicorn's own."""
+    for path in ("/first", "/last"):
+        await request(("127.0.0.1", dev.port), "GET", path)
+
+    assert dev.until("/last").count("/first") == 1
+
+
 @pytest.mark.parametrize(
     ("name", "text"), [("index.html", "new"), ("main.py", ECHO.replace("read_text()", 'read_text() + "er"'))]
 )
