@@ -99,7 +99,7 @@ class Arbiter(gunicorn.arbiter.Arbiter):
 
     def reap_workers(self) -> None:
         """Take note of ended children; raise HaltServer if a worker fails to boot before any has been ready."""
-        failure: int | None = None
+        codes: list[int] = []
         for pid, wait_status in child_processes.ended():
             if pid == self.reexec_pid:
                 self.reexec_pid: int = 0
@@ -107,8 +107,9 @@ class Arbiter(gunicorn.arbiter.Arbiter):
                 self.handle_dirty_arbiter_exit(pid, wait_status)
             elif pid in self.WORKERS:
                 self.service.steps.run("a worker's end", self._forget, pid, wait_status)
-                failure = failure or child_processes.exit_code(wait_status)
-        if failure in BOOT_FAILURES and not self.service.has_been_ready and not self._stopping:
+                codes.append(child_processes.exit_code(wait_status))
+        failure = next((code for code in codes if code in BOOT_FAILURES), None)
+        if failure is not None and not self.service.has_been_ready and not self._stopping:
             raise HaltServer(BOOT_FAILURES[failure], failure)
 
     def _forget(self, pid: int, wait_status: int) -> None:

@@ -13,7 +13,6 @@ from slipway.serving.slots import Loans
 from slipway.serving.worker_table import WorkerRow
 
 MOST_REPORT_BYTES = 500
-REPLACE_ME = "replace me"  # not a failure
 
 
 class Report:
@@ -31,8 +30,7 @@ class Report:
 
     def read(self) -> str:
         """Return the reason; empty if the worker has left none."""
-        text = os.pread(self._file.fileno(), MOST_REPORT_BYTES, 0).decode(errors="replace").strip("\0\n ")
-        return text.removeprefix(REPLACE_ME).strip()
+        return os.pread(self._file.fileno(), MOST_REPORT_BYTES, 0).decode(errors="replace").strip("\0\n ")
 
     def close(self) -> None:
         self._file.close()

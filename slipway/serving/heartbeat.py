@@ -10,7 +10,7 @@ from slipway.logs import writer
 BEAT_SECONDS = 0.5
 REST_SECONDS = 1.0  # for an idle worker, whose server then ticks at this rate, too
 LOG_SECONDS = 0.2  # to write the log before a forced exit
-ORPHAN_SECONDS = 2.0  # for a worker to end without its arbiter, which can no longer kill it
+ORPHAN_SECONDS = 2.6  # for a worker to end without its arbiter, which can no longer kill it; its drain takes 2.5 s
 
 
 async def beat(

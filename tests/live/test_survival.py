@@ -194,6 +194,36 @@ def test_step_of_the_clock_does_nothing(checks: Checks) -> None:
     checks["clock"].result()
 
 
+STUBBORN = """
+    import asyncio
+    print("under way", flush=True)
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+"""
+
+
+async def test_shutdown_runs_although_the_master_is_killed(site: Site) -> None:
+    """lifespan.shutdown still has its second if the master is gone and a handler ignores its cancellation."""
+    slow = source(body=STUBBORN).replace('print("shutdown', "await __import__('asyncio').sleep(0.6); print(\"shutdown")
+    site.write(slow)
+    with serving(site.name, workers=1, **site.options) as server:
+        async with await Connection.open(server.address()) as connection:
+            connection.send("GET", "/")
+            await until(lambda: server.logged("under way") == 1, 5)
+            (pid,) = server.pids()
+            server.signal(signal.SIGKILL)
+            try:
+                await until(lambda: not is_alive(pid), 10, "the end of the worker")
+            finally:
+                if is_alive(pid):
+                    os.kill(pid, signal.SIGKILL)
+
+        assert server.messages().count("shutdown has run") == 1
+
+
 async def test_lost_socket_file_does_not_break_the_stop() -> None:
     """When the socket files have been removed, SIGTERM still ends all workers with code 0."""
     with serving() as server:
