@@ -1,8 +1,6 @@
 """`make status` and `make logs` of the Docker runtime."""
 
-import json
-
-from slipway.ops import readiness
+from slipway.ops import acme, readiness
 from slipway.ops.console import NOTHING_RUNS, Failure, say
 from slipway.ops.engine import LABEL, Engine
 from slipway.ops.following import follow
@@ -10,18 +8,18 @@ from slipway.ops.settings import StackSettings
 
 
 def status(engine: Engine, settings: StackSettings) -> None:
-    """Print the containers and the answer of the ready path; Failure with exit code 3 when there are none."""
-    rows = engine.containers(show=f'{{{{.Label "{LABEL}.service"}}}}\t{{{{.Status}}}}')
+    """Print each container and the answer of the ready path; Failure when a part does not run or is not ready."""
+    lines = engine.containers(show=f'{{{{.Label "{LABEL}.service"}}}}\t{{{{.Status}}}}\t{{{{.State}}}}')
+    rows = sorted(line.split("\t") for line in lines)
     if not rows:
         raise Failure("nothing runs; `make up` starts it", NOTHING_RUNS)
     say(f"  project {engine.project}, for `docker compose -p {engine.project} …`")
-    for row in sorted(rows):
-        say("  {:15} {}".format(*row.split("\t")))
-    url = readiness.url(settings, settings.url)
-    code, body = readiness.ask(settings, settings.url)
-    say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
-    if settings.https.on:
-        say(f"  {settings.https_url}")
+    for name, status, _ in rows:
+        say(f"  {name:15} {status}")
+    parts = ["app", "nginx", *engine.stores, *([acme.NAME] if settings.acme.domains else [])]
+    parts += ["baseline", "baseline-nginx"] if settings.baseline else []
+    running = {name for name, _, state in rows if state == "running"}
+    readiness.report(settings, [name for name in parts if name not in running])
 
 
 def logs(engine: Engine, settings: StackSettings) -> None:

@@ -1,6 +1,5 @@
 """Output of the verbs: one line per step, with its duration in seconds."""
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -36,13 +35,3 @@ def step(text: str) -> Iterator[None]:
         say("failed")
         raise
     say(f"{time.monotonic() - start:.1f} s")
-
-
-def readable(line: str) -> str:
-    """Return a JSON log line as level and message, with the last line of its traceback; any other line unchanged."""
-    try:
-        record = json.loads(line)
-        reason = record.get("exc_info", "").rpartition("\n")[2]
-        return f"{record['level']:8} {record['message']}{': ' if reason else ''}{reason}"
-    except (ValueError, KeyError, AttributeError):
-        return line

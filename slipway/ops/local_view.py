@@ -1,6 +1,5 @@
 """`make status` and `make logs` of the local runtime."""
 
-import json
 import os
 
 from slipway.ops import acme, leftovers, readiness
@@ -17,15 +16,7 @@ def status(processes: LocalProcesses) -> None:
         raise Failure(why_nothing_runs(processes), NOTHING_RUNS)
     for name, state in states.items():
         say(f"  {name:15} {state.state:9} {state.description}")
-    url = readiness.url(settings, settings.url)
-    code, body = readiness.ask(settings, settings.url)
-    say(f"  {url}: {code or body} {json.dumps(body) if code else ''}")
-    if settings.https.on:
-        say(f"  {settings.https_url}")
-    if stopped := _stopped(processes):
-        raise Failure(f"{' and '.join(stopped)} is stopped; `make up` starts it again")
-    if not readiness.counts(settings, code):
-        raise Failure("the stack is not ready; `make logs` may say why")
+    readiness.report(settings, _stopped(processes))
 
 
 def logs(processes: LocalProcesses) -> None:

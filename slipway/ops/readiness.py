@@ -1,12 +1,14 @@
-"""Whether the stack is ready, asked the way a client would: the ready path through nginx."""
+"""Checks whether the stack is ready as a client would: by the ready path, through nginx."""
 
+import json
 import time
+from collections.abc import Sequence
 
 from slipway.ops import wait
-from slipway.ops.console import Failure
+from slipway.ops.console import Failure, say
 from slipway.ops.settings import StackSettings
 
-CONSTANT_SECONDS = 5.0  # the same 4xx for so long will not change by itself
+CONSTANT_SECONDS = 5.0  # of the same 4xx, after which waiting is in vain
 ADVICE = {
     400: "if the app refuses the Host of the check, name one that it knows: READY_HOST=example.com",
     404: "name the path that answers 200 when the app can serve: READY_PATH, or ready_path in [tool.slipway]",
@@ -19,7 +21,7 @@ def is_ready(settings: StackSettings, base: str) -> bool:
 
 
 def await_ready(settings: StackSettings, base: str, seconds: float) -> None:
-    """Wait for it; Failure with the answer when it does not come, after five seconds of the same 4xx at the latest."""
+    """Wait until it is ready; raise Failure with the answer at the deadline, or after 5 s of the same 4xx."""
     deadline = time.monotonic() + seconds
     last, since = 0, time.monotonic()
     while not counts(settings, (answer := ask(settings, base))[0]):
@@ -32,18 +34,30 @@ def await_ready(settings: StackSettings, base: str, seconds: float) -> None:
         time.sleep(wait.POLL_SECONDS)
 
 
+def report(settings: StackSettings, stopped: Sequence[str]) -> None:
+    """Print the answer of the ready path; raise Failure if one of the stack's parts is stopped, or it is not ready."""
+    code, body = ask(settings, settings.url)
+    say(f"  {url(settings, settings.url)}: {code or body} {json.dumps(body) if code else ''}")
+    if settings.https.on:
+        say(f"  {settings.https_url}")
+    if stopped:
+        raise Failure(f"{' and '.join(stopped)} is stopped; `make up` starts it again")
+    if not counts(settings, code):
+        raise Failure("the stack is not ready; `make logs` may say why")
+
+
 def url(settings: StackSettings, base: str) -> str:
-    """What is asked for."""
+    """Return the URL of the readiness check."""
     return f"{base}{settings.edge.root_path}{settings.ready_path or '/'}"
 
 
 def ask(settings: StackSettings, base: str) -> tuple[int, object]:
-    """The status and the body of the answer; (0, the reason) when nothing answers."""
+    """Return the status and the body of the answer; (0, the reason) if nothing answers."""
     return wait.get(url(settings, base), host=settings.ready_host, proxied=settings.edge.proxy_protocol)
 
 
 def counts(settings: StackSettings, status: int) -> bool:
-    """Whether an answer with this status, 0 for none, says that the stack is ready."""
+    """Whether this status, 0 for no answer, means that the stack is ready."""
     return status == 200 if settings.ready_path else 0 < status < 500
 
 
