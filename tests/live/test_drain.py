@@ -16,10 +16,7 @@ from tests.harness.websocket import WebSocket
 from tests.live.barriers import begin
 from tests.live.sites import Site, source
 
-WEBSOCKETS = 200
-STREAMS = 20
 SLOW = "/wait?ms=3500"
-SECONDS = 8.0  # for a stop with all of these open
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])

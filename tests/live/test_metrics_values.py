@@ -63,7 +63,7 @@ async def test_active_requests(server: Server) -> None:
     async with await Connection.open(server.address()) as connection:
         connection.send("GET", "/wait")
         await until_scraped(server, lambda samples: value(samples, "http_server_active_requests", slot="0") == 1)
-    await until_scraped(server, lambda samples: value(samples, "slipway_active_streams") == 0)
+    await until_scraped(server, lambda samples: value(samples, "http_server_active_requests", slot="0") == 0)
 
 
 async def test_streams(server: Server) -> None:

@@ -18,9 +18,6 @@ from tests.harness.walks import walk
 from tests.live import sites
 from tests.live.sites import GET_OLD, Site, source
 
-REQUESTS = 10_000
-RELOADS = 5
-
 
 @pytest.mark.parametrize("slots", ["shared", "tcp"])
 async def test_reload_loses_nothing_with_other_listeners(slots: Slots) -> None:

@@ -15,9 +15,6 @@ from tests.live.barriers import until_blocked
 from tests.promises.scenarios import kills, open_chats, unevenness
 
 EVEN = 1.05  # the most loaded worker relative to the mean
-REQUESTS = 10_000
-RATE = 1_500  # per second; at full load the system's scheduler decides each worker's share, and evens it out later
-WEBSOCKETS = 400
 
 
 @pytest.mark.alone

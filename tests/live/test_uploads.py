@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from slipway.ops import nginx
 from tests.harness.edge import Edge, RawAnswer, answers, slots
 from tests.harness.processes import pause, running
+from tests.harness.stack import secure
 from tests.harness.stores import SmallDisk
 
 SECONDS = 20.0
@@ -163,3 +165,25 @@ async def test_full_disk_is_told_as_503(folder: Path) -> None:
     assert json.loads(refused.body)["status"] == refused.status == 503
     assert refused.fields["content-type"] == "application/problem+json"
     assert small.status == 200
+
+
+async def test_short_bodies_of_http2_take_no_room(folder: Path) -> None:
+    """Over HTTP/2, too, a client may send more short bodies of a known length at once than it may send large ones."""
+    count, all_there = 20, asyncio.Event()
+    heads: list[bytes] = []
+
+    async def waits(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(END))
+        if len(heads) == count:
+            all_there.set()
+        await asyncio.wait_for(all_there.wait(), SECONDS)
+        await answers(reader, writer)
+
+    settings = secure(folder)
+    async with slots(folder, [waits]):
+        with running(Edge(folder, max_body_bytes=LIMIT, body_room=ROOM, https=settings)):
+            async with httpx.AsyncClient(http2=True, verify=False, timeout=SECONDS) as client:
+                url = f"https://127.0.0.1:{settings.port}/"
+                found = await asyncio.gather(*(client.post(url, content=b"short" + END) for _ in range(count)))
+
+    assert {(answer.http_version, answer.status_code) for answer in found} == {("HTTP/2", 200)}

@@ -651,10 +651,19 @@ async def silent_socket(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def test_a_request_in_time_is_left_alone() -> None:
     """A request within its deadline is served, and leaves no entry."""
-    around = Guard(ok, Counts(dict.fromkeys(KINDS, MANY)), deadline=Deadline(60.0))
-    around.deadline.cancel_late()
+    go = asyncio.Event()
 
-    assert (await request(around, "GET", "/")).status == 200
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await go.wait()
+        await ok(scope, receive, send)
+
+    around = Guard(app, Counts(dict.fromkeys(KINDS, MANY)), deadline=Deadline(60.0))
+    async with Conversation(around, http_scope("GET", "/")) as talk:
+        await talk.nothing()
+        around.deadline.cancel_late()
+        go.set()
+
+        assert (await talk.take("http.response.start"))["status"] == 200
     assert not around.deadline.running
 
 
