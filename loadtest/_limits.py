@@ -42,12 +42,16 @@ class Limit:
         found, unit = self._found(record)
         return f"{self.text}: it is {found:.4g}{unit}" if found > self.most else None
 
+    def concerns(self, failure: str) -> bool:
+        """Whether the limit is for the request of a failure, which is named as in the record."""
+        return self.name is None or failure.startswith(f"{self.name}: ")
+
     def _found(self, record: Record) -> tuple[float, str]:
         answered = Counter[float]()
         for name, histogram in record.corrected.items():
             if self.name in (None, name):
                 answered.update(histogram)
-        failed = sum(n for name, n in record.failures.items() if self.name is None or name.startswith(f"{self.name}: "))
+        failed = sum(n for name, n in record.failures.items() if self.concerns(name))
         if not answered.total() + failed:
             return float("inf"), ", since there was no such request"
         if self.what.startswith("p"):

@@ -44,6 +44,7 @@ def verdict(environment: Environment, chosen: Chosen) -> int | None:
         return NOT_READY
     if broken:
         return OVER_LIMIT
-    if any(limit.what == "failures" for limit in chosen.limits):
-        return 0  # the limit allows the failures below it
-    return int(options.exit_code_on_error) if record.failures else None
+    limits = [limit for limit in chosen.limits if limit.what == "failures"]
+    if any(not any(limit.concerns(name) for limit in limits) for name in record.failures):
+        return int(options.exit_code_on_error)
+    return 0 if limits else None  # a limit allows the failures below it

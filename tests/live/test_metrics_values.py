@@ -24,7 +24,8 @@ BODY = """
     if path == "/collect":
         gc.collect()
     if path == "/wait":
-        await asyncio.sleep(60)
+        while (await receive())["type"] != "http.disconnect":
+            pass
     if path == "/stream":
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
         await send({"type": "http.response.body", "body": b": hello", "more_body": True})
@@ -59,7 +60,7 @@ async def until_told(server: Server, wanted: float, name: str, **labels: str) ->
 
 
 async def test_active_requests(server: Server) -> None:
-    """A request is counted as active while it is under way."""
+    """A request is counted as active until it is over."""
     async with await Connection.open(server.address()) as connection:
         connection.send("GET", "/wait")
         await until_scraped(server, lambda samples: value(samples, "http_server_active_requests", slot="0") == 1)

@@ -76,6 +76,7 @@ LIMITS = {
     "failures>50%": (5, 0),
     "failures>1%": (5, 5),
     "failures>0": (10_000, 0),
+    "GET /plaintext: failures>50%": (5, 0),
     "p99>20000": (10_000, 0),
     "p50>0.001": (10_000, 5),
     "GET /plaintext: p50>0.001": (10_000, 5),
@@ -102,6 +103,16 @@ def test_a_limit_sets_the_exit_code(limited: dict[str, "Future[Outcome]"], limit
 
     assert outcome.code == code, outcome.output
     assert (f"--fail-if {limit}: it is" in outcome.output) == (code == 5)
+
+
+def test_a_limit_for_one_request_allows_no_failures_of_others(locust: Locust) -> None:
+    """Failures of requests that no limit concerns still set locust's own exit code."""
+    limit = "GET /plaintext: failures>50%"
+    with serving(wrong_each(5)) as port:  # every answer is wrong for /json
+        outcome = locust("-u", "2", "--fail-if", limit, "PlaintextUser", "JsonUser", host=f"http://127.0.0.1:{port}")
+
+    assert outcome.code == 1, outcome.output
+    assert "--fail-if" not in outcome.output
 
 
 def test_what_the_environment_says_is_taken(locust: Locust, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services.backlog import QUEUE_BYTES, QUEUE_MESSAGES
+from app.services.backlog import QUEUE_CHARACTERS, QUEUE_MESSAGES
 from app.services.bus import Availability, Bus, Item, Message, Retention, SlowReader
 from app.services.embedded_bus import LOOK_SECONDS, EmbeddedBus
 from app.services.errors import Unavailable
@@ -196,7 +196,7 @@ async def test_listener_that_was_away_for_too_long(ends: Ends, monkeypatch: pyte
         assert await take(items, 11) == ["Reset", *map(str, range(90, 100))]
 
 
-@pytest.mark.parametrize("text", ["x" * 100, "x" * (QUEUE_BYTES // 100)])
+@pytest.mark.parametrize("text", ["x" * 100, "x" * (QUEUE_CHARACTERS // 100)])
 async def test_slow_reader(ends: Ends, text: str) -> None:
     """A reader that lags behind by more than its queue, in messages or bytes, gets SlowReader; others read on."""
     bus = await ends()
