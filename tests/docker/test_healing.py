@@ -56,6 +56,22 @@ def test_one_restarted(containers: Containers, service: str) -> None:
     healed(containers)
 
 
+@pytest.mark.parametrize("service", ALL)
+def test_status_of_one_stopped(containers: Containers, service: str) -> None:
+    """`make status` succeeds for a whole stack; it fails and names the part if one is stopped."""
+    whole = containers.make("status")
+    containers.compose("stop", "--timeout", "20", service)
+    try:
+        part = containers.make("status")
+    finally:
+        containers.compose("start", service)
+    healed(containers)
+
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    assert part.returncode != 0
+    assert f"slipway: {service} is stopped; `make up` starts it again" in part.stdout + part.stderr
+
+
 @pytest.mark.parametrize("order", [*permutations(("nginx", "app")), ALL, ALL[::-1]], ids="-".join)
 def test_restarted_one_after_another(containers: Containers, order: Sequence[str]) -> None:
     """The stack heals after restarts without compose's order, as done by an engine that was restarted."""

@@ -246,6 +246,24 @@ async def test_unknown_hosts_are_refused(folder: Path, slot: Slot) -> None:
     assert asked == 2 * list(KNOWN.values()).count(200)
 
 
+ASIDE = {
+    "another host": ({"ALLOWED_HOSTS": HOSTS}, 421, head("/.well-known/acme-challenge/other", host="other.org")),
+    "outside of the prefix": ({"ROOT_PATH": "/api"}, 404, head("/.well-known/acme-challenge/other")),
+    "HTTP/0.9": ({}, 505, b"GET /.well-known/acme-challenge/other\r\n"),
+}
+
+
+@pytest.mark.parametrize("kind", ASIDE)
+async def test_a_path_of_nginx_s_own_is_no_way_around(folder: Path, slot: Slot, kind: str) -> None:
+    """A request that nginx leaves to the app, since it has no such file, is checked as any other request."""
+    settings, status, data = ASIDE[kind]
+    with running(Edge(folder, settings=of(settings))) as edge:
+        answer = await exchange(edge.address, data)
+        asked = len(slot.heads)
+
+    assert (answer.status or json.loads(answer.body)["status"], asked) == (status, 0)
+
+
 async def test_health_checks_may_name_any_host(folder: Path, slot: Slot) -> None:
     """Health checks for any host are answered, since balancers and the stack itself ask by address."""
     with running(Edge(folder, settings=of({"ALLOWED_HOSTS": HOSTS}))) as edge:
