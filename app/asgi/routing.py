@@ -72,8 +72,8 @@ class Routes:
         """
         if (methods := self._static.get(path)) is not None:
             return methods.get(method) or _other_method(methods, method), {}
-        before, _, last = path.rpartition("/")
-        if last and (tail := self._tails.get(before)) is not None:
+        before, slash, last = path.rpartition("/")
+        if slash and last and (tail := self._tails.get(before)) is not None:
             name, methods = tail
             return methods.get(method) or _other_method(methods, method), {name: last}
         for fullmatch, methods in self._templates:

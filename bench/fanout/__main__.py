@@ -21,7 +21,6 @@ from bench.run import about, machine
 CLIENTS = 200
 RATE = 50.0  # messages a second
 BASE = "python-socketio, Redis"
-GOAL = 2.0
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ from slipway.environment import Environment, SettingError
 from slipway.project import IN_DATA_DIR
 
 LOCATIONS = "site.conf"
-STATIC = "static"  # folders below the first root
 PRIVATE = "private"  # folders below the second root
 CONTACT = re.compile(r"(mailto:|https://|tel:)[!#%&(-:=?-Z_a-z~]+")
 EXPIRES_DAYS = 330  # RFC 9116 section 2.5.5: less than a year

@@ -15,7 +15,7 @@ from slipway.ops import setup, wait
 from slipway.ops.programs import APPS
 from slipway.ops.settings import ROOT
 from slipway.ops.supervisor import Supervisor
-from tests.harness.load import Load, Request
+from tests.harness.load import Load
 from tests.harness.processes import short_folder
 from tests.harness.walks import walk
 from tests.live import sites
@@ -23,7 +23,6 @@ from tests.live.sites import GET_OLD, source
 from tests.ops.conftest import Verbs
 from tests.ops.copies import copy_tree
 
-GET_NEW = Request("GET", "/", b"", b"new")
 STAGES = ["packages of", "new server", "old server drains"]
 
 
