@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from .errors import Unavailable
+from .errors import SlowReader, Unavailable
 from .feed import Feed
 from .items import Availability, Beat, Extract, Item, Message, Reset, Retention, parse_id
 from .log_health import LogHealth
 from .log_listener import LogListener
 from .shared_log import SharedLog
-from .subscription import SlowReader, Subscription
+from .subscription import Subscription
 
 __all__ = [
     "Availability",

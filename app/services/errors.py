@@ -15,3 +15,7 @@ class NameTaken(Exception):
 
 class BadCursor(ValueError):
     """The text is not an id of the bus."""
+
+
+class SlowReader(Exception):
+    """The connection lags behind by more than its queue holds."""

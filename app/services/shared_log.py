@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Protocol
 
 from .items import Beat, Extract
 
@@ -35,3 +36,21 @@ class SharedLog(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close files and connections."""
+
+
+class Log(Protocol):
+    """The part of the bus that a connection reads from."""
+
+    @property
+    def epoch(self) -> str: ...
+
+    @property
+    def last(self) -> int: ...
+
+    @property
+    def available(self) -> bool: ...
+
+    @property
+    def readable(self) -> bool: ...
+
+    async def read(self, after: int, limit: int) -> Extract: ...

@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from random import uniform
-from typing import Protocol
 
 from .backlog import Backlog
-from .errors import Unavailable
+from .errors import SlowReader, Unavailable
 from .items import BEGINNING, Availability, Beat, Extract, Item, Message, Place, Reset
 from .replay import replay
+from .shared_log import Log
 
 log = logging.getLogger("app.bus")
 
@@ -17,28 +17,6 @@ BATCH = 64  # messages per read of the log
 AGAIN_SECONDS = (0.2, 0.5)  # before a failed read is tried again, a random time in between
 TELL_SECONDS = 0.7  # a client is told that the bus is away when a read takes longer, or fails twice
 READ_SECONDS = 5.0  # a read that takes longer has failed
-
-
-class SlowReader(Exception):
-    """The connection lags behind by more than its queue holds."""
-
-
-class Log(Protocol):
-    """The part of the bus that a subscription uses."""
-
-    @property
-    def epoch(self) -> str: ...
-
-    @property
-    def last(self) -> int: ...
-
-    @property
-    def available(self) -> bool: ...
-
-    @property
-    def readable(self) -> bool: ...
-
-    async def read(self, after: int, limit: int) -> Extract: ...
 
 
 class Subscription:

@@ -1,6 +1,6 @@
 """`make status` and `make logs` of the Docker runtime."""
 
-from slipway.ops import acme, readiness
+from slipway.ops import readiness
 from slipway.ops.console import NOTHING_RUNS, Failure, say
 from slipway.ops.engine import LABEL, Engine
 from slipway.ops.following import follow
@@ -16,10 +16,8 @@ def status(engine: Engine, settings: StackSettings) -> None:
     say(f"  project {engine.project}, for `docker compose -p {engine.project} …`")
     for name, status, _ in rows:
         say(f"  {name:15} {status}")
-    parts = ["app", "nginx", *engine.stores, *([acme.NAME] if settings.acme.domains else [])]
-    parts += ["baseline", "baseline-nginx"] if settings.baseline else []
     running = {name for name, _, state in rows if state == "running"}
-    readiness.report(settings, [name for name in parts if name not in running])
+    readiness.report(settings, running, engine.stores)
 
 
 def logs(engine: Engine, settings: StackSettings) -> None:

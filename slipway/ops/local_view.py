@@ -2,7 +2,7 @@
 
 import os
 
-from slipway.ops import acme, leftovers, readiness
+from slipway.ops import leftovers, readiness
 from slipway.ops.console import NOTHING_RUNS, Failure, say
 from slipway.ops.following import follow
 from slipway.ops.local_processes import LocalProcesses
@@ -16,7 +16,8 @@ def status(processes: LocalProcesses) -> None:
         raise Failure(why_nothing_runs(processes), NOTHING_RUNS)
     for name, state in states.items():
         say(f"  {name:15} {state.state:9} {state.description}")
-    readiness.report(settings, _stopped(processes))
+    alive = processes.alive()
+    readiness.report(settings, {*alive, *(["app"] if alive & {*APPS} else [])})
 
 
 def logs(processes: LocalProcesses) -> None:
@@ -43,12 +44,3 @@ def why_nothing_runs(processes: LocalProcesses) -> str:
         f"supervisor was killed, and {left} of its processes still run; "
         "`make down` ends them, `make up` starts the stack anew"
     )
-
-
-def _stopped(processes: LocalProcesses) -> list[str]:
-    """Return the parts of the stack that do not run."""
-    alive = processes.alive()
-    wanted = processes.settings
-    parts = ["nginx", *([acme.NAME] if wanted.acme.domains else [])]
-    parts += ["baseline", "baseline-nginx"] if wanted.baseline else []
-    return [*([] if alive & {*APPS} else ["the app"]), *(name for name in parts if name not in alive)]

@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from slipway.ops import wait
+from slipway.ops import acme, wait
 from slipway.ops.console import Failure, say
 from slipway.ops.settings import StackSettings
 
@@ -34,13 +34,15 @@ def await_ready(settings: StackSettings, base: str, seconds: float) -> None:
         time.sleep(wait.POLL_SECONDS)
 
 
-def report(settings: StackSettings, stopped: Sequence[str]) -> None:
-    """Print the answer of the ready path; raise Failure if one of the stack's parts is stopped, or it is not ready."""
+def report(settings: StackSettings, running: Collection[str], stores: Sequence[str] = ()) -> None:
+    """Print the answer of the ready path; raise Failure if a part of the stack is not running, or it is not ready."""
     code, body = ask(settings, settings.url)
     say(f"  {url(settings, settings.url)}: {code or body} {json.dumps(body) if code else ''}")
     if settings.https.on:
         say(f"  {settings.https_url}")
-    if stopped:
+    parts = ["app", "nginx", *stores, *([acme.NAME] if settings.acme.domains else [])]
+    parts += ["baseline", "baseline-nginx"] if settings.baseline else []
+    if stopped := [name for name in parts if name not in running]:
         raise Failure(f"{' and '.join(stopped)} is stopped; `make up` starts it again")
     if not counts(settings, code):
         raise Failure("the stack is not ready; `make logs` may say why")

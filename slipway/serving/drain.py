@@ -28,6 +28,7 @@ QUICK_IDLE_SECONDS = 0.5  # for idle connections then: a request may be on its w
 RELEASE_SECONDS = 0.3  # before handlers are cancelled: for those that waited for their client, to end by themselves
 CANCEL_SECONDS = 0.5  # for the `finally` of cancelled handlers
 LIFESPAN_SECONDS = 1.0  # at least, for lifespan.shutdown
+QUICK_END_SECONDS = QUICK_SECONDS + CANCEL_SECONDS + LIFESPAN_SECONDS  # the longest quick drain
 QUEUE_SECONDS = 0.5  # to accept the clients in the listeners' queues
 POLL_SECONDS = 0.02
 

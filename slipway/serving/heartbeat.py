@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable
 
 from slipway.logs import writer
+from slipway.serving import drain
 
 BEAT_SECONDS = 0.5
 REST_SECONDS = 1.0  # for an idle worker, whose server then ticks at this rate, too
 LOG_SECONDS = 0.2  # to write the log before a forced exit
-ORPHAN_SECONDS = 2.6  # for a worker to end without its arbiter, which can no longer kill it; its drain takes 2.5 s
+ORPHAN_SECONDS = drain.QUICK_END_SECONDS + 0.1  # to end without the arbiter, which can no longer kill the worker
 
 
 async def beat(

@@ -1,6 +1,5 @@
 """The arbiter ends if the app can't be loaded by the first worker that tries."""
 
-import os
 import signal
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -11,8 +10,6 @@ from gunicorn.errors import HaltServer
 
 from slipway.serving import child_processes
 from slipway.serving.arbiter import Arbiter
-
-APP_LOAD_ERROR = 4
 
 
 def arbiter(pids: list[int]) -> Any:
@@ -30,10 +27,10 @@ def test_boot_failure_beside_another_end(monkeypatch: pytest.MonkeyPatch, first:
 
     def ended() -> Iterator[tuple[int, int]]:
         yield 1, first
-        yield 2, APP_LOAD_ERROR << 8
+        yield 2, Arbiter.APP_LOAD_ERROR << 8
 
     monkeypatch.setattr(child_processes, "ended", ended)
     with pytest.raises(HaltServer) as caught:
         Arbiter.reap_workers(arbiter([1, 2]))
 
-    assert caught.value.exit_status == APP_LOAD_ERROR == os.waitstatus_to_exitcode(APP_LOAD_ERROR << 8)
+    assert caught.value.exit_status == Arbiter.APP_LOAD_ERROR
