@@ -82,8 +82,8 @@ def _daemon(make: Verbs) -> int:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize(("stopped", "named"), [("nginx", "nginx"), ("app", "the app")])
-def test_a_part_alone_is_stopped(make: Verbs, stopped: str, named: str) -> None:
+@pytest.mark.parametrize("stopped", ["nginx", "app"])
+def test_a_part_alone_is_stopped(make: Verbs, stopped: str) -> None:
     """Status names the stopped part with exit code 1, and `make up` starts it again beside the rest."""
     assert make("up").returncode == 0
     supervisor = Supervisor(make.folder, ROOT)
@@ -92,7 +92,7 @@ def test_a_part_alone_is_stopped(make: Verbs, stopped: str, named: str) -> None:
 
     status = make.module("status")
     assert status.returncode == 1
-    assert f"{named} is stopped; `make up` starts it again" in status.stderr
+    assert f"{stopped} is stopped; `make up` starts it again" in status.stderr
 
     up = make("up")
     assert up.returncode == 0, up.stdout + up.stderr

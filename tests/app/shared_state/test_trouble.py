@@ -87,7 +87,7 @@ def taken(request: pytest.FixtureRequest, redis: Redis) -> dict[tuple[str, Fault
         url = redis.url.removesuffix("/0") + f"/{number}"
         cases["embedded", fault] = partial(_embedded, fault, request.param)
         cases["redis", fault] = partial(_catch_up, RedisBus(url, KEEP), fault, request.param)
-    return coroutines_at_once(cases, limit=8)  # cheap, since the servers already run
+    return coroutines_at_once(cases)
 
 
 async def _embedded(fault: Fault, times: int) -> Taken:
